@@ -1,0 +1,371 @@
+"""A pool of worker processes that outlives the death of its workers; it knows no digits.
+
+Each worker is a fresh interpreter running this very module, started by `subprocess` and spoken
+to over a socket pair. The ready-made pools do not serve here: `spawn` imports the user's script
+a second time, which an unguarded script does not survive; `fork` is unsafe beside TensorFlow's
+threads; and a `ProcessPoolExecutor` with one dead worker gives up everything it was doing.
+
+Worker processes need a POSIX system, their limit of memory needs Linux. They print nothing,
+unless the environment has BATCHDIGITS_DEBUG: then their standard error is the parent's. This
+module imports the standard library alone, so that a worker is there quickly.
+"""
+
+import atexit
+import os
+import pickle
+import pickletools
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from batchdigits.errors import BatchdigitsError, UsageError
+
+if sys.platform != "win32":
+    import resource
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_STARTS = 3
+_START_SECONDS = 120.0  # a cold network drive may take its time over a first import
+_REAP_SECONDS = 10.0
+_LONGEST_SECONDS = 1_000_000  # poll(2) counts milliseconds in 31 bits
+_OUT_OF_MEMORY = 213  # exit code by which a worker says that its memory did not suffice
+_OUT_OF_TIME = -14  # what Popen gives for SIGALRM
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T, R]):
+    """What came of one chunk, or of one item of a chunk that failed as a whole.
+
+    Attributes:
+        items: the items this is about, in the order given; the caller's own objects.
+        result: what the function returned for `items`; None if there is a fault.
+        fault: empty, or why there is no result, in plain words on one line.
+    """
+
+    items: list[T]
+    result: R | None
+    fault: str
+
+
+def run(
+    function: Callable[[list[T]], R],
+    chunks: Iterable[list[T]],
+    *,
+    workers: int,
+    seconds: float,
+    memory_mib: int,
+) -> Generator[Outcome[T, R], None, None]:
+    """Call a function on every chunk, in worker processes that may die without harm.
+
+    A chunk whose call fails in any way is run again item by item, each alone under the same
+    limits, so that only the items at fault lose their result; the function may thus see an item
+    up to three times. Outcomes keep the order of the chunks and of the items in them. At most
+    `2 * workers + 1` chunks are taken from `chunks` beyond those whose outcomes were handed out.
+    Close the generator to stop early: its workers are then killed and reaped.
+
+    Args:
+        function: called with a list of items; a function at the top of an importable module, or
+            a `functools.partial` of one. Items and results are pickled on the way.
+        chunks: lists of items; may be lazy.
+        workers: number of processes; 0 calls the function in this process, without limits.
+        seconds: wall-clock limit of one call, be it for a chunk or a single item.
+        memory_mib: MiB that a worker may take beyond what its imports took.
+
+    Returns:
+        The outcomes, lazily: one for a chunk that went well, else one for each of its items.
+
+    Raises:
+        UsageError: at once, if a number is out of range or this system has no worker processes.
+        BatchdigitsError: at once, if the function cannot be sent to a worker; while iterating,
+            if no worker can be started.
+    """
+    limits = _Limits(seconds, memory_mib)
+    if workers < 0 or not 0 < seconds <= _LONGEST_SECONDS or memory_mib < 1:
+        raise UsageError(
+            f"expected 0 or more workers, up to {_LONGEST_SECONDS} seconds and 1 MiB or more, "
+            f"not {workers} workers, {seconds} seconds and {memory_mib} MiB"
+        )
+    if workers == 0:
+        return _serial(function, chunks, limits)
+    if os.name != "posix":
+        raise UsageError(f"worker processes need Linux or macOS; use 0 workers, not {workers}")
+    return _parallel(chunks, workers, _greeting(function, limits), limits)
+
+
+class _Limits(NamedTuple):
+    seconds: float
+    memory_mib: int
+
+
+class _Answer(NamedTuple):
+    """What one call gave; `doubtful`: an earlier call in the same process may be to blame."""
+
+    result: Any
+    fault: str
+    doubtful: bool = False
+
+
+def _obituary(code: int | None, limits: _Limits) -> str:
+    """Say why a call got no answer, from its worker's exit code as Popen gives it."""
+    if code == _OUT_OF_MEMORY:
+        return f"needs more than {limits.memory_mib} MiB of memory"
+    if code == _OUT_OF_TIME:
+        return f"took longer than {limits.seconds:g} s"
+    if code is None or code >= 0:
+        return f"the worker died (exit code {code})"
+    name = next((known.name for known in signal.Signals if known == -code), "unnamed")
+    return f"the worker died (signal {-code}, {name})"
+
+
+def _text(error: BaseException) -> str:
+    words = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _is_memory(error: BaseException) -> bool:
+    # OpenCV raises its own class, told apart only by its words; C++ libraries pass on bad_alloc.
+    words = ("Insufficient memory", "bad_alloc", "Cannot allocate memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _greeting(function: Callable[[list[T]], R], limits: _Limits) -> bytes:
+    """Pickle the first message to every worker; refuse what only the user's script defines."""
+    try:
+        greeting = pickle.dumps((function, *limits))
+        if any(word == "__main__" for _, word, _ in pickletools.genops(greeting)):
+            raise pickle.PicklingError("it is defined in the script that runs")  # noqa: TRY301
+    except Exception as error:
+        raise BatchdigitsError(
+            f"workers need a function that they can import, and {function!r} cannot be sent to "
+            f"them: {_text(error)}; put it at the top of a module of its own"
+        ) from error
+    return greeting
+
+
+def _outcomes(chunk: list[T], call: Callable[[list[T]], _Answer]) -> list[Outcome[T, Any]]:
+    """Call once for the chunk; if that fails, once for each item of it."""
+    answer = call(chunk)
+    if answer.fault and len(chunk) > 1:
+        return [each for item in chunk for each in _outcomes([item], call)]
+    if answer.doubtful:
+        answer = call(chunk)  # in a fresh worker now, whose death nothing else can have caused
+    return [Outcome(chunk, answer.result, answer.fault)]
+
+
+def _serial(
+    function: Callable[[list[T]], R], chunks: Iterable[list[T]], limits: _Limits
+) -> Generator[Outcome[T, R], None, None]:
+    def call(items: list[T]) -> _Answer:
+        try:
+            return _Answer(function(items), "")
+        except (Exception, SystemExit) as error:
+            memory = _is_memory(error)
+            return _Answer(None, _obituary(_OUT_OF_MEMORY, limits) if memory else _text(error))
+
+    for chunk in chunks:
+        yield from _outcomes(chunk, call)
+
+
+def _parallel(
+    chunks: Iterable[list[T]], workers: int, greeting: bytes, limits: _Limits
+) -> Generator[Outcome[T, R], None, None]:
+    tasks: SimpleQueue[Any] = SimpleQueue()  # of (chunk, future); None ends a thread
+    seats = [_Seat(greeting, limits) for _ in range(workers)]
+    # Daemons, and a hook at exit: a generator that an uncaught exception keeps alive must not
+    # hold up the interpreter's end, which waits for the threads of a ThreadPoolExecutor.
+    threads = [threading.Thread(target=seat.serve, args=(tasks,), daemon=True) for seat in seats]
+
+    def close() -> None:
+        for seat in seats:
+            seat.shut()
+            tasks.put(None)
+        for thread in filter(threading.Thread.is_alive, threads):
+            thread.join()
+
+    atexit.register(close)
+    waiting: deque[Future[list[Outcome[T, R]]]] = deque()
+    try:
+        for thread in threads:
+            thread.start()
+        for chunk in chunks:
+            waiting.append(Future())
+            tasks.put((chunk, waiting[-1]))
+            if len(waiting) > 2 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        close()
+        atexit.unregister(close)
+
+
+class _Seat:
+    """The place of one worker, and of whoever replaces it; one thread uses all but `shut`."""
+
+    def __init__(self, greeting: bytes, limits: _Limits) -> None:
+        self._greeting = greeting
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection
+        self._used = False
+        self._shut = False
+        self._lock = threading.Lock()  # between a start and `shut`, so that no start slips by
+
+    def serve(self, tasks: SimpleQueue[Any]) -> None:
+        """Work off the tasks, in a thread of its own, until None comes."""
+        # Workers inherit this mask. A terminal's Ctrl-C and a service manager's stop reach every
+        # process of the group; a worker that died of it would look like a fault of its items.
+        # Workers follow the parent alone, from the first moment of their start.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        while task := tasks.get():
+            chunk, future = task
+            try:
+                future.set_result(_outcomes(chunk, self._call))
+            except BaseException as error:  # somebody waits for this future in any case
+                future.set_exception(error)
+        self._stop()
+
+    def shut(self) -> None:
+        """Kill the worker and let no other take its place; the seat's own thread reaps it."""
+        with self._lock:
+            self._shut = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _call(self, items: list[Any]) -> _Answer:
+        try:
+            message = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            return _Answer(None, _text(error))
+        self._fill()
+        return self._ask(message, self._limits)
+
+    def _fill(self) -> None:
+        """Start a worker unless one is there."""
+        cause = ""
+        for _ in range(_STARTS):
+            if self._process is not None:
+                return
+            try:
+                self._start()
+                cause = self._ask(self._greeting, _Limits(_START_SECONDS, 0)).fault
+            except OSError as error:
+                cause = _text(error)
+            if not cause:
+                self._used = False
+                return
+            self._stop()
+        raise BatchdigitsError(
+            f"a worker process cannot be started: {cause}; to see what it prints, set "
+            "BATCHDIGITS_DEBUG=1 in the environment"
+        )
+
+    def _start(self) -> None:
+        self._line, theirs = Pipe()  # no other worker inherits an end, so closing one means EOF
+        with theirs, self._lock:
+            if self._shut:
+                raise BatchdigitsError("no worker can be started: the run was closed")
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "batchdigits.engine", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if os.environ.get("BATCHDIGITS_DEBUG") else subprocess.DEVNULL,
+                env=_environment(),
+            )
+
+    def _ask(self, message: bytes, limits: _Limits) -> _Answer:
+        """Send a message and wait for the answer; without one, the worker is stopped."""
+        used, self._used = self._used, True
+        code: int | None = _OUT_OF_TIME
+        try:
+            self._line.send_bytes(message)
+            if self._line.poll(limits.seconds):
+                return _Answer(*pickle.loads(self._line.recv_bytes()))
+            self._stop()
+        except (EOFError, OSError):
+            code = self._stop()
+        except Exception as error:  # a result that can be pickled and not unpickled
+            return _Answer(None, _text(error))
+        return _Answer(None, _obituary(code, limits), doubtful=used and code != _OUT_OF_TIME)
+
+    def _stop(self) -> int | None:
+        """Kill and reap the worker, if there is one; give its exit code if it has one."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        self._line.close()
+        process.kill()  # does not change the exit code of one that is already dying
+        with suppress(subprocess.TimeoutExpired):  # stuck in the kernel, on a dead network drive
+            return process.wait(_REAP_SECONDS)
+        return None
+
+
+def _environment() -> dict[str, str]:
+    """Give the workers' environment: one thread each, and modules found where we find them."""
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    # An empty entry is the current folder, from which no worker shall import. If it was there
+    # that this package was found, its own home, put last, stands for it.
+    paths = [*filter(None, sys.path), str(Path(__file__).resolve().parents[1])]
+    return os.environ | threads | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _work(line: Connection) -> None:
+    """Be the worker: answer the parent until it closes its end."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    try:
+        function, *rest = pickle.loads(line.recv_bytes())
+        limits = _Limits(*rest)
+        _limit_resources(limits)
+    except Exception as error:
+        return line.send_bytes(pickle.dumps((None, _text(error))))
+    line.send_bytes(pickle.dumps((None, "")))
+    while True:
+        message = line.recv_bytes()
+        # The parent's clock runs out a second sooner. The alarm is for when there is no parent
+        # any more: nobody handles it, so it ends even a call that is stuck in C code.
+        signal.setitimer(signal.ITIMER_REAL, limits.seconds + 1)
+        reply = _reply(function, message)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        line.send_bytes(reply)
+
+
+def _reply(function: Callable[[list[Any]], Any], message: bytes) -> bytes:
+    try:
+        result = function(pickle.loads(message))
+        return pickle.dumps((result, ""), pickle.HIGHEST_PROTOCOL)
+    except (Exception, SystemExit) as error:
+        if _is_memory(error):
+            os._exit(_OUT_OF_MEMORY)  # too little is left to go on, or even to send an answer
+        return pickle.dumps((None, _text(error)))
+
+
+def _limit_resources(limits: _Limits) -> None:
+    """Bound the private writable memory, counted from what is mapped now; write no core files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pages = 0
+    with suppress(OSError):  # no Linux: the imports count too
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+    most = pages * resource.getpagesize() + limits.memory_mib * 2**20
+    with suppress(ValueError):  # a stricter limit is in force already
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+if __name__ == "__main__":
+    os.set_inheritable(int(sys.argv[1]), False)
+    with Connection(int(sys.argv[1])) as parent, suppress(EOFError, OSError):
+        _work(parent)

@@ -1,0 +1,82 @@
+"""The small frozen records that travel between the rooms. They know nothing of each other's work."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+"""A grey picture, uint8, shape (height, width), 0 is black and 255 is white."""
+
+Kind = Literal["digit", "number", "form"]
+"""What an image holds."""
+
+Status = Literal["ok", "review", "blank", "error", "verified"]
+"""How a reading ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of the inputs, or one thing that stands where a file was expected.
+
+    Attributes:
+        file: its name as the table spells it (see `sources.spell`).
+        path: its path as the operating system takes it; undecodable bytes are surrogates.
+        fault: why it cannot be read, where that is known before opening it; else empty.
+    """
+
+    file: str
+    path: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One decoded page, upright, on white, grey.
+
+    Attributes:
+        number: counted from 1 within its file.
+        grey: uint8, shape (height, width), as scanned: ink may be dark or light.
+    """
+
+    number: int
+    grey: Grey
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file, or one page of it, that could not be read.
+
+    Attributes:
+        page: counted from 1.
+        detail: why, in plain words on one line.
+    """
+
+    page: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the results table; the attributes are its columns, in this order.
+
+    Attributes:
+        file: as in `Source.file`.
+        page: counted from 1.
+        field: the template's or found name; empty for an image that is one digit.
+        value: the digits as text; empty for blank and error.
+        confidence: probability in [0, 0.9999] that the whole value is right, cut (not rounded)
+            to four decimals; None for blank and error.
+        status: one of `Status`.
+        detail: why the status is not ok, in plain words; empty for ok.
+    """
+
+    file: str
+    page: int
+    field: str
+    value: str
+    confidence: float | None
+    status: Status
+    detail: str
+
