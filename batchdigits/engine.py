@@ -250,15 +250,14 @@ class _Seat:
             message = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             return _Answer(None, _text(error))
-        self._fill()
+        if self._process is None:
+            self._fill()
         return self._ask(message, self._limits)
 
     def _fill(self) -> None:
-        """Start a worker unless one is there."""
+        """Start a worker and see it ready."""
         cause = ""
         for _ in range(_STARTS):
-            if self._process is not None:
-                return
             try:
                 self._start()
                 cause = self._ask(self._greeting, _Limits(_START_SECONDS, 0)).fault
@@ -274,18 +273,19 @@ class _Seat:
         )
 
     def _start(self) -> None:
-        self._line, theirs = Pipe()  # no other worker inherits an end, so closing one means EOF
-        with theirs, self._lock:
+        with self._lock:
             if self._shut:
                 raise BatchdigitsError("no worker can be started: the run was closed")
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "batchdigits.engine", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=None if os.environ.get("BATCHDIGITS_DEBUG") else subprocess.DEVNULL,
-                env=_environment(),
-            )
+            self._line, theirs = Pipe()  # inherited by no other worker, so closing means EOF
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "batchdigits.engine", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=None if os.environ.get("BATCHDIGITS_DEBUG") else subprocess.DEVNULL,
+                    env=_environment(),
+                )
 
     def _ask(self, message: bytes, limits: _Limits) -> _Answer:
         """Send a message and wait for the answer; without one, the worker is stopped."""

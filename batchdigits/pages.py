@@ -263,8 +263,7 @@ def _header(file: BinaryIO, kind: str) -> Image.Image:
 def _decode(file: io.BytesIO, kind: str, max_pixels: int) -> Grey:
     """Decode what the file's header points at through Pillow, upright and on square pixels."""
     image = _header(file, kind)
-    _limit(*image.size, max_pixels)
-    if kind == "PNG":
+    if kind == "PNG":  # its size is checked already
         _mend_png(image, file.getvalue()[24])
         image.load()  # its orientation may stand behind the picture
     turn = _turn(image)
@@ -341,12 +340,16 @@ def _levels(image: Image.Image) -> Grey:
     floats within [0, 1]. Zero stays black: stretching minimum to maximum would turn the grain of a
     blank page into ink, and n is at least 4 for the same reason. Only negative samples shift it.
     """
+    tags: dict[int, Any] = getattr(image, "tag_v2", {})
     samples = np.asarray(image)
+    if image.mode == "I" and tags.get(339, (1,))[0] == 1:
+        samples = samples.view(np.uint32)  # Pillow keeps unsigned samples as signed ones
     values = samples.astype(np.float32)
     sound = np.isfinite(values)
     if not sound.any():
         raise _TroubleError("damaged picture: not one sample is a number")
-    low, high = float(values[sound].min()), float(values[sound].max())
+    exact = samples[sound] if image.mode == "F" else samples  # float32 rounds 2^32 - 1 up
+    low, high = float(exact.min()), float(exact.max())
     top = float(max(15, 2 ** int(high).bit_length() - 1)) if low >= 0 else high
     if image.mode == "F" and low >= 0 and high <= 1:
         top = 1.0
@@ -354,7 +357,6 @@ def _levels(image: Image.Image) -> Grey:
     values -= low
     values *= 255 / max(top - low, 1e-30)
     grey: Grey = np.where(sound, values + 0.5, 255).clip(0, 255).astype(np.uint8)
-    tags: dict[int, Any] = getattr(image, "tag_v2", {})
     if tags.get(262) == 0:  # MinIsWhite, which Pillow inverts for 1 to 8 bits only
         grey = 255 - grey
     if isinstance(clear := image.info.get("transparency"), int):
@@ -379,7 +381,10 @@ def _plain_png(data: bytes, max_pixels: int) -> Grey | None:
         columns, rows = -(-(width - x) // dx), -(-(height - y) // dy)
         size += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
     raw = _inflate([body for name, body in parts if name == b"IDAT"], size)
-    plain = all(name in (b"IHDR", b"IDAT", b"IEND") for name, _ in parts)
+    plain = all(
+        name in (b"IHDR", b"IDAT", b"IEND") or (name == b"pHYs" and body[:4] == body[4:8])
+        for name, body in parts
+    )
     if not plain or not raw or lace or depth > 8 or colour not in (0, 2):
         return None
     if raw[:: size // height].strip(b"\0\1\2\3\4"):  # libpng prints on any other row filter

@@ -1,4 +1,4 @@
-"""The small frozen records that travel between the rooms. They know nothing of each other's work."""
+"""The small frozen records that travel between the rooms, and know nothing of their work."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +11,12 @@ Grey = NDArray[np.uint8]
 
 Kind = Literal["digit", "number", "form"]
 """What an image holds."""
+
+As = Literal["auto", "digit", "number", "form"]
+"""What the images hold, as the user says; auto goes by each image's size."""
+
+Invert = Literal["auto", "yes", "no"]
+"""Whether ink is dark on light paper, as the user says; auto decides for each crop."""
 
 Status = Literal["ok", "review", "blank", "error", "verified"]
 """How a reading ended."""
@@ -79,4 +85,3 @@ class Row:
     confidence: float | None
     status: Status
     detail: str
-

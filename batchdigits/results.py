@@ -50,8 +50,7 @@ def check(out: str, *, excel: bool = False) -> None:
     """Say now, before anything is read, whether a table can be written to `out`.
 
     Args:
-        out: path of the table, or `-` for CSV on standard output. Its suffix, in any case, is
-            the format: .csv, .tsv, .jsonl, .parquet or .xlsx.
+        out: a path that ends in .csv, .tsv, .jsonl, .parquet or .xlsx; `-` is CSV to stdout.
         excel: as in `writer`.
 
     Raises:
@@ -97,9 +96,8 @@ def writer(out: str, *, excel: bool = False) -> Iterator[Write]:
 
     Args:
         out: as in `check`.
-        excel: write a UTF-8 byte order mark, and for CSV `;` between columns and `,` as
-            decimal sign, as R's `write.csv2` does: a spreadsheet needs `;` where its decimal
-            sign is the comma, and would not take 0.9900 for a number there. TSV keeps `.`.
+        excel: write a UTF-8 byte order mark, and for CSV only `;` between columns and a decimal
+            comma, as R's `write.csv2`: a spreadsheet that needs `;` takes 0.9900 for no number.
 
     Raises:
         UsageError, OutputError: as in `check`, and OutputError when writing fails or an .xlsx
@@ -136,8 +134,7 @@ def _check_place(out: str) -> None:
     target = Path(os.path.realpath(out))
     folder = target.parent
     if not folder.is_dir():
-        what = f"needs the folder {str(folder)!r}, which is not there or is no folder"
-        raise OutputError(f"--out {out!r} {what}: make it, or choose another")
+        raise OutputError(f"{out!r}: {str(folder)!r} is no folder: make it, or choose another")
     if target.exists() and not target.is_file():
         raise OutputError(f"--out {out!r} is a folder or no regular file: give a file's name")
     # Only trying tells: permission bits say nothing of network drives, or to root.
@@ -208,8 +205,13 @@ def _format(out: str, file: BinaryIO, excel: bool) -> AbstractContextManager[Put
 
 @contextmanager
 def _text(file: BinaryIO, header: str, lines: Callable[[list[Row]], str]) -> Iterator[Put]:
-    file.write(header.encode())
-    yield lambda rows: file.write(lines(rows).encode())
+    def put(text: str) -> None:
+        rest = text.encode()
+        while rest:  # with PYTHONUNBUFFERED, standard output may take only a part
+            rest = rest[file.write(rest) :]
+
+    put(header)
+    yield lambda rows: put(lines(rows))
 
 
 def _delimited(rows: list[Row], separator: str, decimal: str) -> str:
@@ -255,7 +257,6 @@ def _xlsx(file: BinaryIO) -> Iterator[Put]:
             height += 1
             _write_line(sheet, height, row)
 
-    # XlsxWriter spools the sheet to disk; a folder of its own leaves nothing of it behind.
     with tempfile.TemporaryDirectory(".tmp", ".batchdigits-", path.parent, True) as spool:
         book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": spool})
         sheet = book.add_worksheet("results")
@@ -283,13 +284,12 @@ def _head(book: Any, sheet: Any) -> None:
 
 def _write_line(sheet: Any, at: int, row: Row) -> None:
     if at >= SHEET_ROWS:
-        room = f"a sheet of an .xlsx holds {SHEET_ROWS - 1:,} rows below its header"
-        raise OutputError(f"{room}, and the results have more: choose .csv")
+        raise OutputError(f"an .xlsx holds {SHEET_ROWS - 1:,} rows, the results more: choose .csv")
     for column, cell in enumerate(_cells(row).values()):
-        if isinstance(cell, str):
-            sheet.write_string(at, column, _MARKUP.sub("./", cell))
-        elif cell is not None:
+        if isinstance(cell, (int, float)):
             sheet.write_number(at, column, cell)
+        elif cell:  # a cell of empty text would not count as blank
+            sheet.write_string(at, column, _MARKUP.sub("./", cell))
 
 
 def _cells(row: Row) -> dict[str, Any]:

@@ -170,7 +170,9 @@ def fit(
     model = network()
     batch = 128
     steps = count * (len(digits) // batch)
-    rate = keras.optimizers.schedules.CosineDecay(1e-5, steps, 0.0, 2e-3, steps // 20)
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, warmup_target=2e-3, warmup_steps=steps // 20
+    )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3, use_ema=True, ema_momentum=0.998)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"])

@@ -32,6 +32,14 @@ def note_pid_and_hang(items: list[str]) -> None:
         pass
 
 
+def log_and_die(items: list[str]) -> None:
+    for item in items:
+        if item.startswith("/"):
+            with Path(item).open("a", encoding="ascii") as file:
+                file.write("x")
+            os._exit(1)
+
+
 def allocate(items: list[int]) -> int:
     """Hold as many MiB as the items say, written to so that they are really there."""
     return sum(len(bytearray(b"x") * (item * 2**20)) for item in items)

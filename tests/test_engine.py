@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,24 +71,51 @@ def _children() -> set[int]:
     return found
 
 
-def _wait_until_gone(pid: int) -> None:
-    # A zombie is gone too: whether the machine's first process reaps orphans is not our affair.
-    while _state(pid) not in ("", "Z"):
+def _wait_for(condition: Callable[[], bool]) -> None:
+    """Wait; give up only after a time that no working code needs."""
+    for _ in range(3000):
+        if condition():
+            return
         time.sleep(0.02)
+    pytest.fail("it never came about")
 
 
-def _script(tmp_path: Path, text: str, *arguments: str) -> "subprocess.Popen[str]":
+def _gone(pid: int) -> bool:
+    # A zombie is gone too: whether the machine's first process reaps orphans is not our affair.
+    return _state(pid) in ("", "Z")
+
+
+def _written(path: Path) -> bool:
+    return path.exists() and path.read_text(encoding="ascii") != ""
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
     """Start a script that imports what we import, in a process group of its own."""
-    path = tmp_path / "script.py"
-    path.write_text(text, encoding="utf-8")
-    return subprocess.Popen(
-        [sys.executable, str(path), *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    started = []
+
+    def go(text: str, *arguments: str) -> "subprocess.Popen[str]":
+        script = tmp_path / "script.py"
+        script.write_text(text, encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield go
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture(autouse=True)
@@ -172,6 +199,28 @@ def test_what_cannot_travel_is_a_fault(items: list[Any], faulty: str) -> None:
     assert second.items == [items[1]]
     assert second.result is None
     assert faulty in second.fault
+
+
+@pytest.mark.parametrize(
+    ("before", "calls"),
+    [
+        ([], 1),  # the worker was fresh, so the item is to blame
+        ([["never mind"]], 2),  # once more in a fresh worker, to be sure
+    ],
+)
+def test_a_death_is_believed_of_a_fresh_worker(
+    before: list[list[str]], calls: int, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    *_, last = run(functions.log_and_die, [*before, [str(log)]], workers=1, **LIMITS)
+    assert last.fault == "the worker died (exit code 1)"
+    assert log.read_text(encoding="ascii") == "x" * calls
+
+
+def test_imports_do_not_count_as_memory_of_a_call() -> None:
+    # A bare interpreter alone has more than 6 MiB.
+    (outcome,) = run(functions.allocate, [[3]], workers=1, seconds=20, memory_mib=6)
+    assert outcome.fault == ""
 
 
 def test_a_huge_result_arrives_whole() -> None:
@@ -307,19 +356,37 @@ def test_workers_that_never_start_end_the_run(
         list(run(functions.shout, [["a"]], workers=2, **LIMITS))
 
 
-def test_an_unguarded_script_may_call_it(tmp_path: Path) -> None:
+def test_an_unguarded_script_may_call_it(start: Start) -> None:
     script = """
 import engine_functions
 from batchdigits.engine import run
 for outcome in run(engine_functions.shout, [["a"], ["b"]], workers=2, seconds=9, memory_mib=256):
     print(outcome.result)
 """
-    process = _script(tmp_path, script)
-    assert process.communicate() == ("['A']\n['B']\n", "")
+    process = start(script)
+    assert process.communicate(timeout=60) == ("['A']\n['B']\n", "")
     assert process.returncode == 0
 
 
-def test_a_function_of_the_script_itself_is_a_clear_error(tmp_path: Path) -> None:
+def test_workers_find_a_package_that_was_found_in_the_current_folder() -> None:
+    script = """
+import engine_functions
+from batchdigits.engine import run
+print(next(run(engine_functions.shout, [["a"]], workers=1, seconds=9, memory_mib=256)).result)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(engine.__file__).parents[1],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.stderr) == ("['A']\n", "")
+
+
+def test_a_function_of_the_script_itself_is_a_clear_error(start: Start) -> None:
     script = """
 from functools import partial
 from batchdigits.engine import run
@@ -331,10 +398,10 @@ for function in mine, partial(mine), partial(max, key=mine):
     except Exception as error:
         print(type(error).__name__, "defined in the script" in str(error))
 """
-    assert _script(tmp_path, script).communicate() == ("BatchdigitsError True\n" * 3, "")
+    assert start(script).communicate(timeout=60) == ("BatchdigitsError True\n" * 3, "")
 
 
-def test_an_uncaught_exception_ends_the_script_and_its_workers(tmp_path: Path) -> None:
+def test_an_uncaught_exception_ends_the_script_and_its_workers(start: Start) -> None:
     script = """
 import engine_functions
 from batchdigits.engine import run
@@ -343,15 +410,17 @@ outcomes = run(engine_functions.act, [["a"], ["hang"], ["hang"], ["hang"]], work
 for outcome in outcomes:
     raise RuntimeError("a bug of the caller")
 """
-    process = _script(tmp_path, script)
-    _, err = process.communicate()
+    process = start(script)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.rstrip().endswith("RuntimeError: a bug of the caller")
     with pytest.raises(ProcessLookupError):  # the worker was in the script's process group
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_ctrl_c_ends_the_script_with_no_words_from_workers(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_script_with_no_words_from_workers(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = """
 import sys
 import engine_functions
@@ -362,20 +431,17 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
+    monkeypatch.setenv("BATCHDIGITS_DEBUG", "1")  # so that a traceback of theirs would be seen
     paths = [tmp_path / "one", tmp_path / "two"]
-    debug = {"BATCHDIGITS_DEBUG": "1"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(*debug.popitem())
-        process = _script(tmp_path, script, *map(str, paths))
-    while not all(path.exists() and path.read_text() for path in paths):
-        time.sleep(0.02)
+    process = start(script, *map(str, paths))
+    _wait_for(lambda: all(map(_written, paths)))
     os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate() == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 130
-    assert [_state(int(path.read_text())) in ("", "Z") for path in paths] == [True, True]
+    assert all(_gone(int(path.read_text(encoding="ascii"))) for path in paths)
 
 
-def test_signals_to_the_whole_group_are_no_fault_of_an_item(tmp_path: Path) -> None:
+def test_signals_to_the_whole_group_are_no_fault_of_an_item(start: Start) -> None:
     script = """
 import os, signal
 import engine_functions
@@ -392,11 +458,13 @@ for outcome in run(engine_functions.pid, ([n] for n in range(30)), workers=1, se
         os.killpg(0, number)
 print(len(pids))
 """
-    assert _script(tmp_path, script).communicate() == ("1\n", "")
+    assert start(script).communicate(timeout=60) == ("1\n", "")
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["waiting", "stuck in a call"])
-def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path, busy: bool) -> None:
+def test_workers_do_not_outlive_a_parent_that_was_killed(
+    start: Start, tmp_path: Path, busy: bool
+) -> None:
     script = """
 import sys, time
 import engine_functions
@@ -412,9 +480,7 @@ else:
     time.sleep(1000)
 """
     note = tmp_path / "pid"
-    process = _script(tmp_path, script, str(busy), str(note))
-    while not (note.exists() and note.read_text()):
-        time.sleep(0.02)
+    process = start(script, str(busy), str(note))
+    _wait_for(lambda: _written(note))
     process.kill()
-    process.communicate()
-    _wait_until_gone(int(note.read_text()))
+    _wait_for(lambda: _gone(int(note.read_text(encoding="ascii"))))

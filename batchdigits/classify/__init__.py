@@ -1,0 +1,280 @@
+"""Pictures become logits: a Keras model, called in padded chunks of one fixed size.
+
+Only Keras's own API is used, so that any of its backends serves. A chunk always holds `CHUNK`
+pictures, the last one filled up with empty ones: the model is traced once, and a digit gets the
+same bits however many others are read beside it.
+"""
+
+import json
+import logging
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.classify import backend
+from batchdigits.errors import ModelError, UsageError
+
+log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parent.parent / "models" / "default"
+"""The bundle inside the package."""
+CHUNK = 256
+"""Pictures per call of the model: of 64 to 2048 the fastest on two cores, or as good."""
+CLASSES = tuple("0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a bundle's `card.json` says; for a plain `.keras` file what is assumed.
+
+    Attributes:
+        name: of the model.
+        preprocessing: version of `normalize` it was trained with; None where unknown.
+        temperature: what logits are divided by before the softmax; 1 where uncalibrated.
+        threshold: default confidence from which a value is `ok`.
+        calibrated: whether temperature and threshold were fitted on data.
+        whole: the card as read, for people.
+    """
+
+    name: str
+    preprocessing: int | None
+    temperature: float
+    threshold: float
+    calibrated: bool
+    whole: dict[str, Any]
+
+
+UNCALIBRATED_THRESHOLD = 0.95
+
+
+def card(path: str | None) -> Card:
+    """Read what is known about a model without loading it.
+
+    Args:
+        path: a bundle's folder, or a `.keras` file; None for the model in the package.
+
+    Raises:
+        ModelError: there is no such thing, or its card is damaged.
+    """
+    place = SHIPPED if path is None else Path(path)
+    if place.is_dir():
+        return _read_card(place / "card.json")
+    if not place.exists():
+        raise ModelError(
+            f"model '{place}' does not exist: expected a bundle's folder or a .keras file"
+        )
+    if not place.is_file() or not zipfile.is_zipfile(place):
+        raise ModelError(
+            f"'{place}' is not a model: expected a bundle's folder (model.keras and card.json) "
+            "or a .keras file saved by Keras 3"
+        )
+    return Card(place.name, None, 1.0, UNCALIBRATED_THRESHOLD, False, {})
+
+
+def _read_card(place: Path) -> Card:
+    try:
+        whole = json.loads(place.read_text("utf-8"))
+        found = Card(
+            name=str(whole["name"]),
+            preprocessing=int(whole["preprocessing"]),
+            temperature=float(whole["calibration"]["temperature"]),
+            threshold=float(whole["threshold"]),
+            calibrated=True,
+            whole=whole,
+        )
+        classes = tuple(str(name) for name in whole["classes"])
+    except FileNotFoundError:
+        raise ModelError(
+            f"'{place.parent}' is not a model bundle: expected card.json and model.keras in it"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"'{place}' cannot be used: {type(error).__name__}: {error}") from None
+    if classes != CLASSES:
+        raise ModelError(f"'{place}': expected the classes 0 to 9, got {', '.join(classes)}")
+    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
+        raise ModelError(
+            f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
+            f"got {found.temperature} and {found.threshold}"
+        )
+    return found
+
+
+class Classifier:
+    """A loaded model that gives logits for pictures.
+
+    Attributes:
+        device: where it runs, as Keras names it: `cpu:0`, `gpu:0`, …
+    """
+
+    def __init__(self, model: Any, device: str, chunk: int = CHUNK) -> None:
+        """Wrap a Keras model of a checked shape.
+
+        Args:
+            model: has `predict_on_batch`; see `load` for what else is asked of it.
+            device: as Keras names it.
+            chunk: pictures per call.
+
+        Raises:
+            ModelError: the model takes or gives something else.
+        """
+        self.device = device
+        self._chunk = chunk
+        self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
+        self._shape = _input_shape(model)
+        self._scale = np.float32(255 if _takes_bytes(model) else 1)
+        self._probabilities = _gives_probabilities(model)
+
+    def logits(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the logits of pictures.
+
+        Args:
+            pictures: float32, shape (N, 28, 28, 1), in [0, 1], as `normalize` returns them.
+
+        Returns:
+            float32, shape (N, 10): logarithms of the ten probabilities, each up to a constant
+            of its row. Where the model gives probabilities itself, their logarithms.
+
+        Raises:
+            ModelError: the model gives something that is no number.
+        """
+        out = np.zeros((len(pictures), len(CLASSES)), np.float32)
+        start = 0
+        while start < len(pictures):
+            part = pictures[start : start + self._chunk]
+            try:
+                out[start : start + len(part)] = self._one_chunk(part)
+            except Exception as error:
+                if not backend.is_out_of_memory(error) or self._chunk == 1:
+                    raise
+                self._chunk = math.ceil(self._chunk / 2)
+                log.warning("out of memory on %s: %d pictures at once", self.device, self._chunk)
+                continue
+            start += len(part)
+        if not np.isfinite(out).all():
+            raise ModelError("the model gives values that are no numbers (NaN or infinite)")
+        return out
+
+    def _one_chunk(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        filled = np.zeros((self._chunk, *self._shape), np.float32)
+        filled[: len(part)] = part.reshape(len(part), *self._shape) * self._scale
+        out = np.asarray(self._predict(filled), np.float32)[: len(part)]
+        if self._probabilities:
+            out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
+        return out
+
+
+def load(path: str | None, *, device: str = "auto") -> Classifier:
+    """Load a model.
+
+    Args:
+        path: a bundle's folder or a `.keras` file with input (28, 28) or (28, 28, 1) and ten
+            outputs, probabilities or logits; None for the model in the package.
+        device: auto (the first GPU if there is one), cpu, gpu, or gpu:N.
+
+    Raises:
+        ModelError: it is no such model.
+        UsageError: there is no such GPU.
+    """
+    place = SHIPPED if path is None else Path(path)
+    if place.is_dir():
+        place = place / "model.keras"
+    backend.prepare()
+    with backend.hushed():
+        import keras  # noqa: PLC0415  (heavy: only when called)
+
+        chosen = _device(device, backend.gpus())
+        with keras.device(chosen):
+            try:
+                model = keras.saving.load_model(place, compile=False, safe_mode=True)
+            except Exception as error:
+                raise ModelError(_why_not_loaded(place, error)) from None
+            classifier = Classifier(model, chosen)
+            classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
+    return _on_device(classifier, chosen)
+
+
+def devices() -> str:
+    """Say on one line which backend Keras runs on and what GPUs it can use."""
+    backend.prepare()
+    with backend.hushed():
+        import keras  # noqa: PLC0415
+
+        found = backend.gpus()
+    gpus = "no GPU" if not found else f"{found} GPU{'s' if found > 1 else ''}"
+    return f"Keras backend {keras.config.backend()}: CPU, {gpus}"
+
+
+def _on_device(classifier: Classifier, device: str) -> Classifier:
+    """Have a classifier's model called on its device whichever is the default."""
+    import keras  # noqa: PLC0415
+
+    predict = classifier._predict
+
+    def there(batch: NDArray[np.float32]) -> Any:
+        with keras.device(device):
+            return predict(batch)
+
+    classifier._predict = there
+    return classifier
+
+
+def _device(wanted: str, found: int) -> str:
+    """Choose a device by Keras's name: `wanted` as in the options, `found` GPUs."""
+    if wanted == "cpu" or (wanted == "auto" and not found):
+        return "cpu:0"
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= found:
+        raise UsageError(
+            f"--device {wanted}: expected a GPU, found {found} that Keras can use; "
+            "use --device cpu, or install batchdigits[gpu] and NVIDIA's driver"
+        )
+    return f"gpu:{number}"
+
+
+def _why_not_loaded(place: Path, error: Exception) -> str:
+    text = str(error)
+    if "Lambda" in text and "safe_mode" in text:
+        return f"'{place}' holds Lambda layers, which can run any code: they are not loaded"
+    lines = text.strip().splitlines() or [""]
+    return (
+        f"'{place}' cannot be loaded: expected a Keras 3 model of Keras's own layers; "
+        f"{type(error).__name__}: {lines[0][:200]}"
+    )
+
+
+def _input_shape(model: Any) -> tuple[int, ...]:
+    """Check what the model takes and gives; return the shape of one input."""
+    takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if takes not in ((None, 28, 28), (None, 28, 28, 1)) or gives != (None, len(CLASSES)):
+        raise ModelError(
+            "the model does not read single digits: expected input (28, 28) or (28, 28, 1) and "
+            f"10 outputs, got input {takes} and output {gives} (the first is the batch)"
+        )
+    return tuple(takes[1:])
+
+
+def _gives_probabilities(model: Any) -> bool:
+    """Tell by the last layer's configuration: softmax gives probabilities, linear logits."""
+    last = model.layers[-1]
+    config = last.get_config()
+    if type(last).__name__ == "Softmax" or config.get("activation") == "softmax":
+        return True
+    if config.get("activation") == "linear":
+        return False
+    raise ModelError(
+        f"the model's last layer '{last.name}' is neither softmax nor linear: expected ten "
+        f"probabilities or logits, got {type(last).__name__} with activation "
+        f"{config.get('activation')!r}"
+    )
+
+
+def _takes_bytes(model: Any) -> bool:
+    """Tell whether the model divides its input by 255 itself (a Rescaling layer)."""
+    scales = [x.get_config()["scale"] for x in model.layers if type(x).__name__ == "Rescaling"]
+    return any(isinstance(scale, int | float) and scale < 0.1 for scale in scales)

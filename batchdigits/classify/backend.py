@@ -1,0 +1,92 @@
+"""What Keras's own API does not offer: start-up lines, devices and memory, by backend.
+
+Keras runs on TensorFlow, JAX or PyTorch (KERAS_BACKEND). This is the only module that imports
+one of the three by name, and only to ask it for its devices and to be modest with GPU memory.
+"""
+
+import faulthandler
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "OOM when allocating", "out of memory", "Out of memory")
+"""How the three backends say that a GPU's memory did not suffice."""
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what native libraries print on standard error from the user, unless it goes wrong.
+
+    TensorFlow prints start-up lines there whatever its log level. They go to a temporary file;
+    when the body raises, they are printed after all. A crash inside still leaves a trace, on
+    the real standard error.
+    """
+    try:
+        real = os.dup(2)
+    except OSError:  # a service may run without standard error
+        yield
+        return
+    watched = faulthandler.is_enabled()
+    with os.fdopen(real, "wb", buffering=0) as kept, tempfile.TemporaryFile() as aside:
+        _flush()
+        faulthandler.enable(kept)
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            _flush()
+            os.dup2(kept.fileno(), 2)
+            aside.seek(0)
+            kept.write(aside.read())
+            raise
+        finally:
+            _flush()
+            os.dup2(kept.fileno(), 2)
+            faulthandler.disable()
+            if watched:
+                faulthandler.enable()
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+def prepare() -> None:
+    """Set what must be set before Keras is imported; what the user has set stays."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def gpus() -> int:
+    """Count the GPUs that Keras's backend can use, and have TensorFlow take memory as needed."""
+    import keras  # noqa: PLC0415  (heavy: only when called)
+
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow  # noqa: PLC0415
+
+        found = tensorflow.config.list_physical_devices("GPU")
+        for gpu in found:
+            try:
+                tensorflow.config.experimental.set_memory_growth(gpu, True)
+            except RuntimeError:  # the GPU is in use already: too late to change, no harm
+                break
+        return len(found)
+    if backend == "jax":
+        import jax  # noqa: PLC0415
+
+        return sum(device.platform == "gpu" for device in jax.devices())
+    if backend == "torch":
+        import torch  # noqa: PLC0415
+
+        return int(torch.cuda.device_count())
+    return 0
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an exception of any backend means that memory on the device ran out."""
+    text = f"{type(error).__name__}: {error}"
+    return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)

@@ -1,0 +1,317 @@
+"""The door: commands, their options, and the words and exit codes that come of errors.
+
+Nothing heavy is imported at the top, so that `--help` answers at once; each command imports
+what it needs when it is called.
+"""
+
+import logging
+import os
+import signal
+import sys
+import tomllib
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from batchdigits import __version__
+from batchdigits.errors import BatchdigitsError, UsageError
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Read folders of scanned digits into a table of values and confidences.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"batchdigits {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Hold the options that stand before the command."""
+
+
+def _from_file(context: typer.Context, path: str | None) -> str | None:
+    """Take a configuration file's settings as defaults: command line and environment win."""
+    if path is None:
+        return None
+    try:
+        settings = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
+        raise UsageError(f"--config '{path}': expected a TOML file; {error}") from None
+    known = {_spelled(p.name): p for p in context.command.params if p.name not in (None, "config")}
+    defaults = {}
+    for name, value in settings.items():
+        parameter = known.get(_spelled(name))
+        if parameter is None:
+            from batchdigits.options import nearest  # noqa: PLC0415
+
+            close = nearest(_spelled(name), list(known))
+            raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
+        defaults[str(parameter.name)] = value
+    context.default_map = {**defaults, **(context.default_map or {})}
+    return path
+
+
+def _spelled(name: str | None) -> str:
+    """Spell an option as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
+    return str(name).rstrip("_").replace("_", "-")
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Folders (read with all below them), files, or - for paths on standard input.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="BATCHDIGITS_OUT",
+            help="The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
+        ),
+    ] = None,
+    as_: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="auto|digit|number|form",
+            envvar="BATCHDIGITS_AS",
+            help="What an image holds; auto goes by its size. This version reads digits alone.",
+        ),
+    ] = "auto",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="BATCHDIGITS_MODEL",
+            help="A model bundle or .keras file.  [default: the model in the package]",
+        ),
+    ] = None,
+    invert: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|yes|no",
+            envvar="BATCHDIGITS_INVERT",
+            help="Whether ink is dark on light paper (yes) or light on dark (no).",
+        ),
+    ] = "auto",
+    null: Annotated[
+        bool,
+        typer.Option(
+            "--null", envvar="BATCHDIGITS_NULL", help="Paths on standard input end with NUL."
+        ),
+    ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            envvar="BATCHDIGITS_MAX_PIXELS",
+            help="Largest page that is decoded, in pixels.  [default: 100 million]",
+        ),
+    ] = None,
+    page_seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            envvar="BATCHDIGITS_PAGE_SECONDS",
+            help="Longest time that reading a file may take.  [default: 60]",
+        ),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            envvar="BATCHDIGITS_MIN_CONFIDENCE",
+            help="Values under it are for review, 0 to 1.  [default: the model's own]",
+        ),
+    ] = None,
+    excel: Annotated[
+        bool,
+        typer.Option(
+            "--excel",
+            envvar="BATCHDIGITS_EXCEL",
+            help="CSV with a UTF-8 mark and ; for spreadsheets that need it.",
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", envvar="BATCHDIGITS_QUIET", help="Print nothing while all goes well."
+        ),
+    ] = False,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            envvar="BATCHDIGITS_BATCH_SIZE",
+            help="Crops gathered before the model is called; changes no result.  [default: 2048]",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            envvar="BATCHDIGITS_WORKERS",
+            help="Processes that decode; 0: none, and no limits.  [default: one a processor]",
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|cpu|gpu|gpu:N",
+            envvar="BATCHDIGITS_DEVICE",
+            help="Where the model runs.",
+        ),
+    ] = "auto",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            envvar="BATCHDIGITS_DRY_RUN",
+            help="List on standard output what would be read, as what and why; read nothing.",
+        ),
+    ] = False,
+    _config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            envvar="BATCHDIGITS_CONFIG",
+            callback=_from_file,
+            is_eager=True,
+            help="TOML file with these options by name; command line and environment win.",
+        ),
+    ] = None,
+) -> None:
+    """Read folders of digit crops into a table, one row an image, whatever happens."""
+    from batchdigits.options import RunOptions  # noqa: PLC0415
+
+    options = RunOptions.of(
+        {
+            "as_": as_,
+            "model": model,
+            "invert": invert,
+            "max_pixels": max_pixels,
+            "page_seconds": page_seconds,
+            "min_confidence": min_confidence,
+            "excel": excel,
+            "quiet": quiet,
+            "batch_size": batch_size,
+            "workers": workers,
+            "device": device,
+        }
+    )
+    _log_to_standard_error(quiet)
+    from batchdigits import pipeline, report  # noqa: PLC0415
+
+    paths, listed = _inputs(inputs, null)
+    if dry_run:
+        found = pipeline.find(paths, listed, out)
+        report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
+        return
+    if out is None:
+        raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
+    pipeline.check(out, options)
+    found = pipeline.find(paths, listed, out)
+    with report.progress(len(found.sources), quiet) as progress:
+        summary = pipeline.run(found, out, options, progress)
+    raise typer.Exit(report.summary(summary, out, quiet))
+
+
+def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
+    """Part INPUTs into those typed and, for `-`, those listed on standard input."""
+    if "-" not in inputs:
+        return inputs, []
+    from batchdigits.sources import listed  # noqa: PLC0415
+
+    if sys.stdin is None:
+        raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
+    paths = listed(sys.stdin.buffer.read(), null=null)
+    return [path for path in inputs if path != "-"], paths
+
+
+def _log_to_standard_error(quiet: bool) -> None:
+    logging.basicConfig(
+        format="batchdigits: %(levelname)s: %(message)s",
+        level=logging.ERROR if quiet else logging.WARNING,
+    )
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="A model bundle or .keras file."),
+    ] = None,
+) -> None:
+    """Show versions, devices, and the model's card."""
+    from batchdigits import report  # noqa: PLC0415
+
+    for line in report.info(model):
+        typer.echo(line)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: unwinds like KeyboardInterrupt, so that nothing half-written stays."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def main() -> None:
+    """Run the command line and end the process with the contract's exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_exit_code(sys.argv[1:]))
+
+
+def _exit_code(arguments: list[str]) -> int:  # noqa: PLR0911  (a way out for each code)
+    """Run a command line; put every error into one line, and return the exit code."""
+    try:
+        code = app(arguments or ["--help"], prog_name="batchdigits", standalone_mode=False)
+    except BatchdigitsError as error:
+        return _say(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _say(f"{error.format_message()} (see --help)", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted: nothing was written, an earlier table still stands", 130)
+    except _Terminated:
+        return _say("terminated: nothing was written, an earlier table still stands", 143)
+    except BrokenPipeError:  # whoever read standard output wants no more: that is no fault
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        if os.environ.get("BATCHDIGITS_DEBUG"):
+            raise
+        return _say(
+            f"a bug in batchdigits: {type(error).__name__}: {error} "
+            "(BATCHDIGITS_DEBUG=1 shows where; please report it)",
+            1,
+        )
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    """Print one line on standard error, without what could steer a terminal."""
+    line = " ".join(message.split())
+    plain = "".join(c if c.isprintable() else "?" for c in line)
+    typer.echo(f"batchdigits: {plain}".encode("utf-8", "backslashreplace"), err=True)
+    return code

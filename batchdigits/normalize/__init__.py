@@ -1,0 +1,140 @@
+"""Crops of single digits become pictures in MNIST's own geometry: the heart of the reading.
+
+A network trained on MNIST reads strangers' digits only as well as they are brought into the form
+it knows: ink light on dark paper, even paper at zero, the box round the ink 20 px on its longest
+side, its centre of mass in the middle of 28 x 28 (LeCun, Cortes, Burges: "The MNIST database of
+handwritten digits"). Training and prediction both go through `normalize`.
+
+Crops of one size are worked on together, as arrays of shape (N, H, W). Where OpenCV needs a
+picture they are laid out as a mosaic: the crops below each other, with an empty margin, so that
+one call serves them all. All sums are of integers and therefore exact: a crop's picture does
+not depend on the crops beside it.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.normalize.geometry import SIDE, boxes_of, centred, scaled
+from batchdigits.normalize.paper import lift_off_paper, light_ink
+from batchdigits.normalize.parts import digit_parts, only, without_ruled_lines
+from batchdigits.records import Grey, Invert
+
+VERSION = 1
+"""Goes into a model's card: a model is only good with the preprocessing it was trained with."""
+
+WORKING_SIDE = 96
+"""Larger crops are first reduced to this longest side, px: five times what the picture holds."""
+SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96])
+"""Heights and widths worked in, px: a crop is enlarged to the next ones, so that crops of many
+sizes share a few and are worked on together. All are even, which `_paper` uses."""
+AT_ONCE = 256
+"""Crops worked on together at most: their arrays fit into a processor's cache."""
+
+
+class Normalized(NamedTuple):
+    """What `normalize` returns: row n of each array belongs to crop n.
+
+    Attributes:
+        pictures: float32, shape (N, 28, 28, 1), in [0, 1] in steps of 1/255, ink light on dark;
+            all zero where there is no ink.
+        extent: float32, shape (N, 2), height and width of the box round the ink as a share of
+            the crop's height and width, in [0, 1]; zero where there is no ink.
+        unclear: bool, shape (N,), true where there is something on the paper but nothing that
+            stands out as a digit: a busy ground, or marks at the very side of the crop alone.
+            Where it is false and the extent is zero, the paper is empty.
+    """
+
+    pictures: NDArray[np.float32]
+    extent: NDArray[np.float32]
+    unclear: NDArray[np.bool_]
+
+
+def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
+    """Bring crops of single digits into MNIST's geometry.
+
+    Args:
+        crops: N arrays, uint8, each of shape (height, width), both at least 1, of any sizes.
+        invert: "auto" decides for each crop whether its ink is dark or light; "yes" takes all
+            for dark ink on light paper, "no" for light ink on dark paper, as in MNIST.
+
+    Returns:
+        The pictures and the ink's extent in its cell, in the order of the crops.
+
+    Raises:
+        ValueError: a crop is not a two-dimensional uint8 array with at least one pixel.
+    """
+    pictures = np.zeros((len(crops), SIDE, SIDE), np.uint8)
+    extent = np.zeros((len(crops), 2), np.float32)
+    unclear = np.zeros(len(crops), bool)
+    for at, stack in _stacks(crops):
+        shapes = np.array([crops[i].shape for i in at])
+        pictures[at], extent[at], unclear[at] = _normalize_stack(stack, shapes, invert)
+    scaled = pictures.astype(np.float32) / np.float32(255)
+    return Normalized(scaled[..., np.newaxis], extent, unclear)
+
+
+def _stacks(crops: Sequence[Grey]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    """Bring crops to the sizes worked in and group them: indices, and crops as (N, H, W)."""
+    groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, crop in enumerate(crops):
+        if crop.ndim != 2 or crop.dtype != np.uint8 or crop.size == 0:
+            raise ValueError(
+                f"crop {index}: expected uint8 of shape (height, width), both at least 1, "
+                f"got {crop.dtype} of shape {crop.shape}"
+            )
+        groups[crop.shape].append(index)
+    by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for shape, indices in groups.items():
+        by_size[_working_size(*shape)] += indices
+    for size, indices in by_size.items():
+        for start in range(0, len(indices), AT_ONCE):
+            part = indices[start : start + AT_ONCE]
+            yield part, np.stack([_resized(crops[i], size) for i in part])
+
+
+def _working_size(height: int, width: int) -> tuple[int, int]:
+    """Find the size (height, width) that a crop of this size is worked on in."""
+    share = min(1.0, WORKING_SIDE / max(height, width))
+    at = np.searchsorted(SIDES, [math.floor(height * share), math.floor(width * share)])
+    return int(SIDES[at[0]]), int(SIDES[at[1]])
+
+
+def _resized(crop: Grey, size: tuple[int, int]) -> Grey:
+    """Resize a crop to (height, width); averaged over area where it shrinks."""
+    if crop.shape == size:
+        return crop
+    method = cv2.INTER_AREA if max(crop.shape) > WORKING_SIDE else cv2.INTER_LINEAR
+    resized: Grey = cv2.resize(crop, size[::-1], interpolation=method)
+    return resized
+
+
+def _normalize_stack(
+    stack: NDArray[np.uint8], shapes: NDArray[np.int64], invert: Invert
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_]]:
+    """Normalise crops brought to one size.
+
+    Args:
+        stack: uint8, shape (N, H, W).
+        shapes: the crops' heights and widths before that, shape (N, 2).
+        invert: as for `normalize`.
+
+    Returns:
+        Pictures, uint8 (N, 28, 28); extents (N, 2); which crops are unclear (N,).
+    """
+    light = light_ink(stack, invert)
+    bright = np.where(light[:, None, None], stack, 255 - stack)
+    ink, mask, busy = lift_off_paper(bright)
+    mask = without_ruled_lines(mask)
+    kept = digit_parts(mask)
+    unclear = busy | (mask.any((1, 2)) & ~kept.any((1, 2)))
+    ink = only(ink, kept, mask)
+    boxes = boxes_of(ink)
+    extent = np.stack([boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]], axis=1)
+    extent = extent / stack.shape[1:]
+    return centred(scaled(ink, boxes, extent * shapes)), extent, unclear

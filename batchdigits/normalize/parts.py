@@ -1,0 +1,147 @@
+"""Parts of the ink: ruled lines and neighbours' strokes go, what belongs to the digit stays."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Remove straight thin lines that cross a crop from side to side in its outer third."""
+    mask = _without_rows(mask)
+    return _without_rows(mask.swapaxes(1, 2)).swapaxes(1, 2)
+
+
+def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Remove horizontal lines from masks (N, H, W); what crosses them stays.
+
+    A line is thin (a twelfth of the height at most), its band reaches over 19/20 of the width,
+    and seven tenths of the width is line alone. A digit's own bar is thicker or shorter.
+    """
+    _, height, width = mask.shape
+    thin = max(1, round(height / 12))
+    band = np.ones((thin, 1), np.uint8)
+    zone = np.zeros(height, bool)
+    zone[: height // 3] = zone[height - height // 3 :] = True
+    lined = (mask[:, zone].sum(2) * 5 > width * 3).any(1)
+    if not lined.any():
+        return mask
+    out = mask.copy()
+    for index in np.flatnonzero(lined):
+        one = mask[index].view(np.uint8)
+        thick = cv2.morphologyEx(one, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
+        line = one & ~thick
+        spans = cv2.dilate(one, band).sum(1) * 20 >= width * 19
+        alone = cv2.dilate(line, band).sum(1) * 10 >= width * 7
+        rows = (spans & alone & zone).astype(np.uint8)[:, None]
+        rows = cv2.dilate(rows, np.ones((2 * thin + 1, 1), np.uint8))
+        out[index] &= ~(line & rows).astype(bool)
+    return out
+
+
+def _mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
+    """Lay crops (N, H, W) below each other with empty rows between: (N · (H + margin), W)."""
+    count, height, width = stack.shape
+    mosaic = np.zeros((count, height + margin, width), np.uint8)
+    mosaic[:, :height] = stack
+    return mosaic.reshape(-1, width)
+
+
+def digit_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep of each mask (N, H, W) the parts that belong to the digit in its middle.
+
+    A part is what hangs together. The digit's main part is the one with the most ink towards
+    the middle of the crop; `_belongs` tells which others stay.
+    """
+    count, height, width = mask.shape
+    tall = height + 1
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        _mosaic(mask.view(np.uint8), 1), connectivity=8, ltype=cv2.CV_32S
+    )
+    towards = np.pad(np.minimum.outer(_tent(height), _tent(width)), ((0, 1), (0, 0))).ravel()
+    inked = np.flatnonzero(labels)
+    counts = np.bincount(labels.ravel()[inked], towards[inked % towards.size], len(stats))
+    score = counts.astype(np.float64)
+    owner = stats[:, cv2.CC_STAT_TOP] // tall
+    order = np.lexsort((-score[1:], owner[1:])) + 1  # part 0 is what is not ink
+    owners, first = np.unique(owner[order], return_index=True)
+    main = np.zeros(count, np.int64)
+    main[owners] = order[first]
+    keep = _belongs(np.asarray(stats, np.int64), owner, main, score, (height, width))
+    keep[main] = ~_in_outer_fifth(stats[main], height, width)
+    keep[0] = False
+    kept: NDArray[np.bool_] = keep[labels].reshape(count, tall, width)[:, :height]
+    return kept
+
+
+def _in_outer_fifth(stats: NDArray[np.int32], height: int, width: int) -> NDArray[np.bool_]:
+    """Tell for each part (a row of `stats`) whether it lies wholly in the outer fifth at a side."""
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP] % (height + 1)
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    outer: NDArray[np.bool_] = (
+        (5 * right <= width)
+        | (5 * left >= 4 * width)
+        | (5 * bottom <= height)
+        | (5 * top >= 4 * height)
+    )
+    return outer
+
+
+def _tent(side: int) -> NDArray[np.int64]:
+    """Weights from 1 at both ends to 16 in the middle of a side: (side,)."""
+    along = np.arange(side)
+    return 1 + 30 * np.minimum(along, side - 1 - along) // max(1, side - 1)
+
+
+def _belongs(
+    stats: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    main: NDArray[np.int64],
+    score: NDArray[np.float64],
+    shape: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Tell for each part whether it belongs to the main part of its crop: (parts,).
+
+    Not so are specks (under a fiftieth of the main part's ink), what lies apart from it, what
+    stands beside it and is low (a full stop) or tall (a neighbour), what reaches past it on two
+    opposite sides (a box line), and what touches the border, or lies in the outermost tenth,
+    while the main part stands free (rests of the box and of neighbours).
+    """
+    height, width = shape
+    left, area = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_AREA]
+    top = stats[:, cv2.CC_STAT_TOP] - owner * (height + 1)
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    borders = (left == 0).astype(int) + (top == 0) + (right == width) + (bottom == height)
+    of = main[owner]
+    size = np.maximum(right - left, bottom - top)[of]
+    aside = np.maximum(left - right[of], left[of] - right)
+    above = np.maximum(top - bottom[of], top[of] - bottom)
+    apart = np.maximum(aside, above) > size * 0.3
+    low = 2 * top >= top[of] + bottom[of]
+    tall = 2 * (bottom - top) >= (bottom - top)[of]
+    past = size * 0.12
+    across = (left < left[of] - past) & (right > right[of] + past)
+    along = (top < top[of] - past) & (bottom > bottom[of] + past)
+    outer = ((borders > 0) | (score <= 4 * area)) & (borders[of] < 2)
+    speck = area * 50 < area[of]
+    belongs: NDArray[np.bool_] = ~(
+        speck | apart | ((aside >= 0) & (low | tall)) | across | along | outer
+    )
+    return belongs
+
+
+def only(
+    ink: NDArray[np.uint8], kept: NDArray[np.bool_], mask: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Leave of the ink (N, H, W) what lies at the kept parts, with their soft edges."""
+    count, height, width = ink.shape
+
+    def grown(parts: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
+        mosaic = _mosaic(np.ascontiguousarray(parts).view(np.uint8), 2)
+        out: NDArray[np.uint8] = cv2.dilate(mosaic, np.ones((side, side), np.uint8))
+        return out.reshape(count, height + 2, width)[:, :height]
+
+    near = grown(kept, 5)
+    dropped = mask & ~kept
+    if dropped.any():
+        near &= ~(grown(dropped, 3) & ~grown(kept, 3))
+    return ink * near

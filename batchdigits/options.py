@@ -1,0 +1,82 @@
+"""The settings of a run: typed, checked once, then frozen."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from batchdigits.errors import UsageError
+from batchdigits.records import As, Invert
+
+PAGE_SECONDS = 60.0
+MAX_PIXELS = 100_000_000
+BATCH_SIZE = 2048
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class RunOptions(BaseModel):
+    """The settings of `run` and `batchdigits.read`; each is named as on the command line.
+
+    Attributes:
+        as_: what each image holds: auto, digit, number or form.
+        model: a bundle's folder or a `.keras` file; None for the model in the package.
+        invert: yes for dark ink on light paper, no for light ink, auto to decide by image.
+        max_pixels: a page with more pixels is an error row; checked before it is decoded.
+        page_seconds: wall-clock limit for reading one file or page, s.
+        min_confidence: values under it are for review; None for the model's own threshold.
+        excel: write CSV for spreadsheets that expect a byte order mark and `;`.
+        quiet: print nothing on standard error while all goes well.
+        batch_size: crops gathered before the model is called; it changes no result.
+        workers: processes that decode; 0 decodes in this process, without limits.
+        device: auto, cpu, gpu, or gpu:N counted from 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    as_: As = Field("auto", alias="as")
+    model: str | None = None
+    invert: Invert = "auto"
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
+    page_seconds: float = Field(PAGE_SECONDS, gt=0, le=86_400)
+    min_confidence: float | None = Field(None, ge=0, le=1)
+    excel: bool = False
+    quiet: bool = False
+    batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
+    workers: int = Field(default_factory=processors, ge=0, le=256)
+    device: str = Field("auto", pattern=r"^(auto|cpu|gpu(:\d+)?)$")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Build the options from settings by name; what is None takes its default.
+
+        Raises:
+            UsageError: an unknown name, or a value that does not fit.
+        """
+        try:
+            return cls(**{name: value for name, value in settings.items() if value is not None})
+        except ValidationError as error:
+            raise UsageError(_in_words(error, cls)) from None
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Say which known name is meant by an unknown one: `; did you mean 'x'?`, or nothing."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _in_words(error: ValidationError, model: type[BaseModel]) -> str:
+    """Tell the first thing that is wrong with the settings, on one line."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]).rstrip("_")
+    if first["type"] == "extra_forbidden":
+        return f"unknown option '{name}'{nearest(name, list(model.model_fields))}"
+    expected = first["msg"][0].lower() + first["msg"][1:]
+    return f"{name.replace('_', '-')}: {expected}, got {first['input']!r}"

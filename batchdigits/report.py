@@ -1,0 +1,108 @@
+"""What a command tells people: progress, a line at the end, a dry run's list, versions.
+
+Standard output carries data alone; the rest goes to standard error.
+"""
+
+import csv
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+from tqdm import tqdm
+
+from batchdigits import __version__, classify, normalize
+from batchdigits.pipeline import Planned, Progress, Summary
+from batchdigits.records import Status
+
+LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
+
+
+@contextmanager
+def progress(total: int, quiet: bool) -> Iterator[Progress]:
+    """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing."""
+    hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
+    with tqdm(total=total, unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
+        yield bar.update
+
+
+def summary(found: Summary, out: str, quiet: bool) -> int:
+    """Tell in one line how a run went; return its exit code: 3 if there are error rows, else 0."""
+    errors = found.statuses["error"]
+    if not quiet or errors:
+        _say(f"{_counts(found)}{_skipped(found.skipped)} -> {_shown(out)}")
+    return 3 if errors else 0
+
+
+def _counts(found: Summary) -> str:
+    total = found.statuses.total()
+    if not total:
+        return "no images found: the table has a header only"
+    parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
+    rate = total / max(found.seconds, 1e-9)
+    took = f"{found.seconds:.1f} s ({rate:,.0f} a second)"
+    return f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
+
+
+_ORDER: tuple[Status, ...] = ("ok", "review", "blank", "error", "verified")
+
+
+def _skipped(skipped: dict[str, int]) -> str:
+    parts = [f"{count:,} {reason}" for reason, count in sorted(skipped.items()) if count]
+    return f"; skipped {', '.join(parts)}" if parts else ""
+
+
+def _shown(out: str) -> str:
+    return "standard output" if out == "-" else out
+
+
+def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None:
+    """Print a dry run as CSV on standard output: file, as, pages, why."""
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(("file", "as", "pages", "why"))
+    count = 0
+    for line in lines:
+        table.writerow(line)
+        count += 1
+    if not quiet:
+        _say(f"{count:,} files would be read{_skipped(skipped)}; nothing was written")
+
+
+def info(model: str | None) -> Iterator[str]:
+    """Give the lines of `info`: versions, devices, and what the model's card says.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    card = classify.card(model)
+    yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
+    yield f"Python {platform.python_version()} on {platform.platform()}"
+    for library in LIBRARIES:
+        yield f"{library} {version(library)}"
+    yield classify.devices()
+    yield f"model {card.name}: {'calibrated' if card.calibrated else 'uncalibrated'}"
+    yield f"  temperature {card.temperature:.3f}, default threshold {card.threshold:.4f}"
+    yield from _nested(card.whole, "  ")
+
+
+def _nested(value: Any, indent: str) -> Iterator[str]:
+    """Lay out a card as indented lines."""
+    items = value.items() if isinstance(value, dict) else (("-", one) for one in value)
+    for name, one in items:
+        if isinstance(one, dict | list) and one and not _is_plain(one):
+            yield f"{indent}{name}"
+            yield from _nested(one, indent + "  ")
+        else:
+            text = ", ".join(map(str, one)) if isinstance(one, list) else one
+            yield f"{indent}{name} {text}"
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(one, dict | list) for one in value)
+
+
+def _say(message: str) -> None:
+    if sys.stderr is not None:
+        print(f"batchdigits: {message}", file=sys.stderr)
