@@ -102,9 +102,9 @@ def _belongs(
     """Tell for each part whether it belongs to the main part of its crop: (parts,).
 
     Not so are specks (under a fiftieth of the main part's ink), what lies apart from it, what
-    stands beside it and is low (a full stop) or tall (a neighbour), what reaches past it on two
-    opposite sides (a box line), and what touches the border, or lies in the outermost tenth,
-    while the main part stands free (rests of the box and of neighbours).
+    stands beside it and is low (a full stop) or tall (a neighbour), and what touches the border,
+    or lies in the outermost ninth, while the main part stands free (rests of the box and of
+    neighbours).
     """
     height, width = shape
     left, area = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_AREA]
@@ -115,17 +115,16 @@ def _belongs(
     size = np.maximum(right - left, bottom - top)[of]
     aside = np.maximum(left - right[of], left[of] - right)
     above = np.maximum(top - bottom[of], top[of] - bottom)
-    apart = np.maximum(aside, above) > size * 0.3
+    apart = np.maximum(aside, above) > np.maximum(size * 0.3, max(shape) * 0.12)
     low = 2 * top >= top[of] + bottom[of]
     tall = 2 * (bottom - top) >= (bottom - top)[of]
-    past = size * 0.12
-    across = (left < left[of] - past) & (right > right[of] + past)
-    along = (top < top[of] - past) & (bottom > bottom[of] + past)
-    outer = ((borders > 0) | (score <= 4 * area)) & (borders[of] < 2)
+    beside = ((aside >= 0) & low & ~tall) | ((aside > size * 0.1) & tall)
+    larger = (right - left > (right - left)[of]) | (bottom - top > (bottom - top)[of])
+    touches = (borders > 0) & (score < 6 * area)
+    shallow = (2 * score < 9 * area) & (larger | (aside >= 0) | (above >= 0))
+    outer = (touches | shallow) & (borders[of] < 2)
     speck = area * 50 < area[of]
-    belongs: NDArray[np.bool_] = ~(
-        speck | apart | ((aside >= 0) & (low | tall)) | across | along | outer
-    )
+    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer)
     return belongs
 
 

@@ -1,0 +1,68 @@
+"""What several test modules share: drawn digits, and a classifier that needs no Keras."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from batchdigits import classify
+from batchdigits.normalize import normalize
+
+
+def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
+    """Draw a digit, dark on light, each seed in another place and thickness."""
+    random = np.random.default_rng(1000 * digit + seed)
+    canvas = np.full((112, 112), 255, np.uint8)
+    place = (25 + int(random.integers(0, 12)), 80 + int(random.integers(0, 12)))
+    cv2.putText(canvas, str(digit), place, 0, 2.4, 0, int(random.integers(5, 12)), cv2.LINE_AA)
+    return np.asarray(cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA))
+
+
+class FakeClassifier:
+    """Reads a digit off the picture's grey levels: nonsense, but never another picture's."""
+
+    device = "fake"
+
+    def logits(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        levels = np.rint(pictures.reshape(len(pictures), -1) * 255).astype(np.int64)
+        marks = (levels * np.arange(1, 785)).sum(axis=1)
+        out = np.zeros((len(pictures), 10), np.float32)
+        out[np.arange(len(out)), marks % 10] = 2 + marks % 7
+        return out
+
+    def value(self, crop: NDArray[np.uint8]) -> str:
+        return str(self.logits(normalize([crop]).pictures)[0].argmax())
+
+
+@pytest.fixture
+def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
+    """Have every run use the fake classifier, with the shipped model's card."""
+    fake = FakeClassifier()
+    monkeypatch.setattr(classify, "load", lambda path, device: fake)
+    return fake
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder that holds an empty folder `inbox`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+Save = Callable[[str, NDArray[np.uint8]], None]
+
+
+@pytest.fixture
+def save(inbox: Path) -> Save:
+    """Write pictures into the inbox by name."""
+
+    def write(name: str, picture: NDArray[np.uint8]) -> None:
+        place = inbox / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+    return write

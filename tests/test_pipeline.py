@@ -1,0 +1,254 @@
+"""The order of the rooms: a row for everything, under its own name, the same every time."""
+
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import FakeClassifier, Save, drawn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import batchdigits
+from batchdigits import classify, pipeline
+from batchdigits.errors import ModelError, UsageError
+from batchdigits.options import RunOptions
+from batchdigits.records import Row
+
+
+def rows(*inputs: str, **options: object) -> list[Row]:
+    settings = RunOptions.of({"workers": 0, **options})
+    found = pipeline.find(inputs or ["inbox"], [], None)
+    return [row for batch in pipeline.rows(found.sources, settings) for row in batch]
+
+
+def test_each_reading_stands_under_its_own_name(
+    inbox: Path, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    wanted = {}
+    for n in range(300):
+        crop = drawn(n % 10, side=20 + n % 40, seed=n)
+        save(f"{n:03}.png", crop)
+        wanted[f"inbox/{n:03}.png"] = fake_classifier.value(crop)
+    assert len(set(wanted.values())) > 3
+    assert {row.file: row.value for row in rows(workers=2)} == wanted
+
+
+@pytest.fixture
+def mixed(inbox: Path, save: Save) -> list[str]:
+    """Everything that can befall a crop, in one folder: the names, in the table's order."""
+    for n in range(40):
+        save(f"digit{n:02}.png", drawn(n % 10, seed=n))
+    save("blank.png", np.full((30, 30), 230, np.uint8))
+    (inbox / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    (inbox / "empty.png").write_bytes(b"")
+    tiff = io.BytesIO()
+    pages = [Image.fromarray(drawn(d)) for d in (3, 4, 5)]
+    pages[0].save(tiff, "TIFF", save_all=True, append_images=pages[1:])
+    (inbox / "three.tif").write_bytes(tiff.getvalue())
+    save("wide.png", np.full((100, 400), 255, np.uint8))
+    return sorted(path.name for path in inbox.iterdir())
+
+
+def test_every_image_has_its_rows_in_order(
+    mixed: list[str], fake_classifier: FakeClassifier
+) -> None:
+    found = rows()
+    wanted = [f"inbox/{name}" for name in mixed for _ in range(3 if name == "three.tif" else 1)]
+    assert [row.file for row in found] == wanted
+    status = {row.file: row.status for row in found}
+    assert status["inbox/blank.png"] == "blank"
+    assert status["inbox/broken.png"] == status["inbox/empty.png"] == "error"
+    assert status["inbox/wide.png"] == "review"
+    assert [row.page for row in found if row.file == "inbox/three.tif"] == [1, 2, 3]
+    for row in found:
+        assert (row.confidence is None) == (row.status in ("blank", "error"))
+        assert bool(row.detail) == (row.status != "ok")
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("batch_size", [1, 7, 10_000])
+def test_workers_and_batches_change_nothing(
+    mixed: list[str],
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    batch_size: int,
+) -> None:
+    reference = rows()
+    monkeypatch.setattr(pipeline, "CHUNK_FILES", 5)
+    assert rows(workers=workers, batch_size=batch_size) == reference
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=st.integers(1, 60), batch_size=st.integers(1, 60), room=st.integers(1, 20_000))
+def test_any_cut_into_chunks_gives_the_same_rows(
+    mixed: list[str],
+    fake_classifier: FakeClassifier,
+    files: int,
+    batch_size: int,
+    room: int,
+) -> None:
+    reference = rows()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "CHUNK_FILES", files)
+        patch.setattr(pipeline, "CHUNK_BYTES", room)
+        patch.setattr(pipeline, "SLAB_PIXELS", room)
+        assert rows(batch_size=batch_size) == reference
+
+
+def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
+    inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "WORKER_MIB", 48)
+    for n in range(6):
+        save(f"{n}.png", drawn(n))
+    noise = np.random.default_rng(0).integers(0, 255, (5000, 5000), np.uint8)
+    (inbox / "3a.jpg").write_bytes(cv2.imencode(".jpg", np.dstack([noise] * 3))[1].tobytes())
+    found = rows(workers=2)
+    assert [row.file[6:] for row in found if row.status == "error"] == ["3a.jpg"]
+    assert found[4].detail == "could not be read: needs more than 48 MiB of memory"
+    values = [row.value for row in found if row.status != "error"]
+    assert values == [fake_classifier.value(drawn(n)) for n in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("as_", "width", "height", "kind"),
+    [
+        ("auto", 28, 28, "digit"),
+        ("auto", 1, 1, "digit"),
+        ("auto", 256, 256, "digit"),  # the largest
+        ("auto", 257, 257, "form"),  # over it
+        ("auto", 160, 100, "digit"),  # 1.6 times as wide
+        ("auto", 161, 100, "number"),  # wider
+        ("auto", 60, 256, "digit"),  # however narrow
+        ("auto", 60, 257, "form"),
+        ("auto", 20_000, 3, "number"),
+        ("auto", 960, 599, "number"),
+        ("auto", 961, 600, "form"),  # too high for a number
+        ("auto", 2480, 3508, "form"),  # A4 at 300 dpi
+        ("digit", 2480, 3508, "digit"),  # the user knows
+        ("number", 28, 28, "number"),
+        ("form", 28, 28, "form"),
+    ],
+)
+def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
+    assert pipeline.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "status", "words"),
+    [
+        ("white", np.full((28, 28), 255, np.uint8), "blank", "no ink"),
+        ("black", np.zeros((28, 28), np.uint8), "blank", "no ink"),
+        ("one-pixel", np.full((1, 1), 9, np.uint8), "blank", "no ink"),
+        ("column", np.full((40, 1), 255, np.uint8), "blank", "no ink"),
+        ("row", np.full((1, 40), 255, np.uint8), "review", "looks like a number"),
+        ("strip", np.full((3, 20_000), 255, np.uint8), "review", "looks like a number"),
+        ("page", np.full((1000, 700), 255, np.uint8), "review", "looks like a page"),
+        (
+            "dot",
+            cv2.circle(np.full((100, 100), 255, np.uint8), (50, 50), 2, 0, -1),
+            "review",
+            "dot",
+        ),
+        (
+            "busy",
+            np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8),
+            "review",
+            "clearly",
+        ),
+    ],
+)
+def test_what_is_no_digit_is_never_ok(
+    save: Save, fake_classifier: FakeClassifier, name: str, picture: object, status: str, words: str
+) -> None:
+    save(f"{name}.png", np.asarray(picture))
+    (row,) = rows()
+    assert (row.value, row.status) == ("", status)
+    assert words in row.detail
+    assert row.confidence == (0.0 if status == "review" else None)
+
+
+def test_a_pdf_is_for_review_until_pages_are_read(inbox: Path) -> None:
+    (inbox / "scan.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (row,) = rows()
+    assert (row.status, row.page) == ("review", 1)
+    assert row.detail == "looks like a page (PDF); this version reads single digits"
+
+
+def test_thresholds_compare_what_is_written(
+    save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.png", drawn(5))
+    (row,) = rows(min_confidence=0)
+    assert row.status == "ok"
+    assert row.confidence is not None
+    assert rows(min_confidence=row.confidence)[0].status == "ok"
+    (above,) = rows(min_confidence=row.confidence + 0.0001)
+    assert above.status == "review"
+    assert above.detail.startswith(f"under {row.confidence + 0.0001:.4f}; may be ")
+    assert rows(min_confidence=1)[0].status == "review"  # nothing is certain
+
+
+def test_a_folder_without_images_never_loads_the_model(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, device: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(classify, "load", refuse)
+    (inbox / "note.txt").write_text("nothing here")
+    assert rows() == []
+
+
+def test_a_model_for_other_preprocessing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, save: Save
+) -> None:
+    card = classify.Card("old", 99, 1.0, 0.9, True, {})
+    monkeypatch.setattr(classify, "card", lambda path: card)
+    with pytest.raises(ModelError, match="preprocessing version 99"):
+        rows()
+
+
+def test_a_plain_model_is_called_uncalibrated(
+    save: Save,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    card = classify.Card("mine.keras", None, 1.0, 0.95, False, {})
+    monkeypatch.setattr(classify, "card", lambda path: card)
+    save("a.png", drawn(1))
+    rows()
+    assert "uncalibrated" in caplog.text
+
+
+def test_read_gives_the_table(save: Save, fake_classifier: FakeClassifier) -> None:
+    save("007.png", drawn(7))
+    save("blank.png", np.full((28, 28), 255, np.uint8))
+    table = batchdigits.read("inbox", workers=0, min_confidence=0)
+    assert list(table["value"]) == [fake_classifier.value(drawn(7)), ""]
+    assert list(table["status"]) == ["ok", "blank"]
+    assert table["confidence"].isna().tolist() == [False, True]
+    assert len(batchdigits.read([Path("inbox"), os.path.abspath("inbox")], workers=0)) == 2
+
+
+def test_read_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(UsageError, match=r"unknown option 'min_confidense'.*'min_confidence'"):
+        batchdigits.read(".", min_confidense=0.9)
+
+
+def test_plan_tells_what_would_be_read_without_reading(mixed: list[str]) -> None:
+    options = RunOptions.of({"workers": 1})
+    found = pipeline.find(["inbox"], [], None)
+    lines = {line.file[6:]: line for line in pipeline.plan(found.sources, options)}
+    assert list(lines) == mixed
+    assert lines["digit00.png"].read_as == "digit"
+    assert lines["wide.png"].read_as == "number"
+    assert lines["three.tif"].pages == 3
+    assert lines["empty.png"].read_as == "error"
+    assert "28 x 28" in lines["digit00.png"].why
