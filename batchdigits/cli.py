@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -120,7 +122,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         ),
     ] = False,
     max_pixels: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             metavar="N",
             envvar="BATCHDIGITS_MAX_PIXELS",
@@ -128,7 +130,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         ),
     ] = None,
     page_seconds: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="S",
             envvar="BATCHDIGITS_PAGE_SECONDS",
@@ -136,7 +138,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         ),
     ] = None,
     min_confidence: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="P",
             envvar="BATCHDIGITS_MIN_CONFIDENCE",
@@ -158,7 +160,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         ),
     ] = False,
     batch_size: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             metavar="N",
             envvar="BATCHDIGITS_BATCH_SIZE",
@@ -166,7 +168,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         ),
     ] = None,
     workers: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             metavar="N",
             envvar="BATCHDIGITS_WORKERS",
@@ -225,13 +227,14 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     paths, listed = _inputs(inputs, null)
     if dry_run:
         found = pipeline.find(paths, listed, out)
-        report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
+        with _reader_may_leave():
+            report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
         return
     if out is None:
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
     found = pipeline.find(paths, listed, out)
-    with report.progress(len(found.sources), quiet) as progress:
+    with _reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
         summary = pipeline.run(found, out, options, progress)
     raise typer.Exit(report.summary(summary, out, quiet))
 
@@ -265,25 +268,42 @@ def info(
     """Show versions, devices, and the model's card."""
     from batchdigits import report  # noqa: PLC0415
 
-    for line in report.info(model):
-        typer.echo(line)
+    with _reader_may_leave():
+        for line in report.info(model):
+            print(line)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came: unwinds like KeyboardInterrupt, so that nothing half-written stays."""
+class _Stopped(BaseException):
+    """A signal came: unwinds all, so that nothing half-written and no worker stays."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        self.word = "interrupted" if number == signal.SIGINT else "terminated"
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise _Stopped(number)
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End quietly, as filters do, when nobody reads standard output any more."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the interpreter's own last flush
+        raise typer.Exit(0) from None
 
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(_exit_code(sys.argv[1:]))
 
 
-def _exit_code(arguments: list[str]) -> int:  # noqa: PLR0911  (a way out for each code)
+def _exit_code(arguments: list[str]) -> int:
     """Run a command line; put every error into one line, and return the exit code."""
     try:
         code = app(arguments or ["--help"], prog_name="batchdigits", standalone_mode=False)
@@ -291,13 +311,9 @@ def _exit_code(arguments: list[str]) -> int:  # noqa: PLR0911  (a way out for ea
         return _say(str(error), error.exit_code)
     except typer.TyperException as error:
         return _say(f"{error.format_message()} (see --help)", 2)
-    except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted: nothing was written, an earlier table still stands", 130)
-    except _Terminated:
-        return _say("terminated: nothing was written, an earlier table still stands", 143)
-    except BrokenPipeError:  # whoever read standard output wants no more: that is no fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    except _Stopped as stopped:
+        what = f"{stopped.word}: nothing was written, an earlier table still stands"
+        return _say(what, stopped.exit_code)
     except Exception as error:
         if os.environ.get("BATCHDIGITS_DEBUG"):
             raise

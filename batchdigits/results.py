@@ -96,8 +96,7 @@ def writer(out: str, *, excel: bool = False) -> Iterator[Write]:
 
     Args:
         out: as in `check`.
-        excel: write a UTF-8 byte order mark, and for CSV only `;` between columns and a decimal
-            comma, as R's `write.csv2`: a spreadsheet that needs `;` takes 0.9900 for no number.
+        excel: write a UTF-8 byte order mark, and for CSV only `;` between columns.
 
     Raises:
         UsageError, OutputError: as in `check`, and OutputError when writing fails or an .xlsx
@@ -198,9 +197,9 @@ def _format(out: str, file: BinaryIO, excel: bool) -> AbstractContextManager[Put
     if ending == ".jsonl":
         encode = json.JSONEncoder(ensure_ascii=False).encode
         return _text(file, "", lambda rows: "".join(f"{encode(_cells(row))}\n" for row in rows))
-    separator, decimal = ("\t", ".") if ending == ".tsv" else (";", ",") if excel else (",", ".")
+    separator = "\t" if ending == ".tsv" else ";" if excel else ","
     header = ("\N{BYTE ORDER MARK}" if excel else "") + separator.join(COLUMNS) + "\n"
-    return _text(file, header, partial(_delimited, separator=separator, decimal=decimal))
+    return _text(file, header, partial(_delimited, separator=separator))
 
 
 @contextmanager
@@ -214,12 +213,12 @@ def _text(file: BinaryIO, header: str, lines: Callable[[list[Row]], str]) -> Ite
     yield lambda rows: put(lines(rows))
 
 
-def _delimited(rows: list[Row], separator: str, decimal: str) -> str:
+def _delimited(rows: list[Row], separator: str) -> str:
     text = io.StringIO(newline="")
     lines = csv.writer(text, delimiter=separator, lineterminator="\n")
     for cells in map(_cells, rows):
         if cells["confidence"] is not None:
-            cells["confidence"] = f"{cells['confidence']:.4f}".replace(".", decimal)
+            cells["confidence"] = f"{cells['confidence']:.4f}"
         lines.writerow(cells.values())
     return text.getvalue()
 

@@ -4,6 +4,7 @@ What the network sees in training has gone through the same `normalize` as what 
 prediction: digits are first altered as pens, hands and scanners alter them, and then normalised.
 """
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,13 +15,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.normalize import normalize
+from batchdigits import calibrate
+from batchdigits.normalize import VERSION, normalize
 from batchdigits.records import Grey
 
 UNALTERED = 0.15
 """Share of the digits that an epoch shows as they are."""
 SHARD = 4000
 """Digits that one process alters at a time."""
+WRONG_AMONG_OK = 0.002
+"""Share of wrong values among those over the default threshold, on held-out digits."""
+
+Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Digits, shape (N, 28, 28), ink light on dark, and their labels, shape (N,)."""
+Card = dict[str, Any]
 
 
 def alter(digit: Grey, random: np.random.Generator) -> Grey:
@@ -184,3 +192,66 @@ def fit(
             model.save(keep)
     optimizer.finalize_variable_values(model.trainable_variables)
     return folded(model)
+
+
+def card_for(model: Any, *, name: str, held_out: Labelled, test: Labelled) -> Card:
+    """Calibrate a model on held-out digits, measure it, and describe it in a card.
+
+    Args:
+        model: as `fit` returns it.
+        name: what the card calls it.
+        held_out: digits (N, 28, 28) and labels that were not trained on; temperature and
+            threshold are fitted on them, as they are and altered.
+        test: digits and labels that serve for no choice at all; for the card's figures.
+
+    Returns:
+        What `card.json` holds: see `batchdigits.classify.Card`.
+    """
+    digits, labels = held_out
+    pictures = np.concatenate([_altered_shard(digits, seed) for seed in range(4)])
+    pictures = np.concatenate([_pictures(digits), pictures[..., np.newaxis] / np.float32(255)])
+    logits = model.predict(pictures, batch_size=256, verbose=0)
+    repeated = np.tile(labels, 5)
+    temperature = calibrate.fit_temperature(logits, repeated)
+    threshold = _threshold(calibrate.probabilities(logits, temperature), repeated)
+    tested = model.predict(_pictures(test[0]), batch_size=256, verbose=0)
+    likely = calibrate.probabilities(tested, temperature)
+    right = likely.argmax(axis=1) == test[1]
+    ok = calibrate.written(likely.max(axis=1)) >= threshold
+    return {
+        "name": name,
+        "classes": list("0123456789"),
+        "preprocessing": VERSION,
+        "calibration": {
+            "temperature": round(temperature, 4),
+            "fitted on": f"{len(digits)} held-out digits, as they are and altered four times",
+        },
+        "threshold": threshold,
+        "measured": {
+            "digits": len(right),
+            "right": round(float(right.mean()), 4),
+            "for review": round(float(1 - ok.mean()), 4),
+            "wrong among ok": int((ok & ~right).sum()),
+        },
+    }
+
+
+def write_bundle(place: Path, model: Any, card: Card) -> None:
+    """Write a bundle's two files into the folder `place`, which is made where it is missing."""
+    place.mkdir(parents=True, exist_ok=True)
+    model.save(place / "model.keras")
+    text = json.dumps(card, indent=2, ensure_ascii=False)
+    (place / "card.json").write_text(text + "\n", "utf-8")
+
+
+def _pictures(digits: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return normalize(list(digits)).pictures
+
+
+def _threshold(likely: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Find the lowest threshold from which at most `WRONG_AMONG_OK` of the values are wrong."""
+    confidence = calibrate.written(likely.max(axis=1))
+    order = np.argsort(-confidence, kind="stable")
+    wrong = (likely.argmax(axis=1) != labels)[order].cumsum()
+    fits = wrong <= WRONG_AMONG_OK * np.arange(1, len(order) + 1)
+    return float(confidence[order][np.flatnonzero(fits)[-1]]) if fits.any() else 1.0

@@ -32,6 +32,11 @@ def note_pid_and_hang(items: list[str]) -> None:
         pass
 
 
+def kill_parent_and_hang(items: list[str]) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    note_pid_and_hang(items)
+
+
 def log_and_die(items: list[str]) -> None:
     for item in items:
         if item.startswith("/"):

@@ -20,6 +20,10 @@ from batchdigits import engine
 from batchdigits.engine import Outcome, run
 from batchdigits.errors import BatchdigitsError, UsageError
 
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes need a POSIX system")
+reads_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
+bounds_memory = pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux")
+
 LIMITS: dict[str, Any] = {"seconds": 20, "memory_mib": 256}
 
 FAULTS = {  # what functions.act does with an item of that name → the fault it must give
@@ -126,7 +130,7 @@ def _no_child_left() -> Iterator[None]:
     assert _children() <= before
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
 def test_any_number_of_workers_gives_the_serial_outcomes(workers: int) -> None:
     chunks = [
         ["a", "b"],
@@ -168,6 +172,7 @@ def test_what_never_ends_is_ended() -> None:
     ]
 
 
+@bounds_memory
 def test_memory_is_bounded_beyond_what_the_imports_took() -> None:
     chunks = [[100], [100, 400]]
     outcomes = list(run(functions.allocate, chunks, workers=1, **LIMITS))
@@ -217,6 +222,7 @@ def test_a_death_is_believed_of_a_fresh_worker(
     assert log.read_text(encoding="ascii") == "x" * calls
 
 
+@bounds_memory
 def test_imports_do_not_count_as_memory_of_a_call() -> None:
     # A bare interpreter alone has more than 6 MiB.
     (outcome,) = run(functions.allocate, [[3]], workers=1, seconds=20, memory_mib=6)
@@ -229,7 +235,7 @@ def test_a_huge_result_arrives_whole() -> None:
 
 
 def test_order_is_kept_when_the_first_takes_longest() -> None:
-    chunks = [[0.3], [0.0], [0.1, 0.0], [0.0], [0.05], [0.0]]
+    chunks = [[0.2], [0.0], [0.05, 0.0], [0.0], [0.05], [0.0]]
     outcomes = list(run(functions.nap, chunks, workers=3, **LIMITS))
     assert [outcome.items for outcome in outcomes] == chunks
 
@@ -264,6 +270,7 @@ def test_a_partial_function_can_be_sent() -> None:
     assert outcome.result == "nothing"
 
 
+@reads_proc
 def test_stopping_early_leaves_no_child() -> None:
     before = _children()
     with closing(run(functions.pid, ([n] for n in range(99)), workers=2, **LIMITS)) as outcomes:
@@ -312,6 +319,17 @@ def test_workers_use_one_thread_and_nothing_of_the_current_folder(
     assert outcome.result == ["1", "1", "1", "False"]
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(None, "SILENT"), ("DEBUG", "DEBUG")])
+def test_opencv_is_silent_in_workers_unless_told_otherwise(
+    ours: str | None, theirs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
+    if ours is not None:
+        monkeypatch.setenv("OPENCV_LOG_LEVEL", ours)
+    (outcome,) = run(functions.settings, [["OPENCV_LOG_LEVEL"]], workers=1, **LIMITS)
+    assert outcome.result == [theirs, "False"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -351,7 +369,7 @@ def test_a_module_that_workers_cannot_import_is_said(
 def test_workers_that_never_start_end_the_run(
     executable: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.sys, "executable", executable)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys, "executable", executable)
     with pytest.raises(BatchdigitsError, match=f"cannot be started: .*{said}"):
         list(run(functions.shout, [["a"]], workers=2, **LIMITS))
 
@@ -376,7 +394,7 @@ print(next(run(engine_functions.shout, [["a"]], workers=1, seconds=9, memory_mib
 """
     ended = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(engine.__file__).parents[1],
+        cwd=Path(engine.__file__).parents[2],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,
         text=True,
@@ -418,6 +436,7 @@ for outcome in outcomes:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@reads_proc
 def test_ctrl_c_ends_the_script_with_no_words_from_workers(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,26 +480,35 @@ print(len(pids))
     assert start(script).communicate(timeout=60) == ("1\n", "")
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["waiting", "stuck in a call"])
-def test_workers_do_not_outlive_a_parent_that_was_killed(
-    start: Start, tmp_path: Path, busy: bool
-) -> None:
+@reads_proc
+def test_a_waiting_worker_does_not_outlive_its_parent(start: Start, tmp_path: Path) -> None:
     script = """
 import sys, time
 import engine_functions
 from batchdigits.engine import run
-if sys.argv[1] == "True":
-    list(run(engine_functions.note_pid_and_hang, [[sys.argv[2]]], workers=1, seconds=2,
-             memory_mib=256))
-else:
-    outcomes = run(engine_functions.pid, [[0]] * 9, workers=1, seconds=9, memory_mib=256)
-    pid = next(outcomes).result
-    with open(sys.argv[2], "w") as file:
-        file.write(str(pid))
-    time.sleep(1000)
+outcomes = run(engine_functions.pid, [[0]] * 9, workers=1, seconds=9, memory_mib=256)
+pid = next(outcomes).result
+with open(sys.argv[1], "w") as file:
+    file.write(str(pid))
+time.sleep(1000)
 """
     note = tmp_path / "pid"
-    process = start(script, str(busy), str(note))
+    process = start(script, str(note))
     _wait_for(lambda: _written(note))
     process.kill()
     _wait_for(lambda: _gone(int(note.read_text(encoding="ascii"))))
+
+
+@reads_proc
+def test_a_worker_stuck_in_a_call_does_not_outlive_its_parent(start: Start, tmp_path: Path) -> None:
+    script = """
+import sys
+import engine_functions
+from batchdigits.engine import run
+list(run(engine_functions.kill_parent_and_hang, [sys.argv[1:]], workers=1, seconds=1,
+         memory_mib=256))
+"""
+    note = tmp_path / "pid"
+    process = start(script, str(note))
+    assert process.wait(60) == -signal.SIGKILL  # it was orphaned within its second
+    _wait_for(lambda: _written(note) and _gone(int(note.read_text(encoding="ascii"))))

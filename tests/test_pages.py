@@ -760,7 +760,7 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     assert isinstance(page, Page)
 
 
-@pytest.mark.parametrize("place", ["_decode", "_plain_png", "_sniff"])
+@pytest.mark.parametrize("place", ["_decode", "plain_png", "_sniff"])
 def test_only_want_of_memory_escapes(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

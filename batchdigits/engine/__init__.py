@@ -1,13 +1,13 @@
 """A pool of worker processes that outlives the death of its workers; it knows no digits.
 
-Each worker is a fresh interpreter running this very module, started by `subprocess` and spoken
-to over a socket pair. The ready-made pools do not serve here: `spawn` imports the user's script
-a second time, which an unguarded script does not survive; `fork` is unsafe beside TensorFlow's
-threads; and a `ProcessPoolExecutor` with one dead worker gives up everything it was doing.
+Each worker is a fresh interpreter running `__main__`, started by `subprocess` and spoken to over
+a socket pair. The ready-made pools do not serve here: `spawn` imports the user's script a second
+time, which an unguarded script does not survive; `fork` is unsafe beside TensorFlow's threads;
+and a `ProcessPoolExecutor` with one dead worker gives up everything it was doing.
 
 Worker processes need a POSIX system, their limit of memory needs Linux. They print nothing,
 unless the environment has BATCHDIGITS_DEBUG: then their standard error is the parent's. This
-module imports the standard library alone, so that a worker is there quickly.
+room imports the standard library alone, so that a worker is there quickly.
 """
 
 import atexit
@@ -29,10 +29,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from batchdigits.engine.faults import OUT_OF_MEMORY, OUT_OF_TIME, Limits, is_memory, obituary, text
 from batchdigits.errors import BatchdigitsError, UsageError
-
-if sys.platform != "win32":
-    import resource
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,8 +39,6 @@ _STARTS = 3
 _START_SECONDS = 120.0  # a cold network drive may take its time over a first import
 _REAP_SECONDS = 10.0
 _LONGEST_SECONDS = 1_000_000  # poll(2) counts milliseconds in 31 bits
-_OUT_OF_MEMORY = 213  # exit code by which a worker says that its memory did not suffice
-_OUT_OF_TIME = -14  # what Popen gives for SIGALRM
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ def run(
         BatchdigitsError: at once, if the function cannot be sent to a worker; while iterating,
             if no worker can be started.
     """
-    limits = _Limits(seconds, memory_mib)
+    limits = Limits(seconds, memory_mib)
     if workers < 0 or not 0 < seconds <= _LONGEST_SECONDS or memory_mib < 1:
         raise UsageError(
             f"expected 0 or more workers, up to {_LONGEST_SECONDS} seconds and 1 MiB or more, "
@@ -105,11 +101,6 @@ def run(
     return _parallel(chunks, workers, _greeting(function, limits), limits)
 
 
-class _Limits(NamedTuple):
-    seconds: float
-    memory_mib: int
-
-
 class _Answer(NamedTuple):
     """What one call gave; `doubtful`: an earlier call in the same process may be to blame."""
 
@@ -118,30 +109,7 @@ class _Answer(NamedTuple):
     doubtful: bool = False
 
 
-def _obituary(code: int | None, limits: _Limits) -> str:
-    """Say why a call got no answer, from its worker's exit code as Popen gives it."""
-    if code == _OUT_OF_MEMORY:
-        return f"needs more than {limits.memory_mib} MiB of memory"
-    if code == _OUT_OF_TIME:
-        return f"took longer than {limits.seconds:g} s"
-    if code is None or code >= 0:
-        return f"the worker died (exit code {code})"
-    name = next((known.name for known in signal.Signals if known == -code), "unnamed")
-    return f"the worker died (signal {-code}, {name})"
-
-
-def _text(error: BaseException) -> str:
-    words = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
-
-
-def _is_memory(error: BaseException) -> bool:
-    # OpenCV raises its own class, told apart only by its words; C++ libraries pass on bad_alloc.
-    words = ("Insufficient memory", "bad_alloc", "Cannot allocate memory")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
-
-
-def _greeting(function: Callable[[list[T]], R], limits: _Limits) -> bytes:
+def _greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
     """Pickle the first message to every worker; refuse what only the user's script defines."""
     try:
         greeting = pickle.dumps((function, *limits))
@@ -150,7 +118,7 @@ def _greeting(function: Callable[[list[T]], R], limits: _Limits) -> bytes:
     except Exception as error:
         raise BatchdigitsError(
             f"workers need a function that they can import, and {function!r} cannot be sent to "
-            f"them: {_text(error)}; put it at the top of a module of its own"
+            f"them: {text(error)}; put it at the top of a module of its own"
         ) from error
     return greeting
 
@@ -166,21 +134,21 @@ def _outcomes(chunk: list[T], call: Callable[[list[T]], _Answer]) -> list[Outcom
 
 
 def _serial(
-    function: Callable[[list[T]], R], chunks: Iterable[list[T]], limits: _Limits
+    function: Callable[[list[T]], R], chunks: Iterable[list[T]], limits: Limits
 ) -> Generator[Outcome[T, R], None, None]:
     def call(items: list[T]) -> _Answer:
         try:
             return _Answer(function(items), "")
         except (Exception, SystemExit) as error:
-            memory = _is_memory(error)
-            return _Answer(None, _obituary(_OUT_OF_MEMORY, limits) if memory else _text(error))
+            memory = is_memory(error)
+            return _Answer(None, obituary(OUT_OF_MEMORY, limits) if memory else text(error))
 
     for chunk in chunks:
         yield from _outcomes(chunk, call)
 
 
 def _parallel(
-    chunks: Iterable[list[T]], workers: int, greeting: bytes, limits: _Limits
+    chunks: Iterable[list[T]], workers: int, greeting: bytes, limits: Limits
 ) -> Generator[Outcome[T, R], None, None]:
     tasks: SimpleQueue[Any] = SimpleQueue()  # of (chunk, future); None ends a thread
     seats = [_Seat(greeting, limits) for _ in range(workers)]
@@ -215,7 +183,7 @@ def _parallel(
 class _Seat:
     """The place of one worker, and of whoever replaces it; one thread uses all but `shut`."""
 
-    def __init__(self, greeting: bytes, limits: _Limits) -> None:
+    def __init__(self, greeting: bytes, limits: Limits) -> None:
         self._greeting = greeting
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
@@ -249,7 +217,7 @@ class _Seat:
         try:
             message = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
         except Exception as error:
-            return _Answer(None, _text(error))
+            return _Answer(None, text(error))
         if self._process is None:
             self._fill()
         return self._ask(message, self._limits)
@@ -260,9 +228,9 @@ class _Seat:
         for _ in range(_STARTS):
             try:
                 self._start()
-                cause = self._ask(self._greeting, _Limits(_START_SECONDS, 0)).fault
+                cause = self._ask(self._greeting, Limits(_START_SECONDS, 0)).fault
             except OSError as error:
-                cause = _text(error)
+                cause = text(error)
             if not cause:
                 self._used = False
                 return
@@ -287,10 +255,10 @@ class _Seat:
                     env=_environment(),
                 )
 
-    def _ask(self, message: bytes, limits: _Limits) -> _Answer:
+    def _ask(self, message: bytes, limits: Limits) -> _Answer:
         """Send a message and wait for the answer; without one, the worker is stopped."""
         used, self._used = self._used, True
-        code: int | None = _OUT_OF_TIME
+        code: int | None = OUT_OF_TIME
         try:
             self._line.send_bytes(message)
             if self._line.poll(limits.seconds):
@@ -299,8 +267,8 @@ class _Seat:
         except (EOFError, OSError):
             code = self._stop()
         except Exception as error:  # a result that can be pickled and not unpickled
-            return _Answer(None, _text(error))
-        return _Answer(None, _obituary(code, limits), doubtful=used and code != _OUT_OF_TIME)
+            return _Answer(None, text(error))
+        return _Answer(None, obituary(code, limits), doubtful=used and code != OUT_OF_TIME)
 
     def _stop(self) -> int | None:
         """Kill and reap the worker, if there is one; give its exit code if it has one."""
@@ -316,56 +284,13 @@ class _Seat:
 
 
 def _environment() -> dict[str, str]:
-    """Give the workers' environment: one thread each, and modules found where we find them."""
+    """Give the workers' environment: one thread each, and modules found where we find them.
+
+    OpenCV, which prints its complaints, is silent unless the environment says otherwise.
+    """
+    quiet = {"OPENCV_LOG_LEVEL": "SILENT"}
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # An empty entry is the current folder, from which no worker shall import. If it was there
     # that this package was found, its own home, put last, stands for it.
-    paths = [*filter(None, sys.path), str(Path(__file__).resolve().parents[1])]
-    return os.environ | threads | {"PYTHONPATH": os.pathsep.join(paths)}
-
-
-def _work(line: Connection) -> None:
-    """Be the worker: answer the parent until it closes its end."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    try:
-        function, *rest = pickle.loads(line.recv_bytes())
-        limits = _Limits(*rest)
-        _limit_resources(limits)
-    except Exception as error:
-        return line.send_bytes(pickle.dumps((None, _text(error))))
-    line.send_bytes(pickle.dumps((None, "")))
-    while True:
-        message = line.recv_bytes()
-        # The parent's clock runs out a second sooner. The alarm is for when there is no parent
-        # any more: nobody handles it, so it ends even a call that is stuck in C code.
-        signal.setitimer(signal.ITIMER_REAL, limits.seconds + 1)
-        reply = _reply(function, message)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        line.send_bytes(reply)
-
-
-def _reply(function: Callable[[list[Any]], Any], message: bytes) -> bytes:
-    try:
-        result = function(pickle.loads(message))
-        return pickle.dumps((result, ""), pickle.HIGHEST_PROTOCOL)
-    except (Exception, SystemExit) as error:
-        if _is_memory(error):
-            os._exit(_OUT_OF_MEMORY)  # too little is left to go on, or even to send an answer
-        return pickle.dumps((None, _text(error)))
-
-
-def _limit_resources(limits: _Limits) -> None:
-    """Bound the private writable memory, counted from what is mapped now; write no core files."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pages = 0
-    with suppress(OSError):  # no Linux: the imports count too
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
-    most = pages * resource.getpagesize() + limits.memory_mib * 2**20
-    with suppress(ValueError):  # a stricter limit is in force already
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-if __name__ == "__main__":
-    os.set_inheritable(int(sys.argv[1]), False)
-    with Connection(int(sys.argv[1])) as parent, suppress(EOFError, OSError):
-        _work(parent)
+    paths = [*filter(None, sys.path), str(Path(__file__).resolve().parents[2])]
+    return quiet | os.environ | threads | {"PYTHONPATH": os.pathsep.join(paths)}

@@ -1,0 +1,107 @@
+"""Pillow's picture → its size, and its greys, as somebody upright sees it on square pixels."""
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from batchdigits.pages.trouble import TroubleError
+from batchdigits.records import Grey
+
+_TO_PILLOW = {"JPEG 2000": "JPEG2000", "WebP": "WEBP"}
+# EXIF 2.32, tag 0x0112: what turns the stored picture upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def header(file: BinaryIO, kind: str) -> Image.Image:
+    """Open a file by its header, nothing decoded; `kind` as the room names it, "JPEG 2000"."""
+    file.seek(0)
+    return Image.open(file, formats=(_TO_PILLOW.get(kind, kind),))
+
+
+def turn_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; a broken EXIF block is no reason to lose a picture."""
+    try:
+        # The base class's reader, because PNG's own would decode the whole picture for it.
+        turn = Image.Image.getexif(image).get(0x0112)
+    except MemoryError:
+        raise
+    except Exception:
+        return 1
+    return turn if isinstance(turn, int) and turn in TURNS else 1
+
+
+def upright(image: Image.Image, kind: str, turn: int) -> tuple[int, int]:
+    """Return (width, height) once upright and on square pixels.
+
+    Faxes have twice as many dots across as down (204 x 98 an inch), and a digit half as high is
+    another digit to a classifier. The coarser axis is enlarged, so that no dot is lost. Densities
+    outside 20..5000 or further apart than 4 are slips of the writer, not scanners.
+    """
+    width, height = image.size
+    try:
+        across, down = (float(value) for value in image.info.get("dpi", (1, 1)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        across = down = 1.0
+    if turn >= 5:
+        across, down = down, across
+        if kind != "TIFF":  # Pillow tells a TIFF's size as turned
+            width, height = height, width
+    if 20 <= across <= 5000 and 20 <= down <= 5000:
+        if 1.05 < across / down <= 4:
+            height = round(height * across / down)
+        elif 1.05 < down / across <= 4:
+            width = round(width * down / across)
+    return width, height
+
+
+def flattened(image: Image.Image, kind: str) -> Image.Image:
+    """Return the picture as mode L, over white; the grey of a colour is its ITU-R 601 luma."""
+    if image.mode[0] in "IF":  # I, I;16, I;16B, F
+        return Image.fromarray(_levels(image))
+    if kind == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG for Adobe's, whose inks are stored inverted.
+        image = ImageChops.invert(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L")
+
+
+def _levels(image: Image.Image) -> Grey:
+    """Bring 16-bit, 32-bit and float samples to 8 bits by the range they really use.
+
+    The top is the least 2^n - 1 that holds the largest sample (12 bits often come in 16), or 1 for
+    floats within [0, 1]. Zero stays black: stretching minimum to maximum would turn the grain of a
+    blank page into ink, and n is at least 4 for the same reason. Only negative samples shift it.
+    """
+    tags: dict[int, Any] = getattr(image, "tag_v2", {})
+    samples = np.asarray(image)
+    if image.mode == "I" and tags.get(339, (1,))[0] == 1:
+        samples = samples.view(np.uint32)  # Pillow keeps unsigned samples as signed ones
+    values = samples.astype(np.float32)
+    sound = np.isfinite(values)
+    if not sound.any():
+        raise TroubleError("damaged picture: not one sample is a number")
+    exact = samples[sound] if image.mode == "F" else samples  # float32 rounds 2^32 - 1 up
+    low, high = float(exact.min()), float(exact.max())
+    top = float(max(15, 2 ** int(high).bit_length() - 1)) if low >= 0 else high
+    if image.mode == "F" and low >= 0 and high <= 1:
+        top = 1.0
+    low = min(low, 0.0)
+    values -= low
+    values *= 255 / max(top - low, 1e-30)
+    grey: Grey = np.where(sound, values + 0.5, 255).clip(0, 255).astype(np.uint8)
+    if tags.get(262) == 0:  # MinIsWhite, which Pillow inverts for 1 to 8 bits only
+        grey = 255 - grey
+    if isinstance(clear := image.info.get("transparency"), int):
+        grey[samples == clear] = 255
+    return grey

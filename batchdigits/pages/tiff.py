@@ -1,0 +1,79 @@
+"""TIFF: its chain of pages, and what libtiff says of one only by printing it."""
+
+import io
+import os
+import struct
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from batchdigits.pages.trouble import TroubleError
+
+
+def directories(file: BinaryIO) -> tuple[list[int], str]:
+    """Walk a TIFF's chain of pages: where each begins, and how the chain broke, if it did.
+
+    TIFF 6.0 section 2, and its 64-bit sibling BigTIFF. A chain that bites its tail ends there.
+    """
+    file.seek(0)
+    order, big = ("<" if file.read(2) == b"II" else ">"), b"+" in file.read(2)
+    link, entry, at = (order + "Q", 20, 8) if big else (order + "I", 12, 4)
+    count = order + ("Q" if big else "H")
+    most = file.seek(0, os.SEEK_END)
+    starts: dict[int, None] = {}
+
+    def number(form: str, place: int) -> int:
+        file.seek(min(place, most))
+        return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
+
+    try:
+        while (start := number(link, at)) and start not in starts:
+            at = start + struct.calcsize(count) + entry * number(count, start)
+            starts[start] = None
+    except struct.error:
+        return list(starts), "truncated TIFF: its list of pages breaks off; copy or scan it again"
+    return list(starts), "" if starts else "damaged TIFF: it lists no page; copy or scan it again"
+
+
+def put_first(file: io.BytesIO, start: int) -> None:
+    """Make the page whose directory begins at byte `start` the first of the chain, in memory."""
+    file.seek(0)
+    head = file.read(4)
+    order = "<" if head.startswith(b"II") else ">"
+    form, at = (order + "Q", 8) if b"+" in head else (order + "I", 4)
+    struct.pack_into(form, file.getbuffer(), at, start)
+
+
+def load_tiff(image: Any) -> None:
+    """Decode a TIFF page; what libtiff merely prints (a broken fax line it filled) is trouble."""
+    covered = sum((x1 - x0) * (y1 - y0) for _, (x0, y0, x1, y1), *_ in image.tile)
+    layers = len(image.getbands()) if len(image.tile) > 1 and image.tag_v2.get(284) == 2 else 1
+    if covered < image.width * image.height * layers:
+        raise TroubleError("truncated TIFF: its strips do not cover the page; scan it again")
+    said, fault = _overheard(image.load)
+    lines = [line for line in said.splitlines() if "Decode" in line or "JPEGLib" in line]
+    if fault or lines:
+        reason = lines[0] if lines else fault
+        raise TroubleError(f"truncated or damaged TIFF: {reason}; copy or scan it again")
+
+
+def _overheard(act: Callable[[], object]) -> tuple[str, Exception | None]:
+    """Run `act`; return what it printed on file descriptor 2, and what it raised."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # the job was started without a standard error
+        saved = os.open(os.devnull, os.O_WRONLY)
+    caught = os.memfd_create("overheard")
+    os.dup2(caught, 2)
+    fault = None
+    try:
+        act()
+    except MemoryError:
+        raise
+    except Exception as error:
+        fault = error
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        said = os.pread(caught, 4096, 0).decode("ascii", "replace")
+        os.close(caught)
+    return said, fault

@@ -1,0 +1,36 @@
+"""What is wrong with a file, in plain words.
+
+Every module of this room raises `TroubleError`; `read` and `look` make a `Failure` of it.
+"""
+
+from PIL import UnidentifiedImageError
+
+
+class TroubleError(Exception):
+    """What is wrong with the file, already in plain words."""
+
+
+def words(error: Exception, kind: str) -> str:
+    """Put trouble into one printable line of at most 200 characters."""
+    text = str(error)
+    if isinstance(error, UnidentifiedImageError):
+        text = f"damaged {kind}, or of a kind that is not read: convert it to 8-bit PNG"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"cannot be read: {error.strerror}"
+    elif not isinstance(error, TroubleError):
+        text = f"truncated or damaged {kind}: {text or type(error).__name__}; copy or scan it again"
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return plain if len(plain) <= 200 else plain[:197] + "..."
+
+
+def limit(width: int, height: int, most: int) -> None:
+    """Refuse a picture of more than `most` pixels, before it is decoded."""
+
+    def count(n: int) -> str:
+        return f"{n // 10**6:,} million" if n and n % 10**6 == 0 else f"{n:,}"
+
+    if width * height > most:
+        raise TroubleError(
+            f"too large: {width}x{height} is {count(width * height)} pixels, "
+            f"over the limit of {count(most)} (--max-pixels)"
+        )

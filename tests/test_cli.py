@@ -1,0 +1,300 @@
+"""The door: exit codes, what goes to which stream, and where settings come from."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FakeClassifier, Save, drawn
+
+from batchdigits import cli, pipeline
+
+Capture = pytest.CaptureFixture[str]
+
+
+def run(*arguments: str) -> int:
+    return cli._exit_code(list(arguments))
+
+
+def table(path: str = "out.csv") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(Path(path).read_text("utf-8"))))
+
+
+@pytest.fixture
+def ten(save: Save, fake_classifier: FakeClassifier) -> None:
+    for n in range(10):
+        save(f"{n}.png", drawn(n))
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_good_run_writes_the_table_and_one_line(capsys: Capture) -> None:
+    assert run("run", "./inbox", "--out", "out.csv", "--workers", "0") == 0
+    assert [row["file"] for row in table()] == [f"./inbox/{n}.png" for n in range(10)]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("batchdigits: 10 rows in ")
+    assert err.endswith("-> out.csv\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("ten")
+def test_quiet_prints_nothing_while_all_goes_well(inbox: Path, capsys: Capture) -> None:
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "0", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    (inbox / "bad.png").write_bytes(b"")
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "0", "--quiet") == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "1 error" in err
+
+
+@pytest.mark.usefixtures("ten")
+def test_csv_on_standard_output_is_the_table(capsys: Capture) -> None:
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "0") == 0
+    capsys.readouterr()
+    assert run("run", "inbox", "--out", "-", "--workers", "0") == 0
+    assert capsys.readouterr().out == Path("out.csv").read_text("utf-8")
+
+
+def test_an_empty_folder_gives_a_header_and_a_line_that_says_so(
+    inbox: Path, capsys: Capture
+) -> None:
+    (inbox / "note.txt").write_text("x")
+    assert run("run", "inbox", "--out", "out.csv") == 0
+    assert Path("out.csv").read_text() == "file,page,field,value,confidence,status,detail\n"
+    err = capsys.readouterr().err
+    assert "no images found" in err
+    assert "skipped 1 not an image" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "inbox"], 2, "--out is missing"),
+        (["run", "--out", "out.csv"], 2, "Missing argument 'INPUT...'"),
+        (["run", "nowhere", "--out", "out.csv"], 2, "INPUT 'nowhere' does not exist"),
+        (["run", "inbox", "--out", "out.doc"], 2, "must end in .csv"),
+        (["run", "inbox", "--out", "parts/"], 2, "parts/"),  # sharded output comes later
+        (["run", "inbox", "--out", "nowhere/out.csv"], 5, "nowhere"),
+        (["run", "inbox", "--out", "inbox"], 2, "must end in"),
+        (["run", "inbox", "--out", "out.csv", "--as", "page"], 2, "as: "),
+        (["run", "inbox", "--out", "out.csv", "--min-confidence", "2"], 2, "min-confidence: "),
+        (["run", "inbox", "--out", "out.csv", "--min-confidence", "x"], 2, "'x'"),
+        (["run", "inbox", "--out", "out.csv", "--batch-size", "0"], 2, "batch-size: "),
+        (["run", "inbox", "--out", "out.csv", "--device", "tpu"], 2, "device: "),
+        (["run", "inbox", "--out", "out.csv", "--outt", "x"], 2, "--outt"),
+        (["run", "inbox", "--out", "out.jsonl", "--excel"], 2, "--excel"),
+        (["run", "inbox", "--out", "out.csv", "--model", "no.keras"], 6, "does not exist"),
+        (["run", "inbox", "--out", "out.csv", "--model", "inbox"], 6, "card.json"),
+        (["run", "inbox", "--out", "out.csv", "--model", "text.keras"], 6, "is not a model"),
+        (["run", "inbox", "--out", "out.csv", "--config", "none.toml"], 2, "none.toml"),
+        (["info", "--model", "no.keras"], 6, "does not exist"),
+        (["walk"], 2, "walk"),
+    ],
+)
+@pytest.mark.usefixtures("ten")
+def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(
+    arguments: list[str], code: int, words: str, capsys: Capture
+) -> None:
+    Path("text.keras").write_text("hello")
+    before = sorted(Path().rglob("*"))
+    assert run(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("batchdigits: ")
+    assert words in err
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("ten")
+def test_an_error_row_makes_exit_code_3_and_the_others_are_read(inbox: Path) -> None:
+    (inbox / "5a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "0") == 3
+    assert [row["status"] == "error" for row in table()].count(True) == 1
+    assert len(table()) == 11
+
+
+def test_paths_come_on_standard_input(
+    inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a b.png", drawn(1))
+    save("c\nd.png", drawn(2))
+
+    def feed(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    feed(b"inbox/a b.png\ninbox/gone.png\n")
+    assert run("run", "-", "--out", "out.csv", "--workers", "0") == 3
+    assert [(row["file"], row["status"] == "error") for row in table()] == [
+        ("inbox/a b.png", False),
+        ("inbox/gone.png", True),
+    ]
+    feed(b"inbox/c\nd.png\0inbox/a b.png\0")
+    assert run("run", "-", "--null", "--out", "out.csv", "--workers", "0") == 0
+    assert [row["file"] for row in table()] == ["inbox/a b.png", "inbox/c\\x0ad.png"]
+
+
+@pytest.mark.usefixtures("ten")
+def test_command_line_wins_over_environment_over_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    seen = []
+    real = pipeline.run
+
+    def spy(found: object, out: str, options: object, progress: object) -> object:
+        seen.append((out, options.min_confidence, options.batch_size, options.as_))  # type: ignore[attr-defined]
+        return real(found, out, options, progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "run", spy)
+    Path("job.toml").write_text(
+        'inputs = ["inbox"]\nout = "file.csv"\nmin-confidence = 0.5\nbatch_size = 11\n'
+        'as = "digit"\nworkers = 0\nquiet = true\n'
+    )
+    assert run("run", "--config", "job.toml") == 0
+    monkeypatch.setenv("BATCHDIGITS_MIN_CONFIDENCE", "0.6")
+    monkeypatch.setenv("BATCHDIGITS_OUT", "environment.csv")
+    assert run("run", "--config", "job.toml") == 0
+    assert run("run", "inbox", "--config", "job.toml", "--out", "line.csv") == 0
+    assert seen == [
+        ("file.csv", 0.5, 11, "digit"),
+        ("environment.csv", 0.6, 11, "digit"),
+        ("line.csv", 0.6, 11, "digit"),
+    ]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("min-confidense = 1", "unknown option 'min-confidense'; did you mean 'min-confidence'?"),
+        ("= 1", "expected a TOML file"),
+        ("config = 'x.toml'", "unknown option 'config'"),
+        ("min-confidence = 'high'", "high"),
+        ("\xff", "expected a TOML file"),
+    ],
+)
+def test_a_bad_configuration_is_told(inbox: Path, text: str, words: str, capsys: Capture) -> None:
+    Path("job.toml").write_bytes(text.encode("latin-1"))
+    assert run("run", "inbox", "--out", "out.csv", "--config", "job.toml") == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_dry_run_lists_and_writes_nothing(inbox: Path, save: Save, capsys: Capture) -> None:
+    save("digit.png", drawn(3))
+    save("page.png", np.full((900, 700), 255, np.uint8))
+    assert run("run", "inbox", "--dry-run") == 0
+    out, err = capsys.readouterr()
+    lines = list(csv.DictReader(io.StringIO(out)))
+    assert [(line["file"], line["as"]) for line in lines] == [
+        ("inbox/digit.png", "digit"),
+        ("inbox/page.png", "form"),
+    ]
+    assert "2 files would be read" in err
+    assert list(Path().iterdir()) == [inbox.relative_to(Path.cwd())]
+
+
+def test_a_bug_is_one_line_and_exit_code_1(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("so\nthere \x1b[31m")
+
+    monkeypatch.setattr(pipeline, "find", broken)
+    monkeypatch.delenv("BATCHDIGITS_DEBUG", raising=False)
+    assert run("run", "inbox", "--out", "out.csv") == 1
+    err = capsys.readouterr().err
+    assert "a bug in batchdigits: ZeroDivisionError: so there ?[31m" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize(
+    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_interrupted_leaves_the_old_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, signal_number: int, code: int
+) -> None:
+    Path("out.csv").write_text("old")
+
+    def stop(self: object, batch: object) -> None:
+        os.kill(os.getpid(), signal_number)
+        time.sleep(5)
+
+    monkeypatch.setattr(pipeline.Judge, "rows", stop)
+    before = signal.signal(signal_number, cli._stop)
+    try:
+        assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
+    finally:
+        signal.signal(signal_number, before)
+    assert Path("out.csv").read_text() == "old"
+    assert sorted(path.name for path in Path().iterdir()) == ["inbox", "out.csv"]
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def command(*arguments: str, **more: object) -> "subprocess.CompletedProcess[bytes]":
+    line = [sys.executable, "-m", "batchdigits", *arguments]
+    return subprocess.run(line, capture_output=True, timeout=120, check=False, **more)  # type: ignore[call-overload,no-any-return]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['batchdigits', 'run', '--help']\n"
+        "from batchdigits import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'numpy', 'cv2', 'pandas', 'keras', 'tensorflow', 'PIL', 'tqdm'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"--min-confidence" in done.stdout
+
+
+def test_the_real_thing_with_hostile_names_prints_nothing_when_quiet(inbox: Path) -> None:
+    """The shipped model in a real process: every name comes back whole and unambiguous."""
+    names = [b"a b.png", b'q"uote.png', b"new\nline.png", b"com,ma.png", b"back\\slash.png"]
+    names += [b"=1+2.png", b"\xff\xfe.png", "žluťoučký.png".encode(), b"tab\t.png", b"'.png"]
+    picture = io.BytesIO()
+    from PIL import Image
+
+    Image.fromarray(drawn(1)).save(picture, "PNG")
+    for name in names:
+        with open(os.fsencode(inbox) + b"/" + name, "wb") as file:  # noqa: PTH123
+            file.write(picture.getvalue())
+    done = command("run", "inbox", "--out", "out.csv", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    from batchdigits.sources import unspell
+
+    assert sorted(unspell(row["file"]) for row in table()) == sorted(b"inbox/" + n for n in names)
+    assert len({row["value"] for row in table()}) == 1
+    done = command("run", "=1+2.png", "--out", "-", cwd=inbox)
+    assert done.stdout.splitlines()[1].startswith(b"./=1+2.png,1,,")
+
+
+def test_nobody_reads_standard_output(inbox: Path, save: Save) -> None:
+    save("a.png", drawn(1))
+    code = "import os, signal; from batchdigits import cli; cli.main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "run", "inbox", "--out", "-", "--dry-run"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert b"Traceback" not in done.stderr
+    assert b"bug" not in done.stderr
+    assert done.returncode == 0
