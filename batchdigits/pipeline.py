@@ -33,7 +33,7 @@ WORKER_MIB = 1024
 """Memory a worker may take for its files."""
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""
-DOT = 0.1
+DOT = 0.13
 """A mark under this share of its crop, in height and in width, is no digit but a dot."""
 DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""

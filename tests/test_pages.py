@@ -21,6 +21,10 @@ from PIL import Image
 from batchdigits import pages
 from batchdigits.records import Failure, Grey, Page
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "memfd_create"), reason="TIFF is decoded with Linux's memfd_create"
+)
+
 MOST = 10**8
 
 # Nothing in it is symmetric, and no row or column repeats, so every turn and slip shows.

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.geometry import SIDE, boxes_of, centred, scaled
-from batchdigits.normalize.paper import lift_off_paper, light_ink
+from batchdigits.normalize.paper import levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import digit_parts, only, without_ruled_lines
 from batchdigits.records import Grey, Invert
 
@@ -127,6 +127,7 @@ def _normalize_stack(
     Returns:
         Pictures, uint8 (N, 28, 28); extents (N, 2); which crops are unclear (N,).
     """
+    stack = levelled(stack)
     light = light_ink(stack, invert)
     bright = np.where(light[:, None, None], stack, 255 - stack)
     ink, mask, busy = lift_off_paper(bright)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from batchdigits.records import Invert
 
+SLOPE = 0.4
+"""See `levelled`."""
 BINS = 256
 """Grey levels of the histograms."""
 MIN_CONTRAST = 10
@@ -18,6 +20,29 @@ called empty: paper with noise of 8 levels (standard deviation) reaches 15."""
 MIN_CONTRAST_TO_NOISE = 3
 """How many times the paper's own spread ink must differ from it. Otsu's two halves of empty
 paper with noise of any grain, JPEG or not, were measured to lie 1.6 to 3 such spreads apart."""
+
+
+def levelled(stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Take light that falls off to one side out of crops (N, H, W) where it outweighs the ink.
+
+    That is where a plane explains more than `SLOPE` of the grey levels' variance. Digits alone
+    give 0.01 in MNIST and up to 0.32 in tight crops; faint pencil under a lamp gives 0.9.
+    """
+    count, height, width = stack.shape
+    across = np.broadcast_to(2.0 * np.arange(width) - width + 1, (height, width)).ravel()
+    down = np.broadcast_to(2.0 * np.arange(height)[:, None] - height + 1, (height, width)).ravel()
+    axes = np.stack([across, down], axis=1)
+    levels = stack.reshape(count, -1).astype(np.float64)
+    products, lengths = levels @ axes, np.maximum((axes**2).sum(0), 1)
+    variance = (levels**2).sum(1) - levels.sum(1) ** 2 / levels.shape[1]
+    sloped = (products**2 / lengths).sum(1) > SLOPE * np.maximum(variance, 1)
+    if not sloped.any():
+        return stack
+    slopes = (products / lengths)[sloped]
+    plane = slopes[:, :1] * across + slopes[:, 1:] * down
+    out = stack.copy()
+    out[sloped] = np.rint(levels[sloped] - plane).clip(0, 255).reshape(-1, height, width)
+    return out
 
 
 def light_ink(stack: NDArray[np.uint8], invert: Invert) -> NDArray[np.bool_]:
