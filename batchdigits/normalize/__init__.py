@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.normalize.geometry import SIDE, boxes_of, centred, scaled
+from batchdigits.normalize.geometry import SIDE, measured, placed
 from batchdigits.normalize.paper import levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import digit_parts, only, without_ruled_lines
 from batchdigits.records import Grey, Invert
@@ -133,9 +133,9 @@ def _normalize_stack(
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
     kept = digit_parts(mask)
-    unclear = busy | (mask.any((1, 2)) & ~kept.any((1, 2)))
+    marked, found = (x.reshape(len(stack), -1).any(1) for x in (mask, kept))
     ink = only(ink, kept, mask)
-    boxes = boxes_of(ink)
-    extent = np.stack([boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]], axis=1)
+    down, across = measured(ink)
+    extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    return centred(scaled(ink, boxes, extent * shapes)), extent, unclear
+    return placed(ink, down, across, extent * shapes), extent, busy | (marked & ~found)

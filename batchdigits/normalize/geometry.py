@@ -1,5 +1,7 @@
 """MNIST's geometry: the ink's box scaled to 20 px, its centre of mass in the middle of 28 x 28."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,62 +12,73 @@ INK_SIDE = 20
 """Longest side of the box round the ink, px, as in MNIST."""
 
 
-def boxes_of(ink: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Find the box round the ink of each crop: (N, H, W) → top, bottom, left, right (N, 4).
+class Along(NamedTuple):
+    """The ink of N crops along one of their sides; all of shape (N,).
 
-    Bottom and right lie one past the ink; all four are zero where there is none.
+    Attributes:
+        start: of the box round the ink, px.
+        end: one past the box; 0 where there is no ink.
+        centre: of the ink's mass, counted in px from the box's first pixel's centre.
     """
-    rows: NDArray[np.bool_] = np.any(ink, axis=2)
-    columns: NDArray[np.bool_] = np.any(ink, axis=1)
-    height, width = rows.shape[1], columns.shape[1]
-    inked = rows.any(1)
-    top, left = rows.argmax(1), columns.argmax(1)
-    bottom = np.where(inked, height - rows[:, ::-1].argmax(1), 0)
-    right = np.where(inked, width - columns[:, ::-1].argmax(1), 0)
-    return np.stack([top, bottom, left, right], axis=1)
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    centre: NDArray[np.float64]
 
 
-def scaled(
-    ink: NDArray[np.uint8], boxes: NDArray[np.int64], sizes: NDArray[np.float64]
+def measured(ink: NDArray[np.uint8]) -> tuple[Along, Along]:
+    """Measure the ink of crops (N, H, W) down and across."""
+    count, height, width = ink.shape
+    rows = cv2.reduce(ink.reshape(-1, width), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return _along(rows.reshape(count, height)), _along(ink.sum(1, dtype=np.int32))
+
+
+def _along(mass: NDArray[np.int32]) -> Along:
+    """Find box and centre from the ink's mass along a side: (N, side)."""
+    inked = mass > 0
+    start = inked.argmax(1)
+    end = np.where(inked.any(1), mass.shape[1] - inked[:, ::-1].argmax(1), 0)
+    exact = mass.astype(np.float64)  # sums of integers: exact in any order
+    centre = exact @ np.arange(mass.shape[1], dtype=np.float64) / np.maximum(exact.sum(1), 1)
+    return Along(start, end, centre - start)
+
+
+def placed(
+    ink: NDArray[np.uint8], down: Along, across: Along, sizes: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Scale what is in each box to a longest side of 20 px, at the top left of (N, 28, 28).
+    """Scale the ink to a longest side of 20 px, centre it in (N, 28, 28), and stretch it to 255.
 
-    `sizes` holds the boxes' heights and widths in the crops as they came, shape (N, 2).
+    As in MNIST the digits lie on whole pixels, so that the centre of mass falls in [13.5, 14.5)
+    in both directions, counted from the first pixel's centre.
+
+    Args:
+        ink: uint8, shape (N, H, W).
+        down: as `measured` gives it.
+        across: likewise.
+        sizes: the boxes' heights and widths in the crops as they came, px, shape (N, 2).
     """
     pictures = np.zeros((len(ink), SIDE, SIDE), np.uint8)
-    longest = sizes.max(1, keepdims=True)
-    targets = np.rint(sizes * INK_SIDE / np.maximum(longest, 1e-9)).astype(int).clip(1)
-    shrinks = (boxes[:, 1] - boxes[:, 0] > INK_SIDE) | (boxes[:, 3] - boxes[:, 2] > INK_SIDE)
-    rows = zip(ink, boxes.tolist(), targets.tolist(), shrinks.tolist(), pictures, strict=True)
-    for crop, (top, bottom, left, right), (height, width), shrink, picture in rows:
+    boxes = np.stack([down.end - down.start, across.end - across.start], axis=1)
+    targets = sizes * INK_SIDE / np.maximum(sizes.max(1, keepdims=True), 1e-9)
+    targets = np.maximum(np.rint(targets).astype(np.int64), 1)
+    centres = np.stack([down.centre, across.centre], axis=1)
+    centres = (centres + 0.5) * targets / np.maximum(boxes, 1) - 0.5
+    starts = np.ceil(SIDE / 2 - 0.5 - centres).astype(np.int64)
+    starts = np.minimum(np.maximum(starts, 0), SIDE - targets)
+    ends = starts + targets
+    shrinks = (boxes > INK_SIDE).any(1)
+    where = [down.start, down.end, across.start, across.end, *starts.T, *ends.T, shrinks]
+    places = np.stack(where, axis=1).tolist()
+    for crop, picture, place in zip(ink, pictures, places, strict=True):
+        top, bottom, left, right, y, x, to_y, to_x, shrink = place
         if bottom:
             cv2.resize(
                 crop[top:bottom, left:right],
-                (width, height),
-                picture[:height, :width],
+                (to_x - x, to_y - y),
+                picture[y:to_y, x:to_x],
                 interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR,
             )
-    return pictures
-
-
-def centred(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Move the digits (N, 28, 28) from the top left to the middle, and stretch ink to 255.
-
-    As in MNIST they move by whole pixels, so that the centre of mass comes to lie in
-    [13.5, 14.5) in both directions, counted from the first pixel's centre.
-    """
-    along = np.arange(SIDE)
-    mass = np.maximum(pictures.sum((1, 2), dtype=np.int64), 1)
-    moved = []
-    for axis in (2, 1):  # sums over columns give the rows' share, and the reverse
-        profile = pictures.sum(axis, dtype=np.int64)
-        length = SIDE - (profile[:, ::-1] > 0).argmax(1)
-        offset = np.ceil(SIDE / 2 - 0.5 - profile @ along / mass).astype(int)
-        offset = np.minimum(np.maximum(offset, 0), SIDE - length)
-        moved.append((along - offset[:, None]) % SIDE)
-    rows, columns = moved
-    crops = np.arange(len(pictures))[:, None, None]
-    centred = pictures[crops, rows[:, :, None], columns[:, None, :]]
-    stretch = np.float32(255) / np.maximum(centred.max((1, 2)), 1).astype(np.float32)
-    stretched: NDArray[np.float32] = centred * stretch[:, None, None] + np.float32(0.5)
+    brightest = pictures.reshape(len(pictures), -1).max(1)
+    stretch = np.float32(255) / np.maximum(brightest, 1).astype(np.float32)
+    stretched: NDArray[np.float32] = pictures * stretch[:, None, None] + np.float32(0.5)
     return stretched.astype(np.uint8)

@@ -34,7 +34,7 @@ def levelled(stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
     axes = np.stack([across, down], axis=1)
     levels = stack.reshape(count, -1).astype(np.float64)
     products, lengths = levels @ axes, np.maximum((axes**2).sum(0), 1)
-    variance = (levels**2).sum(1) - levels.sum(1) ** 2 / levels.shape[1]
+    variance = np.einsum("np,np->n", levels, levels) - levels.sum(1) ** 2 / levels.shape[1]
     sloped = (products**2 / lengths).sum(1) > SLOPE * np.maximum(variance, 1)
     if not sloped.any():
         return stack
@@ -88,22 +88,29 @@ class _Split(NamedTuple):
     below: NDArray[np.int64]
 
 
-def _histograms(stack: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count the grey levels of each crop: (N, H, W) → (N, 256)."""
+def _histograms(stack: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Count the grey levels of each crop: (N, H, W), N up to 256 → (N, 256), whole numbers."""
     count = len(stack)
-    flat = stack.reshape(count, -1) + np.arange(0, count * BINS, BINS, dtype=np.int32)[:, None]
-    return np.bincount(flat.ravel(), minlength=count * BINS).reshape(count, BINS)
+    owners = np.repeat(np.arange(count, dtype=np.uint8), stack[0].size)
+    out: NDArray[np.float32] = cv2.calcHist(
+        [owners[:, None], stack.reshape(-1, 1)], [0, 1], None, [count, BINS], [0, count, 0, BINS]
+    )
+    return out
 
 
-def _split(histograms: NDArray[np.int64]) -> _Split:
+_UP_TO = np.tri(BINS, dtype=np.float32)[3::4].T.copy()
+"""(256, 64): summed with it, a histogram gives what lies up to every fourth level."""
+_WEIGHTED = _UP_TO * np.arange(BINS, dtype=np.float32)[:, None]
+
+
+def _split(histograms: NDArray[np.float32]) -> _Split:
     """Part each histogram (N, 256) in two by Otsu's method (IEEE Trans. SMC 9, 1979, p. 62).
 
     Every fourth level is tried. The threshold is the middle between the means of the two parts:
     where a gap between them leaves Otsu's choice open (one-bit scans), it lies in the middle.
     """
-    quads = histograms.reshape(len(histograms), -1, 4)
-    below = quads.sum(2).cumsum(1)
-    weight = (quads * np.arange(BINS).reshape(-1, 4)).sum(2).cumsum(1)
+    below = (histograms @ _UP_TO).astype(np.float64)  # whole numbers under 2^24: exact
+    weight = (histograms @ _WEIGHTED).astype(np.float64)
     above = below[:, -1:] - below
     dark = weight / np.maximum(below, 1)
     bright = (weight[:, -1:] - weight) / np.maximum(above, 1)

@@ -22,7 +22,9 @@ def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     band = np.ones((thin, 1), np.uint8)
     zone = np.zeros(height, bool)
     zone[: height // 3] = zone[height - height // 3 :] = True
-    lined = (mask[:, zone].sum(2) * 5 > width * 3).any(1)
+    flat = np.ascontiguousarray(mask).view(np.uint8).reshape(-1, width)
+    inked = cv2.reduce(flat, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).reshape(-1, height)
+    lined = (inked[:, zone] * 5 > width * 3).any(1)
     if not lined.any():
         return mask
     out = mask.copy()
@@ -54,13 +56,14 @@ def digit_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     count, height, width = mask.shape
     tall = height + 1
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        _mosaic(mask.view(np.uint8), 1), connectivity=8, ltype=cv2.CV_32S
+    mosaic = _mosaic(mask.view(np.uint8), 1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        mosaic, 8, cv2.CV_32S, cv2.CCL_BBDT
     )
     towards = np.pad(np.minimum.outer(_tent(height), _tent(width)), ((0, 1), (0, 0))).ravel()
-    inked = np.flatnonzero(labels)
-    counts = np.bincount(labels.ravel()[inked], towards[inked % towards.size], len(stats))
-    score = counts.astype(np.float64)
+    inked = np.flatnonzero(mosaic)
+    part = labels.ravel()[inked]
+    score = np.bincount(part, towards[inked % towards.size], len(stats)).astype(np.float64)
     owner = stats[:, cv2.CC_STAT_TOP] // tall
     order = np.lexsort((-score[1:], owner[1:])) + 1  # part 0 is what is not ink
     owners, first = np.unique(owner[order], return_index=True)
@@ -68,9 +71,9 @@ def digit_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     main[owners] = order[first]
     keep = _belongs(np.asarray(stats, np.int64), owner, main, score, (height, width))
     keep[main] = ~_in_outer_fifth(stats[main], height, width)
-    keep[0] = False
-    kept: NDArray[np.bool_] = keep[labels].reshape(count, tall, width)[:, :height]
-    return kept
+    kept = np.zeros(mosaic.size, bool)
+    kept[inked] = keep[part]
+    return kept.reshape(count, tall, width)[:, :height]
 
 
 def _in_outer_fifth(stats: NDArray[np.int32], height: int, width: int) -> NDArray[np.bool_]:
