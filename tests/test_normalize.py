@@ -136,11 +136,11 @@ def stroked(crop: Grey, *ends: tuple[float, float]) -> Grey:
 
 SIZES = [(16, 16), (20, 16), (28, 28), (40, 33), (64, 48), (60, 90), (96, 96), (200, 150)]
 FAR = [(1, 1), (1, 2), (2, 2), (1, 40), (40, 1), (3, 20_000), (20_000, 3), (1000, 1000)]
+WRONG = [np.float32([[0]]), np.uint16([[0]]), np.uint8([[[0]]]), np.uint8([0]), np.uint8([[]])]
 POOL = [*ten((28, 28)), *ten((40, 33))[:4], *ten((130, 90))[:2], noisy(blank(), 30), blank((1, 1))]
 POOL += [*(255 - crop for crop in ten((64, 48))), framed(blank(), 0, 1), noisy(blank((28, 28)), 2)]
 weak = pytest.mark.xfail  # known; strict, so that a mark which has become untrue is told
 WEAK = {
-    "a small scan": weak(reason="stretching after centring moves the centre of mass"),
     "bold digits, tight": weak(reason="rings through one look like a light frame on dark paper"),
     "a line close by": weak(reason="thin strokes near a line go with it though they do not touch"),
     "an empty box, bold": weak(reason="lines at the very border count as thicker than they are"),
@@ -160,10 +160,6 @@ def test_what_comes_back(crops: list[Grey]) -> None:
     assert np.isin(found.pictures, np.arange(256, dtype=np.float32) / np.float32(255)).all()
     assert ((found.extent >= 0) & (found.extent <= 1)).all()
     assert (found.pictures.max((1, 2, 3), initial=0) == found.extent.any(1)).all()
-
-
-WRONG = [np.zeros((9, 9), kind) for kind in ("f4", "u2", "?")]
-WRONG += [np.zeros(shape, "u1") for shape in ((9, 9, 1), (9,), (0, 9), (9, 0))]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -190,17 +186,15 @@ def test_many_parts_of_a_page_that_nobody_may_write() -> None:
         assert (together[i] == seen([crops[i]])[0]).all()
 
 
-@pytest.mark.parametrize("pen", [0.06, 0.1, 0.15, 0.2])
-def test_what_is_in_mnist_geometry_stays_as_it_is(pen: float) -> None:
-    crops = [mnist(digit, pen) for digit in DIGITS]
+def test_what_is_in_mnist_geometry_stays_as_it_is() -> None:
+    crops = [mnist(digit, pen) for pen in (0.06, 0.1, 0.15, 0.2) for digit in DIGITS]
     assert (seen(crops) == crops).all()
 
 
-@named(["a small scan", "a fair scan"])
-def test_twice_is_as_once(name: str) -> None:
-    size = (28, 28) if name == "a small scan" else (96, 64)
-    once = seen([crop for pen in (0.06, 0.1, 0.2) for crop in ten(size, 0.7, pen)])
-    assert np.abs(seen(list(once)).astype(int) - once).max() <= 1
+@pytest.mark.parametrize("size", SIZES[2:])
+def test_twice_is_as_once_but_for_a_step_of_a_pixel(size: Size) -> None:
+    once = seen([crop for pen in (0.06, 0.12, 0.2) for crop in ten(size, 0.7, pen)])
+    assert max(map(apart, once, seen(list(once)))) == 0
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -247,15 +241,12 @@ TROUBLES: dict[str, tuple[float, Callable[[Grey], Grey]]] = {  # how far apart i
     "dust": (ALIKE, lambda crop: np.where(noisy(blank(), 10) > 248, 0, crop).astype(np.uint8)),
     "a line to write on": (SAME, lambda crop: ruled(crop, rows=slice(59, 61))),
     "a line close by": (SAME, lambda crop: ruled(crop, rows=slice(6, 9))),
-    "the box's head": (SAME, lambda crop: ruled(crop, rows=slice(0, 3))),
-    "the box's side": (SAME, lambda crop: ruled(crop, columns=slice(0, 2))),
-    "a line right, some way in": (SAME, lambda crop: ruled(crop, columns=slice(44, 46))),
+    "the dark beside a page": (SAME, lambda crop: ruled(crop, columns=slice(0, 7))),
     "the whole box": (SAME, lambda crop: framed(crop, 0, 2)),
     "the whole box, some way in": (SAME, lambda crop: framed(crop, 2, 2)),
     "the box's corners": (SAME, lambda crop: framed(crop, 0, 2, 12)),
     "a box on the slant": (SAME, lambda crop: stroked(crop, (0, 0.03), (1, 0.06))),
     "a neighbour left": (SAME, lambda crop: stroked(crop, (0, 0.3), (0.03, 0.7))),
-    "a neighbour below": (SAME, lambda crop: stroked(crop, (0.3, 1), (0.6, 1))),
     "a full stop": (SAME, lambda crop: stroked(crop, (0.92, 0.83), (0.93, 0.83))),
 }
 
@@ -269,7 +260,6 @@ def test_what_is_not_the_digit_goes(name: str) -> None:
 
 STAYS: dict[str, tuple[Digit, int]] = {
     "a 7's bar, from side to side": (DIGITS[7], 44),
-    "a 4's bar, in the middle": (DIGITS[4], 46),
     "a 5's bar, though it hangs on nothing": (LOOSE_FIVE, 48),
     "a 1 that fills its tight crop": (DIGITS[1], 24),
     "a bare stroke that does so": ([[(0, 0), (0, 1)]], 12),
@@ -289,7 +279,10 @@ FINDS: dict[str, tuple[tuple[float, float, bool], list[Grey]]] = {  # the extent
     "even": (NOTHING, [blank(size, level) for size in FAR for level in (0, 1, 127, 254, 255)]),
     "noise": (NOTHING, [noisy(blank(size), *how) for size in SIZES for how in GRAINS]),
     "noise, JPEG": (NOTHING, [jpeg(noisy(blank(size), 2, 0.7)) for size in SIZES]),
-    "a slight shadow": (NOTHING, [shaded(blank(), 0.9, kind) for kind in ("left", "top", "round")]),
+    "shadows": (
+        NOTHING,
+        [shaded(blank(), *a) for a in ((0.5, "left"), (0.5, "top"), (0.9, "round"))],
+    ),
     "a line to write on": (NOTHING, [ruled(blank(), rows=slice(58, 60))]),
     "an empty box": (NOTHING, [framed(blank(), 0, 2), framed(blank((28, 28)), 0, 1)]),
     "an empty box, bold": (NOTHING, [framed(blank(), 0, 4)]),

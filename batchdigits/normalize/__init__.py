@@ -30,7 +30,7 @@ VERSION = 1
 
 WORKING_SIDE = 96
 """Larger crops are first reduced to this longest side, px: five times what the picture holds."""
-SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96])
+SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96])
 """Heights and widths worked in, px: a crop is enlarged to the next ones, so that crops of many
 sizes share a few and are worked on together. All are even, which `_paper` uses."""
 AT_ONCE = 256

@@ -59,8 +59,8 @@ def light_ink(stack: NDArray[np.uint8], invert: Invert) -> NDArray[np.bool_]:
     rings = _rings(height, width)
     shares = bright.reshape(count, -1).astype(np.float32) @ rings / rings.sum(0)
     whole, border, inner = shares[:, 0], shares[:, 1], shares[:, 2:]
-    dark_frame = (border <= 0.1) & (inner >= 0.8).any(1) & (whole > 0.5)
-    light_frame = (border >= 0.9) & (inner <= 0.2).any(1) & (whole < 0.5)
+    dark_frame = (border <= 0.1) & (inner >= 0.8).any(1) & (whole > 0.6)
+    light_frame = (border >= 0.9) & (inner <= 0.2).any(1) & (whole < 0.4)
     light: NDArray[np.bool_] = ((whole + border < 1) & ~dark_frame) | light_frame
     return light
 

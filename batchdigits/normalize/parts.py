@@ -30,7 +30,9 @@ def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out = mask.copy()
     for index in np.flatnonzero(lined):
         one = mask[index].view(np.uint8)
-        thick = cv2.morphologyEx(one, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
+        edged = np.pad(one, ((thin + 1, thin + 1), (0, 0)))  # beyond the crop there is no ink
+        opened = cv2.morphologyEx(edged, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
+        thick = opened[thin + 1 : thin + 1 + height]
         line = one & ~thick
         spans = cv2.dilate(one, band).sum(1) * 20 >= width * 19
         alone = cv2.dilate(line, band).sum(1) * 10 >= width * 7
