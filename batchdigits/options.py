@@ -2,10 +2,18 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from batchdigits.errors import UsageError
 from batchdigits.records import As, Invert
@@ -20,6 +28,16 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _as_text(path: Any) -> Any:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+def _known_device(device: str) -> str:
+    if not re.fullmatch(r"auto|cpu|gpu(:\d{1,3})?", device):
+        raise ValueError("expected auto, cpu, gpu, or gpu:N counted from 0")
+    return device
 
 
 class RunOptions(BaseModel):
@@ -42,7 +60,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     as_: As = Field("auto", alias="as")
-    model: str | None = None
+    model: Annotated[str | None, BeforeValidator(_as_text)] = None
     invert: Invert = "auto"
     max_pixels: int = Field(MAX_PIXELS, ge=1)
     page_seconds: float = Field(PAGE_SECONDS, gt=0, le=86_400)
@@ -51,7 +69,7 @@ class RunOptions(BaseModel):
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
     workers: int = Field(default_factory=processors, ge=0, le=256)
-    device: str = Field("auto", pattern=r"^(auto|cpu|gpu(:\d+)?)$")
+    device: Annotated[str, AfterValidator(_known_device)] = "auto"
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -78,5 +96,6 @@ def _in_words(error: ValidationError, model: type[BaseModel]) -> str:
     name = str(first["loc"][0]).rstrip("_")
     if first["type"] == "extra_forbidden":
         return f"unknown option '{name}'{nearest(name, list(model.model_fields))}"
-    expected = first["msg"][0].lower() + first["msg"][1:]
+    text = first["msg"].removeprefix("Value error, ")
+    expected = text[0].lower() + text[1:]
     return f"{name.replace('_', '-')}: {expected}, got {first['input']!r}"

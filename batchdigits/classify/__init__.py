@@ -8,8 +8,9 @@ same bits however many others are read beside it.
 import json
 import logging
 import math
+import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,9 @@ def card(path: str | None) -> Card:
         ModelError: there is no such thing, or its card is damaged.
     """
     place = SHIPPED if path is None else Path(path)
-    if place.is_dir():
+    if os.path.isdir(place):  # os.path takes any name, where Path raises for some
         return _read_card(place / "card.json")
-    if not place.exists():
+    if not os.path.exists(place):
         raise ModelError(
             f"model '{place}' does not exist: expected a bundle's folder or a .keras file"
         )
@@ -81,22 +82,24 @@ def _read_card(place: Path) -> Card:
     try:
         whole = json.loads(place.read_text("utf-8"))
         found = Card(
-            name=str(whole["name"]),
+            name=" ".join(str(whole["name"]).split()),
             preprocessing=int(whole["preprocessing"]),
             temperature=float(whole["calibration"]["temperature"]),
             threshold=float(whole["threshold"]),
             calibrated=True,
             whole=whole,
         )
-        classes = tuple(str(name) for name in whole["classes"])
+        classes = [str(name) for name in whole["classes"]]
     except FileNotFoundError:
         raise ModelError(
             f"'{place.parent}' is not a model bundle: expected card.json and model.keras in it"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"'{place}' cannot be used: {type(error).__name__}: {error}") from None
-    if classes != CLASSES:
-        raise ModelError(f"'{place}': expected the classes 0 to 9, got {', '.join(classes)}")
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
+    if classes != list(CLASSES):
+        got = " ".join(", ".join(classes).split())
+        raise ModelError(f"'{place}': expected the classes 0 to 9, got {got:.100}")
     if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
         raise ModelError(
             f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
@@ -193,9 +196,14 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
             try:
                 model = keras.saving.load_model(place, compile=False, safe_mode=True)
             except Exception as error:
-                raise ModelError(_why_not_loaded(place, error)) from None
+                raise ModelError(_why_not("loaded", place, error)) from None
             classifier = Classifier(model, chosen)
-            classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
+            try:
+                classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
+            except ModelError:
+                raise
+            except Exception as error:
+                raise ModelError(_why_not("called", place, error)) from None
     return _on_device(classifier, chosen)
 
 
@@ -237,13 +245,13 @@ def _device(wanted: str, found: int) -> str:
     return f"gpu:{number}"
 
 
-def _why_not_loaded(place: Path, error: Exception) -> str:
+def _why_not(what: str, place: Path, error: Exception) -> str:
     text = str(error)
     if "Lambda" in text and "safe_mode" in text:
         return f"'{place}' holds Lambda layers, which can run any code: they are not loaded"
     lines = text.strip().splitlines() or [""]
     return (
-        f"'{place}' cannot be loaded: expected a Keras 3 model of Keras's own layers; "
+        f"'{place}' cannot be {what}: expected a Keras 3 model of Keras's own layers; "
         f"{type(error).__name__}: {lines[0][:200]}"
     )
 
@@ -265,7 +273,7 @@ def _gives_probabilities(model: Any) -> bool:
     config = last.get_config()
     if type(last).__name__ == "Softmax" or config.get("activation") == "softmax":
         return True
-    if config.get("activation") == "linear":
+    if config.get("activation") in ("linear", "log_softmax"):  # a logarithm of itself is a logit
         return False
     raise ModelError(
         f"the model's last layer '{last.name}' is neither softmax nor linear: expected ten "
@@ -275,6 +283,23 @@ def _gives_probabilities(model: Any) -> bool:
 
 
 def _takes_bytes(model: Any) -> bool:
-    """Tell whether the model divides its input by 255 itself (a Rescaling layer)."""
-    scales = [x.get_config()["scale"] for x in model.layers if type(x).__name__ == "Rescaling"]
-    return any(isinstance(scale, int | float) and scale < 0.1 for scale in scales)
+    """Tell whether the model wants 0 to 255: integers, or a Rescaling layer before any weights."""
+    inputs = getattr(model, "inputs", None)
+    if inputs and "int" in str(inputs[0].dtype):
+        return True
+    for layer in _flat(model.layers):
+        if type(layer).__name__ == "Rescaling":
+            scale = layer.get_config()["scale"]
+            return isinstance(scale, int | float) and scale < 0.1
+        if getattr(layer, "weights", None):
+            return False
+    return False
+
+
+def _flat(layers: list[Any]) -> Iterator[Any]:
+    """Go through layers in order, into those that hold layers themselves."""
+    for layer in layers:
+        if getattr(layer, "layers", None):
+            yield from _flat(layer.layers)
+        else:
+            yield layer

@@ -9,7 +9,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from batchdigits.errors import BatchdigitsError
 
 OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "OOM when allocating", "out of memory", "Out of memory")
 """How the three backends say that a GPU's memory did not suffice."""
@@ -20,38 +22,40 @@ def hushed() -> Iterator[None]:
     """Keep what native libraries print on standard error from the user, unless it goes wrong.
 
     TensorFlow prints start-up lines there whatever its log level. They go to a temporary file;
-    when the body raises, they are printed after all. A crash inside still leaves a trace, on
-    the real standard error.
+    when the body raises what we have no words for, they are printed after all. A crash inside
+    still leaves a trace, on the real standard error.
     """
     try:
-        real = os.dup(2)
-    except OSError:  # a service may run without standard error
+        kept, aside = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # a service may run without standard error, or without a temporary folder
         yield
         return
-    watched = faulthandler.is_enabled()
-    with os.fdopen(real, "wb", buffering=0) as kept, tempfile.TemporaryFile() as aside:
+    with os.fdopen(kept, "wb", buffering=0) as real, aside:
+        watched = faulthandler.is_enabled()
+        faulthandler.enable(real)
         _flush()
-        faulthandler.enable(kept)
         os.dup2(aside.fileno(), 2)
         try:
             yield
+        except BatchdigitsError:
+            raise
         except BaseException:
-            _flush()
-            os.dup2(kept.fileno(), 2)
             aside.seek(0)
-            kept.write(aside.read())
+            with suppress(OSError):
+                real.write(aside.read())
             raise
         finally:
             _flush()
-            os.dup2(kept.fileno(), 2)
+            os.dup2(real.fileno(), 2)
             faulthandler.disable()
             if watched:
-                faulthandler.enable()
+                faulthandler.enable(2)
 
 
 def _flush() -> None:
     if sys.stderr is not None:
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def prepare() -> None:
@@ -72,7 +76,7 @@ def gpus() -> int:
         for gpu in found:
             try:
                 tensorflow.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:  # the GPU is in use already: too late to change, no harm
+            except (RuntimeError, ValueError):  # in use already, or set up otherwise: no harm
                 break
         return len(found)
     if backend == "jax":
