@@ -14,7 +14,8 @@ from typing import Any
 from tqdm import tqdm
 
 from batchdigits import __version__, classify, normalize
-from batchdigits.pipeline import Planned, Progress, Summary
+from batchdigits.pipeline import Progress, Summary
+from batchdigits.pipeline.desk import Planned
 from batchdigits.records import Status
 
 LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")

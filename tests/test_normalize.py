@@ -141,6 +141,7 @@ POOL = [*ten((28, 28)), *ten((40, 33))[:4], *ten((130, 90))[:2], noisy(blank(), 
 POOL += [*(255 - crop for crop in ten((64, 48))), framed(blank(), 0, 1), noisy(blank((28, 28)), 2)]
 weak = pytest.mark.xfail  # known; strict, so that a mark which has become untrue is told
 WEAK = {
+    "the whole box, bold": weak(reason="with the digit it covers too much: taken for the paper"),
     "a line close by": weak(reason="thin strokes near a line go with it though they do not touch"),
     "an empty box, further in": weak(reason="as the only ink, it is taken for a digit: a zero"),
 }
@@ -234,13 +235,13 @@ TROUBLES: dict[str, tuple[float, Callable[[Grey], Grey]]] = {  # how far apart i
     "a shadow from the side": (ALIKE, lambda crop: shaded(crop, 0.7, "left")),
     "a shadow from above": (ALIKE, lambda crop: shaded(crop, 0.8, "top")),
     "dark corners": (ALIKE, lambda crop: shaded(crop, 0.6, "round")),
-    "a poor scan": (ALIKE, lambda crop: jpeg(noisy(shaded(crop, 0.7, "left"), 4))),
     "one bit": (ALIKE, lambda crop: np.where(crop > 130, 255, 0).astype(np.uint8)),
     "dust": (ALIKE, lambda crop: np.where(noisy(blank(), 10) > 248, 0, crop).astype(np.uint8)),
     "a line to write on": (SAME, lambda crop: ruled(crop, rows=slice(59, 61))),
     "a line close by": (SAME, lambda crop: ruled(crop, rows=slice(6, 9))),
     "the dark beside a page": (SAME, lambda crop: ruled(crop, columns=slice(0, 7))),
     "the whole box": (SAME, lambda crop: framed(crop, 0, 2)),
+    "the whole box, bold": (SAME, lambda crop: framed(crop, 0, 4)),
     "the whole box, some way in": (SAME, lambda crop: framed(crop, 2, 2)),
     "the box's corners": (SAME, lambda crop: framed(crop, 0, 2, 12)),
     "a box on the slant": (SAME, lambda crop: stroked(crop, (0, 0.03), (1, 0.06))),
@@ -259,7 +260,6 @@ def test_what_is_not_the_digit_goes(name: str) -> None:
 STAYS: dict[str, tuple[Digit, int]] = {
     "a 7's bar, from side to side": (DIGITS[7], 44),
     "a 5's bar, though it hangs on nothing": (LOOSE_FIVE, 48),
-    "a 1 that fills its tight crop": (DIGITS[1], 24),
     "a bare stroke that does so": ([[(0, 0), (0, 1)]], 12),
     "a stroke from corner to corner": ([[(0, 1), (0.3, 0)]], 24),
 }

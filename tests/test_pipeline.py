@@ -16,6 +16,7 @@ import batchdigits
 from batchdigits import classify, pipeline
 from batchdigits.errors import ModelError, UsageError
 from batchdigits.options import RunOptions
+from batchdigits.pipeline import desk
 from batchdigits.records import Row
 
 
@@ -79,7 +80,7 @@ def test_workers_and_batches_change_nothing(
     batch_size: int,
 ) -> None:
     reference = rows()
-    monkeypatch.setattr(pipeline, "CHUNK_FILES", 5)
+    monkeypatch.setattr(pipeline, "LEAST_FILES", 5)
     assert rows(workers=workers, batch_size=batch_size) == reference
 
 
@@ -94,9 +95,9 @@ def test_any_cut_into_chunks_gives_the_same_rows(
 ) -> None:
     reference = rows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "CHUNK_FILES", files)
+        patch.setattr(pipeline, "LEAST_FILES", files)
         patch.setattr(pipeline, "CHUNK_BYTES", room)
-        patch.setattr(pipeline, "SLAB_PIXELS", room)
+        patch.setattr(desk, "SLAB_PIXELS", room)
         assert rows(batch_size=batch_size) == reference
 
 
@@ -136,7 +137,7 @@ def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     ],
 )
 def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
-    assert pipeline.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
+    assert desk.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

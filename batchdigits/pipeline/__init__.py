@@ -8,60 +8,32 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, classify, engine, pages, results, sources
+from batchdigits import calibrate, classify, engine, results, sources
 from batchdigits.errors import ModelError
-from batchdigits.normalize import VERSION, Normalized, normalize
+from batchdigits.normalize import VERSION
 from batchdigits.options import RunOptions
-from batchdigits.records import As, Failure, Grey, Invert, Kind, Page, Row, Source, Status
+from batchdigits.pipeline.desk import Item, Planned, Prepared, look, no_pictures, prepare
+from batchdigits.records import Row, Source, Status
 
 log = logging.getLogger(__name__)
 
-CHUNK_FILES = 256
-"""Files a worker takes at a time."""
+LEAST_FILES, MOST_FILES = 64, 1024
+"""Files a worker takes at a time: many, as crops of one size are worked on together, but so few
+that every worker has several chunks to take. It changes no result."""
 CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 WORKER_MIB = 1024
 """Memory a worker may take for its files."""
-SLAB_PIXELS = 4 << 20
-"""Pixels of crops that a worker holds before it normalises them."""
-DOT = 0.13
-"""A mark under this share of its crop, in height and in width, is no digit but a dot."""
-DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
-"""What `--as auto` goes by; see `kind_of`."""
 
 Progress = Callable[[int], object]
-
-
-class Item(NamedTuple):
-    """What became of one page in a worker: a digit's picture, or what to say instead.
-
-    Attributes:
-        source: index of its file within the chunk.
-        page: counted from 1.
-        status: None where there is a picture, the next in order.
-        detail: why there is none.
-    """
-
-    source: int
-    page: int
-    status: Status | None
-    detail: str
-
-
-class Prepared(NamedTuple):
-    """What a worker returns for a chunk: items in order, and pictures (M, 28, 28, 1) in [0, 1]."""
-
-    items: list[Item]
-    pictures: NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -77,24 +49,6 @@ class Summary:
     statuses: Counter[Status] = field(default_factory=Counter)
     skipped: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-def kind_of(as_: As, height: int, width: int) -> tuple[Kind, str]:
-    """Tell what an image holds, and why it is taken for that.
-
-    Args:
-        as_: digit, number or form where the user said so; auto goes by size.
-        height: in pixels, upright.
-        width: in pixels, upright.
-    """
-    size = f"{width} x {height} px"
-    if as_ != "auto":
-        return as_, f"{size}; --as {as_}"
-    if max(height, width) <= DIGIT_SIDE and width <= DIGIT_ASPECT * height:
-        return "digit", f"{size}: up to {DIGIT_SIDE} px, no wider than {DIGIT_ASPECT} x its height"
-    if width > DIGIT_ASPECT * height and height < NUMBER_HEIGHT:
-        return "number", f"{size}: wider than {DIGIT_ASPECT} x its height, under 600 px high"
-    return "form", f"{size}: over {DIGIT_SIDE} px"
 
 
 def find(inputs: Sequence[str], listed: Sequence[str], out: str | None) -> sources.Found:
@@ -134,8 +88,8 @@ def run(
     begin = time.monotonic()
     summary = Summary(skipped=found.skipped)
     opened: AbstractContextManager[results.Write] = results.writer(out, excel=options.excel)
-    with opened as write:
-        for batch in rows(found.sources, options, progress):
+    with opened as write, closing(rows(found.sources, options, progress)) as batches:
+        for batch in batches:
             write(batch)
             summary.statuses.update(row.status for row in batch)
     summary.seconds = time.monotonic() - begin
@@ -144,7 +98,7 @@ def run(
 
 def rows(
     files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row], None, None]:
     """Read files; yield their rows batch by batch, in the order of the files."""
     card = _usable_card(options.model)
     prepare_chunk = partial(
@@ -152,15 +106,16 @@ def rows(
     )
     outcomes = engine.run(
         prepare_chunk,
-        _chunks(files),
+        _chunks(files, options.workers),
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
     )
     judge = Judge(card, options)
-    for batch in _batches(outcomes, options.batch_size):
-        yield judge.rows(batch)
-        progress(sum(len(files) for files, _ in batch))
+    with closing(outcomes):  # whatever happens, no worker stays behind
+        for batch in _batches(outcomes, options.batch_size):
+            yield judge.rows(batch)
+            progress(sum(len(files) for files, _ in batch))
 
 
 def _usable_card(model: str | None) -> classify.Card:
@@ -177,13 +132,14 @@ def _usable_card(model: str | None) -> classify.Card:
     return card
 
 
-def _chunks(files: Iterable[Source]) -> Iterator[list[Source]]:
+def _chunks(files: Sequence[Source], workers: int) -> Iterator[list[Source]]:
     """Cut files into chunks by number and by size on disk."""
+    most = min(max(len(files) // (4 * max(workers, 1)), LEAST_FILES), MOST_FILES)
     chunk: list[Source] = []
     room = CHUNK_BYTES
     for source in files:
         size = 0 if source.fault else _size(source.path)
-        if chunk and (len(chunk) == CHUNK_FILES or size > room):
+        if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES
         chunk.append(source)
@@ -210,7 +166,7 @@ def _batches(
     pictures = 0
     for outcome in outcomes:
         prepared = outcome.result or Prepared(
-            [Item(0, 1, "error", f"could not be read: {outcome.fault}")], _no_pictures()
+            [Item(0, 1, "error", f"could not be read: {outcome.fault}")], no_pictures()
         )
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures)
@@ -266,131 +222,18 @@ class Judge:
         return Row(source.file, item.page, "", str(digit), confidence, status, detail)
 
 
-def prepare(chunk: list[Source], *, as_: As, invert: Invert, max_pixels: int) -> Prepared:
-    """Decode and normalise a chunk of files; this is what runs in the workers."""
-    desk = _Desk(invert)
-    for index, source in enumerate(chunk):
-        if source.fault:
-            desk.say(index, 1, "error", source.fault)
-            continue
-        for page in pages.read(source.path, max_pixels=max_pixels):
-            _take(desk, index, page, as_)
-    return desk.done()
-
-
-def _take(desk: "_Desk", index: int, page: Page | Failure | pages.Unread, as_: As) -> None:
-    """Lay one page on the desk, as what it is."""
-    if isinstance(page, Failure):
-        desk.say(index, page.page, "error", page.detail)
-        return
-    if isinstance(page, pages.Unread):
-        kind: Kind = "form"
-        why = page.format
-    else:
-        kind, why = kind_of(as_, *page.grey.shape)
-    if kind == "digit" and isinstance(page, Page):
-        desk.add(index, page.number, page.grey)
-    else:
-        what = "a number of several digits" if kind == "number" else "a page"
-        desk.say(
-            index,
-            page.number,
-            "review",
-            f"looks like {what} ({why}); this version reads single digits",
-        )
-
-
-class _Desk:
-    """Gathers a chunk's crops, normalises them slab by slab, and keeps the items in order."""
-
-    def __init__(self, invert: Invert) -> None:
-        self._invert = invert
-        self._items: list[Item] = []
-        self._crops: list[Grey] = []
-        self._waiting: list[int] = []  # where in _items the crops belong
-        self._pixels = 0
-        self._pictures: list[NDArray[np.float32]] = [_no_pictures()]
-
-    def say(self, source: int, page: int, status: Status, detail: str) -> None:
-        self._items.append(Item(source, page, status, detail))
-
-    def add(self, source: int, page: int, crop: Grey) -> None:
-        self._waiting.append(len(self._items))
-        self._items.append(Item(source, page, None, ""))
-        self._crops.append(crop)
-        self._pixels += crop.size
-        if self._pixels >= SLAB_PIXELS:
-            self._normalize()
-
-    def done(self) -> Prepared:
-        self._normalize()
-        return Prepared(self._items, np.concatenate(self._pictures))
-
-    def _normalize(self) -> None:
-        found = normalize(self._crops, invert=self._invert)
-        for at, verdict in zip(self._waiting, _verdicts(found), strict=True):
-            if verdict:
-                self._items[at] = self._items[at]._replace(status=verdict[0], detail=verdict[1])
-        clear = [not verdict for verdict in _verdicts(found)]
-        self._pictures.append(found.pictures[clear])
-        self._crops, self._waiting, self._pixels = [], [], 0
-
-
-def _verdicts(found: Normalized) -> list[tuple[Status, str] | None]:
-    """Say of each crop why it holds no digit that could be read; None where it may hold one."""
-    out: list[tuple[Status, str] | None] = []
-    for extent, unclear in zip(found.extent.max(axis=1), found.unclear, strict=True):
-        if unclear:
-            out.append(("review", "not a digit: nothing stands out clearly from the paper"))
-        elif extent == 0:
-            out.append(("blank", "no ink"))
-        elif extent < DOT:
-            out.append(("review", f"not a digit: a dot of {extent:.0%} of the image's size"))
-        else:
-            out.append(None)
-    return out
-
-
-def _no_pictures() -> NDArray[np.float32]:
-    return np.zeros((0, 28, 28, 1), np.float32)
-
-
-class Planned(NamedTuple):
-    """A line of `--dry-run`: a file, what it would be read as, its pages, and why."""
-
-    file: str
-    read_as: str
-    pages: int
-    why: str
-
-
 def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
     """Tell what a run would read and as what, from the files' headers alone."""
     outcomes = engine.run(
-        partial(_look, as_=options.as_, max_pixels=options.max_pixels),
-        _chunks(files),
+        partial(look, as_=options.as_, max_pixels=options.max_pixels),
+        _chunks(files, options.workers),
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
     )
-    for outcome in outcomes:
-        if outcome.result is None:
-            yield Planned(outcome.items[0].file, "error", 1, outcome.fault)
-        else:
-            yield from outcome.result
-
-
-def _look(chunk: list[Source], *, as_: As, max_pixels: int) -> list[Planned]:
-    out = []
-    for source in chunk:
-        seen = source.fault or pages.look(source.path, max_pixels=max_pixels)
-        if isinstance(seen, str):
-            out.append(Planned(source.file, "error", 1, seen))
-        elif isinstance(seen, Failure):
-            out.append(Planned(source.file, "error", 1, seen.detail))
-        elif seen.format == "PDF":
-            out.append(Planned(source.file, "form", seen.pages, "PDF"))
-        else:
-            kind, why = kind_of(as_, seen.height, seen.width)
-            out.append(Planned(source.file, kind, seen.pages, f"{seen.format}, {why}"))
-    return out
+    with closing(outcomes):
+        for outcome in outcomes:
+            if outcome.result is None:
+                yield Planned(outcome.items[0].file, "error", 1, outcome.fault)
+            else:
+                yield from outcome.result
