@@ -139,16 +139,10 @@ FAR = [(1, 1), (1, 2), (2, 2), (1, 40), (40, 1), (3, 20_000), (20_000, 3), (1000
 WRONG = [np.zeros((9, 9)), *(np.zeros(of, "u1") for of in ((9, 9, 1), (9,), (0, 9), (9, 0)))]
 POOL = [*ten((28, 28)), *ten((40, 33))[:4], *ten((130, 90))[:2], noisy(blank(), 30), blank((1, 1))]
 POOL += [*(255 - crop for crop in ten((64, 48))), framed(blank(), 0, 1), noisy(blank((28, 28)), 2)]
-weak = pytest.mark.xfail  # known; strict, so that a mark which has become untrue is told
-WEAK = {
-    "the whole box, bold": weak(reason="with the digit it covers too much: taken for the paper"),
-    "a line close by": weak(reason="thin strokes near a line go with it though they do not touch"),
-    "an empty box, further in": weak(reason="as the only ink, it is taken for a digit: a zero"),
-}
 
 
 def named(names: list[str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("name", [pytest.param(n, marks=WEAK.get(n, ())) for n in names])
+    return pytest.mark.parametrize("name", names)
 
 
 @pytest.mark.parametrize("crops", [[], POOL, [noisy(blank(size), 90) for size in FAR]])

@@ -132,10 +132,9 @@ def _normalize_stack(
     bright = np.where(light[:, None, None], stack, 255 - stack)
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
-    kept = digit_parts(mask)
-    marked, found = (x.reshape(len(stack), -1).any(1) for x in (mask, kept))
+    kept, stray = digit_parts(mask)
     ink = only(ink, kept, mask)
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    return placed(ink, down, across, extent * shapes), extent, busy | (marked & ~found)
+    return placed(ink, down, across, extent * shapes), extent, busy | stray

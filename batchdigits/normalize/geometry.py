@@ -48,8 +48,8 @@ def placed(
 ) -> NDArray[np.uint8]:
     """Scale the ink to a longest side of 20 px, centre it in (N, 28, 28), and stretch it to 255.
 
-    As in MNIST the digits lie on whole pixels, so that the centre of mass falls in [13.5, 14.5)
-    in both directions, counted from the first pixel's centre.
+    As in MNIST the digits lie on whole pixels, so that the centre of mass falls, but for the
+    rounding of grey levels, in [13.5, 14.5) both ways, counted from the first pixel's centre.
 
     Args:
         ink: uint8, shape (N, H, W).

@@ -57,12 +57,32 @@ def light_ink(stack: NDArray[np.uint8], invert: Invert) -> NDArray[np.bool_]:
     count, height, width = stack.shape
     bright = stack > _split(_histograms(stack)).threshold[:, None, None]
     rings = _rings(height, width)
-    shares = bright.reshape(count, -1).astype(np.float32) @ rings / rings.sum(0)
-    whole, border, inner = shares[:, 0], shares[:, 1], shares[:, 2:]
-    dark_frame = (border <= 0.1) & (inner >= 0.8).any(1) & (whole > 0.6)
-    light_frame = (border >= 0.9) & (inner <= 0.2).any(1) & (whole < 0.4)
-    light: NDArray[np.bool_] = ((whole + border < 1) & ~dark_frame) | light_frame
-    return light
+    counts = bright.reshape(count, -1).astype(np.float32) @ rings
+    sizes = rings.sum(0)
+    shares = counts / sizes
+    whole, around = shares[:, 0], shares[:, 1:]
+    inside = counts[:, :1] - counts[:, 1:].cumsum(1)
+    within = inside / np.maximum(sizes[0] - sizes[1:].cumsum(), 1)
+    light: NDArray[np.bool_] = (whole + around[:, 0] < 1) & ~_in_frame(around, within)
+    return light | _in_frame(1 - around, 1 - within)
+
+
+def _in_frame(around: NDArray[np.float32], within: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell for each crop whether bright paper lies in a dark frame at its border → (N,).
+
+    Within two rings it turns from dark to bright, as no bold digit's rings do, it stays bright as
+    far as the rings reach, and what the frame encloses is more bright than dark.
+
+    Args:
+        around: the share of bright pixels at the border and in each ring inside it, (N, rings).
+        within: the share of bright pixels inside each of these, (N, rings).
+    """
+    before = np.minimum(around[:, :-1], np.roll(around, 1, axis=1)[:, :-1])
+    before[:, :1] = around[:, :1]
+    stays = np.minimum.accumulate(around[:, ::-1], axis=1)[:, ::-1][:, 1:] > 0.5
+    turns = (before <= 0.2) & (around[:, 1:] >= 0.8) & stays & (within[:, :-1] > 0.5)
+    framed: NDArray[np.bool_] = (around[:, 0] <= 0.1) & turns.any(1)
+    return framed
 
 
 def _rings(height: int, width: int) -> NDArray[np.float32]:

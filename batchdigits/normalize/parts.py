@@ -36,9 +36,12 @@ def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         line = one & ~thick
         spans = cv2.dilate(one, band).sum(1) * 20 >= width * 19
         alone = cv2.dilate(line, band).sum(1) * 10 >= width * 7
-        rows = (spans & alone & zone).astype(np.uint8)[:, None]
-        rows = cv2.dilate(rows, np.ones((2 * thin + 1, 1), np.uint8))
-        out[index] &= ~(line & rows).astype(bool)
+        rows = spans & alone & zone
+        _, labels = cv2.connectedComponents(line, connectivity=8, ltype=cv2.CV_32S)
+        ruled = np.bincount(labels[rows].ravel(), minlength=int(labels.max()) + 1) > 0
+        ruled[0] = False  # what is not line
+        near = cv2.dilate(rows.astype(np.uint8)[:, None], np.ones((2 * thin + 1, 1), np.uint8))
+        out[index] &= ~(ruled[labels] & near.astype(bool))
     return out
 
 
@@ -50,11 +53,14 @@ def _mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     return mosaic.reshape(-1, width)
 
 
-def digit_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Keep of each mask (N, H, W) the parts that belong to the digit in its middle.
 
     A part is what hangs together. The digit's main part is the one with the most ink towards
-    the middle of the crop; `_belongs` tells which others stay.
+    the middle of the crop that is no printed box; `_belongs` tells which others stay.
+
+    Returns:
+        The kept parts (N, H, W), and which crops hold nothing but marks at their very side (N,).
     """
     count, height, width = mask.shape
     tall = height + 1
@@ -66,16 +72,43 @@ def digit_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     inked = np.flatnonzero(mosaic)
     part = labels.ravel()[inked]
     score = np.bincount(part, towards[inked % towards.size], len(stats)).astype(np.float64)
+    printed = _printed_boxes(labels, stats, score, (height, width))
+    score[printed] = 0
     owner = stats[:, cv2.CC_STAT_TOP] // tall
     order = np.lexsort((-score[1:], owner[1:])) + 1  # part 0 is what is not ink
     owners, first = np.unique(owner[order], return_index=True)
     main = np.zeros(count, np.int64)
     main[owners] = order[first]
     keep = _belongs(np.asarray(stats, np.int64), owner, main, score, (height, width))
-    keep[main] = ~_in_outer_fifth(stats[main], height, width)
+    stray = _in_outer_fifth(stats[main], height, width) & (score[main] > 0)
+    keep[main] = ~stray
+    keep[printed] = False
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
-    return kept.reshape(count, tall, width)[:, :height]
+    return kept.reshape(count, tall, width)[:, :height], stray
+
+
+def _printed_boxes(
+    labels: NDArray[np.int32],
+    stats: NDArray[np.int32],
+    score: NDArray[np.float64],
+    shape: tuple[int, int],
+) -> list[int]:
+    """Find the parts that are printed boxes: large, far out, and full along all four sides."""
+    height, width = shape
+    thick = max(1, round(min(shape) / 12))
+    large = (stats[:, cv2.CC_STAT_HEIGHT] * 5 >= height * 3) & (
+        stats[:, cv2.CC_STAT_WIDTH] * 5 >= width * 3
+    )
+    far_out = score < 6 * stats[:, cv2.CC_STAT_AREA]
+    found = []
+    for part in np.flatnonzero(large[1:] & far_out[1:]) + 1:
+        left, top, across, down = stats[part, :4]
+        box = labels[top : top + down, left : left + across] == part
+        bands = (box[:thick], box[-thick:], box.T[:thick], box.T[-thick:])
+        if all(band.any(0).mean() >= 0.8 for band in bands):
+            found.append(int(part))
+    return found
 
 
 def _in_outer_fifth(stats: NDArray[np.int32], height: int, width: int) -> NDArray[np.bool_]:
