@@ -8,7 +8,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tqdm import tqdm
@@ -81,11 +81,18 @@ def info(model: str | None) -> Iterator[str]:
     yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
     for library in LIBRARIES:
-        yield f"{library} {version(library)}"
+        yield f"{library} {_version(library)}"
     yield classify.devices()
     yield f"model {card.name}: {'calibrated' if card.calibrated else 'uncalibrated'}"
     yield f"  temperature {card.temperature:.3f}, default threshold {card.threshold:.4f}"
     yield from _nested(card.whole, "  ")
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _nested(value: Any, indent: str) -> Iterator[str]:

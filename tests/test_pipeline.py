@@ -104,14 +104,14 @@ def test_any_cut_into_chunks_gives_the_same_rows(
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "WORKER_MIB", 48)
+    monkeypatch.setattr(pipeline, "WORKER_MIB", 64)
     for n in range(6):
         save(f"{n}.png", drawn(n))
-    noise = np.random.default_rng(0).integers(0, 255, (5000, 5000), np.uint8)
-    (inbox / "3a.jpg").write_bytes(cv2.imencode(".jpg", np.dstack([noise] * 3))[1].tobytes())
+    large = cv2.imencode(".jpg", np.full((9000, 9000), 200, np.uint8))[1]  # 77 MiB when decoded
+    (inbox / "3a.jpg").write_bytes(large.tobytes())
     found = rows(workers=2)
     assert [row.file[6:] for row in found if row.status == "error"] == ["3a.jpg"]
-    assert found[4].detail == "could not be read: needs more than 48 MiB of memory"
+    assert found[4].detail == "could not be read: needs more than 64 MiB of memory"
     values = [row.value for row in found if row.status != "error"]
     assert values == [fake_classifier.value(drawn(n)) for n in range(6)]
 

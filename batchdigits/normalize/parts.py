@@ -19,7 +19,6 @@ def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     _, height, width = mask.shape
     thin = max(1, round(height / 12))
-    band = np.ones((thin, 1), np.uint8)
     zone = np.zeros(height, bool)
     zone[: height // 3] = zone[height - height // 3 :] = True
     flat = np.ascontiguousarray(mask).view(np.uint8).reshape(-1, width)
@@ -29,20 +28,26 @@ def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask
     out = mask.copy()
     for index in np.flatnonzero(lined):
-        one = mask[index].view(np.uint8)
-        edged = np.pad(one, ((thin + 1, thin + 1), (0, 0)))  # beyond the crop there is no ink
-        opened = cv2.morphologyEx(edged, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
-        thick = opened[thin + 1 : thin + 1 + height]
-        line = one & ~thick
-        spans = cv2.dilate(one, band).sum(1) * 20 >= width * 19
-        alone = cv2.dilate(line, band).sum(1) * 10 >= width * 7
-        rows = spans & alone & zone
-        _, labels = cv2.connectedComponents(line, connectivity=8, ltype=cv2.CV_32S)
-        ruled = np.bincount(labels[rows].ravel(), minlength=int(labels.max()) + 1) > 0
-        ruled[0] = False  # what is not line
-        near = cv2.dilate(rows.astype(np.uint8)[:, None], np.ones((2 * thin + 1, 1), np.uint8))
-        out[index] &= ~(ruled[labels] & near.astype(bool))
+        out[index] &= ~_ruled(mask[index].view(np.uint8), thin, zone)
     return out
+
+
+def _ruled(one: NDArray[np.uint8], thin: int, zone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the ruled lines in the rows `zone` of a mask (H, W): strokes up to `thin` px high."""
+    height, width = one.shape
+    edged = np.pad(one, ((thin + 1, thin + 1), (0, 0)))  # beyond the crop there is no ink
+    opened = cv2.morphologyEx(edged, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
+    line = one & ~opened[thin + 1 : thin + 1 + height]
+    band = np.ones((thin, 1), np.uint8)
+    spans = cv2.dilate(one, band).sum(1) * 20 >= width * 19
+    alone = cv2.dilate(line, band).sum(1) * 10 >= width * 7
+    rows = spans & alone & zone
+    _, labels = cv2.connectedComponents(line, connectivity=8, ltype=cv2.CV_32S)
+    ruled = np.bincount(labels[rows].ravel(), minlength=int(labels.max()) + 1) > 0
+    ruled[0] = False  # what is not line
+    near = cv2.dilate(rows.astype(np.uint8)[:, None], np.ones((2 * thin + 1, 1), np.uint8))
+    found: NDArray[np.bool_] = ruled[labels] & near.astype(bool)
+    return found
 
 
 def _mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
