@@ -1,0 +1,90 @@
+"""What the README says is true: options, columns, exit codes, the crontab line."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import FakeClassifier, Save, drawn
+
+from batchdigits import classify, cli, errors, results
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def help_of(capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli._exit_code(["run", "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def test_every_option_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    named = set(re.findall(r"`(?:batchdigits run )?(--[a-z-]+)", README))
+    assert len(named) >= 6
+    text = help_of(capsys)
+    assert {option for option in named if option not in text} == set()
+
+
+def test_every_option_reads_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    text = re.sub(r"\s+", " ", help_of(capsys))
+    options = set(re.findall(r" --([a-z-]+)", text)) - {"help"}
+    variables = {name.lower().replace("_", "-") for name in re.findall(r"BATCHDIGITS_(\w+)", text)}
+    assert variables == options
+
+
+def test_the_columns_are_the_tables() -> None:
+    table = README.partition("| column |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == results.COLUMNS
+
+
+def test_the_exit_codes_are_the_errors() -> None:
+    table = README.partition("| exit code |")[2].partition("\n\n")[0]
+    told = {
+        int(code) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.M) for code in row.split(",")
+    }
+    raised = {kind.exit_code for kind in errors.BatchdigitsError.__subclasses__()}
+    assert told == raised | {0, errors.BatchdigitsError.exit_code, 3, 130, 143}
+
+
+def test_both_set_up_lines_are_single_lines() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+    assert [block.count("\n") for block in blocks] == [1, 1]
+    assert "batchdigits run samples" in blocks[0]
+    assert blocks[1].strip().endswith("-m pytest")
+    assert "grep -m 1 -- '-m pytest' README.md" in (ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_the_crontab_line_runs(
+    save: Save,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (line,) = re.findall(r"^\d+ \d+ \* \* \* .*$", README, re.M)
+    words = shlex.split(line.partition("&&")[2])
+    assert words[0].endswith("/bin/batchdigits")
+    save("a.png", drawn(1))
+    monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
+    assert cli._exit_code(words[1:]) == 0
+    assert Path("results.csv").exists()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_info_tells_versions_and_the_card(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(classify, "devices", lambda: "Keras backend fake: CPU, no GPU")
+    assert cli._exit_code(["info"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^batchdigits \d+\.\d+\.\d+, preprocessing \d+$", out, re.M)
+    assert re.search(r"^keras \d", out, re.M)
+    assert "Keras backend fake: CPU, no GPU" in out
+    assert "CC BY-SA 3.0" in out
+    assert "default threshold 0." in out
+
+
+def test_nothing_names_this_machine_or_a_registry() -> None:
+    texts = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    texts += [ROOT / "pyproject.toml", ROOT / "constraints.txt", *ROOT.glob("jobs/**/*.py")]
+    for path in texts:
+        assert not re.search(r"pypi\.org|file://|/work/|/root/", path.read_text("utf-8")), path
