@@ -1,8 +1,13 @@
 """Parts of the ink: ruled lines and neighbours' strokes go, what belongs to the digit stays."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+GATHERINGS = 4
+"""How often a digit in pieces may grow by the pieces next to it."""
 
 
 def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -35,13 +40,15 @@ def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _ruled(one: NDArray[np.uint8], thin: int, zone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Find the ruled lines in the rows `zone` of a mask (H, W): strokes up to `thin` px high."""
     height, width = one.shape
-    edged = np.pad(one, ((thin + 1, thin + 1), (0, 0)))  # beyond the crop there is no ink
+    band = np.ones((thin, 1), np.uint8)
+    spans = (cv2.dilate(one, band).sum(1) * 20 >= width * 19) & zone
+    if not spans.any():
+        return np.zeros(one.shape, bool)
+    edged = np.zeros((height + 2 * thin + 2, width), np.uint8)  # beyond the crop is no ink
+    edged[thin + 1 : thin + 1 + height] = one
     opened = cv2.morphologyEx(edged, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
     line = one & ~opened[thin + 1 : thin + 1 + height]
-    band = np.ones((thin, 1), np.uint8)
-    spans = cv2.dilate(one, band).sum(1) * 20 >= width * 19
-    alone = cv2.dilate(line, band).sum(1) * 10 >= width * 7
-    rows = spans & alone & zone
+    rows = spans & (cv2.dilate(line, band).sum(1) * 10 >= width * 7)
     _, labels = cv2.connectedComponents(line, connectivity=8, ltype=cv2.CV_32S)
     ruled = np.bincount(labels[rows].ravel(), minlength=int(labels.max()) + 1) > 0
     ruled[0] = False  # what is not line
@@ -84,10 +91,15 @@ def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
     owners, first = np.unique(owner[order], return_index=True)
     main = np.zeros(count, np.int64)
     main[owners] = order[first]
-    keep = _belongs(np.asarray(stats, np.int64), owner, main, score, (height, width))
-    stray = _in_outer_fifth(stats[main], height, width) & (score[main] > 0)
-    keep[main] = ~stray
+    boxes = np.asarray(stats[:, :4], np.int64)
+    boxes[:, 1] -= owner * tall
+    boxes[:, 2:] += boxes[:, :2]  # left, top, right, bottom; the last two lie one past
+    parts = _Parts(boxes, stats[:, cv2.CC_STAT_AREA].astype(np.int64), score, owner, main)
+    stray = _in_outer_fifth(boxes[main], height, width) & (score[main] > 0)
+    keep = _kept(parts, (height, width))
+    keep &= ~stray[owner]
     keep[printed] = False
+    keep[0] = False
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
     return kept.reshape(count, tall, width)[:, :height], stray
@@ -102,12 +114,11 @@ def _printed_boxes(
     """Find the parts that are printed boxes: large, far out, and full along all four sides."""
     height, width = shape
     thick = max(1, round(min(shape) / 12))
-    large = (stats[:, cv2.CC_STAT_HEIGHT] * 5 >= height * 3) & (
-        stats[:, cv2.CC_STAT_WIDTH] * 5 >= width * 3
-    )
-    far_out = score < 6 * stats[:, cv2.CC_STAT_AREA]
+    across, down, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT], stats[:, 4]
+    large = (down * 5 >= height * 3) & (across * 5 >= width * 3)
+    likely = large & (score < 6 * area) & (2 * area < across * down)
     found = []
-    for part in np.flatnonzero(large[1:] & far_out[1:]) + 1:
+    for part in np.flatnonzero(likely[1:]) + 1:
         left, top, across, down = stats[part, :4]
         box = labels[top : top + down, left : left + across] == part
         bands = (box[:thick], box[-thick:], box.T[:thick], box.T[-thick:])
@@ -116,10 +127,9 @@ def _printed_boxes(
     return found
 
 
-def _in_outer_fifth(stats: NDArray[np.int32], height: int, width: int) -> NDArray[np.bool_]:
-    """Tell for each part (a row of `stats`) whether it lies wholly in the outer fifth at a side."""
-    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP] % (height + 1)
-    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+def _in_outer_fifth(boxes: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
+    """Tell for each box (N, 4) whether it lies wholly in the outer fifth at a side."""
+    left, top, right, bottom = boxes.T
     outer: NDArray[np.bool_] = (
         (5 * right <= width)
         | (5 * left >= 4 * width)
@@ -135,40 +145,78 @@ def _tent(side: int) -> NDArray[np.int64]:
     return 1 + 30 * np.minimum(along, side - 1 - along) // max(1, side - 1)
 
 
-def _belongs(
-    stats: NDArray[np.int64],
-    owner: NDArray[np.int64],
-    main: NDArray[np.int64],
-    score: NDArray[np.float64],
-    shape: tuple[int, int],
-) -> NDArray[np.bool_]:
-    """Tell for each part whether it belongs to the main part of its crop: (parts,).
+class _Parts(NamedTuple):
+    """The parts of N crops; part 0 is what is not ink.
 
-    Not so are specks (under a fiftieth of the main part's ink), what lies apart from it, what
-    stands beside it and is low (a full stop) or tall (a neighbour), and what touches the border,
-    or lies in the outermost ninth, while the main part stands free (rests of the box and of
+    Attributes:
+        boxes: left, top, right, bottom of each part in its crop, px, shape (parts, 4); the last
+            two lie one past the part.
+        area: px, shape (parts,).
+        score: the area weighted by `_tent` in both directions, shape (parts,).
+        owner: the crop each part lies in, shape (parts,).
+        main: the main part of each crop, shape (N,); 0 where there is none.
+    """
+
+    boxes: NDArray[np.int64]
+    area: NDArray[np.int64]
+    score: NDArray[np.float64]
+    owner: NDArray[np.int64]
+    main: NDArray[np.int64]
+
+
+def _kept(parts: _Parts, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell for each part whether it belongs to its crop's digit: (parts,).
+
+    What belongs to the main part makes the digit larger, and more may belong to that: a digit
+    in many pieces is gathered from its middle.
+    """
+    digit = parts.boxes[parts.main]
+    keep = np.zeros(len(parts.boxes), bool)
+    keep[parts.main] = True
+    for _ in range(GATHERINGS):
+        more = _belongs(parts, digit, shape)
+        more[parts.main] = True
+        if (more == keep).all():
+            break
+        keep = more
+        digit = digit.copy()
+        np.minimum.at(digit[:, :2], parts.owner[keep], parts.boxes[keep, :2])
+        np.maximum.at(digit[:, 2:], parts.owner[keep], parts.boxes[keep, 2:])
+    return keep
+
+
+def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell for each part whether it belongs to the digit in a box of its crop (N, 4): (parts,).
+
+    Not so are specks (under a fiftieth of the main part's ink), what lies apart from the digit,
+    what stands beside it and is low (a full stop) or tall (a neighbour), and what touches the
+    border, or lies in the outermost ninth, while the digit stands free (rests of the box and of
     neighbours).
     """
-    height, width = shape
-    left, area = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_AREA]
-    top = stats[:, cv2.CC_STAT_TOP] - owner * (height + 1)
-    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
-    borders = (left == 0).astype(int) + (top == 0) + (right == width) + (bottom == height)
-    of = main[owner]
-    size = np.maximum(right - left, bottom - top)[of]
-    aside = np.maximum(left - right[of], left[of] - right)
-    above = np.maximum(top - bottom[of], top[of] - bottom)
+    left, top, right, bottom = parts.boxes.T
+    at_left, at_top, at_right, at_bottom = digit[parts.owner].T
+    across, down = at_right - at_left, at_bottom - at_top
+    aside = np.maximum(left - at_right, at_left - right)
+    above = np.maximum(top - at_bottom, at_top - bottom)
+    size = np.maximum(across, down)
     apart = np.maximum(aside, above) > np.maximum(size * 0.3, max(shape) * 0.12)
-    low = 2 * top >= top[of] + bottom[of]
-    tall = 2 * (bottom - top) >= (bottom - top)[of]
+    low = 2 * top >= at_top + at_bottom
+    tall = 2 * (bottom - top) >= down
     beside = ((aside >= 0) & low & ~tall) | ((aside > size * 0.1) & tall)
-    larger = (right - left > (right - left)[of]) | (bottom - top > (bottom - top)[of])
-    touches = (borders > 0) & (score < 6 * area)
-    shallow = (2 * score < 9 * area) & (larger | (aside >= 0) | (above >= 0))
-    outer = (touches | shallow) & (borders[of] < 2)
-    speck = area * 50 < area[of]
+    larger = (right - left > across) | (bottom - top > down)
+    borders = _borders(parts.boxes, shape)
+    touches = (borders > 0) & (parts.score < 6 * parts.area)
+    shallow = (2 * parts.score < 9 * parts.area) & (larger | (aside >= 0) | (above >= 0))
+    outer = (touches | shallow) & (_borders(digit, shape)[parts.owner] < 2)
+    speck = parts.area * 50 < parts.area[parts.main[parts.owner]]
     belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer)
     return belongs
+
+
+def _borders(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Count the borders of its crop (height, width) that each box touches: (N, 4) → (N,)."""
+    counted: NDArray[np.int64] = (boxes == [0, 0, shape[1], shape[0]]).sum(1)
+    return counted
 
 
 def only(
