@@ -56,21 +56,22 @@ class Outcome(Generic[T, R]):
     fault: str
 
 
-def run(
+def run(  # noqa: PLR0913
     function: Callable[[list[T]], R],
     chunks: Iterable[list[T]],
     *,
     workers: int,
     seconds: float,
     memory_mib: int,
+    ahead: int = 2,
 ) -> Generator[Outcome[T, R], None, None]:
     """Call a function on every chunk, in worker processes that may die without harm.
 
     A chunk whose call fails in any way is run again item by item, each alone under the same
     limits, so that only the items at fault lose their result; the function may thus see an item
     up to three times. Outcomes keep the order of the chunks and of the items in them. At most
-    `2 * workers + 1` chunks are taken from `chunks` beyond those whose outcomes were handed out.
-    Close the generator to stop early: its workers are then killed and reaped.
+    `ahead * workers + 1` chunks are taken from `chunks` beyond those whose outcomes were handed
+    out. Close the generator to stop early: its workers are then killed and reaped.
 
     Args:
         function: called with a list of items; a function at the top of an importable module, or
@@ -79,6 +80,7 @@ def run(
         workers: number of processes; 0 calls the function in this process, without limits.
         seconds: wall-clock limit of one call, be it for a chunk or a single item.
         memory_mib: MiB that a worker may take beyond what its imports took.
+        ahead: chunks per worker that may wait, as chunks or as outcomes.
 
     Returns:
         The outcomes, lazily: one for a chunk that went well, else one for each of its items.
@@ -89,7 +91,7 @@ def run(
             if no worker can be started.
     """
     limits = Limits(seconds, memory_mib)
-    if workers < 0 or not 0 < seconds <= _LONGEST_SECONDS or memory_mib < 1:
+    if min(workers, ahead) < 0 or not 0 < seconds <= _LONGEST_SECONDS or memory_mib < 1:
         raise UsageError(
             f"expected 0 or more workers, up to {_LONGEST_SECONDS} seconds and 1 MiB or more, "
             f"not {workers} workers, {seconds} seconds and {memory_mib} MiB"
@@ -98,7 +100,7 @@ def run(
         return _serial(function, chunks, limits)
     if os.name != "posix":
         raise UsageError(f"worker processes need Linux or macOS; use 0 workers, not {workers}")
-    return _parallel(chunks, workers, _greeting(function, limits), limits)
+    return _parallel(chunks, workers, ahead, _greeting(function, limits), limits)
 
 
 class _Answer(NamedTuple):
@@ -148,7 +150,7 @@ def _serial(
 
 
 def _parallel(
-    chunks: Iterable[list[T]], workers: int, greeting: bytes, limits: Limits
+    chunks: Iterable[list[T]], workers: int, ahead: int, greeting: bytes, limits: Limits
 ) -> Generator[Outcome[T, R], None, None]:
     tasks: SimpleQueue[Any] = SimpleQueue()  # of (chunk, future); None ends a thread
     seats = [_Seat(greeting, limits) for _ in range(workers)]
@@ -171,7 +173,7 @@ def _parallel(
         for chunk in chunks:
             waiting.append(Future())
             tasks.put((chunk, waiting[-1]))
-            if len(waiting) > 2 * workers:
+            if len(waiting) > ahead * workers:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()

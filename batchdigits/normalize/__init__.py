@@ -75,8 +75,12 @@ def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
     for at, stack in _stacks(crops):
         shapes = np.array([crops[i].shape for i in at])
         pictures[at], extent[at], unclear[at] = _normalize_stack(stack, shapes, invert)
-    scaled = pictures.astype(np.float32) / np.float32(255)
-    return Normalized(scaled[..., np.newaxis], extent, unclear)
+    return Normalized(shares(pictures[..., np.newaxis]), extent, unclear)
+
+
+def shares(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn grey levels, uint8 of any shape, 0 to 255, into what models take: float32 in [0, 1]."""
+    return pictures.astype(np.float32) / np.float32(255)
 
 
 def _stacks(crops: Sequence[Grey]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify, engine, results, sources
 from batchdigits.errors import ModelError
-from batchdigits.normalize import VERSION
+from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import Item, Planned, Prepared, look, no_pictures, prepare
 from batchdigits.records import Row, Source, Status
@@ -32,6 +32,9 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 WORKER_MIB = 1024
 """Memory a worker may take for its files."""
+AHEAD = 32
+"""Chunks per worker that may be ready and wait while the model is loaded or busy: at 784 bytes a
+picture and two workers 50 MiB."""
 
 Progress = Callable[[int], object]
 
@@ -110,6 +113,7 @@ def rows(
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
+        ahead=AHEAD,
     )
     judge = Judge(card, options)
     with closing(outcomes):  # whatever happens, no worker stays behind
@@ -161,18 +165,21 @@ Batch = list[tuple[list[Source], Prepared]]
 def _batches(
     outcomes: Iterable[engine.Outcome[Source, Prepared]], batch_size: int
 ) -> Iterator[Batch]:
-    """Gather outcomes until they hold `batch_size` pictures; a fault becomes an error item."""
+    """Gather outcomes until they hold `batch_size` pictures; a fault becomes an error item.
+
+    The first pictures are given at once: the workers go on while the model is loaded for them.
+    """
     batch: Batch = []
-    pictures = 0
+    pictures, wanted = 0, 1
     for outcome in outcomes:
         prepared = outcome.result or Prepared(
             [Item(0, 1, "error", f"could not be read: {outcome.fault}")], no_pictures()
         )
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures)
-        if pictures >= batch_size:
+        if pictures >= wanted:
             yield batch
-            batch, pictures = [], 0
+            batch, pictures, wanted = [], 0, batch_size
     if batch:
         yield batch
 
@@ -197,13 +204,13 @@ class Judge:
             for item in prepared.items
         ]
 
-    def _readings(self, pictures: NDArray[np.float32]) -> list[tuple[int, float, int]]:
+    def _readings(self, pictures: NDArray[np.uint8]) -> list[tuple[int, float, int]]:
         """Read pictures: the digit, its confidence as written, and the runner-up."""
         if not len(pictures):
             return []
         if self._classifier is None:
             self._classifier = classify.load(self._options.model, device=self._options.device)
-        logits = self._classifier.logits(pictures)
+        logits = self._classifier.logits(shares(pictures))
         likely = calibrate.probabilities(logits, self._card.temperature)
         order = likely.argsort(axis=1, kind="stable")
         best = np.take_along_axis(likely, order[:, -1:], axis=1)[:, 0]

@@ -2,8 +2,8 @@
 
     python jobs/bench/normalize.py [mnist.npz]
 
-Without a file the digits are drawn. Each process takes chunks of 1024, as workers do in a large folder;
-the fastest of five rounds is told, and the round's spread.
+Without a file the digits are drawn. Each process takes chunks of 1024, as in a large folder;
+the fastest of five rounds is told, and the median.
 """
 
 import os
