@@ -99,7 +99,6 @@ def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
     keep = _kept(parts, (height, width))
     keep &= ~stray[owner]
     keep[printed] = False
-    keep[0] = False
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
     return kept.reshape(count, tall, width)[:, :height], stray
@@ -173,9 +172,11 @@ def _kept(parts: _Parts, shape: tuple[int, int]) -> NDArray[np.bool_]:
     digit = parts.boxes[parts.main]
     keep = np.zeros(len(parts.boxes), bool)
     keep[parts.main] = True
+    keep[0] = False
     for _ in range(GATHERINGS):
         more = _belongs(parts, digit, shape)
         more[parts.main] = True
+        more[0] = False  # what is not ink lies in no crop
         if (more == keep).all():
             break
         keep = more
