@@ -290,7 +290,8 @@ def _reader_may_leave() -> Iterator[None]:
     """End quietly, as filters do, when nobody reads standard output any more."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the interpreter's own last flush
         raise typer.Exit(0) from None

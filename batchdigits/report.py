@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from batchdigits import __version__, classify, normalize
+from batchdigits.errors import OutputError
 from batchdigits.pipeline import Progress, Summary
 from batchdigits.pipeline.desk import Planned
 from batchdigits.records import Status
@@ -60,7 +61,13 @@ def _shown(out: str) -> str:
 
 
 def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None:
-    """Print a dry run as CSV on standard output: file, as, pages, why."""
+    """Print a dry run as CSV on standard output: file, as, pages, why.
+
+    Raises:
+        OutputError: standard output is closed.
+    """
+    if sys.stdout is None:
+        raise OutputError("--dry-run writes to standard output, which is closed: open it")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("file", "as", "pages", "why"))
     count = 0
