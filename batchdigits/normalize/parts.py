@@ -200,14 +200,15 @@ def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) ->
     aside = np.maximum(left - at_right, at_left - right)
     above = np.maximum(top - at_bottom, at_top - bottom)
     size = np.maximum(across, down)
-    apart = np.maximum(aside, above) > np.maximum(size * 0.3, max(shape) * 0.12)
+    gap = np.maximum(aside, above)
+    apart = gap > np.maximum(size * 0.3, max(shape) * 0.12)
     low = 2 * top >= at_top + at_bottom
     tall = 2 * (bottom - top) >= down
-    beside = ((aside >= 0) & low & ~tall) | ((aside > size * 0.1) & tall)
+    beside = ((aside > size * 0.05) & low & ~tall) | ((aside > size * 0.1) & tall)
     larger = (right - left > across) | (bottom - top > down)
     borders = _borders(parts.boxes, shape)
     touches = (borders > 0) & (parts.score < 6 * parts.area)
-    shallow = (2 * parts.score < 9 * parts.area) & (larger | (aside >= 0) | (above >= 0))
+    shallow = (2 * parts.score < 9 * parts.area) & (larger | (gap > size * 0.06))
     outer = (touches | shallow) & (_borders(digit, shape)[parts.owner] < 2)
     speck = parts.area * 50 < parts.area[parts.main[parts.owner]]
     belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer)
