@@ -4,6 +4,7 @@ Nothing heavy is imported at the top, so that `--help` answers at once; each com
 what it needs when it is called.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -50,10 +51,10 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        settings = tomllib.loads(Path(path).read_text("utf-8"))
+        settings = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
         raise UsageError(f"--config '{path}': expected a TOML file; {error}") from None
-    known = {_spelled(p.name): p for p in context.command.params if p.name not in (None, "config")}
+    known = {_spelled(p.name): p for p in context.command.params if p.name != "_config"}
     defaults = {}
     for name, value in settings.items():
         parameter = known.get(_spelled(name))
@@ -62,7 +63,10 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
 
             close = nearest(_spelled(name), list(known))
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
-        defaults[str(parameter.name)] = value
+        if parameter.name in defaults:
+            raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
+        single = parameter.name == "inputs" and isinstance(value, str)
+        defaults[str(parameter.name)] = [value] if single else value
     context.default_map = {**defaults, **(context.default_map or {})}
     return path
 
@@ -262,7 +266,9 @@ def _log_to_standard_error(quiet: bool) -> None:
 def info(
     model: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="A model bundle or .keras file."),
+        typer.Option(
+            metavar="PATH", envvar="BATCHDIGITS_MODEL", help="A model bundle or .keras file."
+        ),
     ] = None,
 ) -> None:
     """Show versions, devices, and the model's card."""
@@ -282,7 +288,12 @@ class _Stopped(BaseException):
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    for one in _STOPPING:
+        signal.signal(one, signal.SIG_IGN)  # clearing up must not be interrupted in its turn
     raise _Stopped(number)
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -299,9 +310,18 @@ def _reader_may_leave() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code."""
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    sys.exit(_exit_code(sys.argv[1:]))
+    for descriptor in range(3):  # a missing one would be taken by the next file opened
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for number in _STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has a hang-up ignored
+            signal.signal(number, _stop)
+    code = _exit_code(sys.argv[1:])
+    for number in _STOPPING:  # what is done is done: the interpreter's own end changes nothing
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[str]) -> int:
@@ -313,22 +333,27 @@ def _exit_code(arguments: list[str]) -> int:
     except typer.TyperException as error:
         return _say(f"{error.format_message()} (see --help)", 2)
     except _Stopped as stopped:
-        what = f"{stopped.word}: nothing was written, an earlier table still stands"
-        return _say(what, stopped.exit_code)
+        return _say(f"{stopped.word}: an earlier table still stands", stopped.exit_code)
     except Exception as error:
-        if os.environ.get("BATCHDIGITS_DEBUG"):
-            raise
-        return _say(
-            f"a bug in batchdigits: {type(error).__name__}: {error} "
-            "(BATCHDIGITS_DEBUG=1 shows where; please report it)",
-            1,
-        )
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            return _say(f"cannot write to standard output: {error.strerror}", 5)
+        return _bug(error)
     return code if isinstance(code, int) else 0
 
 
+def _bug(error: Exception) -> int:
+    if os.environ.get("BATCHDIGITS_DEBUG"):
+        raise error
+    return _say(
+        f"a bug in batchdigits: {type(error).__name__}: {error} "
+        "(BATCHDIGITS_DEBUG=1 shows where; please report it)",
+        1,
+    )
+
+
 def _say(message: str, code: int) -> int:
-    """Print one line on standard error, without what could steer a terminal."""
-    line = " ".join(message.split())
-    plain = "".join(c if c.isprintable() else "?" for c in line)
-    typer.echo(f"batchdigits: {plain}".encode("utf-8", "backslashreplace"), err=True)
+    """Print one line on standard error; return the exit code."""
+    from batchdigits.report import say  # noqa: PLC0415
+
+    say(message)
     return code

@@ -7,7 +7,7 @@ import csv
 import platform
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -34,14 +34,14 @@ def summary(found: Summary, out: str, quiet: bool) -> int:
     """Tell in one line how a run went; return its exit code: 3 if there are error rows, else 0."""
     errors = found.statuses["error"]
     if not quiet or errors:
-        _say(f"{_counts(found)}{_skipped(found.skipped)} -> {_shown(out)}")
+        say(f"{_counts(found)}{_skipped(found.skipped)} -> {_shown(out)}")
     return 3 if errors else 0
 
 
 def _counts(found: Summary) -> str:
     total = found.statuses.total()
     if not total:
-        return "no images found: the table has a header only"
+        return "no images found"
     parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
     rate = total / max(found.seconds, 1e-9)
     took = f"{found.seconds:.1f} s ({rate:,.0f} a second)"
@@ -75,7 +75,7 @@ def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None
         table.writerow(line)
         count += 1
     if not quiet:
-        _say(f"{count:,} files would be read{_skipped(skipped)}; nothing was written")
+        say(f"{count:,} files found{_skipped(skipped)}; nothing was read or written")
 
 
 def info(model: str | None) -> Iterator[str]:
@@ -118,6 +118,15 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, list) and not any(isinstance(one, dict | list) for one in value)
 
 
-def _say(message: str) -> None:
-    if sys.stderr is not None:
-        print(f"batchdigits: {message}", file=sys.stderr)
+def plain(message: str) -> str:
+    """Put a message on one line, without what could steer a terminal."""
+    line = " ".join(message.split())
+    shown = "".join(c if c.isprintable() else "?" for c in line)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def say(message: str) -> None:
+    """Print one line on standard error, if anybody takes it: a good run stays good without."""
+    with suppress(OSError, ValueError, AttributeError):  # AttributeError: sys.stderr is None
+        sys.stderr.write(f"batchdigits: {plain(message)}\n")
+        sys.stderr.flush()

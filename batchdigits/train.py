@@ -253,4 +253,5 @@ def _threshold(likely: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     order = np.argsort(-confidence, kind="stable")
     wrong = (likely.argmax(axis=1) != labels)[order].cumsum()
     fits = wrong <= WRONG_AMONG_OK * np.arange(1, len(order) + 1)
+    fits &= np.append(np.diff(confidence[order]) != 0, True)  # equal ones pass or fail together
     return float(confidence[order][np.flatnonzero(fits)[-1]]) if fits.any() else 1.0

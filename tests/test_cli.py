@@ -198,7 +198,7 @@ def test_a_dry_run_lists_and_writes_nothing(inbox: Path, save: Save, capsys: Cap
         ("inbox/digit.png", "digit"),
         ("inbox/page.png", "form"),
     ]
-    assert "2 files would be read" in err
+    assert "2 files found" in err
     assert list(Path().iterdir()) == [inbox.relative_to(Path.cwd())]
 
 

@@ -127,9 +127,9 @@ class Classifier:
             ModelError: the model takes or gives something else.
         """
         self.device = device
-        self._chunk = chunk
         self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
         self._shape = _input_shape(model)
+        self._chunk = model.input_shape[0] or chunk  # a model may be bound to a batch of its own
         self._scale = np.float32(255 if _takes_bytes(model) else 1)
         self._probabilities = _gives_probabilities(model)
 
@@ -189,19 +189,25 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
         place = place / "model.keras"
     backend.prepare()
     with backend.hushed():
-        import keras  # noqa: PLC0415  (heavy: only when called)
+        try:
+            import keras  # noqa: PLC0415  (heavy: only when called)
 
-        chosen = _device(device, backend.gpus())
+            found = backend.gpus()
+        except (ImportError, ValueError) as error:
+            raise ModelError(
+                f"Keras cannot start: {error}; unset KERAS_BACKEND, or install that backend"
+            ) from None
+        chosen = _device(device, found)
         with keras.device(chosen):
             try:
                 model = keras.saving.load_model(place, compile=False, safe_mode=True)
             except Exception as error:
                 raise ModelError(_why_not("loaded", place, error)) from None
-            classifier = Classifier(model, chosen)
             try:
+                classifier = Classifier(model, chosen)
                 classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
-            except ModelError:
-                raise
+            except ModelError as error:
+                raise ModelError(f"'{place}': {error}") from None
             except Exception as error:
                 raise ModelError(_why_not("called", place, error)) from None
     return _on_device(classifier, chosen)
@@ -259,7 +265,12 @@ def _why_not(what: str, place: Path, error: Exception) -> str:
 def _input_shape(model: Any) -> tuple[int, ...]:
     """Check what the model takes and gives; return the shape of one input."""
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    if takes not in ((None, 28, 28), (None, 28, 28, 1)) or gives != (None, len(CLASSES)):
+    if not (
+        isinstance(takes, tuple)
+        and isinstance(gives, tuple)
+        and takes[1:] in ((28, 28), (28, 28, 1))
+        and gives[1:] == (len(CLASSES),)
+    ):
         raise ModelError(
             "the model does not read single digits: expected input (28, 28) or (28, 28, 1) and "
             f"10 outputs, got input {takes} and output {gives} (the first is the batch)"
@@ -269,8 +280,8 @@ def _input_shape(model: Any) -> tuple[int, ...]:
 
 def _gives_probabilities(model: Any) -> bool:
     """Tell by the last layer's configuration: softmax gives probabilities, linear logits."""
-    last = model.layers[-1]
-    config = last.get_config()
+    last = _producer(model)
+    config = last.get_config() if hasattr(last, "get_config") else {}
     if type(last).__name__ == "Softmax" or config.get("activation") == "softmax":
         return True
     if config.get("activation") in ("linear", "log_softmax"):  # a logarithm of itself is a logit
@@ -280,6 +291,21 @@ def _gives_probabilities(model: Any) -> bool:
         f"probabilities or logits, got {type(last).__name__} with activation "
         f"{config.get('activation')!r}"
     )
+
+
+def _producer(model: Any) -> Any:
+    """Find what makes the model's output: its last layer, or operation, that is no mere wrapping.
+
+    A functional model may end in another place than in the last of its layers.
+    """
+    outputs = getattr(model, "outputs", None)
+    if outputs and hasattr(outputs[0], "_keras_history"):
+        last = outputs[0]._keras_history.operation
+    else:
+        last = model.layers[-1]
+    while getattr(last, "layers", None):
+        last = [x for x in last.layers if type(x).__name__ not in ("Dropout", "Reshape")][-1]
+    return last
 
 
 def _takes_bytes(model: Any) -> bool:

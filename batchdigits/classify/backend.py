@@ -39,7 +39,7 @@ def hushed() -> Iterator[None]:
             yield
         except BatchdigitsError:
             raise
-        except BaseException:
+        except Exception:
             aside.seek(0)
             with suppress(OSError):
                 real.write(aside.read())

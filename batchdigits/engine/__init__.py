@@ -291,7 +291,8 @@ def _environment() -> dict[str, str]:
     OpenCV, which prints its complaints, is silent unless the environment says otherwise.
     """
     quiet = {"OPENCV_LOG_LEVEL": "SILENT"}
-    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    pools = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+    threads = dict.fromkeys(pools, "1")  # their stacks would count in a worker's memory
     # An empty entry is the current folder, from which no worker shall import. If it was there
     # that this package was found, its own home, put last, stands for it.
     paths = [*filter(None, sys.path), str(Path(__file__).resolve().parents[2])]

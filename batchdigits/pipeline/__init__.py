@@ -32,9 +32,9 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 WORKER_MIB = 1024
 """Memory a worker may take for its files."""
-AHEAD = 32
-"""Chunks per worker that may be ready and wait while the model is loaded or busy: at 784 bytes a
-picture and two workers 50 MiB."""
+AHEAD = 64
+"""Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
+bytes a picture."""
 
 Progress = Callable[[int], object]
 
@@ -90,6 +90,9 @@ def run(
     """
     begin = time.monotonic()
     summary = Summary(skipped=found.skipped)
+    if not found.sources and out != "-" and os.path.exists(out):
+        log.warning("no images found, as if a disk were missing: the table in '%s' is kept", out)
+        return summary
     opened: AbstractContextManager[results.Write] = results.writer(out, excel=options.excel)
     with opened as write, closing(rows(found.sources, options, progress)) as batches:
         for batch in batches:
@@ -113,7 +116,7 @@ def rows(
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
-        ahead=AHEAD,
+        ahead=max(2, AHEAD // max(options.workers, 1)),
     )
     judge = Judge(card, options)
     with closing(outcomes):  # whatever happens, no worker stays behind
@@ -128,10 +131,6 @@ def _usable_card(model: str | None) -> classify.Card:
         raise ModelError(
             f"model '{card.name}' expects preprocessing version {card.preprocessing}, this is "
             f"version {VERSION}: train it again, or install the batchdigits it came with"
-        )
-    if not card.calibrated:
-        log.warning(
-            "model '%s' is uncalibrated: its confidences may be far from the truth", card.name
         )
     return card
 
@@ -210,6 +209,10 @@ class Judge:
             return []
         if self._classifier is None:
             self._classifier = classify.load(self._options.model, device=self._options.device)
+            if not self._card.calibrated:
+                log.warning(
+                    "model '%s' is uncalibrated: its confidences may be far off", self._card.name
+                )
         logits = self._classifier.logits(shares(pictures))
         likely = calibrate.probabilities(logits, self._card.temperature)
         order = likely.argsort(axis=1, kind="stable")
@@ -225,7 +228,7 @@ class Judge:
             return Row(source.file, item.page, "", "", confidence, item.status, item.detail)
         digit, confidence, second = next(readings)
         status: Status = "ok" if confidence >= self._threshold else "review"
-        detail = "" if status == "ok" else f"under {self._threshold:.4f}; may be {second}"
+        detail = "" if status == "ok" else f"under {round(self._threshold, 10)}; may be {second}"
         return Row(source.file, item.page, "", str(digit), confidence, status, detail)
 
 
