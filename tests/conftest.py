@@ -17,7 +17,7 @@ def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
     random = np.random.default_rng(1000 * digit + seed)
     canvas = np.full((112, 112), 255, np.uint8)
     place = (25 + int(random.integers(0, 12)), 80 + int(random.integers(0, 12)))
-    cv2.putText(canvas, str(digit), place, 0, 2.4, 0, int(random.integers(5, 12)), cv2.LINE_AA)
+    cv2.putText(canvas, str(digit), place, 0, 2.4, 0, int(random.integers(4, 8)), cv2.LINE_AA)
     return np.asarray(cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA))
 
 

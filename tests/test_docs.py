@@ -46,6 +46,10 @@ def test_the_exit_codes_are_the_errors() -> None:
     assert told == raised | {0, errors.BatchdigitsError.exit_code, 3, 130, 143}
 
 
+def test_no_figure_is_missing() -> None:
+    assert "@@" not in README
+
+
 def test_both_set_up_lines_are_single_lines() -> None:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
     assert [block.count("\n") for block in blocks] == [1, 1]

@@ -157,6 +157,13 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
             "dot",
         ),
         (
+            "blot",
+            cv2.ellipse(np.full((60, 60), 230, np.uint8), (30, 30), (14, 11), 0, 0, 360, 30, -1),
+            "review",
+            "a blot",
+        ),
+        ("two", np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72], "review", "no single"),
+        (
             "busy",
             np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8),
             "review",

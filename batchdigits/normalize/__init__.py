@@ -45,8 +45,9 @@ class Normalized(NamedTuple):
             all zero where there is no ink.
         extent: float32, shape (N, 2), height and width of the box round the ink as a share of
             the crop's height and width, in [0, 1]; zero where there is no ink.
-        unclear: bool, shape (N,), true where there is something on the paper but nothing that
-            stands out as a digit: a busy ground, or marks at the very side of the crop alone.
+        unclear: bool, shape (N,), true where there is something on the paper but no single
+            thing that stands out as a digit: a busy ground, marks at the very side of the crop
+            alone, or a second thing as large.
             Where it is false and the extent is zero, the paper is empty.
     """
 
@@ -136,9 +137,9 @@ def _normalize_stack(
     bright = np.where(light[:, None, None], stack, 255 - stack)
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
-    kept, stray = digit_parts(mask)
+    kept, none_or_many = digit_parts(mask)
     ink = only(ink, kept, mask)
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    return placed(ink, down, across, extent * shapes), extent, busy | stray
+    return placed(ink, down, across, extent * shapes), extent, busy | none_or_many

@@ -142,6 +142,26 @@ def _split(histograms: NDArray[np.float32]) -> _Split:
 def lift_off_paper(
     bright: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Take the paper away, as `_lifted` does; grainy crops are smoothed and tried once more.
+
+    Averaged over 3 x 3 px, empty paper of any grain measured at most 2.6 spreads of contrast,
+    digits that its grain had hidden at least 3.7.
+
+    Returns:
+        The ink on zero (N, H, W), where it surely is, and which crops are busy, not plain (N,).
+    """
+    ink, mask, clear, busy = _lifted(bright)
+    grainy = ~clear
+    if grainy.any():
+        smooth = np.stack([cv2.blur(crop, (3, 3)) for crop in bright[grainy]])
+        ink[grainy], mask[grainy], cleared, _ = _lifted(smooth)
+        busy[grainy] &= ~cleared
+    return ink, mask, busy
+
+
+def _lifted(
+    bright: NDArray[np.uint8],
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
     """Take the paper away: light ink (N, H, W) → ink on zero, where it surely is, busy crops.
 
     Uneven paper is what is left after an opening wider than any stroke. What then still varies
@@ -160,7 +180,7 @@ def lift_off_paper(
     mask = (ink > split.threshold[:, None, None]) & inked[:, None, None]
     floor = (middle + 2 * spread).clip(0, 255).astype(np.uint8)
     above_noise = np.maximum(ink, floor[:, None, None]) - floor[:, None, None]
-    return above_noise, mask, ~clear & (contrast >= BUSY_CONTRAST)
+    return above_noise, mask, clear, ~clear & (contrast >= BUSY_CONTRAST)
 
 
 def _paper(bright: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -72,7 +72,8 @@ def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
     the middle of the crop that is no printed box; `_belongs` tells which others stay.
 
     Returns:
-        The kept parts (N, H, W), and which crops hold nothing but marks at their very side (N,).
+        The kept parts (N, H, W), and which crops (N,) hold no single digit: nothing but marks
+        at their very side, or a second thing that could be one.
     """
     count, height, width = mask.shape
     tall = height + 1
@@ -96,12 +97,19 @@ def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
     boxes[:, 2:] += boxes[:, :2]  # left, top, right, bottom; the last two lie one past
     parts = _Parts(boxes, stats[:, cv2.CC_STAT_AREA].astype(np.int64), score, owner, main)
     stray = _in_outer_fifth(boxes[main], height, width) & (score[main] > 0)
-    keep = _kept(parts, (height, width))
+    keep, digit = _kept(parts, (height, width))
     keep &= ~stray[owner]
     keep[printed] = False
+    others = ~keep & (_borders(boxes, (height, width)) == 0)
+    others[[0, *printed]] = False
+    others &= score >= 5 * parts.area  # further in than rests of a box
+    others &= 2 * (boxes[:, 3] - boxes[:, 1]) >= (digit[:, 3] - digit[:, 1])[owner]
+    others &= 4 * parts.area >= parts.area[main[owner]]
+    crowded = np.zeros(count, bool)
+    crowded[owner[others]] = True
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
-    return kept.reshape(count, tall, width)[:, :height], stray
+    return kept.reshape(count, tall, width)[:, :height], stray | crowded
 
 
 def _printed_boxes(
@@ -163,8 +171,8 @@ class _Parts(NamedTuple):
     main: NDArray[np.int64]
 
 
-def _kept(parts: _Parts, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Tell for each part whether it belongs to its crop's digit: (parts,).
+def _kept(parts: _Parts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Tell for each part whether it belongs to its crop's digit (parts,), and its box (N, 4).
 
     What belongs to the main part makes the digit larger, and more may belong to that: a digit
     in many pieces is gathered from its middle.
@@ -183,7 +191,7 @@ def _kept(parts: _Parts, shape: tuple[int, int]) -> NDArray[np.bool_]:
         digit = digit.copy()
         np.minimum.at(digit[:, :2], parts.owner[keep], parts.boxes[keep, :2])
         np.maximum.at(digit[:, 2:], parts.owner[keep], parts.boxes[keep, 2:])
-    return keep
+    return keep, digit
 
 
 def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
