@@ -316,7 +316,7 @@ def main() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     for number in _STOPPING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has a hang-up ignored
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _stop)
     code = _exit_code(sys.argv[1:])
     for number in _STOPPING:  # what is done is done: the interpreter's own end changes nothing

@@ -158,7 +158,7 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
         ),
         (
             "blot",
-            cv2.ellipse(np.full((60, 60), 230, np.uint8), (30, 30), (14, 11), 0, 0, 360, 30, -1),
+            cv2.rectangle(np.full((60, 60), 230, np.uint8), (16, 18), (44, 42), 30, -1),
             "review",
             "a blot",
         ),
