@@ -289,7 +289,7 @@ class _Stopped(BaseException):
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     for one in _STOPPING:
-        signal.signal(one, signal.SIG_IGN)  # clearing up must not be interrupted in its turn
+        signal.signal(one, signal.SIG_DFL)  # a second one ends the process at once
     raise _Stopped(number)
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import importlib
 import os
@@ -454,8 +455,11 @@ except KeyboardInterrupt:
     paths = [tmp_path / "one", tmp_path / "two"]
     process = start(script, *map(str, paths))
     _wait_for(lambda: all(map(_written, paths)))
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    for _ in range(4):  # Python may lose an interrupt that comes within one of its callbacks
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            assert process.communicate(timeout=15) == ("", "")
+            break
     assert process.returncode == 130
     assert all(_gone(int(path.read_text(encoding="ascii"))) for path in paths)
 
