@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate
-from batchdigits.normalize import VERSION, normalize
+from batchdigits.normalize import VERSION, grey_levels, normalize, shares
 from batchdigits.records import Grey
 
 UNALTERED = 0.15
@@ -80,8 +80,8 @@ def _altered_shard(digits: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     cv2.setNumThreads(1)
     random = np.random.default_rng(seed)
     crops = [d if random.random() < UNALTERED else alter(d, random) for d in digits]
-    found = normalize(crops, invert="no")
-    pictures = np.rint(found.pictures[..., 0] * 255).astype(np.uint8)
+    found = grey_levels(crops, invert="no")
+    pictures = found.pictures[..., 0]
     lost = found.extent.max(1) == 0
     pictures[lost] = digits[lost]
     return pictures
@@ -187,7 +187,7 @@ def fit(
     model.compile(optimizer, loss, metrics=["accuracy"])
     for epoch, pictures in enumerate(epochs(digits, count=count, seed=seed)):
         print(f"epoch {epoch + 1} of {count}", flush=True)
-        x = pictures[..., np.newaxis].astype(np.float32) / 255
+        x = shares(pictures[..., np.newaxis])
         model.fit(x, labels, batch_size=batch, verbose=2)
         model.save(keep)
     return folded(model)
@@ -208,7 +208,7 @@ def card_for(model: Any, *, name: str, held_out: Labelled, test: Labelled) -> Ca
     """
     digits, labels = held_out
     pictures = np.concatenate([_altered_shard(digits, seed) for seed in range(4)])
-    pictures = np.concatenate([_pictures(digits), pictures[..., np.newaxis] / np.float32(255)])
+    pictures = np.concatenate([_pictures(digits), shares(pictures[..., np.newaxis])])
     logits = model.predict(pictures, batch_size=256, verbose=0)
     repeated = np.tile(labels, 5)
     temperature = calibrate.fit_temperature(logits, repeated)

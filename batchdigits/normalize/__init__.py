@@ -56,8 +56,25 @@ class Normalized(NamedTuple):
     unclear: NDArray[np.bool_]
 
 
+class Levels(NamedTuple):
+    """As `Normalized`, but for the pictures: uint8, shape (N, 28, 28, 1), 0 to 255."""
+
+    pictures: NDArray[np.uint8]
+    extent: NDArray[np.float32]
+    unclear: NDArray[np.bool_]
+
+
 def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
-    """Bring crops of single digits into MNIST's geometry.
+    """Bring crops of single digits into MNIST's geometry, as models take them.
+
+    Arguments and errors are those of `grey_levels`.
+    """
+    found = grey_levels(crops, invert=invert)
+    return Normalized(shares(found.pictures), found.extent, found.unclear)
+
+
+def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
+    """Bring crops of single digits into MNIST's geometry, in whole grey levels.
 
     Args:
         crops: N arrays, uint8, each of shape (height, width), both at least 1, of any sizes.
@@ -76,7 +93,7 @@ def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
     for at, stack in _stacks(crops):
         shapes = np.array([crops[i].shape for i in at])
         pictures[at], extent[at], unclear[at] = _normalize_stack(stack, shapes, invert)
-    return Normalized(shares(pictures[..., np.newaxis]), extent, unclear)
+    return Levels(pictures[..., np.newaxis], extent, unclear)
 
 
 def shares(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import pages
-from batchdigits.normalize import Normalized, normalize
+from batchdigits.normalize import Levels, grey_levels
 from batchdigits.records import As, Failure, Grey, Invert, Kind, Page, Source, Status
 
 SLAB_PIXELS = 4 << 20
@@ -130,17 +130,17 @@ class _Desk:
         return Prepared(self._items, np.concatenate(self._pictures))
 
     def _normalize(self) -> None:
-        found = normalize(self._crops, invert=self._invert)
+        found = grey_levels(self._crops, invert=self._invert)
         verdicts = _verdicts(found)
         for at, verdict in zip(self._waiting, verdicts, strict=True):
             if verdict:
                 self._items[at] = self._items[at]._replace(status=verdict[0], detail=verdict[1])
         clear = np.array([verdict is None for verdict in verdicts], bool)
-        self._pictures.append(np.rint(found.pictures[clear] * 255).astype(np.uint8))
+        self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
 
 
-def _verdicts(found: Normalized) -> list[tuple[Status, str] | None]:
+def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
     """Say of each crop why it holds no digit that could be read; None where it may hold one."""
     out: list[tuple[Status, str] | None] = []
     blots = _blots(found.pictures)
@@ -158,9 +158,9 @@ def _verdicts(found: Normalized) -> list[tuple[Status, str] | None]:
     return out
 
 
-def _blots(pictures: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _blots(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell which pictures (N, 28, 28, 1) hold a solid blot: (N,)."""
-    ink: NDArray[np.bool_] = pictures[..., 0] > 0.75
+    ink: NDArray[np.bool_] = pictures[..., 0] > 191  # three quarters of full ink
     height, width = (_reach(np.any(ink, axis=axis)) for axis in (2, 1))
     filled = ink.sum(axis=(1, 2)) > BLOT * height * width
     blots: NDArray[np.bool_] = filled & (np.minimum(height, width) > THIN)
