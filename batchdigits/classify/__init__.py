@@ -164,9 +164,12 @@ class Classifier:
         return out
 
     def _one_chunk(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        import keras  # noqa: PLC0415  (heavy: only when called)
+
         filled = np.zeros((self._chunk, *self._shape), np.float32)
         filled[: len(part)] = part.reshape(len(part), *self._shape) * self._scale
-        out = np.asarray(self._predict(filled), np.float32)[: len(part)]
+        with keras.device(self.device):  # whichever is the default
+            out = np.asarray(self._predict(filled), np.float32)[: len(part)]
         if self._probabilities:
             out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
         return out
@@ -187,16 +190,8 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
     place = SHIPPED if path is None else Path(path)
     if place.is_dir():
         place = place / "model.keras"
-    backend.prepare()
     with backend.hushed():
-        try:
-            import keras  # noqa: PLC0415  (heavy: only when called)
-
-            found = backend.gpus()
-        except (ImportError, ValueError) as error:
-            raise ModelError(
-                f"Keras cannot start: {error}; unset KERAS_BACKEND, or install that backend"
-            ) from None
+        keras, found = _keras()
         chosen = _device(device, found)
         with keras.device(chosen):
             try:
@@ -210,32 +205,28 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
                 raise ModelError(f"'{place}': {error}") from None
             except Exception as error:
                 raise ModelError(_why_not("called", place, error)) from None
-    return _on_device(classifier, chosen)
+    return classifier
 
 
 def devices() -> str:
     """Say on one line which backend Keras runs on and what GPUs it can use."""
-    backend.prepare()
     with backend.hushed():
-        import keras  # noqa: PLC0415
-
-        found = backend.gpus()
+        keras, found = _keras()
     gpus = "no GPU" if not found else f"{found} GPU{'s' if found > 1 else ''}"
     return f"Keras backend {keras.config.backend()}: CPU, {gpus}"
 
 
-def _on_device(classifier: Classifier, device: str) -> Classifier:
-    """Have a classifier's model called on its device whichever is the default."""
-    import keras  # noqa: PLC0415
+def _keras() -> tuple[Any, int]:
+    """Start Keras; return it, and how many GPUs it can use."""
+    backend.prepare()
+    try:
+        import keras  # noqa: PLC0415  (heavy: only when called)
 
-    predict = classifier._predict
-
-    def there(batch: NDArray[np.float32]) -> Any:
-        with keras.device(device):
-            return predict(batch)
-
-    classifier._predict = there
-    return classifier
+        return keras, backend.gpus()
+    except (ImportError, ValueError) as error:
+        raise ModelError(
+            f"Keras cannot start: {error}; unset KERAS_BACKEND, or install that backend"
+        ) from None
 
 
 def _device(wanted: str, found: int) -> str:
