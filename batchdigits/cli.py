@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -76,136 +76,116 @@ def _spelled(name: str | None) -> str:
     return str(name).rstrip("_").replace("_", "-")
 
 
+def _option(name: str, text: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
+    """Declare an option that also reads `BATCHDIGITS_` and its name from the environment."""
+    variable = f"BATCHDIGITS_{name.upper().replace('-', '_')}"
+    return typer.Option(f"--{name}", *names, metavar=metavar, envvar=variable, help=text, **more)
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Folders (read with all below them), files, or - for paths on standard input.",
+        show_default=False,
+    ),
+]
+Config = Annotated[
+    str | None,
+    _option(
+        "config",
+        "TOML file with these options by name; command line and environment win.",
+        "FILE",
+        callback=_from_file,
+        is_eager=True,
+    ),
+]
+
+
 @app.command()
 def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Folders (read with all below them), files, or - for paths on standard input.",
-            show_default=False,
-        ),
-    ],
+    inputs: Inputs,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="PATH",
-            envvar="BATCHDIGITS_OUT",
-            help="The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
+        _option(
+            "out",
+            "The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
+            "PATH",
         ),
     ] = None,
     as_: Annotated[
         str,
-        typer.Option(
-            "--as",
-            metavar="auto|digit|number|form",
-            envvar="BATCHDIGITS_AS",
-            help="What an image holds; auto goes by its size. This version reads digits alone.",
+        _option(
+            "as",
+            "What an image holds; auto goes by its size. This version reads digits alone.",
+            "auto|digit|number|form",
         ),
     ] = "auto",
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="PATH",
-            envvar="BATCHDIGITS_MODEL",
-            help="A model bundle or .keras file.  [default: the model in the package]",
+        _option(
+            "model", "A model bundle or .keras file.  [default: the model in the package]", "PATH"
         ),
     ] = None,
     invert: Annotated[
         str,
-        typer.Option(
-            metavar="auto|yes|no",
-            envvar="BATCHDIGITS_INVERT",
-            help="Whether ink is dark on light paper (yes) or light on dark (no).",
+        _option(
+            "invert",
+            "Whether ink is dark on light paper (yes) or light on dark (no).",
+            "auto|yes|no",
         ),
     ] = "auto",
-    null: Annotated[
-        bool,
-        typer.Option(
-            "--null", envvar="BATCHDIGITS_NULL", help="Paths on standard input end with NUL."
-        ),
-    ] = False,
+    null: Annotated[bool, _option("null", "Paths on standard input end with NUL.")] = False,
     max_pixels: Annotated[
         str | None,
-        typer.Option(
-            metavar="N",
-            envvar="BATCHDIGITS_MAX_PIXELS",
-            help="Largest page that is decoded, in pixels.  [default: 100 million]",
+        _option(
+            "max-pixels", "Largest page that is decoded, in pixels.  [default: 100 million]", "N"
         ),
     ] = None,
     page_seconds: Annotated[
         str | None,
-        typer.Option(
-            metavar="S",
-            envvar="BATCHDIGITS_PAGE_SECONDS",
-            help="Longest time that reading a file may take.  [default: 60]",
-        ),
+        _option("page-seconds", "Longest time that reading a file may take.  [default: 60]", "S"),
     ] = None,
     min_confidence: Annotated[
         str | None,
-        typer.Option(
-            metavar="P",
-            envvar="BATCHDIGITS_MIN_CONFIDENCE",
-            help="Values under it are for review, 0 to 1.  [default: the model's own]",
+        _option(
+            "min-confidence",
+            "Values under it are for review, 0 to 1.  [default: the model's own]",
+            "P",
         ),
     ] = None,
     excel: Annotated[
-        bool,
-        typer.Option(
-            "--excel",
-            envvar="BATCHDIGITS_EXCEL",
-            help="CSV with a UTF-8 mark and ; for spreadsheets that need it.",
-        ),
+        bool, _option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
     quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", envvar="BATCHDIGITS_QUIET", help="Print nothing while all goes well."
-        ),
+        bool, _option("quiet", "Print nothing while all goes well.", None, "-q")
     ] = False,
     batch_size: Annotated[
         str | None,
-        typer.Option(
-            metavar="N",
-            envvar="BATCHDIGITS_BATCH_SIZE",
-            help="Crops gathered before the model is called; changes no result.  [default: 2048]",
+        _option(
+            "batch-size",
+            "Crops gathered before the model is called; changes no result.  [default: 2048]",
+            "N",
         ),
     ] = None,
     workers: Annotated[
         str | None,
-        typer.Option(
-            metavar="N",
-            envvar="BATCHDIGITS_WORKERS",
-            help="Processes that decode; 0: none, and no limits.  [default: one a processor]",
+        _option(
+            "workers",
+            "Processes that decode; 0: none, and no limits.  [default: one a processor]",
+            "N",
         ),
     ] = None,
     device: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|cpu|gpu|gpu:N",
-            envvar="BATCHDIGITS_DEVICE",
-            help="Where the model runs.",
-        ),
+        str, _option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")
     ] = "auto",
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run",
-            envvar="BATCHDIGITS_DRY_RUN",
-            help="List on standard output what would be read, as what and why; read nothing.",
+        _option(
+            "dry-run", "List on standard output what would be read, as what and why; read nothing."
         ),
     ] = False,
-    _config: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            envvar="BATCHDIGITS_CONFIG",
-            callback=_from_file,
-            is_eager=True,
-            help="TOML file with these options by name; command line and environment win.",
-        ),
-    ] = None,
+    _config: Config = None,
 ) -> None:
     """Read folders of digit crops into a table, one row an image, whatever happens."""
     from batchdigits.options import RunOptions  # noqa: PLC0415
@@ -264,12 +244,7 @@ def _log_to_standard_error(quiet: bool) -> None:
 
 @app.command()
 def info(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH", envvar="BATCHDIGITS_MODEL", help="A model bundle or .keras file."
-        ),
-    ] = None,
+    model: Annotated[str | None, _option("model", "A model bundle or .keras file.", "PATH")] = None,
 ) -> None:
     """Show versions, devices, and the model's card."""
     from batchdigits import report  # noqa: PLC0415
