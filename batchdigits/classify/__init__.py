@@ -5,13 +5,9 @@ pictures, the last one filled up with empty ones: the model is traced once, and 
 same bits however many others are read beside it.
 """
 
-import json
 import logging
 import math
-import os
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,93 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.classify import backend
+from batchdigits.classify.bundle import CLASSES, Card, card, place_of
 from batchdigits.errors import ModelError, UsageError
+
+__all__ = ["CHUNK", "Card", "Classifier", "card", "devices", "load"]
 
 log = logging.getLogger(__name__)
 
-SHIPPED = Path(__file__).parent.parent / "models" / "default"
-"""The bundle inside the package."""
 CHUNK = 256
 """Pictures per call of the model: of 64 to 2048 the fastest on two cores, or as good."""
-CLASSES = tuple("0123456789")
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a bundle's `card.json` says; for a plain `.keras` file what is assumed.
-
-    Attributes:
-        name: of the model.
-        preprocessing: version of `normalize` it was trained with; None where unknown.
-        temperature: what logits are divided by before the softmax; 1 where uncalibrated.
-        threshold: default confidence from which a value is `ok`.
-        calibrated: whether temperature and threshold were fitted on data.
-        whole: the card as read, for people.
-    """
-
-    name: str
-    preprocessing: int | None
-    temperature: float
-    threshold: float
-    calibrated: bool
-    whole: dict[str, Any]
-
-
-UNCALIBRATED_THRESHOLD = 0.95
-
-
-def card(path: str | None) -> Card:
-    """Read what is known about a model without loading it.
-
-    Args:
-        path: a bundle's folder, or a `.keras` file; None for the model in the package.
-
-    Raises:
-        ModelError: there is no such thing, or its card is damaged.
-    """
-    place = SHIPPED if path is None else Path(path)
-    if os.path.isdir(place):  # os.path takes any name, where Path raises for some
-        return _read_card(place / "card.json")
-    if not os.path.exists(place):
-        raise ModelError(
-            f"model '{place}' does not exist: expected a bundle's folder or a .keras file"
-        )
-    if not place.is_file() or not zipfile.is_zipfile(place):
-        raise ModelError(
-            f"'{place}' is not a model: expected a bundle's folder (model.keras and card.json) "
-            "or a .keras file saved by Keras 3"
-        )
-    return Card(place.name, None, 1.0, UNCALIBRATED_THRESHOLD, False, {})
-
-
-def _read_card(place: Path) -> Card:
-    try:
-        whole = json.loads(place.read_text("utf-8"))
-        found = Card(
-            name=" ".join(str(whole["name"]).split()),
-            preprocessing=int(whole["preprocessing"]),
-            temperature=float(whole["calibration"]["temperature"]),
-            threshold=float(whole["threshold"]),
-            calibrated=True,
-            whole=whole,
-        )
-        classes = [str(name) for name in whole["classes"]]
-    except FileNotFoundError:
-        raise ModelError(
-            f"'{place.parent}' is not a model bundle: expected card.json and model.keras in it"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
-    if classes != list(CLASSES):
-        got = " ".join(", ".join(classes).split())
-        raise ModelError(f"'{place}': expected the classes 0 to 9, got {got:.100}")
-    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
-        raise ModelError(
-            f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
-            f"got {found.temperature} and {found.threshold}"
-        )
-    return found
 
 
 class Classifier:
@@ -187,7 +105,7 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
         ModelError: it is no such model.
         UsageError: there is no such GPU.
     """
-    place = SHIPPED if path is None else Path(path)
+    place = place_of(path)
     if place.is_dir():
         place = place / "model.keras"
     with backend.hushed():

@@ -1,0 +1,150 @@
+"""`run`: folders become a table."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from batchdigits.cli.options import Config, Inputs, option
+from batchdigits.cli.output import reader_may_leave
+from batchdigits.errors import UsageError
+
+
+def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+    inputs: Inputs,
+    out: Annotated[
+        str | None,
+        option(
+            "out",
+            "The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
+            "PATH",
+        ),
+    ] = None,
+    as_: Annotated[
+        str,
+        option(
+            "as",
+            "What an image holds; auto goes by its size. This version reads digits alone.",
+            "auto|digit|number|form",
+        ),
+    ] = "auto",
+    model: Annotated[
+        str | None,
+        option(
+            "model", "A model bundle or .keras file.  [default: the model in the package]", "PATH"
+        ),
+    ] = None,
+    invert: Annotated[
+        str,
+        option(
+            "invert",
+            "Whether ink is dark on light paper (yes) or light on dark (no).",
+            "auto|yes|no",
+        ),
+    ] = "auto",
+    null: Annotated[bool, option("null", "Paths on standard input end with NUL.")] = False,
+    max_pixels: Annotated[
+        str | None,
+        option(
+            "max-pixels", "Largest page that is decoded, in pixels.  [default: 100 million]", "N"
+        ),
+    ] = None,
+    page_seconds: Annotated[
+        str | None,
+        option("page-seconds", "Longest time that reading a file may take.  [default: 60]", "S"),
+    ] = None,
+    min_confidence: Annotated[
+        str | None,
+        option(
+            "min-confidence",
+            "Values under it are for review, 0 to 1.  [default: the model's own]",
+            "P",
+        ),
+    ] = None,
+    excel: Annotated[
+        bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
+    ] = False,
+    quiet: Annotated[
+        bool, option("quiet", "Print nothing while all goes well.", None, "-q")
+    ] = False,
+    batch_size: Annotated[
+        str | None,
+        option(
+            "batch-size",
+            "Crops gathered before the model is called; changes no result.  [default: 2048]",
+            "N",
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        option(
+            "workers",
+            "Processes that decode; 0: none, and no limits.  [default: one a processor]",
+            "N",
+        ),
+    ] = None,
+    device: Annotated[
+        str, option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")
+    ] = "auto",
+    dry_run: Annotated[
+        bool,
+        option(
+            "dry-run", "List on standard output what would be read, as what and why; read nothing."
+        ),
+    ] = False,
+    _config: Config = None,
+) -> None:
+    """Read folders of digit crops into a table, one row an image, whatever happens."""
+    from batchdigits.options import RunOptions  # noqa: PLC0415
+
+    options = RunOptions.of(
+        {
+            "as_": as_,
+            "model": model,
+            "invert": invert,
+            "max_pixels": max_pixels,
+            "page_seconds": page_seconds,
+            "min_confidence": min_confidence,
+            "excel": excel,
+            "quiet": quiet,
+            "batch_size": batch_size,
+            "workers": workers,
+            "device": device,
+        }
+    )
+    _log_to_standard_error(quiet)
+    from batchdigits import pipeline, report  # noqa: PLC0415
+
+    paths, listed = _inputs(inputs, null)
+    if dry_run:
+        found = pipeline.find(paths, listed, out)
+        with reader_may_leave():
+            report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
+        return
+    if out is None:
+        raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
+    pipeline.check(out, options)
+    found = pipeline.find(paths, listed, out)
+    with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
+        summary = pipeline.run(found, out, options, progress)
+    raise typer.Exit(report.summary(summary, out, quiet))
+
+
+def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
+    """Part INPUTs into those typed and, for `-`, those listed on standard input."""
+    if "-" not in inputs:
+        return inputs, []
+    from batchdigits.sources import listed  # noqa: PLC0415
+
+    if sys.stdin is None:
+        raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
+    paths = listed(sys.stdin.buffer.read(), null=null)
+    return [path for path in inputs if path != "-"], paths
+
+
+def _log_to_standard_error(quiet: bool) -> None:
+    logging.basicConfig(
+        format="batchdigits: %(levelname)s: %(message)s",
+        level=logging.ERROR if quiet else logging.WARNING,
+    )
