@@ -1,0 +1,192 @@
+"""Alter digits as other hands, pens, papers and scanners would have made them.
+
+A digit is laid on a canvas by one warp (turned, slanted, stretched, trembling), its strokes are
+made thinner or bolder, gaps and neighbours' strokes and box lines are added, and the canvas is
+scanned: coarser, one-bit, uneven, as JPEG. All by chance, from a generator the caller gives.
+"""
+
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+
+SIDE = 64
+"""Side of the canvas, pixels."""
+REACH = 40
+"""Longest side of a digit on the canvas, pixels, before chance has its say."""
+
+Random = np.random.Generator
+PENS = (2, 2, 3, 3, 4, 5)
+"""Sides of what strokes are eaten or grown by, pixels of the canvas."""
+
+
+def inked(crop: Grey) -> Grey:
+    """Bring a crop, ink light, to no paper and full ink: uint8, its own shape."""
+    paper = float(np.median(crop))
+    full = max(float(np.quantile(crop, 0.995)), paper + 40)
+    stretched: Grey = cv2.convertScaleAbs(
+        np.maximum(crop.astype(np.float32) - paper, 0), alpha=255 / (full - paper)
+    )
+    return stretched
+
+
+def alter(ink: Grey, random: Random, neighbour: Grey | None = None) -> Grey:
+    """Alter a digit as another hand, pen and scanner would have made it.
+
+    Args:
+        ink: uint8, any shape, ink light on dark (0), filling most of its picture.
+        random: where the chance comes from.
+        neighbour: another digit, whose strokes may reach into the picture.
+
+    Returns:
+        uint8, shape (S, S) with S from 20 to 64, ink light on dark.
+    """
+    canvas = other_pen(laid(ink, random), random)
+    if random.random() < 0.06:
+        canvas = _broken(canvas, random)
+    if neighbour is not None:
+        canvas = np.maximum(canvas, _reaching_in(laid(neighbour, random), random))
+    if random.random() < 0.15:
+        canvas = _boxed(canvas, random)
+    return scanned(canvas, random)
+
+
+def written_otherwise(ink: Grey, label: int, random: Random) -> Grey:
+    """Give a 0 its slash, or a 7 its bar, in a pen as wide as the digit's own.
+
+    Returns:
+        uint8, twice as tall and wide as `ink` and 12 px more.
+    """
+    doubled = cv2.resize(ink, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+    big = np.asarray(cv2.copyMakeBorder(doubled, 6, 6, 6, 6, cv2.BORDER_CONSTANT), np.uint8)
+    height, width = big.shape
+    half = cv2.distanceTransform((big > 127).astype(np.uint8), cv2.DIST_L2, 3).max()
+    pen = max(2, round(1.7 * float(half)))
+    if label == 0:
+        inset = 0.15 + random.uniform(-0.05, 0.12)
+        left, right = round(width * inset), round(width * (1 - inset))
+        low, high = round(height * (1 - inset)), round(height * inset)
+    else:
+        level = int(height * random.uniform(0.42, 0.6))
+        stem = np.flatnonzero(big[level] > 127)
+        if not len(stem):
+            return ink
+        reach, lean = width * random.uniform(0.18, 0.4), random.uniform(-0.1, 0.1) * width
+        left, right = (round(min(max(stem.mean() + r, 1), width - 2)) for r in (-reach, reach))
+        low, high = round(level + lean), round(level - lean)
+    return np.asarray(cv2.line(big, (left, low), (right, high), 255, pen, cv2.LINE_AA), np.uint8)
+
+
+def laid(ink: Grey, random: Random) -> Grey:
+    """Warp a digit onto the canvas: up to 15 degrees, slant 0.45, a quarter taller or wider."""
+    height, width = ink.shape
+    turn, slant = np.radians(random.normal(0, 7)), max(-0.45, min(0.45, random.normal(0, 0.2)))
+    scale = REACH / max(height, width) * np.exp(random.uniform(-0.25, 0.1))
+    across, down = scale * np.exp(random.uniform(-0.2, 0.2, 2))
+    cos, sin = np.cos(turn), np.sin(turn)
+    unslant = np.array([[1 / across, -slant / across], [0, 1 / down]])
+    back = unslant @ [[cos, sin], [-sin, cos]]  # from the canvas to the digit's own picture
+    shift = [(width - 1) / 2, (height - 1) / 2] - back @ [(SIDE - 1) / 2, (SIDE - 1) / 2]
+    if random.random() < 0.5:
+        to_x, to_y = _grid()
+        wave = random.normal(0, random.uniform(0.4, 1.7), (2, 6, 6)).astype(np.float32)
+        dx, dy = (cv2.resize(field, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for field in wave)
+        x, y = to_x + dx, to_y + dy
+        maps = [back[i, 0] * x + back[i, 1] * y + shift[i] for i in (0, 1)]
+        map_x, map_y = (part.astype(np.float32) for part in maps)
+        return np.asarray(cv2.remap(ink, map_x, map_y, cv2.INTER_LINEAR), np.uint8)
+    affine = np.column_stack([back, shift])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(ink, affine, (SIDE, SIDE), flags=flags), np.uint8)
+
+
+@cache
+def _grid() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    return x, y
+
+
+def other_pen(canvas: Grey, random: Random) -> Grey:
+    """Make strokes thinner or bolder: from a hairline pen to a marker."""
+    pen = random.random()
+    if pen < 0.5:
+        wide = PENS[int(6 * random.random())]
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+        if pen < 0.28:
+            return np.asarray(cv2.dilate(canvas, kernel), np.uint8)
+        thin = np.asarray(cv2.erode(canvas, kernel[:3, :3]), np.uint8)
+        if int(thin.max()) > 128:
+            return thin
+    return canvas
+
+
+def _broken(canvas: Grey, random: Random) -> Grey:
+    """Press strokes unevenly, down to gaps, as a dry pen or a hard pencil does."""
+    field = random.uniform(0.2, 1.7, (9, 9)).astype(np.float32)
+    pressed = cv2.resize(field, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(canvas * np.clip(pressed, 0, 1), 0, 255), np.uint8)
+
+
+def _reaching_in(other: Grey, random: Random) -> Grey:
+    """Move a neighbour so that it reaches in at one side, seldom from above or below."""
+    side = random.random()
+    step = int(random.uniform(0.5, 0.8) * SIDE)
+    across, down = (step if side < 0.45 else -step), int(random.normal(0, 5))
+    if side > 0.85:
+        across, down = down, (step if side > 0.93 else -step)
+    matrix = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    return np.asarray(cv2.warpAffine(other, matrix, (SIDE, SIDE)), np.uint8)
+
+
+def _boxed(canvas: Grey, random: Random) -> Grey:
+    """Draw box lines, or pieces of them, near the canvas's sides."""
+    light, thick = int(random.uniform(90, 256)), int(random.integers(1, 4))
+    near = random.integers(0, 12, 4)
+    tilt = random.normal(0, 1.2, 4)
+    lean = SIDE - 1
+    ends = (
+        ((0, near[0]), (lean, near[0] + tilt[0])),
+        ((0, lean - near[1]), (lean, lean - near[1] + tilt[1])),
+        ((near[2], 0), (near[2] + tilt[2], lean)),
+        ((lean - near[3], 0), (lean - near[3] + tilt[3], lean)),
+    )
+    out = canvas.copy()
+    chosen = random.random(4) < (0.3, 0.5, 1.0)[int(3 * random.random())]
+    for (start, end), wanted in zip(ends, chosen, strict=True):
+        if wanted:
+            from_, to = (np.rint(point).astype(int).tolist() for point in (start, end))
+            cv2.line(out, from_, to, light, thick, cv2.LINE_AA)
+    return np.maximum(canvas, out)
+
+
+def scanned(canvas: Grey, random: Random) -> Grey:
+    """Scan a canvas (64, 64): coarser, soft, one-bit, faint and grainy, as JPEG; each by chance."""
+    out = canvas
+    if random.random() < 0.35:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), random.uniform(0.5, 1.8)), np.uint8)
+    if random.random() < 0.5:
+        side = int(random.integers(22, 56))
+        out = np.asarray(cv2.resize(out, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    way = random.random()
+    if way < 0.2:
+        limit = random.uniform(50, 170)
+        out = np.where(out > limit, 255, 0).astype(np.uint8)
+    elif way < 0.35:
+        out = _papered(out, random)
+    return out
+
+
+def _papered(canvas: Grey, random: Random) -> Grey:
+    """Lay ink on uneven, grainy paper, and compress it as JPEG at times."""
+    contrast = random.uniform(0.35, 0.95)
+    corners = random.uniform(0, 255 * (1 - contrast), (2, 2)).astype(np.float32)
+    light = cv2.resize(corners, canvas.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    grain = random.normal(0, random.uniform(0, 9), canvas.shape)
+    out = np.clip(canvas * contrast + light + grain, 0, 255).astype(np.uint8)
+    if random.random() < 0.5:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 90))]
+        out = cv2.imdecode(cv2.imencode(".jpg", out, quality)[1], cv2.IMREAD_GRAYSCALE)
+    return np.asarray(out, np.uint8)

@@ -1,0 +1,205 @@
+"""What the network is shown: labelled sets, altered anew for every epoch, and normalised."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.labelled import EMPTY, NONE, Labelled
+from batchdigits.normalize import grey_levels
+from batchdigits.records import Grey
+from batchdigits.train.alter import Random, alter, inked, written_otherwise
+from batchdigits.train.strangers import stranger
+
+UNALTERED = 0.25
+"""Share of the digits that an epoch shows as they are."""
+NEIGHBOURED = 0.15
+"""Share of the altered digits that a neighbour of the same source reaches into."""
+OTHERWISE = 0.1
+"""Share of the altered digits 0 and 7 that get the stroke some countries give them."""
+STRANGERS = 0.14
+"""Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
+MOST_OFTEN = 3.0
+"""How often a small source is shown in an epoch, at most."""
+SHARD = 2000
+"""Digits that one process alters at a time."""
+THIN, TALL = 8, 12
+"""A stranger under so many pixels wide and over so many tall could be a 1, and is left out."""
+
+Pictures = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+class Corpus(NamedTuple):
+    """Labelled sets, ready to be altered.
+
+    Attributes:
+        inks: N pictures of any size, uint8, ink light on no paper, cropped to the ink.
+        plain: uint8, shape (N, 28, 28): the same as `run` would show them to the network.
+        labels: shape (N,), 0 to 9, or `labelled.NONE`.
+        sources: shape (N,), which set each comes from, counted from 0.
+    """
+
+    inks: list[Grey]
+    plain: Pictures
+    labels: Labels
+    sources: NDArray[np.int64]
+
+
+def gather(sets: Mapping[str, Labelled]) -> Corpus:
+    """Normalise labelled sets; what is empty, by its label or by its ink, is left out."""
+    inks: list[Grey] = []
+    plain, labels, sources = [], [], []
+    for number, found in enumerate(sets.values()):
+        for start in range(0, len(found.crops), SHARD):
+            crops = list(found.crops[start : start + SHARD])
+            seen = grey_levels(crops, invert="auto")
+            some = (seen.extent.max(1) > 0) & (found.labels[start : start + SHARD] != EMPTY)
+            inks += [_cropped(crop) for crop, wanted in zip(crops, some, strict=True) if wanted]
+            plain.append(seen.pictures[some, ..., 0])
+            labels.append(found.labels[start : start + SHARD][some])
+            sources.append(np.full(int(some.sum()), number))
+    return Corpus(inks, np.concatenate(plain), np.concatenate(labels), np.concatenate(sources))
+
+
+def _cropped(crop: Grey) -> Grey:
+    """Bring a crop of either polarity to ink light on no paper, cut to the ink."""
+    ink = inked(255 - crop if np.median(crop) > 127 else crop)
+    y, x = np.nonzero(ink > 40)
+    if not len(y):
+        return ink
+    return np.ascontiguousarray(ink[y.min() : y.max() + 1, x.min() : x.max() + 1])
+
+
+def epoch_size(corpus: Corpus) -> int:
+    """Tell how many pictures an epoch holds."""
+    often = _often(corpus)
+    return sum(int(len(rows) * times) for rows, times in often) + _drawn(often)
+
+
+Often = list[tuple[NDArray[np.int64], float]]
+
+
+def _often(corpus: Corpus) -> Often:
+    """Say which rows belong together, and how often an epoch shows them: small sources more."""
+    digits = [
+        np.flatnonzero((corpus.sources == source) & (corpus.labels != NONE))
+        for source in range(int(corpus.sources.max()) + 1)
+    ]
+    largest = max(len(rows) for rows in digits)
+    often = [
+        (rows, float(np.clip(0.5 * np.sqrt(largest / len(rows)), 1, MOST_OFTEN)))
+        for rows in digits
+        if len(rows)
+    ]
+    none = np.flatnonzero(corpus.labels == NONE)
+    if len(none):
+        total = sum(len(rows) * times for rows, times in often)
+        often.append((none, min(1.0, STRANGERS / 2 / (1 - STRANGERS) * total / len(none))))
+    return often
+
+
+def _drawn(often: Often) -> int:
+    """Say how many strangers an epoch draws by chance."""
+    total = sum(len(rows) * times for rows, times in often)
+    return int(STRANGERS / 2 / (1 - STRANGERS) * total)
+
+
+def epochs(
+    corpus: Corpus, *, first: int, count: int, seed: int
+) -> Iterator[tuple[Pictures, Labels]]:
+    """Give the epochs from `first` to `count`, each made while the one before is used.
+
+    Yields:
+        Pictures, uint8, shape (M, 28, 28), and labels, shape (M,), 0 to 10, shuffled. An epoch is
+        the same whether or not those before it were made in the same run.
+    """
+    context = get_context("forkserver")
+    with ProcessPoolExecutor(
+        1, mp_context=context, initializer=_set_corpus, initargs=(corpus,)
+    ) as pool:
+
+        def start(epoch: int) -> list[Future[Pictures]]:
+            rows = _rows(corpus, np.random.default_rng((seed, epoch)))
+            shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
+            return [
+                pool.submit(_shard, shard, (seed, epoch, at)) for at, shard in enumerate(shards)
+            ]
+
+        waiting = start(first) if first < count else []
+        for epoch in range(first, count):
+            pictures = np.concatenate([future.result() for future in waiting])
+            rows = _rows(corpus, np.random.default_rng((seed, epoch)))
+            if epoch + 1 < count:
+                waiting = start(epoch + 1)
+            labels = np.where(rows < 0, NONE, corpus.labels[rows])
+            mixed = np.random.default_rng((seed, epoch, 1 << 20)).permutation(len(labels))
+            yield pictures[mixed], labels[mixed]
+
+
+def _rows(corpus: Corpus, random: Random) -> NDArray[np.int64]:
+    """Choose the rows of an epoch; -1 stands for a stranger to be drawn."""
+    chosen = []
+    often = _often(corpus)
+    for rows, times in often:
+        whole = int(times)
+        rest = random.permutation(rows)[: int(len(rows) * times) - whole * len(rows)]
+        chosen += [rows] * whole + [rest]
+    return np.concatenate([*chosen, np.full(_drawn(often), -1)])
+
+
+_corpus: list[Corpus] = []
+
+
+def _set_corpus(corpus: Corpus) -> None:
+    cv2.setNumThreads(1)
+    _corpus[:] = [corpus]
+
+
+def _shard(rows: NDArray[np.int64], seed: tuple[int, ...]) -> Pictures:
+    """Alter and normalise some rows of the process's corpus: (M, 28, 28)."""
+    corpus, random = _corpus[0], np.random.default_rng(seed)
+    out = np.where(rows[:, None, None] < 0, 0, corpus.plain[rows]).astype(np.uint8)
+    altered = np.flatnonzero((rows < 0) | (random.random(len(rows)) > UNALTERED))
+    crops = [_altered(corpus, int(row), random) for row in rows[altered]]
+    seen = grey_levels(crops, invert="no")
+    kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & _could_be_one(seen.pictures[..., 0]))
+    out[altered[kept]] = seen.pictures[kept, ..., 0]
+    for lost in altered[~kept & (rows[altered] < 0)]:
+        out[lost] = _surely_a_stranger(corpus, random)
+    return out
+
+
+def _altered(corpus: Corpus, row: int, random: Random) -> Grey:
+    if row < 0:
+        return stranger(
+            random, [corpus.inks[at] for at in random.integers(len(corpus.inks), size=2)]
+        )
+    ink, label = corpus.inks[row], int(corpus.labels[row])
+    if label in {0, 7} and random.random() < OTHERWISE:
+        ink = written_otherwise(ink, label, random)
+    neighbour = None
+    if label != NONE and random.random() < NEIGHBOURED:
+        alike = np.flatnonzero(corpus.sources == corpus.sources[row])
+        neighbour = corpus.inks[alike[random.integers(len(alike))]]
+    return alter(ink, random, neighbour)
+
+
+def _surely_a_stranger(corpus: Corpus, random: Random) -> Pictures:
+    """Draw strangers until one has ink, and could not be a 1."""
+    while True:
+        seen = grey_levels([_altered(corpus, -1, random)], invert="no").pictures[..., 0]
+        if seen.any() and not _could_be_one(seen)[0]:
+            return np.asarray(seen[0], np.uint8)
+
+
+def _could_be_one(pictures: Pictures) -> NDArray[np.bool_]:
+    """Tell which pictures (M, 28, 28) hold nothing but an upright stroke: (M,)."""
+    ink = pictures > 64
+    wide, tall = (np.any(ink, axis=axis).sum(axis=1) for axis in (1, 2))
+    found: NDArray[np.bool_] = (wide < THIN) & (tall > TALL)
+    return found
