@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli import models, run
+from batchdigits.cli import evaluate, models, run
 from batchdigits.errors import BatchdigitsError
 
 app = typer.Typer(
@@ -43,6 +43,8 @@ def _common(
 
 
 app.command()(run.run)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.compare)
 app.command()(models.info)
 
 
