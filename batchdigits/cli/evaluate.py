@@ -174,7 +174,7 @@ def _tell(matched: "Matched", picture: "Picture | None", out: str | None, quiet:
     if not quiet:
         left_out = ((matched.unknown, "without a truth"), (matched.skipped, "skipped by --labels"))
         report.say(
-            f"{len(matched.readings):,} values compared"
+            f"{len(matched.readings):,} value{'' if len(matched.readings) == 1 else 's'} compared"
             + "".join(f"; left out {count:,} {why}" for count, why in left_out if count)
             + (f" -> {out}" if out else "")
         )
