@@ -1,6 +1,7 @@
 """`train`: labelled digits become a model."""
 
 import io
+import shlex
 import sys
 from contextlib import redirect_stdout
 from typing import Annotated
@@ -96,7 +97,7 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
         return
     report.say(
         "the model is not calibrated yet: batchdigits calibrate --model "
-        f"{done.model} --data LABELLED --out BUNDLE makes a bundle of it"
+        f"{shlex.quote(done.model)} --data LABELLED --out BUNDLE makes a bundle of it"
     )
     with reader_may_leave():
         print(*done.lines(), sep="\n")

@@ -73,12 +73,12 @@ class _Keeper:
     least: float = math.inf
     since: float = 0.0
 
-    def begin(self, epoch: int, logs: Any = None) -> None:
-        """Note when an epoch began; Keras counts from 0."""
+    def begin(self, *_: Any) -> None:
+        """Note when an epoch began."""
         self.since = time.monotonic()
 
     def end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Take down what an epoch gave, and keep its model if it is the best so far."""
+        """Take down what an epoch (from 0) gave, and keep its model if it is the best so far."""
         self.epochs.append({"epoch": epoch + 1, **logs})
         show.history(self.out / "history.csv", self.epochs)
         loss = logs.get("val_loss", logs["loss"])
@@ -150,9 +150,7 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Trained:
 def _check(out: Path) -> None:
     for name in ("model.keras", "card.json"):
         if (out / name).exists():
-            raise UsageError(
-                f"--out '{out}' holds {name} already: choose another folder, or move it"
-            )
+            raise UsageError(f"--out '{out}' holds {name} already: choose another folder")
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out '{out}': expected a folder, which is made where it is missing")
 

@@ -85,7 +85,7 @@ def _mnist() -> tuple[Labelled, Labelled]:
         ) from None
     finally:
         socket.setdefaulttimeout(before)
-    train, test = (Labelled(x, y.astype(np.int64), range(len(x))) for x, y in parts)
+    train, test = (Labelled(x, y.astype(np.int64), [""] * len(x)) for x, y in parts)
     return train, test
 
 

@@ -134,9 +134,7 @@ def network(recipe: Recipe) -> Any:
 
     layers = [getattr(keras.layers, name)(**settings) for name, settings in recipe.layers]
     model = keras.Sequential([keras.Input(recipe.shape), *layers])
-    losses = keras.losses
-    loss = (
-        losses.CategoricalCrossentropy if recipe.one_hot else losses.SparseCategoricalCrossentropy
-    )
-    model.compile(recipe.optimizer, loss(from_logits=recipe.logits), metrics=["accuracy"])
+    kind = "CategoricalCrossentropy" if recipe.one_hot else "SparseCategoricalCrossentropy"
+    loss = getattr(keras.losses, kind)(from_logits=recipe.logits)
+    model.compile(recipe.optimizer, loss, metrics=["accuracy"])
     return model
