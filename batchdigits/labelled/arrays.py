@@ -5,7 +5,9 @@ import math
 import os
 import re
 import struct
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,23 +42,21 @@ def npz(place: str) -> dict[Part, Loader]:
     return found
 
 
-def _archive(place: str) -> Any:
+@contextmanager
+def _archive(place: str) -> Iterator[Any]:
     """Open a .npz file; pickles in it, which can run any code, are never loaded."""
+    if not zipfile.is_zipfile(place):  # numpy would take it for a pickle
+        raise UsageError(f"'{place}' is no .npz file, or cannot be opened: expected {FORMS}")
     try:
-        held = np.load(place, allow_pickle=False)
-        if hasattr(held, "files"):
-            return held
+        with Path(place).open("rb") as file, np.load(file, allow_pickle=False) as held:
+            yield held
     except Exception as error:  # what a damaged file raises is not written down anywhere
-        raise UsageError(f"'{place}' cannot be read: expected {FORMS}; {error}") from None
-    raise UsageError(f"'{place}' holds a single array: expected {FORMS}")
+        raise UsageError(f"'{place}' is damaged or cannot be read: {error}") from None
 
 
 def _from_npz(place: str, x: str, y: str, names: Mapping[str, str]) -> Labelled:
     with _archive(place) as held:
-        try:
-            images, labels = held[x], held[y]
-        except Exception as error:
-            raise UsageError(f"'{place}' cannot be read: {x} or {y} is damaged; {error}") from None
+        images, labels = held[x], held[y]
     return _checked(images, labels, names, f"{place}:{x}")
 
 
