@@ -449,6 +449,27 @@ def test_the_contact_sheet_shows_pictures_and_a_grey_cell_for_what_is_gone(some:
     assert none.min() < 255
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("", None, "blank", ""),
+        ("1", 0.5, "ok", "1"),
+        ("1", 1.0, "ok", "2"),
+        ("", None, "error", "7"),
+    ],
+    ids=["no value at all", "no errors", "surely wrong", "nothing read"],
+)
+def test_every_picture_can_be_drawn_of_hardly_anything(
+    here: Path, line: tuple[str, float | None, Status, str]
+) -> None:
+    table = readings([line])
+    Path("report").mkdir()
+    assert evaluate.write("report", table, measure(table)) == ""
+    assert {path.name for path in Path("report").iterdir()} == FILES
+    for path in Path("report").glob("*.png"):
+        assert cv2.imread(str(path)) is not None
+
+
 def test_without_matplotlib_all_but_the_plots_comes(
     some: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,7 +65,7 @@ def _cell(row: "pd.Series[str]", crop: Grey | None) -> Grey:
         [
             f"read {row['value']}, true {row['truth'] or 'blank'}",
             f"{row['confidence']:.4f} {row['status']}",
-            _ending(row["file"]),
+            _ending(row["file"] if row["page"] == 1 else f"{row['file']} p{row['page']}"),
         ],
     )
 
