@@ -12,8 +12,8 @@ FLOORS = (
     {"records", "errors"},
     {"options"},
     {"sources", "pages", "normalize", "classify", "calibrate", "results", "engine"},
-    {"pipeline"},
-    {"train", "report"},
+    {"pipeline", "labelled"},
+    {"train", "report", "evaluate"},
     {"cli"},
     {"__main__"},
 )

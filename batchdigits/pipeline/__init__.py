@@ -20,8 +20,16 @@ from batchdigits import calibrate, classify, engine, results, sources
 from batchdigits.errors import ModelError
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.desk import Item, Planned, Prepared, look, no_pictures, prepare
-from batchdigits.records import Row, Source, Status
+from batchdigits.pipeline.desk import (
+    Item,
+    Planned,
+    Prepared,
+    look,
+    no_pictures,
+    prepare,
+    prepare_crops,
+)
+from batchdigits.records import Grey, Row, Source, Status
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +114,7 @@ def rows(
     files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
 ) -> Generator[list[Row], None, None]:
     """Read files; yield their rows batch by batch, in the order of the files."""
-    card = _usable_card(options.model)
+    card = usable_card(options.model)
     prepare_chunk = partial(
         prepare, as_=options.as_, invert=options.invert, max_pixels=options.max_pixels
     )
@@ -125,7 +133,34 @@ def rows(
             progress(sum(len(files) for files, _ in batch))
 
 
-def _usable_card(model: str | None) -> classify.Card:
+def crop_rows(
+    crops: Sequence[Grey] | NDArray[np.uint8],
+    names: Sequence[str],
+    options: RunOptions,
+    progress: Progress = lambda _: None,
+) -> Generator[list[Row], None, None]:
+    """Read crops of single digits that are in memory as `rows` reads those of files.
+
+    Args:
+        crops: N pictures, uint8, each (height, width), of any sizes.
+        names: what each row says in `file`.
+        options: the settings; those of decoding have nothing to do here.
+        progress: called with the number of crops done since the last call.
+    """
+    judge = Judge(usable_card(options.model), options)
+    for start in range(0, len(crops), options.batch_size):
+        part = slice(start, start + options.batch_size)
+        files = [Source(name, "") for name in names[part]]
+        yield judge.rows([(files, prepare_crops(crops[part], invert=options.invert))])
+        progress(len(files))
+
+
+def usable_card(model: str | None) -> classify.Card:
+    """Read a model's card, and see that its preprocessing is this one.
+
+    Raises:
+        ModelError: it is not, or there is no such model.
+    """
     card = classify.card(model)
     if card.preprocessing not in (None, VERSION):
         raise ModelError(

@@ -1,5 +1,6 @@
 """What runs in the workers: files become pictures of digits, or words on why not."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +79,14 @@ def prepare(chunk: list[Source], *, as_: As, invert: Invert, max_pixels: int) ->
             continue
         for page in pages.read(source.path, max_pixels=max_pixels):
             _take(desk, index, page, as_)
+    return desk.done()
+
+
+def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) -> Prepared:
+    """Normalise crops that are decoded already, each as the one page of a file of its own."""
+    desk = _Desk(invert)
+    for index, crop in enumerate(crops):
+        desk.add(index, 1, crop)
     return desk.done()
 
 
