@@ -33,6 +33,8 @@ WORKING_SIDE = 96
 SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96])
 """Heights and widths worked in, px: a crop is enlarged to the next ones, so that crops of many
 sizes share a few and are worked on together. All are even, which `_paper` uses."""
+RIM = 0.1
+"""What a second look leaves off at each side, as a share of the crop."""
 AT_ONCE = 256
 """Crops worked on together at most: their arrays fit into a processor's cache."""
 
@@ -76,6 +78,9 @@ def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
 def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
     """Bring crops of single digits into MNIST's geometry, in whole grey levels.
 
+    A crop whose ground is busy is looked at again without its rim: windows and frames, as of a
+    meter's dial, have their edges there.
+
     Args:
         crops: N arrays, uint8, each of shape (height, width), both at least 1, of any sizes.
         invert: "auto" decides for each crop whether its ink is dark or light; "yes" takes all
@@ -87,13 +92,31 @@ def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
     Raises:
         ValueError: a crop is not a two-dimensional uint8 array with at least one pixel.
     """
+    found, busy = _look(crops, invert)
+    again = np.flatnonzero(busy)
+    second, _ = _look([_without_rim(crops[i]) for i in again], invert)
+    better = ~second.unclear
+    at = again[better]
+    found.pictures[at] = second.pictures[better]
+    found.extent[at] = second.extent[better] * np.float32(1 - 2 * RIM)
+    found.unclear[at] = False
+    return found
+
+
+def _without_rim(crop: Grey) -> Grey:
+    down, across = (int(side * RIM) for side in crop.shape)
+    return crop[down : crop.shape[0] - down, across : crop.shape[1] - across]
+
+
+def _look(crops: Sequence[Grey], invert: Invert) -> tuple[Levels, NDArray[np.bool_]]:
+    """Normalise crops as `grey_levels` does, once; tell also of which the ground is busy."""
     pictures = np.zeros((len(crops), SIDE, SIDE), np.uint8)
     extent = np.zeros((len(crops), 2), np.float32)
-    unclear = np.zeros(len(crops), bool)
+    unclear, busy = np.zeros((2, len(crops)), bool)
     for at, stack in _stacks(crops):
         shapes = np.array([crops[i].shape for i in at])
-        pictures[at], extent[at], unclear[at] = _normalize_stack(stack, shapes, invert)
-    return Levels(pictures[..., np.newaxis], extent, unclear)
+        pictures[at], extent[at], unclear[at], busy[at] = _normalize_stack(stack, shapes, invert)
+    return Levels(pictures[..., np.newaxis], extent, unclear | busy), busy
 
 
 def shares(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -138,7 +161,7 @@ def _resized(crop: Grey, size: tuple[int, int]) -> Grey:
 
 def _normalize_stack(
     stack: NDArray[np.uint8], shapes: NDArray[np.int64], invert: Invert
-) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Normalise crops brought to one size.
 
     Args:
@@ -147,7 +170,8 @@ def _normalize_stack(
         invert: as for `normalize`.
 
     Returns:
-        Pictures, uint8 (N, 28, 28); extents (N, 2); which crops are unclear (N,).
+        Pictures, uint8 (N, 28, 28); extents (N, 2); which crops hold no single digit (N,), and
+        of which the ground is busy (N,).
     """
     stack = levelled(stack)
     light = light_ink(stack, invert)
@@ -159,4 +183,4 @@ def _normalize_stack(
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    return placed(ink, down, across, extent * shapes), extent, busy | none_or_many
+    return placed(ink, down, across, extent * shapes), extent, none_or_many, busy

@@ -51,19 +51,24 @@ class Corpus(NamedTuple):
 
 
 def gather(sets: Mapping[str, Labelled]) -> Corpus:
-    """Normalise labelled sets; what is empty, by its label or by its ink, is left out."""
+    """Normalise labelled sets.
+
+    What has no ink is left out; ink in a crop labelled empty, a piece of a box say, is no digit.
+    """
     inks: list[Grey] = []
     plain, labels, sources = [], [], []
     for number, found in enumerate(sets.values()):
         for start in range(0, len(found.crops), SHARD):
             crops = list(found.crops[start : start + SHARD])
             seen = grey_levels(crops, invert="auto")
-            some = (seen.extent.max(1) > 0) & (found.labels[start : start + SHARD] != EMPTY)
+            some = seen.extent.max(1) > 0
             inks += [_cropped(crop) for crop, wanted in zip(crops, some, strict=True) if wanted]
             plain.append(seen.pictures[some, ..., 0])
             labels.append(found.labels[start : start + SHARD][some])
             sources.append(np.full(int(some.sum()), number))
-    return Corpus(inks, np.concatenate(plain), np.concatenate(labels), np.concatenate(sources))
+    known = np.concatenate(labels)
+    known[known == EMPTY] = NONE
+    return Corpus(inks, np.concatenate(plain), known, np.concatenate(sources))
 
 
 def _cropped(crop: Grey) -> Grey:

@@ -1,0 +1,100 @@
+"""The labelled sets that the shipped model learns from, each with its licence.
+
+A folder holds them as published: mnist.npz, usps.npz, ardis.npz, opencv_digits.npz, dida.zip,
+printed_sudoku_cells.zip, printed_photographed.zip, meter_dials.zip; fonts.npz is drawn by
+`fonts.py`. A set that is missing is left out, and said so.
+"""
+
+import re
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from batchdigits.labelled import EMPTY, NONE, Labelled, read
+
+ABOUT = {
+    "mnist": ("MNIST, training part (LeCun, Cortes, Burges)", "CC BY-SA 3.0"),
+    "usps": ("USPS zip codes, training part (Hull 1994)", "none stated"),
+    "ardis": ("ARDIS, dataset IV, training part (Kusetogullari and others 2019)", "cite the paper"),
+    "opencv": ("OpenCV's digits.png", "Apache-2.0 (the project's)"),
+    "dida": ("DIDA, a sample of 10,000 (Kusetogullari and others 2020)", "none stated"),
+    "sudoku": ("printed Sudoku cells", "MIT"),
+    "photo": ("printed digits, photographed", "none stated"),
+    "meter": ("meter dials", "none stated"),
+    "fonts": ("digits, letters and signs of Debian's font packages", "each font's own, all free"),
+}
+PRINTED = ("sudoku", "photo", "meter", "fonts")
+
+
+def arrays(place: Path, part: str = "train") -> Labelled:
+    """Read an .npz; USPS fills its frame, and gets a margin as a scan would have one."""
+    found = read(str(place), part=part, names={"10": "none"})
+    if place.stem != "usps":
+        return found
+    return found._replace(crops=np.pad(np.asarray(found.crops), ((0, 0), (4, 4), (4, 4))))
+
+
+def zipped(place: Path, label: Callable[[PurePosixPath], int]) -> Labelled:
+    """Read the pictures of a .zip, each labelled by its path in it."""
+    crops, labels, names = [], [], []
+    with zipfile.ZipFile(place) as archive:
+        for name in sorted(archive.namelist()):
+            path = PurePosixPath(name)
+            if path.suffix.lower() in {".jpg", ".jpeg", ".png"}:
+                data = np.frombuffer(archive.read(name), np.uint8)
+                crops.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+                labels.append(label(path))
+                names.append(name)
+    return Labelled(crops, np.array(labels, np.int64), names)
+
+
+def folder(path: PurePosixPath) -> int:
+    """Take the label from the folder."""
+    return int(path.parent.name)
+
+
+def cell(path: PurePosixPath) -> int:
+    """Take the label from the folder, of which 0 holds the empty cells."""
+    return folder(path) or EMPTY
+
+
+def dial(path: PurePosixPath) -> int:
+    """Take the label from the name's first letter; NaN is between two digits."""
+    return int(path.name[0]) if path.name[0].isdigit() else NONE
+
+
+def photographed(path: PurePosixPath) -> int:
+    """Take the label from within the name."""
+    found = re.search(r"_(\d)_\d+\.", path.name)
+    if not found:
+        sys.exit(f"{path}: expected a name such as x_7_12.png")
+    return int(found[1])
+
+
+READERS: dict[str, tuple[str, Callable[[Path], Labelled]]] = {
+    "mnist": ("mnist.npz", arrays),
+    "usps": ("usps.npz", arrays),
+    "ardis": ("ardis.npz", arrays),
+    "opencv": ("opencv_digits.npz", arrays),
+    "dida": ("dida.zip", lambda place: zipped(place, folder)),
+    "sudoku": ("printed_sudoku_cells.zip", lambda place: zipped(place, cell)),
+    "photo": ("printed_photographed.zip", lambda place: zipped(place, photographed)),
+    "meter": ("meter_dials.zip", lambda place: zipped(place, dial)),
+    "fonts": ("fonts.npz", arrays),
+}
+
+
+def sets(*folders: Path) -> dict[str, Labelled]:
+    """Read all sets that are in the folders, in the order of `READERS`."""
+    out = {}
+    for name, (file, reader) in READERS.items():
+        places = [place / file for place in folders if (place / file).is_file()]
+        if places:
+            out[name] = reader(places[0])
+        else:
+            print(f"{name}: no {file}, left out", file=sys.stderr)
+    return out
