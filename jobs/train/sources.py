@@ -25,17 +25,23 @@ ABOUT = {
     "sudoku": ("printed Sudoku cells", "MIT"),
     "photo": ("printed digits, photographed", "none stated"),
     "meter": ("meter dials", "none stated"),
-    "fonts": ("digits, letters and signs of Debian's font packages", "each font's own, all free"),
+    "fonts": ("digits of Debian's font packages", "each font's own, all free"),
+    "letters": ("letters and signs of the same fonts, as no digits", "each font's own, all free"),
 }
-PRINTED = ("sudoku", "photo", "meter", "fonts")
 
 
 def arrays(place: Path, part: str = "train") -> Labelled:
-    """Read an .npz; USPS fills its frame, and gets a margin as a scan would have one."""
-    found = read(str(place), part=part, names={"10": "none"})
+    """Read the digits of an .npz; USPS fills its frame, and gets a margin as a scan has one."""
+    found = read(str(place), part=part, names={"10": "skip"} if place.stem == "fonts" else {})
     if place.stem != "usps":
         return found
     return found._replace(crops=np.pad(np.asarray(found.crops), ((0, 0), (4, 4), (4, 4))))
+
+
+def letters(place: Path, part: str = "train") -> Labelled:
+    """Read what is no digit of an .npz."""
+    names = {str(digit): "skip" for digit in range(10)} | {"10": "none"}
+    return read(str(place), part=part, names=names)
 
 
 def zipped(place: Path, label: Callable[[PurePosixPath], int]) -> Labelled:
@@ -85,6 +91,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Labelled]]] = {
     "photo": ("printed_photographed.zip", lambda place: zipped(place, photographed)),
     "meter": ("meter_dials.zip", lambda place: zipped(place, dial)),
     "fonts": ("fonts.npz", arrays),
+    "letters": ("fonts.npz", letters),
 }
 
 
