@@ -12,7 +12,7 @@ FLOORS = (
     {"records", "errors"},
     {"options"},
     {"sources", "pages", "normalize", "classify", "calibrate", "results", "engine"},
-    {"pipeline"},
+    {"pipeline", "labelled"},
     {"train", "report"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,145 @@
+"""Labelled arrays: .npz and IDX files."""
+
+import gzip
+import math
+import os
+import re
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.errors import UsageError
+from batchdigits.labelled.marks import FORMS, SKIP, Labelled, Loader, Part, codes_of
+
+_KEYS: tuple[tuple[Part, str, str], ...] = (
+    ("train", "x_train", "y_train"),
+    ("test", "x_test", "y_test"),
+    ("train", "x", "y"),
+    ("train", "images", "labels"),
+)
+IDX = re.compile(r"(train|t10k)-(images|labels)[-.]idx[13]-ubyte(\.gz)?\Z")
+
+
+def npz(place: str) -> dict[Part, Loader]:
+    """Tell which parts a .npz file has, by its keys, and what loads each."""
+    with _archive(place) as held:
+        keys = held.files
+    found: dict[Part, Loader] = {}
+    for part, x, y in _KEYS:
+        if (x in keys) != (y in keys):
+            raise UsageError(f"'{place}': expected {x} and {y}, got {', '.join(keys):.100}")
+        if x in keys and part not in found:
+            found[part] = partial(_from_npz, place, x, y)
+    if not found:
+        raise UsageError(f"'{place}': expected {FORMS}; it holds {', '.join(keys):.100}")
+    return found
+
+
+@contextmanager
+def _archive(place: str) -> Iterator[Any]:
+    """Open a .npz file; pickles in it, which can run any code, are never loaded."""
+    if not zipfile.is_zipfile(place):  # numpy would take it for a pickle
+        raise UsageError(f"'{place}' is no .npz file, or cannot be opened: expected {FORMS}")
+    try:
+        with Path(place).open("rb") as file, np.load(file, allow_pickle=False) as held:
+            yield held
+    except Exception as error:  # what a damaged file raises is not written down anywhere
+        raise UsageError(f"'{place}' is damaged or cannot be read: {error}") from None
+
+
+def _from_npz(place: str, x: str, y: str, names: Mapping[str, str]) -> Labelled:
+    with _archive(place) as held:
+        images, labels = held[x], held[y]
+    return _checked(images, labels, names, f"{place}:{x}")
+
+
+def idx(place: str, found: list[re.Match[str]]) -> dict[Part, Loader]:
+    """Tell which parts a folder of IDX files has, by the matches of `IDX`, and what loads each."""
+    files = {(one[1], one[2]): os.path.join(place, one[0]) for one in found}
+    pairs: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "t10k"))
+    out: dict[Part, Loader] = {}
+    for part, prefix in pairs:
+        images, labels = files.get((prefix, "images")), files.get((prefix, "labels"))
+        if (images is None) != (labels is None):
+            raise UsageError(
+                f"'{place}': expected {prefix}-images-idx3-ubyte and {prefix}-labels-idx1-ubyte, "
+                f"got only '{Path(images or labels or '').name}'"
+            )
+        if images is not None and labels is not None:
+            out[part] = partial(_from_idx, images, labels)
+    return out
+
+
+def _from_idx(images: str, labels: str, names: Mapping[str, str]) -> Labelled:
+    return _checked(_idx_array(images, 3), _idx_array(labels, 1), names, images)
+
+
+def _idx_array(path: str, dimensions: int) -> NDArray[np.uint8]:
+    """Read an IDX file of bytes: 0 0 8 and the number of dimensions, their lengths, the data."""
+    try:
+        data = (gzip.decompress if path.endswith(".gz") else bytes)(Path(path).read_bytes())
+    except Exception as error:
+        raise UsageError(f"'{path}' cannot be read: {error}") from None
+    start = 4 + 4 * dimensions
+    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) < start:
+        raise UsageError(
+            f"'{path}' is no IDX file of bytes in {dimensions} dimensions: begins with {data[:4]!r}"
+        )
+    shape = struct.unpack(f">{dimensions}I", data[4:start])
+    if len(data) - start != math.prod(shape):
+        raise UsageError(
+            f"'{path}' is damaged or cut short: expected {math.prod(shape):,} bytes after its "
+            f"header, got {len(data) - start:,}"
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def _checked(
+    images: NDArray[Any], labels: NDArray[Any], names: Mapping[str, str], name: str
+) -> Labelled:
+    """Check arrays of images and labels, and bring both into the form of `Labelled`."""
+    crops = _grey(images, name)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != len(crops):
+        raise UsageError(
+            f"'{name}': expected a label for each of {len(crops):,} images, of shape "
+            f"({len(crops)},), got labels of shape {labels.shape}"
+        )
+    if labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
+        labels = labels.astype(np.int64)
+    kinds, which = np.unique(labels, return_inverse=True)
+    marks = [
+        one.decode("latin-1") if isinstance(one, bytes) else str(one) for one in kinds.tolist()
+    ]
+    codes = np.array(codes_of(marks, names, name), np.int64)[which]
+    kept = np.flatnonzero(codes != SKIP)
+    if not len(kept):
+        raise UsageError(f"'{name}': expected images, got none that is not left out")
+    shown = [f"{name}[{n}]" for n in kept]
+    return Labelled(crops if len(kept) == len(crops) else crops[kept], codes[kept], shown)
+
+
+def _grey(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Check that images are grey levels, uint8 (N, height, width); other integers that fit too."""
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    if images.ndim != 3 or 0 in images.shape:
+        raise UsageError(
+            f"'{name}': expected grey images of shape (N, height, width) or (N, height, width, 1), "
+            f"got shape {images.shape}; make colour grey, and flat rows into pictures"
+        )
+    if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
+        limits = f" from {images.min()} to {images.max()}" if images.dtype.kind in "iuf" else ""
+        raise UsageError(
+            f"'{name}': expected grey levels, uint8 from 0 to 255, got {images.dtype}{limits}; "
+            "save them as uint8 (shares from 0 to 1 times 255)"
+        )
+    return images.astype(np.uint8)

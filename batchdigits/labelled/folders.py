@@ -1,0 +1,82 @@
+"""Labelled folders: images in folders named by label."""
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+
+from batchdigits import pages, sources
+from batchdigits.errors import UsageError
+from batchdigits.labelled.marks import FORMS, SKIP, Labelled, Loader, Part, alike, codes_of
+from batchdigits.options import MAX_PIXELS
+from batchdigits.records import Grey, Page, Source
+
+
+def parts(place: str) -> dict[Part, Loader]:
+    """Tell which parts a folder of labels has, and what loads each."""
+    held = _below(place)
+    both: tuple[Part, Part] = ("train", "test")
+    if not any(part in held for part in both):
+        return {"train": partial(_from_folder, place)}
+    found: dict[Part, Loader] = {
+        part: partial(_from_folder, held[part]) for part in both if part in held
+    }
+    if strange := [name for name in held if name not in both]:
+        raise UsageError(
+            f"'{place}': expected the folders train and test alone, or folders named by label, "
+            f"got '{strange[0]}' beside them"
+        )
+    return found
+
+
+def _below(place: str) -> dict[str, str]:
+    """List the folders in a folder, hidden ones left out: name → path."""
+    with os.scandir(place) as items:
+        held = sorted((one.name, one.path) for one in items if one.is_dir())
+    return {name: path for name, path in held if not name.startswith(".")}
+
+
+def _from_folder(place: str, names: Mapping[str, str]) -> Labelled:
+    held = _below(place)
+    if not held:
+        raise UsageError(f"'{place}' holds no folders: expected {FORMS}")
+    found: list[tuple[Source, int]] = []
+    for name, code in zip(held, codes_of(list(held), names, place), strict=True):
+        if code != SKIP:
+            found += [(source, code) for source in _images(held[name])]
+    read = [(crop, code, shown) for source, code in found for shown, crop in _crops(source)]
+    if faults := [crop for crop, _, _ in read if isinstance(crop, str)]:
+        more = f" (and {len(faults) - 1} more like it)" if len(faults) > 1 else ""
+        raise UsageError(f"{faults[0]}{more}: mend or remove it")
+    crops = [crop for crop, _, _ in read if not isinstance(crop, str)]
+    if not crops:
+        raise UsageError(f"'{place}': every label is left out by --labels: expected some to stay")
+    labels = np.array([code for _, code, _ in read], np.int64)
+    return Labelled(alike(crops), labels, [shown for _, _, shown in read])
+
+
+def _images(folder: str) -> list[Source]:
+    """List the images of one label; one that has none is a mistake somebody should know of."""
+    found = sources.find([folder]).sources
+    if not found:
+        raise UsageError(f"'{folder}' holds no images: expected some, or no such folder")
+    return found
+
+
+def _crops(source: Source) -> Iterator[tuple[str, Grey | str]]:
+    """Decode every page of a file: its name, and the crop or why there is none."""
+    if source.fault:
+        yield source.file, f"'{source.file}' cannot be read: {source.fault}"
+        return
+    for page in pages.read(source.path, max_pixels=MAX_PIXELS):
+        if isinstance(page, Page):
+            shown = source.file if page.number == 1 else f"{source.file} page {page.number}"
+            yield shown, page.grey
+        else:
+            why = (
+                f"{page.format} is not read as crops"
+                if isinstance(page, pages.Unread)
+                else page.detail
+            )
+            yield source.file, f"'{source.file}' cannot be read: {why}"
