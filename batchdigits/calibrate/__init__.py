@@ -17,14 +17,17 @@ from batchdigits.calibrate.thresholds import (
     threshold_for,
     upper_bound,
 )
+from batchdigits.records import Reading
 
 __all__ = [
     "DIGITS",
     "HIGHEST",
+    "Fitted",
     "Judged",
     "audited",
     "default_threshold",
     "fit_temperature",
+    "fitted",
     "judged",
     "least_error",
     "probabilities",
@@ -120,3 +123,74 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     coarse = min(grid[::48], key=loss)
     near = grid[(grid > coarse / 1.12) & (grid < coarse * 1.12)]
     return float(min(near, key=loss))
+
+
+class Fitted(NamedTuple):
+    """How N labelled pictures calibrate a model; see `fitted`.
+
+    Attributes:
+        temperature: fitted on all of them.
+        readings: by confidences that a temperature of the other half gave.
+        threshold: the default threshold by these readings.
+        right: bool, shape (N,), whether the reading is the label.
+        ok: bool, shape (N,), whether it would be `ok` by the other half's temperature and
+            threshold.
+    """
+
+    temperature: float
+    readings: list[Reading]
+    threshold: float
+    right: NDArray[np.bool_]
+    ok: NDArray[np.bool_]
+
+
+def fitted(logits: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int = 0) -> Fitted:
+    """Fit temperature and default threshold, and tell what they are worth on other pictures.
+
+    The pictures are halved by chance, label by label. Each half is judged by the temperature and
+    the threshold of the other, so that all serve for measuring and none is judged by itself; what
+    is given in the end is fitted on both halves.
+
+    Args:
+        logits: shape (N, 10), or (N, 11) where the model knows "not a digit".
+        labels: shape (N,), 0 to 9, and any other for what is not a digit; some digits at least.
+        seed: of the halving.
+    """
+    labels = np.where((labels >= 0) & (labels < DIGITS), labels, DIGITS)
+    first = _half(labels, seed)
+    temperatures = [_temperature(logits[half], labels[half]) for half in (first, ~first)]
+    one, two = (judged(logits, temperature) for temperature in temperatures)
+    right = one.digit == labels
+    confidence = np.where(first, two.confidence, one.confidence)
+    of_one, of_two = (
+        default_threshold(_readings(of.confidence, right, half & ~of.other))
+        for of, half in ((one, first), (two, ~first))
+    )
+    found = _readings(confidence, right, ~one.other)
+    return Fitted(
+        temperature=_temperature(logits, labels),
+        readings=found,
+        threshold=default_threshold(found),
+        right=right,
+        ok=~one.other & (confidence >= np.where(first, of_two, of_one)),
+    )
+
+
+def _half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Choose half of the places of each label, by chance."""
+    chance = np.random.default_rng(seed).random(len(labels))
+    half = np.zeros(len(labels), bool)
+    half[np.lexsort((chance, labels))[::2]] = True
+    return half
+
+
+def _temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Fit the temperature on those pictures whose label the model has a class for."""
+    known = labels < logits.shape[1]
+    return fit_temperature(logits[known], labels[known])
+
+
+def _readings(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], among: NDArray[np.bool_]
+) -> list[Reading]:
+    return readings(confidence[among], right[among])

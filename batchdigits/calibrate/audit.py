@@ -33,7 +33,9 @@ def audited(path: str) -> list[Reading]:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             pairs = list(_pairs(_lines(file, name), name))
-    except (OSError, ValueError, csv.Error) as error:  # ValueError: not UTF-8
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:  # ValueError: not UTF-8, or no possible name
         raise UsageError(f"{name}: expected a table in CSV; {error}") from None
     if not pairs:
         raise UsageError(f"{name}: expected rows with value and confidence, got none")

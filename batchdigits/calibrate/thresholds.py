@@ -81,16 +81,17 @@ def threshold_for(readings: Sequence[Reading], error: float) -> float:
         ModelError: these readings support no error as small; the message says which they do.
     """
     down, wrong, values = _summed(readings)
-    fits = np.flatnonzero(upper_bound(wrong, values) < error)
+    bound = upper_bound(wrong, values)
+    fits = np.flatnonzero(bound < error)
     if len(fits):
         return float(down[fits[-1]])
-    least = least_error(readings)
     count = f"{values[-1] if len(values) else 0:,} values of the calibration data"
+    least = least_error(readings)
     if least >= 1:
         raise ModelError(f"--target-error {error:g}: the {count} support none: calibrate on more")
     raise ModelError(
-        f"--target-error {error:g}: the smallest that the {count} support is {least:g}: take "
-        "that, or calibrate on more"
+        f"--target-error {error:g}: the smallest that the {count} support is {least:g}, by the "
+        f"{values[bound.argmin()]:,} surest: take that, or calibrate on more"
     )
 
 

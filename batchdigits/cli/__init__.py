@@ -43,6 +43,7 @@ def _common(
 
 
 app.command()(run.run)
+app.command()(models.calibrate)
 app.command()(models.info)
 
 

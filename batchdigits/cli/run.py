@@ -146,12 +146,12 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
     settled = pipeline.settled(options)
+    found = pipeline.find(paths, listed, out)
     if options.target_error is not None and not quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "
             f"{settled.min_confidence:.4f} or more are ok"
         )
-    found = pipeline.find(paths, listed, out)
     with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
         summary = pipeline.run(found, out, settled, progress)
     raise typer.Exit(report.summary(summary, out, quiet))
