@@ -41,7 +41,25 @@ def _known_device(device: str) -> str:
     return device
 
 
-class RunOptions(BaseModel):
+class _Options(BaseModel):
+    """Settings of a command, each named as on the command line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Build the options from settings by name; what is None takes its default.
+
+        Raises:
+            UsageError: an unknown name, or a value that does not fit.
+        """
+        try:
+            return cls(**{name: value for name, value in settings.items() if value is not None})
+        except ValidationError as error:
+            raise UsageError(_in_words(error, cls)) from None
+
+
+class RunOptions(_Options):
     """The settings of `run` and `batchdigits.read`; each is named as on the command line.
 
     Attributes:
@@ -61,8 +79,6 @@ class RunOptions(BaseModel):
         workers: processes that decode; 0 decodes in this process, without limits.
         device: auto, cpu, gpu, or gpu:N counted from 0.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     as_: As = Field("auto", alias="as")
     model: Annotated[str | None, BeforeValidator(_as_text)] = None
@@ -86,17 +102,29 @@ class RunOptions(BaseModel):
             raise ValueError("--min-confidence and --target-error both set the threshold: give one")
         return self
 
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Build the options from settings by name; what is None takes its default.
 
-        Raises:
-            UsageError: an unknown name, or a value that does not fit.
-        """
-        try:
-            return cls(**{name: value for name, value in settings.items() if value is not None})
-        except ValidationError as error:
-            raise UsageError(_in_words(error, cls)) from None
+class TrainOptions(_Options):
+    """The settings of `train`; each is named as on the command line.
+
+    Attributes:
+        recipe: its name; see `batchdigits.train.recipes`.
+        out: the folder for the model and what is shown of its training.
+        data: a labelled set, as `batchdigits.labelled.read` takes it; None for MNIST.
+        labels: what labels that are no digits mean, as `batchdigits.labelled.label_map` takes it.
+        seed: makes the training repeatable; None for another chance each time.
+        epochs: how often all pictures are seen; None for the recipe's own number.
+        fine_tune: a bundle's folder or `.keras` file of the same recipe to start from.
+        device: auto, cpu, gpu, or gpu:N counted from 0.
+    """
+
+    recipe: str
+    out: Annotated[str, BeforeValidator(_as_text)]
+    data: Annotated[str | None, BeforeValidator(_as_text)] = None
+    labels: str = ""
+    seed: int | None = Field(None, ge=0, lt=1 << 32)
+    epochs: int | None = Field(None, ge=1, le=100_000)
+    fine_tune: Annotated[str | None, BeforeValidator(_as_text)] = None
+    device: Annotated[str, AfterValidator(_known_device)] = "auto"
 
 
 def nearest(name: str, known: list[str]) -> str:

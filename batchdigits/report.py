@@ -165,6 +165,13 @@ def plain(message: str) -> str:
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
+def show(text: str) -> None:
+    """Print lines on standard error as they are, if anybody takes them."""
+    with suppress(OSError, ValueError, AttributeError):  # AttributeError: sys.stderr is None
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
 def say(message: str) -> None:
     """Print one line on standard error, if anybody takes it: a good run stays good without."""
     with suppress(OSError, ValueError, AttributeError):  # AttributeError: sys.stderr is None

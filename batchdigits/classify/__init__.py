@@ -27,7 +27,9 @@ __all__ = [
     "card",
     "devices",
     "load",
+    "loaded",
     "place_of",
+    "started",
 ]
 
 log = logging.getLogger(__name__)
@@ -130,10 +132,7 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
         keras, found = _keras()
         chosen = _device(device, found)
         with keras.device(chosen):
-            try:
-                model = keras.saving.load_model(place, compile=False, safe_mode=True)
-            except Exception as error:
-                raise ModelError(_why_not("loaded", place, error)) from None
+            model = loaded(place)
             try:
                 classifier = Classifier(model, chosen, classes=len(classes))
                 classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
@@ -142,6 +141,34 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
             except Exception as error:
                 raise ModelError(_why_not("called", place, error)) from None
     return classifier
+
+
+def loaded(place: Path) -> Any:
+    """Load a Keras model from a `.keras` file, in safe mode: no code in it is run.
+
+    Raises:
+        ModelError: it is none.
+    """
+    import keras  # noqa: PLC0415  (heavy: only when called)
+
+    try:
+        return keras.saving.load_model(place, compile=False, safe_mode=True)
+    except Exception as error:
+        raise ModelError(_why_not("loaded", place, error)) from None
+
+
+def started(device: str) -> tuple[Any, str]:
+    """Start Keras, for a room that trains; return it, and the device by Keras's name.
+
+    Args:
+        device: auto, cpu, gpu, or gpu:N.
+
+    Raises:
+        ModelError: Keras cannot start.
+        UsageError: there is no such GPU.
+    """
+    keras, found = _keras()
+    return keras, _device(device, found)
 
 
 def devices() -> str:

@@ -90,6 +90,19 @@ def gpus() -> int:
     return 0
 
 
+def repeatable() -> None:
+    """Have TensorFlow take only ways to compute that give the same bits every time.
+
+    It holds for the rest of the process; seeds are for the caller (`keras.utils`).
+    """
+    import keras  # noqa: PLC0415  (heavy: only when called)
+
+    if keras.config.backend() == "tensorflow":
+        import tensorflow  # noqa: PLC0415
+
+        tensorflow.config.experimental.enable_op_determinism()
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an exception of any backend means that memory on the device ran out."""
     text = f"{type(error).__name__}: {error}"

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli import models, run
+from batchdigits.cli import models, run, train
 from batchdigits.errors import BatchdigitsError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def _common(
 
 
 app.command()(run.run)
+app.command()(train.train)
 app.command()(models.calibrate)
 app.command()(models.info)
 
@@ -89,7 +90,8 @@ def _exit_code(arguments: list[str]) -> int:
     except typer.TyperException as error:
         return _say(f"{error.format_message()} (see --help)", 2)
     except _Stopped as stopped:
-        return _say(f"{stopped.word}: an earlier table still stands", stopped.exit_code)
+        (left, *_) = getattr(stopped, "__notes__", ["an earlier table still stands"])
+        return _say(f"{stopped.word}: {left}", stopped.exit_code)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             return _say(f"cannot write to standard output: {error.strerror}", 5)

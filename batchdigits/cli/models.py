@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from batchdigits.cli.options import Config, option
 from batchdigits.cli.output import reader_may_leave
 
@@ -11,18 +9,16 @@ from batchdigits.cli.output import reader_may_leave
 def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
     data: Annotated[
         str,
-        typer.Option(
-            metavar="LABELLED",
-            help="Labelled digits that the model was not trained on, 200 or more: an .npz file, a "
-            "folder of IDX files, or a folder of LABEL/*.png. Of a set with a part for tests, "
-            "that part.",
+        option(
+            "data",
+            "Labelled digits that the model was not trained on, 200 or more: an .npz file, a "
+            "folder of IDX files, or of LABEL/*.png. Of a set with a part for tests, that part.",
+            "LABELLED",
         ),
     ],
     out: Annotated[
         str,
-        typer.Option(
-            metavar="BUNDLE", help="The folder to make; a bundle that is there is replaced."
-        ),
+        option("out", "The folder to make; a bundle that is there is replaced.", "BUNDLE"),
     ],
     model: Annotated[
         str | None,
@@ -30,15 +26,15 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     ] = None,
     labels: Annotated[
         str,
-        typer.Option(
-            metavar="MAP",
-            help="What labels that are no digits mean, as 10=empty,x=none: a digit, empty, none "
-            "(not a digit), or skip.",
+        option(
+            "labels",
+            "What labels that are no digits mean: a digit, empty, none (not a digit) or skip, as "
+            "in 10=empty,x=none.",
+            "MAP",
         ),
     ] = "",
     name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What the card calls it.  [default: BUNDLE's name]"),
+        str | None, option("name", "What the card calls it.  [default: BUNDLE's name]", "NAME")
     ] = None,
     invert: Annotated[
         str,
@@ -67,13 +63,17 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     bundle.check(out)
     classify.card(options.model)
     tests = "test" in labelled.parts(data)
-    card = bundle.calibrated(
-        labelled.read(data, part="test" if tests else "all", names=names),
-        options,
-        name=name or bundle.name_of(out),
-        source=f"{data} (its part for tests)" if tests else data,
-    )
-    bundle.write(out, options.model, card)
+    try:
+        card = bundle.calibrated(
+            labelled.read(data, part="test" if tests else "all", names=names),
+            options,
+            name=name or bundle.name_of(out),
+            source=f"{data} (its part for tests)" if tests else data,
+        )
+        bundle.write(out, options.model, card)
+    except BaseException as stopped:
+        stopped.add_note("no bundle was written")
+        raise
     report.calibrated(card, out, quiet)
 
 
