@@ -1,15 +1,16 @@
-"""What a command tells people: progress, a line at the end, a dry run's list, versions.
+"""What a command tells people: progress, a line at the end, lists, tables, versions.
 
 Standard output carries data alone; the rest goes to standard error.
 """
 
 import csv
+import math
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -18,6 +19,9 @@ from batchdigits.errors import OutputError
 from batchdigits.pipeline import Progress, Summary
 from batchdigits.pipeline.desk import Planned
 from batchdigits.records import Reading, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
 
@@ -58,6 +62,40 @@ def _skipped(skipped: dict[str, int]) -> str:
 
 def _shown(out: str) -> str:
     return "standard output" if out == "-" else out
+
+
+def tables(*several: "pd.DataFrame") -> None:
+    """Print tables on standard output, aligned for people, an empty line between them."""
+    data("\n".join(_aligned(table) for table in several))
+
+
+def _aligned(table: "pd.DataFrame") -> str:
+    """Lay a table out: the first column to the left, the others to the right."""
+    columns = [[name, *map(_cell, table[name].tolist())] for name in table.columns]
+    widths = [max(map(len, column)) for column in columns]
+    lines = []
+    for first, *rest in zip(*columns, strict=True):
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    """Write a cell: numbers that are no whole ones with four digits, nothing for what is none."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4f}"
+    return "" if value is None or str(value) == "<NA>" else str(value)
+
+
+def data(text: str) -> None:
+    """Put text on standard output.
+
+    Raises:
+        OutputError: it is closed.
+    """
+    if sys.stdout is None:
+        raise OutputError("the result goes to standard output, which is closed: open it")
+    sys.stdout.write(text)
 
 
 def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None:

@@ -13,15 +13,16 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def help_of(capsys: pytest.CaptureFixture[str]) -> str:
-    assert cli._exit_code(["run", "--help"]) == 0
+def help_of(capsys: pytest.CaptureFixture[str], command: str = "run") -> str:
+    assert cli._exit_code([command, "--help"]) == 0
     return capsys.readouterr().out
 
 
 def test_every_option_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(re.findall(r"`(?:batchdigits run )?(--[a-z-]+)", README))
     assert len(named) >= 6
-    text = help_of(capsys)
+    commands = [str(one.callback.__name__) for one in cli.app.registered_commands if one.callback]
+    text = "".join(help_of(capsys, command) for command in commands)
     assert {option for option in named if option not in text} == set()
 
 
@@ -72,6 +73,31 @@ def test_the_crontab_line_runs(
     assert cli._exit_code(words[1:]) == 0
     assert Path("results.csv").exists()
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_lines_on_evaluation_run(
+    save: Save,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    section = README.partition("## Evaluate and compare")[2].partition("\n## ")[0]
+    lines = re.findall(r"^batchdigits (?:evaluate|compare) .*$", section, re.M)
+    assert len(lines) == 4
+    for name in ("7/a.png", "10/b.png", "x/c.png"):
+        save(name, drawn(7))
+    Path("inbox").rename("labelled")
+    monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
+    card = classify.card(None)
+    monkeypatch.setattr(classify, "card", lambda path: card)  # there is no my.keras
+    for out in ("results.csv", "old.csv", "new.csv"):
+        assert cli._exit_code(["run", "labelled", "--as", "digit", "--out", out, "-q"]) == 0
+    Path("truth.csv").write_text("file,value\nlabelled/7/a.png,7\n")
+    for line in lines:
+        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+    assert {"readings.csv", "mistakes.png"} <= {path.name for path in Path("report").iterdir()}
+    (python,) = re.findall(r"```python\n(.*?)```", section, re.S)
+    exec(compile(python, "README.md", "exec"), {})
 
 
 def test_info_tells_versions_and_the_card(

@@ -13,7 +13,7 @@ FLOORS = (
     {"options"},
     {"sources", "pages", "normalize", "classify", "calibrate", "results", "engine"},
     {"pipeline", "labelled"},
-    {"train", "report"},
+    {"train", "report", "evaluate"},
     {"cli"},
     {"__main__"},
 )

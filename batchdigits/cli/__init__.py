@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli import models, run, train
+from batchdigits.cli import evaluate, models, run, train
 from batchdigits.errors import BatchdigitsError
 
 app = typer.Typer(
@@ -45,6 +45,8 @@ def _common(
 app.command()(run.run)
 app.command()(train.train)
 app.command()(models.calibrate)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.compare)
 app.command()(models.info)
 
 

@@ -19,9 +19,17 @@ from numpy.typing import NDArray
 from batchdigits import calibrate, classify, engine, results, sources
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.desk import Item, Planned, Prepared, look, no_pictures, prepare
+from batchdigits.pipeline.desk import (
+    Item,
+    Planned,
+    Prepared,
+    look,
+    no_pictures,
+    prepare,
+    prepare_crops,
+)
 from batchdigits.pipeline.terms import settled, usable_card
-from batchdigits.records import Row, Source, Status
+from batchdigits.records import Grey, Row, Source, Status
 
 __all__ = [
     "Judge",
@@ -29,6 +37,7 @@ __all__ = [
     "Progress",
     "Summary",
     "check",
+    "crop_rows",
     "find",
     "plan",
     "rows",
@@ -138,6 +147,28 @@ def rows(
         for batch in _batches(outcomes, options.batch_size):
             yield judge.rows(batch)
             progress(sum(len(files) for files, _ in batch))
+
+
+def crop_rows(
+    crops: Sequence[Grey] | NDArray[np.uint8],
+    names: Sequence[str],
+    options: RunOptions,
+    progress: Progress = lambda _: None,
+) -> Generator[list[Row], None, None]:
+    """Read crops of single digits that are in memory as `rows` reads those of files.
+
+    Args:
+        crops: N pictures, uint8, each (height, width), of any sizes.
+        names: what each row says in `file`.
+        options: the settings; those of decoding have nothing to do here.
+        progress: called with the number of crops done since the last call.
+    """
+    judge = Judge(usable_card(options.model), settled(options))
+    for start in range(0, len(crops), options.batch_size):
+        part = slice(start, start + options.batch_size)
+        files = [Source(name, "") for name in names[part]]
+        yield judge.rows([(files, prepare_crops(crops[part], invert=options.invert))])
+        progress(len(files))
 
 
 def _chunks(files: Sequence[Source], workers: int) -> Iterator[list[Source]]:

@@ -82,6 +82,14 @@ def prepare(chunk: list[Source], *, as_: As, invert: Invert, max_pixels: int) ->
     return desk.done()
 
 
+def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) -> Prepared:
+    """Normalise crops that are decoded already, each as the one page of a file of its own."""
+    desk = _Desk(invert)
+    for index, crop in enumerate(crops):
+        desk.add(index, 1, crop)
+    return desk.done()
+
+
 def _take(desk: "_Desk", index: int, page: Page | Failure | pages.Unread, as_: As) -> None:
     """Lay one page on the desk, as what it is."""
     if isinstance(page, Failure):
@@ -131,36 +139,14 @@ class _Desk:
         return Prepared(self._items, np.concatenate(self._pictures))
 
     def _normalize(self) -> None:
-        verdicts, pictures = examine(self._crops, invert=self._invert)
+        found = grey_levels(self._crops, invert=self._invert)
+        verdicts = _verdicts(found)
         for at, verdict in zip(self._waiting, verdicts, strict=True):
             if verdict:
                 self._items[at] = self._items[at]._replace(status=verdict[0], detail=verdict[1])
-        self._pictures.append(pictures)
+        clear = np.array([verdict is None for verdict in verdicts], bool)
+        self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
-
-
-class Examined(NamedTuple):
-    """What `examine` finds in N crops.
-
-    Attributes:
-        verdicts: of each crop, status and detail where no digit could be read; None where one
-            may be.
-        pictures: uint8, shape (M, 28, 28, 1), of the M crops without a verdict, in order.
-    """
-
-    verdicts: list[tuple[Status, str] | None]
-    pictures: NDArray[np.uint8]
-
-
-def examine(crops: Sequence[Grey], *, invert: Invert) -> Examined:
-    """Normalise crops of single digits, and tell which hold something else.
-
-    Arguments and errors are those of `normalize.grey_levels`.
-    """
-    found = grey_levels(crops, invert=invert)
-    verdicts = _verdicts(found)
-    clear = np.array([verdict is None for verdict in verdicts], bool)
-    return Examined(verdicts, found.pictures[clear])
 
 
 def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:

@@ -18,7 +18,7 @@ from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import Labelled
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.desk import examine
+from batchdigits.pipeline.desk import prepare_crops
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
@@ -49,15 +49,15 @@ def calibrated(data: Labelled, options: RunOptions, *, name: str, source: str) -
     """
     card = pipeline.usable_card(options.model)
     _check(data, source)
-    examined = examine(list(data.crops), invert=options.invert)
-    legible = np.array([verdict is None for verdict in examined.verdicts], bool)
+    prepared = prepare_crops(data.crops, invert=options.invert)
+    legible = np.array([item.status is None for item in prepared.items], bool)
     if legible.sum() < LEAST:
         raise UsageError(
             f"'{source}': expected {LEAST} crops or more in which a single thing stands out, "
             f"found {legible.sum()} of {len(legible)}: is --invert right?"
         )
     classifier = classify.load(options.model, device=options.device)
-    pictures = examined.pictures
+    pictures = prepared.pictures
     parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
     logits = np.concatenate([classifier.logits(shares(part)) for part in parts])
     fitted = calibrate.fitted(logits, data.labels[legible])

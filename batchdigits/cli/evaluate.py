@@ -1,0 +1,229 @@
+"""`evaluate`: readings or a model against truth; `compare`: two tables against each other."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from batchdigits.cli.options import Config, option
+from batchdigits.cli.output import reader_may_leave
+from batchdigits.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchdigits.evaluate import Matched
+    from batchdigits.evaluate.sheet import Picture
+
+
+def _out(text: str, metavar: str) -> Any:
+    """Declare --out; not from the environment, whose BATCHDIGITS_OUT is the results table."""
+    return typer.Option("--out", metavar=metavar, help=text)
+
+
+def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+    context: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="A results table of run; or pictures that a model is to read: folders named by "
+            "label, an .npz file, or a folder of IDX files (the test part).",
+            show_default=False,
+        ),
+    ],
+    truth: Annotated[
+        str | None,
+        option(
+            "truth",
+            "Table with the columns file, page, field, value: digits, empty (a blank box) or none "
+            "(no digit). Without page or field, files of one row are matched by the others.",
+            "FILE",
+        ),
+    ] = None,
+    labels_from_folders: Annotated[
+        bool,
+        option(
+            "labels-from-folders",
+            "The folder that holds a file names its digit: inbox/7/a.png. Taken for granted where "
+            "a model reads pictures without --truth.",
+        ),
+    ] = False,
+    labels: Annotated[
+        str | None,
+        option(
+            "labels",
+            "What labels that are no digits mean, as 10=empty,x=none: a digit, empty, none (no "
+            "digit) or skip.",
+            "MAP",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        _out("Folder for the tables as CSV, plots, and the worst mistakes.", "DIR"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        option(
+            "model",
+            "What reads the pictures: a model bundle or .keras file.  "
+            "[default: the model in the package]",
+            "PATH",
+        ),
+    ] = None,
+    invert: Annotated[str, option("invert", "For pictures: as for run.", "auto|yes|no")] = "auto",
+    min_confidence: Annotated[
+        str | None, option("min-confidence", "For pictures: as for run.", "P")
+    ] = None,
+    device: Annotated[
+        str, option("device", "For pictures: where the model runs.", "auto|cpu|gpu|gpu:N")
+    ] = "auto",
+    quiet: Annotated[bool, option("quiet", "Print the figures alone.", None, "-q")] = False,
+    _config: Config = None,
+) -> None:
+    """Compare readings with truth: accuracy, confusion, calibration, error against review rate.
+
+    The figures are printed on standard output; intervals are Clopper and Pearson's, 95%.
+    """
+    if truth is not None and labels_from_folders:
+        raise UsageError("--truth and --labels-from-folders are both given: expected one")
+    from batchdigits.evaluate import is_table, make_folder  # noqa: PLC0415
+    from batchdigits.labelled import label_map  # noqa: PLC0415
+
+    names = label_map(labels or "")
+    if any(map(is_table, inputs)):
+        _refuse_options(context, inputs)
+        matched, picture = _of_table(inputs, truth, labels_from_folders, names), None
+        if out is not None:
+            make_folder(out)
+    else:
+        settings = {"model": model, "invert": invert, "device": device, "quiet": quiet}
+        settings |= {"as_": "digit", "min_confidence": min_confidence}
+        matched, picture = _of_pictures(inputs, truth, names, out, settings)
+    _tell(matched, picture, out, quiet)
+
+
+def _refuse_options(context: typer.Context, inputs: list[str]) -> None:
+    """Refuse what would change nothing, where it was typed; the environment is for all commands."""
+    for name in ("model", "invert", "min_confidence", "device"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for pictures: '{inputs[0]}' is a table, which "
+                "was read already"
+            )
+
+
+def _of_table(
+    inputs: list[str], truth: str | None, from_folders: bool, names: dict[str, str]
+) -> "Matched":
+    from batchdigits.evaluate import (  # noqa: PLC0415
+        read_results,
+        read_truth,
+        with_folders,
+        with_truth,
+    )
+
+    if len(inputs) > 1:
+        raise UsageError(f"expected one results table, or pictures, got {len(inputs)} INPUTs")
+    if truth is None and not from_folders:
+        raise UsageError("--truth FILE is missing: expected it, or --labels-from-folders")
+    results = read_results(inputs[0])
+    if truth is None:
+        return with_folders(results, names)
+    return with_truth(results, read_truth(truth, names))
+
+
+def _of_pictures(
+    inputs: list[str],
+    truth: str | None,
+    names: dict[str, str],
+    out: str | None,
+    settings: dict[str, Any],
+) -> "tuple[Matched, Picture | None]":
+    """Have a model read pictures, once what can be wrong with their labels is ruled out."""
+    from batchdigits import evaluate as room  # noqa: PLC0415
+    from batchdigits import pipeline, report  # noqa: PLC0415
+    from batchdigits.options import RunOptions  # noqa: PLC0415
+
+    options = RunOptions.of(settings)
+    pipeline.usable_card(options.model)
+    if any(map(room.holds_arrays, inputs)):
+        if len(inputs) > 1 or truth is not None:
+            raise UsageError("a set of arrays (.npz, IDX) is evaluated alone, by its own labels")
+        data = room.load_arrays(inputs[0], names)
+        if out is not None:
+            room.make_folder(out)
+        return room.read_arrays(data, options), room.pictures_of(data)
+    files = pipeline.find(inputs, [], out).sources
+    expected = None if truth is None else room.read_truth(truth, names)
+    room.check_files(files, expected, names)
+    if out is not None:
+        room.make_folder(out)
+    with report.progress(len(files), options.quiet) as progress:
+        results = room.read_files(files, options, progress)
+    if expected is None:
+        return room.with_folders(results, names), None
+    return room.with_truth(results, expected), None
+
+
+def _tell(matched: "Matched", picture: "Picture | None", out: str | None, quiet: bool) -> None:
+    """Print the figures and write the files; say on standard error what was left out."""
+    from batchdigits import report  # noqa: PLC0415
+    from batchdigits.evaluate import measure, write  # noqa: PLC0415
+
+    figures = measure(matched.readings)
+    if not quiet:
+        left_out = ((matched.unknown, "without a truth"), (matched.skipped, "skipped by --labels"))
+        report.say(
+            f"{len(matched.readings):,} value{'' if len(matched.readings) == 1 else 's'} compared"
+            + "".join(f"; left out {count:,} {why}" for count, why in left_out if count)
+            + (f" -> {out}" if out else "")
+        )
+    missing = "" if out is None else write(out, matched.readings, figures, picture)
+    if missing:
+        report.say(missing)
+    with reader_may_leave():
+        report.tables(
+            figures.summary,
+            figures.digits,
+            figures.confusion,
+            figures.bands,
+            figures.review,
+            figures.mistakes,
+        )
+
+
+def compare(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A results table.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Another, to compare with it.")],
+    out: Annotated[
+        str | None,
+        _out(
+            "The list as CSV; then the number of rows by kind goes to standard output, which "
+            "otherwise has the list.",
+            "PATH",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float, option("tolerance", "Confidences that are this near are the same.", "P", min=0)
+    ] = 0.001,
+    quiet: Annotated[bool, option("quiet", "Print the list alone.", None, "-q")] = False,
+    _config: Config = None,
+) -> None:
+    """List as CSV what two results tables read differently. The exit code is 0 either way."""
+    from batchdigits import report  # noqa: PLC0415
+    from batchdigits.evaluate import compare as differences  # noqa: PLC0415
+    from batchdigits.evaluate import csv_of, read_results, write_text  # noqa: PLC0415
+
+    if out is not None and any(os.path.realpath(out) == os.path.realpath(p) for p in (old, new)):
+        raise UsageError(f"--out '{out}' is one of the tables to compare: choose another")
+    summary, rows = differences(read_results(old), read_results(new), tolerance=tolerance)
+    if out is not None:
+        write_text(out, csv_of(rows))
+    elif not quiet:
+        counts = [f"{count:,} {kind}" for kind, count in summary.itertuples(index=False) if count]
+        report.say(f"{', '.join(counts) or 'no rows'} ({old} -> {new})")
+    with reader_may_leave():
+        if out is None:
+            report.data(csv_of(rows))
+        else:
+            report.tables(summary)

@@ -1,0 +1,59 @@
+"""What two results tables read differently."""
+
+import numpy as np
+import pandas as pd
+
+from batchdigits.evaluate.tables import KEY
+
+TOLERANCE = 0.001
+"""By how much confidences may differ from machine to machine."""
+KINDS = ("only old", "only new", "value", "status", "confidence")
+
+
+def compare(
+    old: pd.DataFrame, new: pd.DataFrame, *, tolerance: float = TOLERANCE
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the rows in which two tables differ.
+
+    Args:
+        old: as `read_results` gives it.
+        new: likewise.
+        tolerance: confidences that are this near are the same.
+
+    Returns:
+        A summary `change`, `rows`, a line for each of `KINDS`, then `same`; and the list, a line
+        for each row that differs: `file`, `page`, `field`, `change` (the first of `KINDS` that
+        is so), `old_value`, `new_value`, `old_status`, `new_status`, `old_confidence`,
+        `new_confidence`; ordered by file and page, then as in the tables.
+    """
+    placed = [table.assign(at=range(len(table))) for table in (old, new)]
+    both = placed[0].merge(
+        placed[1], on=list(KEY), how="outer", suffixes=("_old", "_new"), indicator=True
+    )
+    both["at"] = both["at_new"].fillna(both["at_old"])
+    both = both.sort_values(["file", "page", "at"], kind="stable", ignore_index=True)
+    change = _change(both, tolerance)
+    differs = change != ""
+    out = both.loc[differs, list(KEY)].assign(change=change[differs])
+    for name in ("value", "status", "confidence"):
+        for age in ("old", "new"):
+            column = both.loc[differs, f"{name}_{age}"]
+            out[f"{age}_{name}"] = column if name == "confidence" else column.fillna("")
+    counts = [int((change == kind).sum()) for kind in KINDS]
+    summary = pd.DataFrame({"change": [*KINDS, "same"], "rows": [*counts, int((~differs).sum())]})
+    return summary, out.reset_index(drop=True)
+
+
+def _change(both: pd.DataFrame, tolerance: float) -> pd.Series:
+    """Name the change of each row; empty where there is none."""
+    before, after = both["confidence_old"], both["confidence_new"]
+    moved = (before - after).abs() > tolerance + 1e-9  # 0.9990 to 0.9980 is no more than 0.001
+    moved |= before.isna() != after.isna()
+    conditions = [
+        both["_merge"] == "left_only",
+        both["_merge"] == "right_only",
+        both["value_old"] != both["value_new"],
+        both["status_old"] != both["status_new"],
+        moved,
+    ]
+    return pd.Series(np.select(conditions, KINDS, ""), both.index)

@@ -1,0 +1,110 @@
+"""A model read over labelled pictures, by the very pipeline of `run`."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import pandas as pd
+
+from batchdigits import labelled, pipeline, results
+from batchdigits.errors import UsageError
+from batchdigits.evaluate.sheet import Picture
+from batchdigits.evaluate.tables import RESULTS
+from batchdigits.evaluate.truth import Matched, Truth, all_known, with_folders
+from batchdigits.labelled import EMPTY, NONE, Labelled
+from batchdigits.labelled.arrays import IDX
+from batchdigits.options import RunOptions
+from batchdigits.records import Grey, Source
+from batchdigits.sources import spell
+
+_TRUTH = {digit: str(digit) for digit in range(10)} | {EMPTY: "", NONE: "none"}
+
+
+def check_files(
+    files: Sequence[Source], truth: Truth | None, labels: Mapping[str, str] | None
+) -> None:
+    """Find out what is wrong with the labels before any file is read.
+
+    Args:
+        files: as `sources.find` finds them.
+        truth: as `read_truth` gives it; None: the folders' names say it.
+        labels: what names that are no digit mean.
+
+    Raises:
+        UsageError: no files, a folder's name that means nothing, a truth for another file.
+    """
+    names = pd.DataFrame({"file": pd.Series([source.file for source in files], dtype="str")})
+    if names.empty:
+        raise UsageError("no images found: expected folders that hold some")
+    if truth is None:
+        with_folders(names, labels)
+    else:
+        all_known(truth, names)
+
+
+def read_files(
+    files: Sequence[Source],
+    options: RunOptions,
+    progress: Callable[[int], object] = lambda _: None,
+) -> pd.DataFrame:
+    """Read files with a model, as `run` does.
+
+    Args:
+        files: as `sources.find` finds them.
+        options: the settings of `run`.
+        progress: called with the number of files done since the last call.
+
+    Returns:
+        As `read_results` gives a table.
+
+    Raises:
+        ModelError: the model cannot be used.
+        UsageError: a device that is not there.
+    """
+    batches = pipeline.rows(files, options, progress)
+    return results.table(row for batch in batches for row in batch)[RESULTS]
+
+
+def holds_arrays(place: str) -> bool:
+    """Tell whether a place is a set of arrays, .npz or IDX, and no folder of pictures."""
+    if os.path.splitext(place)[1].lower() == ".npz":
+        return True
+    with suppress(OSError, ValueError):
+        return any(map(IDX.match, os.listdir(place)))
+    return False
+
+
+def read_arrays(data: Labelled, options: RunOptions) -> Matched:
+    """Read crops of a labelled set with a model, as `run` reads those of files.
+
+    Args:
+        data: as `labelled.read` gives it.
+        options: the settings of `run`.
+
+    Raises:
+        ModelError, UsageError: as `read_files`.
+    """
+    batches = pipeline.crop_rows(data.crops, [spell(name) for name in data.names], options)
+    table = results.table(row for batch in batches for row in batch)[RESULTS]
+    truth = pd.Series([_TRUTH[label] for label in data.labels.tolist()], dtype="str")
+    return Matched(table.assign(truth=truth), 0, 0)
+
+
+def load_arrays(place: str, names: Mapping[str, str]) -> Labelled:
+    """Load the test part of a set of arrays; all of it where it has no parts.
+
+    Raises:
+        UsageError: as `labelled.read`.
+    """
+    parts = labelled.parts(place)
+    return labelled.read(place, part="test" if "test" in parts else "all", names=names)
+
+
+def pictures_of(data: Labelled) -> Picture:
+    """Find the pictures of a labelled set by the names of its readings."""
+    at = {spell(name): number for number, name in enumerate(data.names)}
+
+    def picture(file: str, _page: int) -> Grey | None:
+        return data.crops[at[file]] if file in at else None
+
+    return picture

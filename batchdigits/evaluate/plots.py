@@ -1,0 +1,98 @@
+"""Figures → plots, by matplotlib where it is installed; no screen is needed."""
+
+import io
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from batchdigits.evaluate.figures import Figures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LEAST = 1e-5
+"""Smallest share that a logarithmic axis shows."""
+
+
+def plots(figures: Figures) -> dict[str, bytes]:
+    """Draw an evaluation.
+
+    Returns:
+        PNG files by name: `confusion`, `reliability`, `review`.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra, and heavy)
+
+    drawn: dict[str, Callable[[Axes, Figures], None]] = {
+        "confusion": _confusion,
+        "reliability": _reliability,
+        "review": _review,
+    }
+    out = {}
+    for name, draw in drawn.items():
+        figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
+        draw(figure.add_subplot(), figures)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+        out[name] = file.getvalue()
+    return out
+
+
+def _confusion(axes: "Axes", figures: Figures) -> None:
+    table = figures.confusion.set_index("truth")
+    counts = table.to_numpy(np.int64)
+    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(np.sqrt(counts / totals), cmap="Blues", vmin=0, vmax=1)  # so that few show too
+    for row, column in np.argwhere(counts):
+        share = counts[row, column] / totals[row, 0]
+        axes.text(
+            column,
+            row,
+            str(counts[row, column]),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if share > 0.4 else "black",
+        )
+    axes.set_xticks(range(len(table.columns)), table.columns, rotation=45)
+    axes.set_yticks(range(len(table.index)), table.index)
+    axes.set(xlabel="read", ylabel="truth", title="What was read for each truth")
+
+
+def _reliability(axes: "Axes", figures: Figures) -> None:
+    bands = figures.reliability[figures.reliability["n"] > 0]
+    n = bands["n"].to_numpy(float)
+    promised = np.maximum(bands["promised"].to_numpy(float) / n, LEAST)
+    low, high = (np.maximum(bands[end].to_numpy(float) / n, LEAST) for end in ("low", "high"))
+    observed = bands["observed"].to_numpy(float) / n
+    seen = observed > 0
+    axes.plot([LEAST, 1], [LEAST, 1], color="grey", linewidth=1, label="as promised")
+    axes.vlines(promised, low, high, color="C0", linewidth=1, label="95% interval")
+    axes.plot(promised[seen], observed[seen], "o", color="C0", label="observed")
+    axes.plot(
+        promised[~seen], high[~seen], "v", color="C0", markerfacecolor="white", label="none seen"
+    )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="promised share of errors (1 - confidence)",
+        ylabel="observed share of errors",
+        title="Reliability, by bands of confidence",
+    )
+    axes.legend(frameon=False)
+
+
+def _review(axes: "Axes", figures: Figures) -> None:
+    curve: Any = figures.curve
+    axes.step(100 * curve["reviewed"], curve["left"], where="post", color="C0")
+    axes.set_xlabel("least confident values a person looks at, %")
+    axes.set_ylabel("errors left among the others")
+    axes.set_title("Errors against review rate")
+    axes.set_xlim(0, 20)
+    axes.set_ylim(0)
+    axes.grid(alpha=0.3)

@@ -1,0 +1,147 @@
+"""Results tables and truth, in every format that `run` writes → DataFrames of checked columns."""
+
+import csv
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+
+from batchdigits.errors import UsageError
+from batchdigits.records import Status
+
+KEY = ("file", "page", "field")
+"""What a value is known by, in results and in truth."""
+RESULTS = [*KEY, "value", "confidence", "status"]
+"""The columns of the results that an evaluation uses."""
+STATUSES: tuple[str, ...] = get_args(Status)
+ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+
+
+def is_table(path: str) -> bool:
+    """Tell by the suffix whether a path is a table's, and no picture's or folder's."""
+    return os.path.splitext(path)[1].lower() in ENDINGS
+
+
+def read_results(path: str) -> pd.DataFrame:
+    """Read a results table.
+
+    Args:
+        path: a table as `run` writes it: .csv or .tsv (separated by comma, semicolon or tab,
+            with or without a byte order mark), .jsonl, .parquet or .xlsx. Columns `page` and
+            `field` may be missing: page 1, no field.
+
+    Returns:
+        One line a row, in the order of the table: `file`, `field`, `value` and `status` str,
+        `page` int64, `confidence` float64 in [0, 1], NaN where there is none.
+
+    Raises:
+        UsageError: it cannot be read, lacks a column, or holds what no run writes.
+    """
+    table = read_text(path, ("file", "value", "confidence", "status"))
+    table["page"] = pages(table.get("page", pd.Series("1", table.index)), path)
+    table["field"] = table.get("field", pd.Series("", table.index, dtype="str"))
+    refuse(path, table["value"], ~table["value"].str.fullmatch("[0-9]*"), "a value of digits")
+    known = table["status"].isin(STATUSES)
+    refuse(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
+    written = table["confidence"]
+    table["confidence"] = pd.to_numeric(written.where(written != ""), errors="coerce").astype(float)
+    wrong = (written != "") & ~table["confidence"].between(0, 1)
+    refuse(path, written, wrong, "a confidence from 0 to 1")
+    refuse(path, table["file"], table.duplicated(list(KEY)), "every file, page and field once")
+    return table[RESULTS]
+
+
+def pages(written: pd.Series, path: str) -> pd.Series:
+    """Turn page numbers as text into int64; an empty one is page 1.
+
+    Raises:
+        UsageError: one is no whole number from 1.
+    """
+    numbers = pd.to_numeric(written.where(written != "", "1"), errors="coerce")
+    refuse(path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1")
+    return numbers.astype("int64")
+
+
+def refuse(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
+    """Name the first wrong cell of a column and count the others.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if wrong.any():
+        first, more = column[wrong].iloc[0], int(wrong.sum()) - 1
+        others = f", and {more:,} more like it" if more else ""
+        raise UsageError(
+            f"'{path}': column '{column.name}': expected {expected}, got {str(first)!r}{others}: "
+            "correct the table"
+        )
+
+
+def read_text(path: str, needed: Sequence[str]) -> pd.DataFrame:
+    """Read any table as text: every column str, empty where a cell has nothing.
+
+    Args:
+        path: as in `read_results`.
+        needed: columns that must be there.
+
+    Raises:
+        UsageError: it cannot be read, or lacks a column.
+    """
+    reader = _READERS.get(os.path.splitext(path)[1].lower())
+    if reader is None:
+        raise UsageError(f"'{path}' is no table: expected {', '.join(ENDINGS)}")
+    try:
+        table = reader(path)
+    except ImportError as error:
+        install = f"pip install 'batchdigits[{os.path.splitext(path)[1][1:]}]'"
+        raise UsageError(f"cannot read '{path}' ({error}): {install}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from None
+    except Exception as error:  # each library has its own ways to say that a file is damaged
+        raise UsageError(f"'{path}' cannot be read as a table: {error}") from None
+    table.columns = table.columns.astype(str).str.strip()
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise UsageError(
+            f"'{path}' lacks the column '{missing[0]}': expected {', '.join(needed)}, "
+            f"got {', '.join(table.columns) or 'none'}"
+        )
+    return table.astype(object).where(table.notna(), "").astype("str")
+
+
+def _delimited(path: str) -> pd.DataFrame:
+    text = Path(path).read_text("utf-8-sig")
+    header = text.partition("\n")[0]
+    separator = max("\t;,", key=header.count)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+        return pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            dtype="str",
+            keep_default_na=False,
+            index_col=False,
+            quoting=csv.QUOTE_MINIMAL,
+        )
+
+
+def _json_lines(path: str) -> pd.DataFrame:
+    lines = Path(path).read_text("utf-8-sig").split("\n")
+    rows = [json.loads(line) for line in lines if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("expected an object on each line")
+    return pd.DataFrame(rows, dtype=object)
+
+
+_READERS: dict[str, Callable[[str], pd.DataFrame]] = {
+    ".csv": _delimited,
+    ".tsv": _delimited,
+    ".jsonl": _json_lines,
+    ".parquet": lambda path: pd.read_parquet(path, dtype_backend="numpy_nullable"),
+    ".xlsx": lambda path: pd.read_excel(path, dtype="str", keep_default_na=False),
+}

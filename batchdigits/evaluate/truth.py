@@ -1,0 +1,147 @@
+"""Readings and truth, brought together: from a file, or from the folders' names."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+from batchdigits.errors import UsageError
+from batchdigits.evaluate.tables import KEY, pages, read_text, refuse
+
+NONE = "none"
+"""The truth of what is no digit."""
+_SKIP = "skip"
+_DIGITS = {str(digit): str(digit) for digit in range(10)}
+_MEANINGS = _DIGITS | {"empty": "", NONE: NONE, _SKIP: _SKIP}
+
+
+class Matched(NamedTuple):
+    """Readings beside their truth.
+
+    Attributes:
+        readings: one line a value: `file`, `page`, `field`, `value`, `confidence`, `status` as in
+            the results, and `truth` str: digits, empty where the box is blank, `none` where
+            there is something that is no digit.
+        unknown: rows of the results without a truth; they are left out.
+        skipped: rows that the labels leave out.
+    """
+
+    readings: pd.DataFrame
+    unknown: int
+    skipped: int
+
+
+class Truth(NamedTuple):
+    """What a truth file says.
+
+    Attributes:
+        path: of the file, for messages.
+        key: those of `KEY` that it has, in their order.
+        lines: the columns of `key`, and `truth` as in `Matched.readings`, or `skip`.
+    """
+
+    path: str
+    key: list[str]
+    lines: pd.DataFrame
+
+
+def read_truth(path: str, labels: Mapping[str, str] | None = None) -> Truth:
+    """Read a truth file.
+
+    Args:
+        path: a table in any format of `read_results`, with the columns `file` and `value`, and
+            perhaps `page` and `field`. Values are digits, empty (the box is blank) or `none` (no
+            digit); an empty page is page 1.
+        labels: what other values mean, as from `labelled.label_map`.
+
+    Raises:
+        UsageError: it cannot be read, has a row twice, or a value that means nothing.
+    """
+    table = read_text(path, ("file", "value"))
+    key = [name for name in KEY if name in table.columns]
+    if "page" in key:
+        table["page"] = pages(table["page"], path)
+    refuse(path, table["file"], table.duplicated(key), f"every {', '.join(key)} once")
+    value = table["value"].str.strip()
+    meant = value.map({name: _MEANINGS[word] for name, word in (labels or {}).items()})
+    truth = meant.astype("str").fillna(value)
+    wrong = ~truth.str.fullmatch(f"[0-9]*|{NONE}|{_SKIP}")
+    refuse(path, table["value"], wrong, "digits, nothing (blank) or none (--labels maps others)")
+    return Truth(path, key, table[key].assign(truth=truth))
+
+
+def with_truth(results: pd.DataFrame, truth: Truth) -> Matched:
+    """Match results with truth, by file, page and field.
+
+    A column `page` or `field` that the truth lacks is not compared: a file has one row then.
+
+    Args:
+        results: as `read_results` gives them.
+        truth: as `read_truth` gives it.
+
+    Raises:
+        UsageError: the truth has what the results lack, or one line for several rows.
+    """
+    all_known(truth, results)
+    named = results["file"].isin(truth.lines["file"])
+    several = results.duplicated(truth.key, keep=False) & named
+    if several.any():
+        raise UsageError(
+            f"'{truth.path}' cannot tell the rows of '{results['file'][several].iloc[0]}' from "
+            f"each other: add the columns {', '.join(n for n in KEY if n not in truth.key)}"
+        )
+    return _matched(results.merge(truth.lines, on=truth.key, how="left"))
+
+
+def all_known(truth: Truth, results: pd.DataFrame) -> None:
+    """Refuse truth for rows that the results do not have, by those of the key they both have.
+
+    Raises:
+        UsageError: there is such a line.
+    """
+    key = [name for name in truth.key if name in results.columns]
+    lines, rows = (pd.MultiIndex.from_frame(one[key]) for one in (truth.lines, results))
+    found = lines.isin(rows)
+    if not found.all():
+        first, more = truth.lines[~found].iloc[0], int((~found).sum()) - 1
+        where = "".join(f", {name} {first[name]}" for name in key[1:] if first[name] != "")
+        others = f" (and {more:,} more)" if more else ""
+        alike = f"; names there look like '{results['file'].iloc[0]}'" if len(results) else ""
+        raise UsageError(
+            f"'{truth.path}' has a truth for '{first['file']}'{where}{others}, which is not among "
+            f"the results{alike}: correct or remove it"
+        )
+
+
+def with_folders(results: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Matched:
+    """Take the name of the folder that holds a file for its digit: `inbox/7/a.png` is a 7.
+
+    Args:
+        results: as `read_results` gives them; the column `file` alone suffices.
+        labels: what names that are no digit mean, as from `labelled.label_map`.
+
+    Raises:
+        UsageError: a folder's name is no digit, and not among `labels`.
+    """
+    folders = results["file"].str.rsplit("/", n=1).str[0].str.rsplit("/", n=1).str[-1]
+    folders = folders.where(results["file"].str.contains("/", regex=False), "")
+    known = _DIGITS | {name: _MEANINGS[word] for name, word in (labels or {}).items()}
+    strange = ~folders.isin(known)
+    if strange.any():
+        others = int(folders[strange].nunique()) - 1
+        name = folders[strange].iloc[0]
+        raise UsageError(
+            f"'{results['file'][strange].iloc[0]}': its folder '{name}'"
+            f"{f' (and {others} more)' if others else ''} is no digit 0 to 9: say what it means, "
+            f"as in --labels '{name or 'NAME'}=empty' (or a digit, none, skip)"
+        )
+    return _matched(results.assign(truth=folders.map(known)))
+
+
+def _matched(rows: pd.DataFrame) -> Matched:
+    known = rows["truth"].notna()
+    skipped = rows["truth"] == _SKIP
+    readings = rows[known & ~skipped].reset_index(drop=True)
+    if readings.empty:
+        raise UsageError("no value has a truth to compare it with: expected one at least")
+    return Matched(readings, int((~known).sum()), int(skipped.sum()))
