@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,23 @@ def test_the_lines_on_evaluation_run(
     assert {"readings.csv", "mistakes.png"} <= {path.name for path in Path("report").iterdir()}
     (python,) = re.findall(r"```python\n(.*?)```", section, re.S)
     exec(compile(python, "README.md", "exec"), {})
+
+
+def test_the_lines_on_a_model_of_your_own_run(
+    save: Save, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = README.partition("## A model of your own")[2].partition("\n## ")[0]
+    lines = re.findall(r"^batchdigits .*$", section, re.M)
+    assert [line.split()[1] for line in lines] == ["calibrate", "run"]
+    for n in range(500):
+        save(f"../labelled/{n % 10}/{n}.png", drawn(n % 10, seed=n))
+    save("a.png", drawn(1))
+    shutil.copy(classify.place_of(None) / "model.keras", "my.keras")
+    monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
+    for line in lines:
+        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+    assert "500 digits" in capsys.readouterr().err
+    assert Path("results.csv").exists()
 
 
 def test_info_tells_versions_and_the_card(

@@ -84,7 +84,9 @@ def test_workers_and_batches_change_nothing(
     assert rows(workers=workers, batch_size=batch_size) == reference
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(files=st.integers(1, 60), batch_size=st.integers(1, 60), room=st.integers(1, 20_000))
 def test_any_cut_into_chunks_gives_the_same_rows(
     mixed: list[str],
