@@ -118,7 +118,7 @@ class TrainOptions(_Options):
     """
 
     recipe: str
-    out: Annotated[str, BeforeValidator(_as_text)]
+    out: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
     data: Annotated[str | None, BeforeValidator(_as_text)] = None
     labels: str = ""
     seed: int | None = Field(None, ge=0, lt=1 << 32)

@@ -164,6 +164,17 @@ CALIBRATE = ["calibrate", "--out", "mine", "--data"]
         ([*CALIBRATE, "inbox", "--device", "tpu"], 2, "device: "),
         (["calibrate", "--data", "inbox", "--out", "inbox"], 5, "is no bundle"),
         (["walk"], 2, "walk"),
+        (["train", "--out", "new"], 2, "--recipe is missing"),
+        (["train", "--recipe", "mlp"], 2, "--out is missing"),
+        (["train", "--recipe", "conv4", "--out", "new"], 2, "expected one of conv1, mlp, conv3"),
+        (["train", "--recipe", "mlp", "--out", ""], 2, "out: "),
+        (["train", "--recipe", "mlp", "--out", "text.keras"], 2, "expected a folder"),
+        (["train", "--recipe", "mlp", "--out", "new", "--epochs", "0"], 2, "epochs: "),
+        (["train", "--recipe", "mlp", "--out", "new", "--seed", "-1"], 2, "seed: "),
+        (["train", "--recipe", "mlp", "--out", "new", "--device", "tpu"], 2, "device: "),
+        (["train", "--recipe", "mlp", "--out", "new", "--labels", "ten"], 2, "LABEL=MEANING"),
+        (["train", "--recipe", "mlp", "--out", "new", "--data", "no.npz"], 2, "do not exist"),
+        (["train", "--recipe", "mlp", "--out", "new", "--data", "inbox"], 2, "holds no folders"),
     ],
 )
 @pytest.mark.usefixtures("ten")
@@ -308,6 +319,79 @@ def test_interrupted_leaves_the_old_table(
     assert Path("out.csv").read_text() == "old"
     assert sorted(path.name for path in Path().iterdir()) == ["inbox", "out.csv"]
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.fixture
+def labelled(inbox: Path) -> str:
+    """A labelled set of 60 digits, in the folder stood in."""
+    x = np.stack([255 - drawn(n % 10, seed=n) for n in range(60)])
+    np.savez("set.npz", x_train=x, y_train=np.arange(60) % 10, x_test=x, y_test=np.arange(60) % 10)
+    return "set.npz"
+
+
+def train(*more: str) -> int:
+    settings = ("--data", "set.npz", "--out", "new", "--device", "cpu", "--epochs", "2")
+    return run("train", "--recipe", "mlp", *settings, *more)
+
+
+def test_a_training_tells_its_figures_and_what_comes_next(labelled: str, capsys: Capture) -> None:
+    assert train() == 0
+    out, err = capsys.readouterr()
+    told = dict(line.split(" ", 1) for line in out.splitlines())
+    assert list(told) == [
+        *("recipe", "parameters", "epochs", "test_loss", "test_accuracy", "model"),
+    ]
+    assert (told["recipe"], told["parameters"], told["epochs"]) == ("mlp", "13002", "2")
+    assert told["model"] == "new/model.keras"
+    assert "epoch 2 of 2: loss " in err
+    assert err.splitlines()[-1].startswith("batchdigits: the model is not calibrated yet: ")
+    assert "calibrate --model new/model.keras" in err
+    assert out in Path("new/summary.txt").read_text("utf-8")
+    assert train() == 2
+    assert "holds model.keras already" in capsys.readouterr().err
+
+
+def test_a_quiet_training_prints_nothing(labelled: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert train("--quiet") == 0
+    assert capfd.readouterr() == ("", "")
+    assert Path("new/model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_an_interrupted_training_says_what_it_keeps(
+    labelled: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    signal_number: int,
+    code: int,
+) -> None:
+    def show(text: str) -> None:
+        if text.startswith("epoch 1"):
+            os.kill(os.getpid(), signal_number)
+
+    monkeypatch.setattr("batchdigits.report.show", show)
+    before = signal.signal(signal_number, cli._stop)
+    try:
+        assert train() == code
+    finally:
+        signal.signal(signal_number, before)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "ed: epoch 1 of 2, the best so far, is kept in 'new'" in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in Path("new").iterdir()) == [
+        *("curves.png", "history.csv", "model.keras", "samples.png", "summary.txt"),
+    ]
+
+
+def test_the_help_names_every_recipe(capsys: Capture) -> None:
+    from batchdigits.train.recipes import RECIPES
+
+    assert run("train", "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(f"{name}" in text.partition("--recipe")[2][:120] for name in RECIPES)
 
 
 def command(*arguments: str, **more: object) -> "subprocess.CompletedProcess[bytes]":
