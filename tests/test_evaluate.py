@@ -191,7 +191,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(LINES)
 def test_what_must_hold_of_any_readings(
     lines: list[tuple[str, float | None, Status, str]],

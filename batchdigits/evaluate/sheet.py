@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,7 +51,7 @@ def contact_sheet(mistakes: pd.DataFrame, picture: Picture = stored) -> Grey:
     return np.asarray(np.vstack(rows), np.uint8)
 
 
-def _cell(row: "pd.Series[str]", crop: Grey | None) -> Grey:
+def _cell(row: "pd.Series[Any]", crop: Grey | None) -> Grey:
     square = np.full((PICTURE, PICTURE), 255, np.uint8)
     if crop is None:
         square[:] = 208
