@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 from batchdigits.errors import UsageError
@@ -68,6 +69,10 @@ class RunOptions(_Options):
         max_pixels: a page with more pixels is an error row; checked before it is decoded.
         page_seconds: wall-clock limit for reading one file or page, s.
         min_confidence: values under it are for review; None for the model's own threshold.
+        target_error: instead of it: the share of wrong values among `ok` that the threshold
+            shall keep under, in (0, 1); see `calibrate.threshold_for`.
+        calibration: CSV of audited results that the threshold for `target_error` comes from;
+            None for the calibration data in the model's card.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
         quiet: print nothing on standard error while all goes well.
         batch_size: crops gathered before the model is called; it changes no result.
@@ -81,11 +86,21 @@ class RunOptions(_Options):
     max_pixels: int = Field(MAX_PIXELS, ge=1)
     page_seconds: float = Field(PAGE_SECONDS, gt=0, le=86_400)
     min_confidence: float | None = Field(None, ge=0, le=1)
+    target_error: float | None = Field(None, gt=0, lt=1)
+    calibration: Annotated[str | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
     workers: int = Field(default_factory=processors, ge=0, le=256)
     device: Annotated[str, AfterValidator(_known_device)] = "auto"
+
+    @model_validator(mode="after")
+    def _threshold_is_chosen_in_one_way(self) -> Self:
+        if self.target_error is None and self.calibration is not None:
+            raise ValueError("--calibration is for --target-error: give that too, or leave it out")
+        if self.target_error is not None and self.min_confidence is not None:
+            raise ValueError("--min-confidence and --target-error both set the threshold: give one")
+        return self
 
 
 class TrainOptions(_Options):
@@ -103,7 +118,7 @@ class TrainOptions(_Options):
     """
 
     recipe: str
-    out: Annotated[str, BeforeValidator(_as_text)]
+    out: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
     data: Annotated[str | None, BeforeValidator(_as_text)] = None
     labels: str = ""
     seed: int | None = Field(None, ge=0, lt=1 << 32)
@@ -121,6 +136,8 @@ def nearest(name: str, known: list[str]) -> str:
 def _in_words(error: ValidationError, model: type[BaseModel]) -> str:
     """Tell the first thing that is wrong with the settings, on one line."""
     first = error.errors()[0]
+    if not first["loc"]:  # of the settings together
+        return first["msg"].removeprefix("Value error, ")
     name = str(first["loc"][0]).rstrip("_")
     if first["type"] == "extra_forbidden":
         return f"unknown option '{name}'{nearest(name, list(model.model_fields))}"

@@ -1,7 +1,7 @@
 """The small frozen records that travel between the rooms, and know nothing of their work."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,3 +85,17 @@ class Row:
     confidence: float | None
     status: Status
     detail: str
+
+
+class Reading(NamedTuple):
+    """Values of known truth whose confidences lie next to each other (see `calibrate.readings`).
+
+    Attributes:
+        confidence: the lowest of them, as written in the table, in [0, 1].
+        right: how many of the values are right.
+        wrong: how many are wrong.
+    """
+
+    confidence: float
+    right: int
+    wrong: int

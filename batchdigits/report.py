@@ -7,18 +7,18 @@ import csv
 import math
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from batchdigits import __version__, classify, normalize
+from batchdigits import __version__, calibrate, classify, normalize
 from batchdigits.errors import OutputError
 from batchdigits.pipeline import Progress, Summary
 from batchdigits.pipeline.desk import Planned
-from batchdigits.records import Status
+from batchdigits.records import Reading, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +116,20 @@ def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None
         say(f"{count:,} files found{_skipped(skipped)}; nothing was read or written")
 
 
+def calibrated(card: dict[str, Any], out: str, quiet: bool) -> None:
+    """Tell in one line what a calibration found."""
+    measured, threshold = card["measured"], card["threshold"]
+    if not quiet:
+        say(
+            f"{measured['digits']:,} digits: {measured['right']:.2%} right, "
+            f"{measured['for review']:.2%} for review, {measured['wrong among ok']} wrong among "
+            f"ok; temperature {card['calibration']['temperature']:.3f}, "
+            f"threshold {threshold:.4f} -> {out}"
+        )
+    if threshold >= 1:
+        say("no threshold keeps wrong values few: all are for review, unless --min-confidence")
+
+
 def info(model: str | None) -> Iterator[str]:
     """Give the lines of `info`: versions, devices, and what the model's card says.
 
@@ -128,9 +142,35 @@ def info(model: str | None) -> Iterator[str]:
     for library in LIBRARIES:
         yield f"{library} {_version(library)}"
     yield classify.devices()
-    yield f"model {card.name}: {'calibrated' if card.calibrated else 'uncalibrated'}"
-    yield f"  temperature {card.temperature:.3f}, default threshold {card.threshold:.4f}"
-    yield from _nested(card.whole, "  ")
+    yield from _card(card)
+
+
+def _card(card: classify.Card) -> Iterator[str]:
+    """Lay out what people want of a card; the file itself has the rest."""
+    if not card.calibrated:
+        yield f"model {card.name}: uncalibrated (`batchdigits calibrate` makes a bundle of it)"
+        yield f"  default threshold {card.threshold:.4f}"
+        return
+    yield f"model {card.name}: calibrated"
+    yield f"  classes 0 to 9{', and not a digit' if classify.NONE in card.classes else ''}"
+    yield f"  default threshold {card.threshold:.4f}"
+    shown = {
+        name: card.whole[name]
+        for name in ("calibration", "measured", "training")
+        if name in card.whole
+    }
+    shown["calibration"] = {**shown["calibration"], "readings": _readings(card.readings)}
+    yield from _nested(shown, "  ")
+
+
+def _readings(readings: Sequence[Reading]) -> str:
+    """Sum up a card's calibration data, and say what --target-error they bear."""
+    if not readings:
+        return "none: --target-error wants some (`batchdigits calibrate`)"
+    right, wrong = (sum(one[column] for one in readings) for column in (1, 2))
+    least = calibrate.least_error(readings)
+    bear = "no --target-error" if least >= 1 else f"--target-error {least:g} and more"
+    return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {bear}"
 
 
 def _version(library: str) -> str:

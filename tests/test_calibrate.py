@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,8 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
+from scipy.stats import binom
 
-from batchdigits.calibrate import HIGHEST, fit_temperature, probabilities, written
+from batchdigits.calibrate import (
+    HIGHEST,
+    audited,
+    default_threshold,
+    fit_temperature,
+    fitted,
+    judged,
+    least_error,
+    probabilities,
+    readings,
+    threshold_for,
+    upper_bound,
+    written,
+)
+from batchdigits.errors import ModelError, UsageError
+from batchdigits.records import Reading
 
 unhurried = settings(deadline=None)
 
@@ -221,3 +239,334 @@ def test_a_fitted_temperature_makes_confidence_true() -> None:
     likely = probabilities(others, fit_temperature(rows, labels))
     right = (likely.argmax(axis=1) == truth).mean()
     assert likely.max(axis=1).mean() == pytest.approx(right, abs=0.02)
+
+
+# --- what is read from the probabilities ---
+
+
+def test_ten_classes_are_all_digits() -> None:
+    rows = np.log(np.array([[1, 1, 1, 60, 1, 1, 1, 30, 2, 2]], np.float32))
+    found = judged(rows, 1)
+    assert (found.digit.tolist(), found.second.tolist()) == ([3], [7])
+    assert found.confidence.tolist() == [0.6]
+    assert found.other.tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    ("none", "confidence", "other"),
+    [
+        (0, 0.5, False),
+        (40, 0.375, False),
+        (59, 0.3351, False),
+        (61, 0.3314, True),
+        (120, 0.25, True),
+    ],
+    ids=["surely a digit", "perhaps none", "nearly as likely", "rather none", "surely none"],
+)
+def test_the_eleventh_class_takes_its_share(none: float, confidence: float, other: bool) -> None:
+    row = np.full((1, 11), -1000, np.float32)
+    row[0, [1, 2]] = np.log([60, 60 - 1e-3])
+    row[0, 10] = math.log(none) if none else -1000
+    found = judged(row, 1)
+    assert (found.digit.tolist(), found.second.tolist()) == ([1], [2])
+    assert found.confidence.tolist() == [pytest.approx(confidence, abs=1.01e-4)]
+    assert found.other.tolist() == [other]
+
+
+@unhurried
+@given(arrays.arrays(np.float32, (3, 11), elements=st.floats(-20, 20, width=32)), temperatures)
+def test_knowing_of_not_a_digit_never_makes_surer(
+    rows: NDArray[np.float32], temperature: float
+) -> None:
+    eleven, ten = judged(rows, temperature), judged(rows[:, :10], temperature)
+    assert (eleven.digit < 10).all()
+    assert (eleven.digit != eleven.second).all()
+    assert (eleven.confidence <= ten.confidence).all()
+    assert (eleven.confidence[eleven.other] <= 0.5).all()
+
+
+# --- values of known truth ---
+
+values = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.77, 0.9, 0.98, 0.99, 0.9999]), st.booleans())
+)
+errors = st.floats(0.001, 0.999)
+
+
+def gathered(some: list[tuple[float, bool]]) -> list[Reading]:
+    confidence = np.array([one for one, _ in some], np.float64)
+    return readings(confidence, np.array([one for _, one in some], np.bool_))
+
+
+def by_hand(some: list[tuple[float, bool]], fits: Callable[[int, int], bool]) -> float | None:
+    """The lowest confidence over which wrong ones and all values fit."""
+    for level in sorted({confidence for confidence, _ in some}):
+        over = [right for confidence, right in some if confidence >= level]
+        if fits(over.count(False), len(over)):
+            return level
+    return None
+
+
+@pytest.mark.parametrize(
+    ("some", "expected"),
+    [
+        ([], []),
+        ([(0.5, True)], [(0.5, 1, 0)]),
+        ([(0.5, False)], [(0.5, 0, 1)]),
+        ([(0.9, True), (0.8, True), (0.7, True)], [(0.7, 3, 0)]),
+        ([(0.7, True), (0.9, True), (0.8, False)], [(0.9, 1, 0), (0.7, 1, 1)]),
+        ([(0.8, False), (0.8, True), (0.8, False)], [(0.8, 1, 2)]),
+        ([(0.9, False), (0.8, False), (0.7, True)], [(0.9, 0, 1), (0.7, 1, 1)]),
+    ],
+    ids=[
+        "none",
+        "one right",
+        "one wrong",
+        "right ones in a row",
+        "a wrong one, and what is below",
+        "ties",
+        "wrong from the top",
+    ],
+)
+def test_readings(some: list[tuple[float, bool]], expected: list[tuple[float, int, int]]) -> None:
+    assert gathered(some) == expected
+
+
+@unhurried
+@given(values)
+def test_readings_lose_no_value(some: list[tuple[float, bool]]) -> None:
+    found = gathered(some)
+    assert sum(one.right for one in found) == sum(right for _, right in some)
+    assert sum(one.wrong for one in found) == sum(not right for _, right in some)
+    assert [one.confidence for one in found] == sorted({one[0] for one in found}, reverse=True)
+    assert all(one.wrong for one in found[1:]), "right ones alone are no reading of their own"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "count", "bound"),
+    [
+        (0, 1, 0.95),
+        (0, 10, 0.2589),
+        (0, 59, 0.0495),  # the least number without a fault for 5%
+        (0, 299, 0.0100),  # and for 1%
+        (1, 10, 0.3942),
+        (3, 20, 0.3437),
+        (10, 10, 1),
+        (0, 0, 1),
+    ],
+)
+def test_the_upper_bound_is_clopper_and_pearsons(wrong: int, count: int, bound: float) -> None:
+    assert float(upper_bound(wrong, count)) == pytest.approx(bound, abs=5e-5)
+
+
+@unhurried
+@given(st.integers(0, 200), st.integers(1, 10_000))
+def test_at_the_upper_bound_so_few_come_once_in_twenty(wrong: int, more: int) -> None:
+    bound = float(upper_bound(wrong, wrong + more))
+    assert binom.cdf(wrong, wrong + more, bound) == pytest.approx(0.05, rel=1e-6)
+
+
+@unhurried
+@given(values, errors)
+def test_the_threshold_is_the_lowest_whose_bound_is_under_the_error(
+    some: list[tuple[float, bool]], error: float
+) -> None:
+    expected = by_hand(some, lambda wrong, count: float(upper_bound(wrong, count)) < error)
+    found = gathered(some)
+    if expected is None:
+        with pytest.raises(ModelError, match="support"):
+            threshold_for(found, error)
+    else:
+        assert threshold_for(found, error) == expected
+        assert threshold_for(found[::-1], error) == expected, "in any order"
+
+
+@unhurried
+@given(values)
+def test_the_least_error_is_granted_and_none_much_smaller(some: list[tuple[float, bool]]) -> None:
+    found = gathered(some)
+    least = least_error(found)
+    if least < 1:
+        assert threshold_for(found, least) >= 0
+        assert float(f"{least:g}") == least, "as it is told, it can be given"
+    with pytest.raises(ModelError, match="support"):
+        threshold_for(found, least * 0.998)
+
+
+def test_a_refusal_names_an_error_that_is_granted() -> None:
+    found = [Reading(0.99, 5_000, 0), Reading(0.9, 3_000, 4), Reading(0.3, 10, 90)]
+    with pytest.raises(ModelError) as caught:
+        threshold_for(found, 0.0001)
+    said = str(caught.value)
+    assert "the 8,104 values" in said
+    assert "by the 5,000 surest" in said
+    named = float(said.partition("support is ")[2].partition(",")[0])
+    assert named == 0.0005990  # 1 - 0.05 ** (1 / 5000) = 0.00059897
+    assert threshold_for(found, named) == 0.99
+
+
+def test_no_data_support_no_error() -> None:
+    with pytest.raises(ModelError, match="the 0 values of the calibration data support none"):
+        threshold_for([], 0.5)
+
+
+@unhurried
+@given(values)
+def test_the_default_threshold_lets_one_in_five_hundred_through(
+    some: list[tuple[float, bool]],
+) -> None:
+    expected = by_hand(some, lambda wrong, count: wrong <= 0.002 * count)
+    assert default_threshold(gathered(some)) == (1 if expected is None else expected)
+
+
+def test_the_default_threshold_counts_to_five_hundred() -> None:
+    assert default_threshold([Reading(0.9, 498, 0), Reading(0.8, 1, 1)]) == 0.8
+    assert default_threshold([Reading(0.9, 498, 0), Reading(0.8, 0, 1)]) == 0.9
+
+
+# --- audited results ---
+
+
+def audit(folder: Path, text: str | bytes) -> str:
+    place = folder / "audited.csv"
+    place.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(place)
+
+
+FULL = """file,page,field,value,confidence,status,truth
+a.png,1,,7,0.9,ok,7
+b.png,1,,1,0.8,review,7
+c.png,1,,,,blank,
+d.png,1,,,,error,3
+e.png,1,,,0.0000,review,3
+f.png,1,,4,0.7,verified,4
+g.png,1,,5,0.6,ok,
+h.png,1,,6,0.5,ok,none
+i.png,1,,007,0.4,ok,7
+j.png,1,,007,0.3,ok,007
+"""
+
+
+def test_audited_results_are_read(tmp_path: Path) -> None:
+    found = audited(audit(tmp_path, FULL))
+    wrong = [(0.8, 0, 1), (0.6, 0, 1), (0.5, 0, 1), (0.3, 1, 1)]
+    assert found == [(0.9, 1, 0), *wrong], "no confidence, no value, a person's: they do not count"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "value,truth,confidence\n1,1,0.5\n2,1,0.4\n",
+        "\ufeffvalue;truth;confidence\n1;1;0.5\n2;1;0.4\n",
+        "value\ttruth\tconfidence\r\n1\t1\t0.5\r\n2\t1\t0.4",
+        'note,value,truth,confidence\n"a, ""b""\nc",1, 1 ,0.5\n,2,1,0.4\n',
+    ],
+    ids=["other order, no status", "a spreadsheet's", "tabs", "quotes and spaces"],
+)
+def test_audited_results_may_be_written_in_other_ways(tmp_path: Path, text: str) -> None:
+    assert audited(audit(tmp_path, text)) == [(0.5, 1, 0), (0.4, 0, 1)]
+
+
+HEAD = "confidence,value,truth\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected the columns confidence, value, truth"),
+        ("file,page,field,value,confidence,status,detail\n", "evaluate --out"),
+        (HEAD, "got none"),
+        (HEAD + ",,\n,,3\n", "got none"),
+        (HEAD + "0.5,1,1\n1.2,1,1\n", "got '1.2' in row 2"),
+        (HEAD + "-0.1,1,1\n", "got '-0.1' in row 1"),
+        (HEAD + "nan,1,1\n", "got 'nan' in row 1"),
+        (HEAD + "high,1,1\n", "got 'high' in row 1"),
+        (HEAD.encode() + b"\xff\xfe,1,1\n", "expected a table in CSV"),
+        (HEAD + '0.5,"' + "x" * 200_000 + '",1\n', "expected a table in CSV"),
+    ],
+    ids=[
+        "empty",
+        "no truth",
+        "no rows",
+        "no readings",
+        "over 1",
+        "under 0",
+        "NaN",
+        "words",
+        "not UTF-8",
+        "a huge cell",
+    ],
+)
+def test_what_is_no_audit_is_refused_in_one_line(
+    tmp_path: Path, text: str | bytes, words: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        audited(audit(tmp_path, text))
+    said = str(caught.value)
+    assert said.startswith("--calibration '")
+    assert words in said
+    assert "\n" not in said
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize("name", ["none.csv", "", "a\0b"], ids=["missing", "empty", "impossible"])
+def test_an_audit_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="--calibration"):
+        audited(name)
+
+
+# --- a calibration as a whole ---
+
+
+def test_a_calibration_finds_the_temperature_and_counts_each_value_once() -> None:
+    rows, labels = sampled(2, 4000)
+    found = fitted(rows, labels)
+    assert found.temperature == fit_temperature(rows, labels)
+    assert (found.right == (rows.argmax(axis=1) == labels)).all()
+    assert sum(one.right for one in found.readings) == found.right.sum()
+    assert sum(one.right + one.wrong for one in found.readings) == 4000
+    assert found.threshold == default_threshold(found.readings)
+
+
+def test_a_calibration_is_repeatable_and_halved_by_its_seed() -> None:
+    rows, labels = sampled(2, 600)
+    once, again, other = (fitted(rows, labels, seed=seed) for seed in (1, 1, 2))
+    assert once.readings == again.readings
+    assert (once.ok == again.ok).all()
+    assert once.readings != other.readings
+    assert once.temperature == other.temperature
+
+
+def test_what_is_ok_was_judged_by_the_other_half() -> None:
+    """Were it the same half, at most one in five hundred would ever be wrong."""
+    shares = []
+    for seed in range(6):
+        rows, labels = sampled(1, 1000, seed)
+        found = fitted(3 * rows, labels)
+        shares.append((found.ok & ~found.right).sum() / max(found.ok.sum(), 1))
+    assert max(shares) > 0.002
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_not_a_digit_is_wrong_whatever_it_is_read_as(label: int) -> None:
+    rows, labels = sampled(1, 400)
+    odd = np.arange(400) % 4 == 0
+    found = fitted(rows, np.where(odd, label, labels))
+    assert not found.right[odd].any()
+    assert found.temperature == fit_temperature(rows[~odd], labels[~odd])
+    assert sum(one.wrong for one in found.readings) == (~found.right).sum()
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_a_model_that_knows_not_a_digit_learns_from_it(label: int) -> None:
+    rows, labels = sampled(2, 3000)
+    eleven = np.concatenate([rows, np.full((3000, 1), -50, np.float32)], axis=1)
+    odd = np.arange(3000) % 5 == 0
+    eleven[odd, 10] = 9
+    labels = np.where(odd, label, labels)
+    found = fitted(eleven, labels)
+    assert found.temperature == fit_temperature(eleven, np.where(odd, 10, labels))
+    other = judged(eleven, found.temperature).other
+    assert other[odd].mean() > 0.9
+    assert not found.ok[other].any()
+    assert sum(one.right + one.wrong for one in found.readings) == (~other).sum()

@@ -213,9 +213,40 @@ def test_a_bundle_is_loaded_from_its_folder(keras: Any, tmp_path: Path) -> None:
     kept(model, tmp_path)
     some = pictures(2)
 
-    read = load(str(tmp_path), device="cpu").logits(some)
+    read = load(bundle(tmp_path, json.dumps(CARD)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, model.predict_on_batch(some[..., 0]), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("last", "probabilities"), [("Dense(11)", False), ("Dense(11, 'softmax')", True)]
+)
+def test_a_bundle_may_know_not_a_digit(
+    keras: Any, tmp_path: Path, last: str, probabilities: bool
+) -> None:
+    model = chain("Flatten()", last)(keras)
+    kept(model, tmp_path)
+    some = pictures(3)
+
+    read = load(bundle(tmp_path, json.dumps(ELEVEN)), device="cpu").logits(some)
+
+    own = model.predict_on_batch(some[..., 0])
+    assert read.shape == (3, 11)
+    np.testing.assert_allclose(read, np.log(own) if probabilities else own, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "eleven", "words"),
+    [(10, True, "11 outputs"), (11, False, "10 outputs")],
+    ids=["the card has one more", "the model has one more"],
+)
+def test_a_card_of_another_number_of_classes_is_refused(
+    keras: Any, tmp_path: Path, outputs: int, eleven: bool, words: str
+) -> None:
+    kept(chain("Flatten()", f"Dense({outputs})")(keras), tmp_path)
+    said = refused(bundle(tmp_path, json.dumps(ELEVEN if eleven else CARD)))
+    assert words in said
+    assert f"(None, {outputs})" in said
 
 
 # --- models that cannot ---
@@ -423,6 +454,9 @@ CARD: dict[str, Any] = {
 }
 
 
+ELEVEN = CARD | {"classes": [*"0123456789", "none"]}
+
+
 def bundle(folder: Path, content: str | bytes) -> str:
     raw = content if isinstance(content, bytes) else content.encode()
     (folder / "card.json").write_bytes(raw)
@@ -431,6 +465,13 @@ def bundle(folder: Path, content: str | bytes) -> str:
 
 def test_a_card_is_read(tmp_path: Path) -> None:
     assert card(bundle(tmp_path, json.dumps(CARD))) == Card("house", 3, 1.25, 0.97, True, CARD)
+
+
+def test_a_card_may_hold_readings_and_not_a_digit(tmp_path: Path) -> None:
+    calibration = {"temperature": 1, "readings": [[0.99, 50, 0], [0.4, 3, 2]]}
+    found = card(bundle(tmp_path, json.dumps(ELEVEN | {"calibration": calibration})))
+    assert found.classes == (*"0123456789", "none")
+    assert found.readings == ((0.99, 50, 0), (0.4, 3, 2))
 
 
 def test_a_plain_file_is_taken_as_uncalibrated(keras: Any, tmp_path: Path) -> None:
@@ -457,6 +498,10 @@ def but(**change: Any) -> str:
 
 def calibration(temperature: Any) -> str:
     return but(calibration={"temperature": temperature})
+
+
+def readings(listed: Any) -> str:
+    return but(calibration={"temperature": 1, "readings": listed})
 
 
 DAMAGED: list[Any] = [
@@ -488,6 +533,16 @@ DAMAGED: list[Any] = [
     pytest.param(but(preprocessing=float("inf")), "card", id="version inf"),
     pytest.param(calibration(10**400), "card", id="temperature 1e400"),
     pytest.param("[" * 100_000, "card", id="very deep"),
+    pytest.param(but(classes=[*"0123456789", "other"]), "'none'", id="another eleventh class"),
+    pytest.param(but(classes=["none", *"0123456789"]), "'none'", id="not a digit comes first"),
+    pytest.param(readings([[1.01, 1, 1]]), "1.01", id="confidence over 1"),
+    pytest.param(readings([[float("nan"), 1, 1]]), "nan", id="confidence NaN"),
+    pytest.param(readings([[0.5, -1, 1]]), "-1", id="less than no values"),
+    pytest.param(readings([[0.5, 1]]), "cannot be used", id="a reading of two numbers"),
+    pytest.param(readings([0.5]), "cannot be used", id="readings without counts"),
+    pytest.param(readings(3), "cannot be used", id="readings are a number"),
+    pytest.param(readings([["high", 1, 1]]), "high", id="confidence in words"),
+    pytest.param(but(calibration=[]), "cannot be used", id="calibration is a list"),
     pytest.param(but(classes=["a\nb"]), "classes", id="line break"),
     pytest.param(but(classes=["a"] * 999), "classes", id="999 classes"),
 ]

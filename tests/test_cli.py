@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,51 @@ def test_quiet_prints_nothing_while_all_goes_well(inbox: Path, capsys: Capture) 
     assert "1 error" in err
 
 
+AUDITED = "confidence,value,truth\n" + "0.6000,7,7\n" * 60 + "0.5000,1,7\n" * 20
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize("how", ["line", "environment", "file"])
+def test_a_target_error_says_the_threshold_it_means(
+    how: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    Path("audited.csv").write_text(AUDITED)
+    more = []
+    if how == "line":
+        more = ["--target-error", "0.1", "--calibration", "audited.csv"]
+    elif how == "environment":
+        monkeypatch.setenv("BATCHDIGITS_TARGET_ERROR", "0.1")
+        monkeypatch.setenv("BATCHDIGITS_CALIBRATION", "audited.csv")
+    else:
+        Path("job.toml").write_text('target-error = 0.1\ncalibration = "audited.csv"\n')
+        more = ["--config", "job.toml"]
+    assert run(*OF_ONE, "--workers", "0", *more) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--target-error 0.1: values of confidence 0.6000 or more are ok" in err
+    assert {row["status"] for row in table() if float(row["confidence"]) >= 0.6} <= {"ok"}
+    assert {row["status"] for row in table() if float(row["confidence"]) < 0.6} <= {"review"}
+    assert run(*OF_ONE, "--workers", "0", *more, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_target_error_that_the_data_cannot_support_names_the_one_they_can(
+    capsys: Capture,
+) -> None:
+    Path("audited.csv").write_text(AUDITED)
+    one = [*OF_ONE, "--workers", "0", "--calibration", "audited.csv", "--target-error"]
+    assert run(*one, "0.001") == 6
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "the 80 values" in err
+    assert "by the 60 surest" in err
+    assert not Path("out.csv").exists()
+    named = err.partition("support is ")[2].partition(",")[0]
+    assert named == "0.04871"  # 1 - 0.05 ** (1 / 60) = 0.048703, rounded up
+    assert run(*one, named) == 0
+
+
 @pytest.mark.usefixtures("ten")
 def test_csv_on_standard_output_is_the_table(capsys: Capture) -> None:
     assert run("run", "inbox", "--out", "out.csv", "--workers", "0") == 0
@@ -73,6 +119,10 @@ def test_an_empty_folder_gives_a_header_and_a_line_that_says_so(
     assert "skipped 1 not an image" in err
 
 
+OF_ONE = ["run", "inbox", "--out", "out.csv"]
+CALIBRATE = ["calibrate", "--out", "mine", "--data"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -86,6 +136,17 @@ def test_an_empty_folder_gives_a_header_and_a_line_that_says_so(
         (["run", "inbox", "--out", "out.csv", "--as", "page"], 2, "as: "),
         (["run", "inbox", "--out", "out.csv", "--min-confidence", "2"], 2, "min-confidence: "),
         (["run", "inbox", "--out", "out.csv", "--min-confidence", "x"], 2, "'x'"),
+        (["run", "inbox", "--out", "out.csv", "--target-error", "1"], 2, "target-error: "),
+        (["run", "inbox", "--out", "out.csv", "--target-error", "0"], 2, "target-error: "),
+        ([*OF_ONE, "--min-confidence", "0.9", "--target-error", "0.1"], 2, "give one"),
+        ([*OF_ONE, "--calibration", "audited.csv"], 2, "is for --target-error"),
+        ([*OF_ONE, "--target-error", ".1", "--model", "zip.keras"], 6, "batchdigits calibrate"),
+        ([*OF_ONE, "--target-error", ".1", "--calibration", "none.csv"], 2, "No such file"),
+        (
+            [*OF_ONE, "--target-error", ".1", "--calibration", "text.keras"],
+            2,
+            "expected the columns",
+        ),
         (["run", "inbox", "--out", "out.csv", "--batch-size", "0"], 2, "batch-size: "),
         (["run", "inbox", "--out", "out.csv", "--device", "tpu"], 2, "device: "),
         (["run", "inbox", "--out", "out.csv", "--outt", "x"], 2, "--outt"),
@@ -95,7 +156,25 @@ def test_an_empty_folder_gives_a_header_and_a_line_that_says_so(
         (["run", "inbox", "--out", "out.csv", "--model", "text.keras"], 6, "is not a model"),
         (["run", "inbox", "--out", "out.csv", "--config", "none.toml"], 2, "none.toml"),
         (["info", "--model", "no.keras"], 6, "does not exist"),
+        (["calibrate", "--out", "mine"], 2, "--data"),
+        (["calibrate", "--data", "inbox"], 2, "--out"),
+        ([*CALIBRATE, "inbox", "--model", "no.keras"], 6, "does not exist"),
+        ([*CALIBRATE, "no.npz"], 2, "do not exist"),
+        ([*CALIBRATE, "inbox", "--labels", "x=letter"], 2, "--labels"),
+        ([*CALIBRATE, "inbox", "--device", "tpu"], 2, "device: "),
+        (["calibrate", "--data", "inbox", "--out", "inbox"], 5, "is no bundle"),
         (["walk"], 2, "walk"),
+        (["train", "--out", "new"], 2, "--recipe is missing"),
+        (["train", "--recipe", "mlp"], 2, "--out is missing"),
+        (["train", "--recipe", "conv4", "--out", "new"], 2, "expected one of conv1, mlp, conv3"),
+        (["train", "--recipe", "mlp", "--out", ""], 2, "out: "),
+        (["train", "--recipe", "mlp", "--out", "text.keras"], 2, "expected a folder"),
+        (["train", "--recipe", "mlp", "--out", "new", "--epochs", "0"], 2, "epochs: "),
+        (["train", "--recipe", "mlp", "--out", "new", "--seed", "-1"], 2, "seed: "),
+        (["train", "--recipe", "mlp", "--out", "new", "--device", "tpu"], 2, "device: "),
+        (["train", "--recipe", "mlp", "--out", "new", "--labels", "ten"], 2, "LABEL=MEANING"),
+        (["train", "--recipe", "mlp", "--out", "new", "--data", "no.npz"], 2, "do not exist"),
+        (["train", "--recipe", "mlp", "--out", "new", "--data", "inbox"], 2, "holds no folders"),
     ],
 )
 @pytest.mark.usefixtures("ten")
@@ -103,6 +182,8 @@ def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(
     arguments: list[str], code: int, words: str, capsys: Capture
 ) -> None:
     Path("text.keras").write_text("hello")
+    with zipfile.ZipFile("zip.keras", "w"):
+        pass
     before = sorted(Path().rglob("*"))
     assert run(*arguments) == code
     out, err = capsys.readouterr()
@@ -240,6 +321,79 @@ def test_interrupted_leaves_the_old_table(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.fixture
+def labelled(inbox: Path) -> str:
+    """A labelled set of 60 digits, in the folder stood in."""
+    x = np.stack([255 - drawn(n % 10, seed=n) for n in range(60)])
+    np.savez("set.npz", x_train=x, y_train=np.arange(60) % 10, x_test=x, y_test=np.arange(60) % 10)
+    return "set.npz"
+
+
+def train(*more: str) -> int:
+    settings = ("--data", "set.npz", "--out", "new", "--device", "cpu", "--epochs", "2")
+    return run("train", "--recipe", "mlp", *settings, *more)
+
+
+def test_a_training_tells_its_figures_and_what_comes_next(labelled: str, capsys: Capture) -> None:
+    assert train() == 0
+    out, err = capsys.readouterr()
+    told = dict(line.split(" ", 1) for line in out.splitlines())
+    assert list(told) == [
+        *("recipe", "parameters", "epochs", "test_loss", "test_accuracy", "model"),
+    ]
+    assert (told["recipe"], told["parameters"], told["epochs"]) == ("mlp", "13002", "2")
+    assert told["model"] == "new/model.keras"
+    assert "epoch 2 of 2: loss " in err
+    assert err.splitlines()[-1].startswith("batchdigits: the model is not calibrated yet: ")
+    assert "calibrate --model new/model.keras" in err
+    assert out in Path("new/summary.txt").read_text("utf-8")
+    assert train() == 2
+    assert "holds model.keras already" in capsys.readouterr().err
+
+
+def test_a_quiet_training_prints_nothing(labelled: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert train("--quiet") == 0
+    assert capfd.readouterr() == ("", "")
+    assert Path("new/model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_an_interrupted_training_says_what_it_keeps(
+    labelled: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    signal_number: int,
+    code: int,
+) -> None:
+    def show(text: str) -> None:
+        if text.startswith("epoch 1"):
+            os.kill(os.getpid(), signal_number)
+
+    monkeypatch.setattr("batchdigits.report.show", show)
+    before = signal.signal(signal_number, cli._stop)
+    try:
+        assert train() == code
+    finally:
+        signal.signal(signal_number, before)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "ed: epoch 1 of 2, the best so far, is kept in 'new'" in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in Path("new").iterdir()) == [
+        *("curves.png", "history.csv", "model.keras", "samples.png", "summary.txt"),
+    ]
+
+
+def test_the_help_names_every_recipe(capsys: Capture) -> None:
+    from batchdigits.train.recipes import RECIPES
+
+    assert run("train", "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(f"{name}" in text.partition("--recipe")[2][:120] for name in RECIPES)
+
+
 def command(*arguments: str, **more: object) -> "subprocess.CompletedProcess[bytes]":
     line = [sys.executable, "-m", "batchdigits", *arguments]
     return subprocess.run(line, capture_output=True, timeout=120, check=False, **more)  # type: ignore[call-overload,no-any-return]
@@ -251,7 +405,7 @@ def test_help_imports_nothing_heavy() -> None:
         "from batchdigits import cli\n"
         "try: cli.main()\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
-        "heavy = {'numpy', 'cv2', 'pandas', 'keras', 'tensorflow', 'PIL', 'tqdm'}\n"
+        "heavy = {'numpy', 'cv2', 'pandas', 'keras', 'tensorflow', 'PIL', 'tqdm', 'scipy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,21 +14,26 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def help_of(capsys: pytest.CaptureFixture[str], command: str = "run") -> str:
+COMMANDS = [one.callback.__name__ for one in cli.app.registered_commands if one.callback]
+
+
+def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert cli._exit_code([command, "--help"]) == 0
     return capsys.readouterr().out
 
 
 def test_every_option_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    named = set(re.findall(r"`(?:batchdigits run )?(--[a-z-]+)", README))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--version"}
     assert len(named) >= 6
-    commands = [str(one.callback.__name__) for one in cli.app.registered_commands if one.callback]
-    text = "".join(help_of(capsys, command) for command in commands)
+    text = "\n".join(help_of(command, capsys) for command in COMMANDS)
     assert {option for option in named if option not in text} == set()
 
 
-def test_every_option_reads_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
-    text = re.sub(r"\s+", " ", help_of(capsys))
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_reads_the_environment(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = re.sub(r"\s+", " ", help_of(command, capsys))
     options = set(re.findall(r" --([a-z-]+)", text)) - {"help"}
     variables = {name.lower().replace("_", "-") for name in re.findall(r"BATCHDIGITS_(\w+)", text)}
     assert variables == options
@@ -98,6 +104,23 @@ def test_the_lines_on_evaluation_run(
     assert {"readings.csv", "mistakes.png"} <= {path.name for path in Path("report").iterdir()}
     (python,) = re.findall(r"```python\n(.*?)```", section, re.S)
     exec(compile(python, "README.md", "exec"), {})
+
+
+def test_the_lines_on_a_model_of_your_own_run(
+    save: Save, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = README.partition("## A model of your own")[2].partition("\n## ")[0]
+    lines = re.findall(r"^batchdigits .*$", section, re.M)
+    assert [line.split()[1] for line in lines] == ["calibrate", "run"]
+    for n in range(500):
+        save(f"../labelled/{n % 10}/{n}.png", drawn(n % 10, seed=n))
+    save("a.png", drawn(1))
+    shutil.copy(classify.place_of(None) / "model.keras", "my.keras")
+    monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
+    for line in lines:
+        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+    assert "500 digits" in capsys.readouterr().err
+    assert Path("results.csv").exists()
 
 
 def test_info_tells_versions_and_the_card(

@@ -22,6 +22,8 @@ DEFAULTS = {
     "max_pixels": 100_000_000,
     "page_seconds": 60.0,
     "min_confidence": None,
+    "target_error": None,
+    "calibration": None,
     "excel": False,
     "quiet": False,
     "batch_size": 2048,
@@ -67,6 +69,8 @@ def test_none_takes_the_default_by_the_other_name_too() -> None:
         ("min_confidence", 0),
         ("min_confidence", 1),
         ("min_confidence", 0.99),
+        ("target_error", 0.001),
+        ("target_error", 0.999),
         ("excel", True),
         ("quiet", True),
         ("batch_size", 1),
@@ -91,6 +95,11 @@ def test_what_is_given_is_kept(name: str, value: Any) -> None:
 def test_false_and_zero_are_not_none() -> None:
     given = RunOptions.of({"workers": 0, "min_confidence": 0.0, "excel": False})
     assert (given.workers, given.min_confidence, given.excel) == (0, 0.0, False)
+
+
+def test_a_calibration_goes_with_a_target_error() -> None:
+    given = RunOptions.of({"target_error": "0.01", "calibration": Path("some/audited.csv")})
+    assert (given.target_error, given.calibration) == (0.01, "some/audited.csv")
 
 
 def test_as_is_taken_by_both_names() -> None:
@@ -128,6 +137,20 @@ def test_as_once_and_once_none_is_taken() -> None:
         ({"min_confidence": 99}, ["min-confidence:", "less than or equal to 1", "got 99"]),
         ({"min_confidence": float("nan")}, ["min-confidence:", "got nan"]),
         ({"min_confidence": "high"}, ["min-confidence:", "number", "got 'high'"]),
+        ({"target_error": 0}, ["target-error:", "greater than 0", "got 0"]),
+        ({"target_error": 1}, ["target-error:", "less than 1", "got 1"]),
+        ({"target_error": float("nan")}, ["target-error:", "got nan"]),
+        ({"target_error": "few"}, ["target-error:", "number", "got 'few'"]),
+        ({"calibration": 3, "target_error": 0.1}, ["calibration:", "string", "got 3"]),
+        ({"calibration": "a.csv"}, ["--calibration is for --target-error"]),
+        (
+            {"min_confidence": 0.9, "target_error": 0.1},
+            ["--min-confidence and --target-error", "give one"],
+        ),
+        (
+            {"min_confidence": 0.0, "target_error": 0.1},  # a threshold of 0 is one too
+            ["--min-confidence and --target-error"],
+        ),
         ({"excel": "perhaps"}, ["excel:", "boolean", "got 'perhaps'"]),
         ({"quiet": 2}, ["quiet:", "boolean", "got 2"]),
         ({"batch_size": 0}, ["batch-size:", "greater than or equal to 1", "got 0"]),

@@ -17,7 +17,7 @@ from batchdigits import classify, pipeline
 from batchdigits.errors import ModelError, UsageError
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import desk
-from batchdigits.records import Row
+from batchdigits.records import Reading, Row
 
 
 def rows(*inputs: str, **options: object) -> list[Row]:
@@ -84,7 +84,9 @@ def test_workers_and_batches_change_nothing(
     assert rows(workers=workers, batch_size=batch_size) == reference
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(files=st.integers(1, 60), batch_size=st.integers(1, 60), room=st.integers(1, 20_000))
 def test_any_cut_into_chunks_gives_the_same_rows(
     mixed: list[str],
@@ -200,6 +202,124 @@ def test_thresholds_compare_what_is_written(
     assert above.status == "review"
     assert above.detail.startswith(f"under {row.confidence + 0.0001:.4f}; may be ")
     assert rows(min_confidence=1)[0].status == "review"  # nothing is certain
+
+
+class Doubtful:
+    """Is sure that what it sees is no digit, with 3 and then 8 as the likeliest digits."""
+
+    device = "fake"
+
+    def logits(self, pictures: np.ndarray) -> np.ndarray:
+        return np.tile(
+            np.array([[0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 2.5]], np.float32), (len(pictures), 1)
+        )
+
+
+def card(**more: object) -> classify.Card:
+    settings: dict[str, object] = {
+        "name": "eleven",
+        "preprocessing": None,
+        "temperature": 1.0,
+        "threshold": 0.5,
+        "calibrated": True,
+        "whole": {},
+    }
+    return classify.Card(**(settings | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threshold", [0, 0.2, 1, None])
+def test_not_a_digit_is_for_review_whatever_the_threshold(
+    save: Save, monkeypatch: pytest.MonkeyPatch, threshold: float | None
+) -> None:
+    monkeypatch.setattr(classify, "card", lambda path: card(threshold=0.0))
+    monkeypatch.setattr(classify, "load", lambda path, device: Doubtful())
+    save("a.png", drawn(3))
+    (row,) = rows(min_confidence=threshold)
+    assert (row.value, row.status) == ("3", "review")
+    assert row.detail == "not a digit; if it is one, 3 or 8"
+    assert row.confidence == 0.2439  # exp(2) / (exp(2.5) + exp(2) + exp(1) + 8 exp(0)), cut
+
+
+def test_some_doubt_whether_it_is_a_digit_lowers_its_confidence(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LessDoubtful(Doubtful):
+        def logits(self, pictures: np.ndarray) -> np.ndarray:
+            return super().logits(pictures) - np.float32([[0] * 10 + [1]])
+
+    monkeypatch.setattr(classify, "card", lambda path: card())
+    monkeypatch.setattr(classify, "load", lambda path, device: LessDoubtful())
+    save("a.png", drawn(3))
+    (row,) = rows(min_confidence=0)
+    assert (row.value, row.status, row.detail) == ("3", "ok", "")
+    assert row.confidence == 0.3271  # with 4.48 for exp(1.5) instead of 12.18
+    (row,) = rows()
+    assert row.detail == "under 0.5; may be 8"
+
+
+GOOD = (Reading(0.9, 400, 0), Reading(0.5, 80, 1), Reading(0.2, 0, 20))
+
+
+@pytest.mark.parametrize(
+    ("error", "threshold"),
+    [(0.008, 0.9), (0.02, 0.5), (0.9, 0.2)],
+    ids=["the surest alone", "the highest bound that fits", "nearly anything goes"],
+)
+def test_a_target_error_takes_its_threshold_from_the_card(
+    monkeypatch: pytest.MonkeyPatch, error: float, threshold: float
+) -> None:
+    monkeypatch.setattr(classify, "card", lambda path: card(readings=GOOD))
+    found = pipeline.settled(RunOptions.of({"target_error": error, "workers": 0}))
+    assert found == RunOptions.of({"min_confidence": threshold, "workers": 0})
+
+
+def test_audited_results_go_before_the_card(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classify, "card", lambda path: card(readings=GOOD))
+    Path("audited.csv").write_text("confidence,value,truth\n" + "0.7,1,1\n" * 500)
+    options = RunOptions.of({"target_error": 0.01, "calibration": Path("audited.csv")})
+    assert pipeline.settled(options).min_confidence == 0.7
+
+
+@pytest.mark.parametrize(
+    ("known", "more", "words"),
+    [
+        ({"calibrated": False}, {}, "is uncalibrated"),
+        ({"calibrated": False}, {"calibration": "audited.csv"}, "is uncalibrated"),
+        ({}, {}, "holds no calibration data"),
+        ({"readings": GOOD}, {"target_error": 1e-6}, "the smallest that the 501 values"),
+        ({"readings": (Reading(0.5, 0, 9),)}, {}, "support none"),
+    ],
+    ids=["uncalibrated", "though audited", "no readings", "too small", "all wrong"],
+)
+def test_a_target_error_that_the_model_cannot_promise_is_refused_before_anything_is_read(
+    save: Save,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, object],
+    more: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.setattr(classify, "card", lambda path: card(**known))
+    monkeypatch.setattr(pipeline, "prepare", None)
+    save("a.png", drawn(3))
+    with pytest.raises(ModelError, match=words) as caught:
+        rows(**({"target_error": 0.1} | more))
+    assert "\n" not in str(caught.value)
+    assert "calibrate" in str(caught.value)
+
+
+def test_a_target_error_judges_a_whole_run_by_its_threshold(
+    save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classify, "card", lambda path: card(readings=GOOD, threshold=1.0))
+    for n in range(20):
+        save(f"{n}.png", drawn(n % 10, seed=n))
+    found = rows(target_error=0.02)
+    assert {row.status for row in found} == {"ok", "review"}
+    assert all((row.status == "ok") == (row.confidence >= 0.5) for row in found)  # type: ignore[operator]
+    assert found == rows(min_confidence=0.5)
+    table = batchdigits.read("inbox", target_error=0.02, workers=0)
+    assert list(table["status"]) == [row.status for row in found]
 
 
 def test_a_folder_without_images_never_loads_the_model(

@@ -15,10 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.classify import backend
-from batchdigits.classify.bundle import CLASSES, Card, card, place_of
+from batchdigits.classify.bundle import CLASSES, NONE, Card, card, place_of
 from batchdigits.errors import ModelError, UsageError
 
-__all__ = ["CHUNK", "Card", "Classifier", "card", "devices", "load", "loaded", "started"]
+__all__ = [
+    "CHUNK",
+    "CLASSES",
+    "NONE",
+    "Card",
+    "Classifier",
+    "card",
+    "devices",
+    "load",
+    "loaded",
+    "place_of",
+    "started",
+]
 
 log = logging.getLogger(__name__)
 
@@ -33,20 +45,24 @@ class Classifier:
         device: where it runs, as Keras names it: `cpu:0`, `gpu:0`, …
     """
 
-    def __init__(self, model: Any, device: str, chunk: int = CHUNK) -> None:
+    def __init__(
+        self, model: Any, device: str, chunk: int = CHUNK, classes: int = len(CLASSES)
+    ) -> None:
         """Wrap a Keras model of a checked shape.
 
         Args:
             model: has `predict_on_batch`; see `load` for what else is asked of it.
             device: as Keras names it.
             chunk: pictures per call.
+            classes: how many outputs it must have: ten, or eleven with "not a digit".
 
         Raises:
             ModelError: the model takes or gives something else.
         """
         self.device = device
         self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
-        self._shape = _input_shape(model)
+        self._shape = _input_shape(model, classes)
+        self._classes = classes
         self._chunk = model.input_shape[0] or chunk  # a model may be bound to a batch of its own
         self._scale = np.float32(255 if _takes_bytes(model) else 1)
         self._probabilities = _gives_probabilities(model)
@@ -58,13 +74,14 @@ class Classifier:
             pictures: float32, shape (N, 28, 28, 1), in [0, 1], as `normalize` returns them.
 
         Returns:
-            float32, shape (N, 10): logarithms of the ten probabilities, each up to a constant
-            of its row. Where the model gives probabilities itself, their logarithms.
+            float32, shape (N, 10) or (N, 11), one column a class: logarithms of the classes'
+            probabilities, each up to a constant of its row. Where the model gives probabilities
+            itself, their logarithms.
 
         Raises:
             ModelError: the model gives something that is no number.
         """
-        out = np.zeros((len(pictures), len(CLASSES)), np.float32)
+        out = np.zeros((len(pictures), self._classes), np.float32)
         start = 0
         while start < len(pictures):
             part = pictures[start : start + self._chunk]
@@ -98,7 +115,8 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
 
     Args:
         path: a bundle's folder or a `.keras` file with input (28, 28) or (28, 28, 1) and ten
-            outputs, probabilities or logits; None for the model in the package.
+            outputs, probabilities or logits; None for the model in the package. A bundle whose
+            card names eleven classes has eleven outputs, the last for what is not a digit.
         device: auto (the first GPU if there is one), cpu, gpu, or gpu:N.
 
     Raises:
@@ -106,7 +124,9 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
         UsageError: there is no such GPU.
     """
     place = place_of(path)
+    classes = CLASSES
     if place.is_dir():
+        classes = card(path).classes
         place = place / "model.keras"
     with backend.hushed():
         keras, found = _keras()
@@ -114,7 +134,7 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
         with keras.device(chosen):
             model = loaded(place)
             try:
-                classifier = Classifier(model, chosen)
+                classifier = Classifier(model, chosen, classes=len(classes))
                 classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
             except ModelError as error:
                 raise ModelError(f"'{place}': {error}") from None
@@ -196,18 +216,18 @@ def _why_not(what: str, place: Path, error: Exception) -> str:
     )
 
 
-def _input_shape(model: Any) -> tuple[int, ...]:
+def _input_shape(model: Any, classes: int) -> tuple[int, ...]:
     """Check what the model takes and gives; return the shape of one input."""
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if not (
         isinstance(takes, tuple)
         and isinstance(gives, tuple)
         and takes[1:] in ((28, 28), (28, 28, 1))
-        and gives[1:] == (len(CLASSES),)
+        and gives[1:] == (classes,)
     ):
         raise ModelError(
             "the model does not read single digits: expected input (28, 28) or (28, 28, 1) and "
-            f"10 outputs, got input {takes} and output {gives} (the first is the batch)"
+            f"{classes} outputs, got input {takes} and output {gives} (the first is the batch)"
         )
     return tuple(takes[1:])
 
@@ -221,7 +241,7 @@ def _gives_probabilities(model: Any) -> bool:
     if config.get("activation") in ("linear", "log_softmax"):  # a logarithm of itself is a logit
         return False
     raise ModelError(
-        f"the model's last layer '{last.name}' is neither softmax nor linear: expected ten "
+        f"the model's last layer '{last.name}' is neither softmax nor linear: expected "
         f"probabilities or logits, got {type(last).__name__} with activation "
         f"{config.get('activation')!r}"
     )

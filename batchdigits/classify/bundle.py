@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.errors import ModelError
+from batchdigits.records import Reading
 
 SHIPPED = Path(__file__).parent.parent / "models" / "default"
 """The bundle inside the package."""
 CLASSES = tuple("0123456789")
+"""What the outputs of a model mean, in order; `NONE` may follow, for what is not a digit."""
+NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Card:
         threshold: default confidence from which a value is `ok`.
         calibrated: whether temperature and threshold were fitted on data.
         whole: the card as read, for people.
+        classes: what the model's outputs mean: `CLASSES`, or those and `NONE`.
+        readings: right and wrong values of the calibration data by confidence; empty where the
+            card has none.
     """
 
     name: str
@@ -34,6 +40,8 @@ class Card:
     threshold: float
     calibrated: bool
     whole: dict[str, Any]
+    classes: tuple[str, ...] = CLASSES
+    readings: tuple[Reading, ...] = ()
 
 
 UNCALIBRATED_THRESHOLD = 0.95
@@ -78,21 +86,42 @@ def _read_card(place: Path) -> Card:
             threshold=float(whole["threshold"]),
             calibrated=True,
             whole=whole,
+            classes=tuple(str(name) for name in whole["classes"]),
+            readings=_readings(whole["calibration"].get("readings", [])),
         )
-        classes = [str(name) for name in whole["classes"]]
     except FileNotFoundError:
         raise ModelError(
             f"'{place.parent}' is not a model bundle: expected card.json and model.keras in it"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
-    if classes != list(CLASSES):
-        got = " ".join(", ".join(classes).split())
-        raise ModelError(f"'{place}': expected the classes 0 to 9, got {got:.100}")
+    if found.classes not in (CLASSES, (*CLASSES, NONE)):
+        got = " ".join(", ".join(found.classes).split())
+        raise ModelError(
+            f"'{place}': expected the classes 0 to 9, with '{NONE}' after them or without, "
+            f"got {got:.100}"
+        )
     if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
         raise ModelError(
             f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
             f"got {found.temperature} and {found.threshold}"
         )
     return found
+
+
+def _readings(listed: list[Any]) -> tuple[Reading, ...]:
+    """Check and take over what a card lists under `calibration.readings`."""
+    readings = tuple(Reading(float(c), int(right), int(wrong)) for c, right, wrong in listed)
+    for one in readings:
+        if not (0 <= one.confidence <= 1 and one.right >= 0 and one.wrong >= 0):
+            raise ValueError(f"calibration.readings hold {list(one)}")
+    return readings

@@ -44,6 +44,7 @@ def _common(
 
 app.command()(run.run)
 app.command()(train.train)
+app.command()(models.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(models.info)

@@ -1,9 +1,80 @@
-"""`info`: what is known about a model and the machine."""
+"""`calibrate` and `info`: a model's card is made, and shown."""
 
 from typing import Annotated
 
-from batchdigits.cli.options import option
+from batchdigits.cli.options import Config, option
 from batchdigits.cli.output import reader_may_leave
+
+
+def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+    data: Annotated[
+        str,
+        option(
+            "data",
+            "Labelled digits that the model was not trained on, 200 or more: an .npz file, a "
+            "folder of IDX files, or of LABEL/*.png. Of a set with a part for tests, that part.",
+            "LABELLED",
+        ),
+    ],
+    out: Annotated[
+        str,
+        option("out", "The folder to make; a bundle that is there is replaced.", "BUNDLE"),
+    ],
+    model: Annotated[
+        str | None,
+        option("model", "A .keras file, or a bundle.  [default: the model in the package]", "PATH"),
+    ] = None,
+    labels: Annotated[
+        str,
+        option(
+            "labels",
+            "What labels that are no digits mean: a digit, empty, none (not a digit) or skip, as "
+            "in 10=empty,x=none.",
+            "MAP",
+        ),
+    ] = "",
+    name: Annotated[
+        str | None, option("name", "What the card calls it.  [default: BUNDLE's name]", "NAME")
+    ] = None,
+    invert: Annotated[
+        str,
+        option(
+            "invert",
+            "Whether ink is dark on light paper (yes) or light on dark (no).",
+            "auto|yes|no",
+        ),
+    ] = "auto",
+    device: Annotated[
+        str, option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")
+    ] = "auto",
+    quiet: Annotated[
+        bool, option("quiet", "Print nothing while all goes well.", None, "-q")
+    ] = False,
+    _config: Config = None,
+) -> None:
+    """Give a model of your own its calibration and default threshold: makes a bundle of it."""
+    from batchdigits.options import RunOptions  # noqa: PLC0415
+
+    options = RunOptions.of({"model": model, "invert": invert, "device": device, "quiet": quiet})
+    from batchdigits import classify, labelled, report  # noqa: PLC0415
+    from batchdigits.train import bundle  # noqa: PLC0415
+
+    names = labelled.label_map(labels)
+    bundle.check(out)
+    classify.card(options.model)
+    tests = "test" in labelled.parts(data)
+    try:
+        card = bundle.calibrated(
+            labelled.read(data, part="test" if tests else "all", names=names),
+            options,
+            name=name or bundle.name_of(out),
+            source=f"{data} (its part for tests)" if tests else data,
+        )
+        bundle.write(out, options.model, card)
+    except BaseException as stopped:
+        stopped.add_note("no bundle was written")
+        raise
+    report.calibrated(card, out, quiet)
 
 
 def info(

@@ -62,6 +62,24 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "P",
         ),
     ] = None,
+    target_error: Annotated[
+        str | None,
+        option(
+            "target-error",
+            "Instead: the threshold that keeps the share of wrong values among ok under E, by "
+            "the calibration data (95% upper bound).",
+            "E",
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        option(
+            "calibration",
+            "Audited results for --target-error, as `evaluate` writes in readings.csv.  "
+            "[default: the data in the model's card]",
+            "FILE",
+        ),
+    ] = None,
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
@@ -106,6 +124,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "max_pixels": max_pixels,
             "page_seconds": page_seconds,
             "min_confidence": min_confidence,
+            "target_error": target_error,
+            "calibration": calibration,
             "excel": excel,
             "quiet": quiet,
             "batch_size": batch_size,
@@ -125,9 +145,15 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     if out is None:
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
+    settled = pipeline.settled(options)
     found = pipeline.find(paths, listed, out)
+    if options.target_error is not None and not quiet:
+        report.say(
+            f"--target-error {options.target_error:g}: values of confidence "
+            f"{settled.min_confidence:.4f} or more are ok"
+        )
     with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
-        summary = pipeline.run(found, out, options, progress)
+        summary = pipeline.run(found, out, settled, progress)
     raise typer.Exit(report.summary(summary, out, quiet))
 
 

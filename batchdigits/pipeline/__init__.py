@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify, engine, results, sources
-from batchdigits.errors import ModelError
-from batchdigits.normalize import VERSION, shares
+from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import (
     Item,
@@ -29,7 +28,23 @@ from batchdigits.pipeline.desk import (
     prepare,
     prepare_crops,
 )
+from batchdigits.pipeline.terms import settled, usable_card
 from batchdigits.records import Grey, Row, Source, Status
+
+__all__ = [
+    "Judge",
+    "Planned",
+    "Progress",
+    "Summary",
+    "check",
+    "crop_rows",
+    "find",
+    "plan",
+    "rows",
+    "run",
+    "settled",
+    "usable_card",
+]
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +130,7 @@ def rows(
 ) -> Generator[list[Row], None, None]:
     """Read files; yield their rows batch by batch, in the order of the files."""
     card = usable_card(options.model)
+    options = settled(options)
     prepare_chunk = partial(
         prepare, as_=options.as_, invert=options.invert, max_pixels=options.max_pixels
     )
@@ -147,27 +163,12 @@ def crop_rows(
         options: the settings; those of decoding have nothing to do here.
         progress: called with the number of crops done since the last call.
     """
-    judge = Judge(usable_card(options.model), options)
+    judge = Judge(usable_card(options.model), settled(options))
     for start in range(0, len(crops), options.batch_size):
         part = slice(start, start + options.batch_size)
         files = [Source(name, "") for name in names[part]]
         yield judge.rows([(files, prepare_crops(crops[part], invert=options.invert))])
         progress(len(files))
-
-
-def usable_card(model: str | None) -> classify.Card:
-    """Read a model's card, and see that its preprocessing is this one.
-
-    Raises:
-        ModelError: it is not, or there is no such model.
-    """
-    card = classify.card(model)
-    if card.preprocessing not in (None, VERSION):
-        raise ModelError(
-            f"model '{card.name}' expects preprocessing version {card.preprocessing}, this is "
-            f"version {VERSION}: train it again, or install the batchdigits it came with"
-        )
-    return card
 
 
 def _chunks(files: Sequence[Source], workers: int) -> Iterator[list[Source]]:
@@ -218,6 +219,10 @@ def _batches(
         yield batch
 
 
+Read = tuple[int, float, int, bool]
+"""One picture's digit, confidence, second and other, as in `calibrate.Judged`."""
+
+
 class Judge:
     """Turns what the workers prepared into rows; the model is loaded at the first picture."""
 
@@ -238,8 +243,7 @@ class Judge:
             for item in prepared.items
         ]
 
-    def _readings(self, pictures: NDArray[np.uint8]) -> list[tuple[int, float, int]]:
-        """Read pictures: the digit, its confidence as written, and the runner-up."""
+    def _readings(self, pictures: NDArray[np.uint8]) -> list[Read]:
         if not len(pictures):
             return []
         if self._classifier is None:
@@ -249,19 +253,17 @@ class Judge:
                     "model '%s' is uncalibrated: its confidences may be far off", self._card.name
                 )
         logits = self._classifier.logits(shares(pictures))
-        likely = calibrate.probabilities(logits, self._card.temperature)
-        order = likely.argsort(axis=1, kind="stable")
-        best = np.take_along_axis(likely, order[:, -1:], axis=1)[:, 0]
-        confidence = calibrate.written(best)
-        return list(
-            zip(order[:, -1].tolist(), confidence.tolist(), order[:, -2].tolist(), strict=True)
-        )
+        judged = calibrate.judged(logits, self._card.temperature)
+        return list(zip(*(column.tolist() for column in judged), strict=True))
 
-    def _row(self, source: Source, item: Item, readings: Iterator[tuple[int, float, int]]) -> Row:
+    def _row(self, source: Source, item: Item, readings: Iterator[Read]) -> Row:
         if item.status is not None:
             confidence = 0.0 if item.status == "review" else None
             return Row(source.file, item.page, "", "", confidence, item.status, item.detail)
-        digit, confidence, second = next(readings)
+        digit, confidence, second, other = next(readings)
+        if other:
+            detail = f"not a digit; if it is one, {digit} or {second}"
+            return Row(source.file, item.page, "", str(digit), confidence, "review", detail)
         status: Status = "ok" if confidence >= self._threshold else "review"
         detail = "" if status == "ok" else f"under {round(self._threshold, 10)}; may be {second}"
         return Row(source.file, item.page, "", str(digit), confidence, status, detail)

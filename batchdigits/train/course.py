@@ -131,20 +131,21 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Trained:
     recipe, out = chosen(options.recipe), Path(options.out)
     names = label_map(options.labels)
     _check(out)
-    parts = digits.read(options.data, names) if options.data else None
-    with backend.hushed():
-        keras, device = classify.started(options.device)
-    parts = parts or digits.read(None, names)
     keeper = _Keeper(out, options.recipe, options.epochs or recipe.epochs, tell, bar)
-    with _kept(keeper), _faults(out, device), keras.device(device):
+    with _kept(keeper):
+        parts = digits.read(options.data, names) if options.data is not None else None
         with backend.hushed():
-            if options.seed is not None:
-                backend.repeatable()
-                keras.utils.set_random_seed(options.seed)
-            keeper.model = network(recipe)
-            if options.fine_tune:
-                _start_from(options.fine_tune, keeper.model, options.recipe)
-        return _course(keeper, recipe, parts)
+            keras, device = classify.started(options.device)
+        parts = parts or digits.read(None, names)
+        with _faults(out, device), keras.device(device):
+            with backend.hushed():
+                if options.seed is not None:
+                    backend.repeatable()
+                    keras.utils.set_random_seed(options.seed)
+                keeper.model = network(recipe)
+                if options.fine_tune is not None:
+                    _start_from(options.fine_tune, keeper.model, options.recipe)
+            return _course(keeper, recipe, parts)
 
 
 def _check(out: Path) -> None:

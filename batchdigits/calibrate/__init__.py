@@ -1,0 +1,196 @@
+"""Logits become probabilities that can be acted on, and calibration data a threshold.
+
+`probabilities` alone knows how logits are calibrated; `judged` alone what is read from the
+probabilities; runs, training and calibration all go through it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.calibrate.audit import audited
+from batchdigits.calibrate.thresholds import (
+    default_threshold,
+    least_error,
+    readings,
+    threshold_for,
+    upper_bound,
+)
+from batchdigits.records import Reading
+
+__all__ = [
+    "DIGITS",
+    "HIGHEST",
+    "Fitted",
+    "Judged",
+    "audited",
+    "default_threshold",
+    "fit_temperature",
+    "fitted",
+    "judged",
+    "least_error",
+    "probabilities",
+    "readings",
+    "threshold_for",
+    "upper_bound",
+    "written",
+]
+
+DIGITS = 10
+"""Classes that are digits; where there is one more, it means "not a digit"."""
+HIGHEST = 0.9999
+"""No reading is certain; the table holds four decimals."""
+
+
+def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Turn logits into probabilities.
+
+    Args:
+        logits: shape (N, classes), finite.
+        temperature: above 0; what the logits are divided by before the softmax (Guo et al.:
+            "On calibration of modern neural networks", ICML 2017).
+
+    Returns:
+        float64, shape (N, classes), each row summing to 1.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    out: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return out
+
+
+def written(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cut (not round) probabilities of any shape to four decimals, and to `HIGHEST` at most.
+
+    Thresholds compare what this gives, so that the table explains itself.
+    """
+    steps: NDArray[np.float64] = np.floor(confidence * 10_000)
+    steps = steps + ((steps + 1) / 10_000 <= confidence)  # 0.57 * 10,000 falls short of 5,700
+    return np.minimum(steps / 10_000, HIGHEST)
+
+
+class Judged(NamedTuple):
+    """What N pictures are read as: row n of each array belongs to picture n.
+
+    Attributes:
+        digit: int64, shape (N,), the likeliest of the ten digits.
+        confidence: float64, shape (N,), its probability among all classes, as `written`.
+        second: int64, shape (N,), the second likeliest digit.
+        other: bool, shape (N,), true where "not a digit" is likelier than every digit: such a
+            reading is for review whatever the threshold.
+    """
+
+    digit: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    second: NDArray[np.int64]
+    other: NDArray[np.bool_]
+
+
+def judged(logits: NDArray[np.float32], temperature: float) -> Judged:
+    """Read digits and their confidences off a model's logits.
+
+    Args:
+        logits: shape (N, 10), or (N, 11) where the model knows "not a digit", finite.
+        temperature: as for `probabilities`.
+    """
+    likely = probabilities(logits, temperature)
+    order = likely[:, :DIGITS].argsort(axis=1, kind="stable")
+    best = np.take_along_axis(likely, order[:, -1:], axis=1)
+    other: NDArray[np.bool_] = np.any(likely[:, DIGITS:] > best, axis=1)
+    return Judged(order[:, -1], written(best[:, 0]), order[:, -2], other)
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Find the temperature under which held-out labels are most likely, within 0.1 to 10.
+
+    Args:
+        logits: shape (N, classes).
+        labels: shape (N,), the right class of each row.
+
+    Returns:
+        The temperature with the least mean negative log-likelihood, to one part in 500: it has a
+        single minimum in log-temperature, so a fine grid finds it.
+    """
+    grid = np.exp(np.linspace(np.log(0.1), np.log(10), 2303))
+    scaled = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    right = np.take_along_axis(scaled, labels[:, None], axis=1)[:, 0]
+
+    def loss(temperature: float) -> float:
+        normaliser = np.log(np.exp(scaled / temperature).sum(axis=1))
+        return float(np.mean(normaliser - right / temperature))
+
+    coarse = min(grid[::48], key=loss)
+    near = grid[(grid > coarse / 1.12) & (grid < coarse * 1.12)]
+    return float(min(near, key=loss))
+
+
+class Fitted(NamedTuple):
+    """How N labelled pictures calibrate a model; see `fitted`.
+
+    Attributes:
+        temperature: fitted on all of them.
+        readings: by confidences that a temperature of the other half gave.
+        threshold: the default threshold by these readings.
+        right: bool, shape (N,), whether the reading is the label.
+        ok: bool, shape (N,), whether it would be `ok` by the other half's temperature and
+            threshold.
+    """
+
+    temperature: float
+    readings: list[Reading]
+    threshold: float
+    right: NDArray[np.bool_]
+    ok: NDArray[np.bool_]
+
+
+def fitted(logits: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int = 0) -> Fitted:
+    """Fit temperature and default threshold, and tell what they are worth on other pictures.
+
+    The pictures are halved by chance, label by label. Each half is judged by the temperature and
+    the threshold of the other, so that all serve for measuring and none is judged by itself; what
+    is given in the end is fitted on both halves.
+
+    Args:
+        logits: shape (N, 10), or (N, 11) where the model knows "not a digit".
+        labels: shape (N,), 0 to 9, and any other for what is not a digit; some digits at least.
+        seed: of the halving.
+    """
+    labels = np.where((labels >= 0) & (labels < DIGITS), labels, DIGITS)
+    first = _half(labels, seed)
+    temperatures = [_temperature(logits[half], labels[half]) for half in (first, ~first)]
+    one, two = (judged(logits, temperature) for temperature in temperatures)
+    right = one.digit == labels
+    confidence = np.where(first, two.confidence, one.confidence)
+    of_one, of_two = (
+        default_threshold(_readings(of.confidence, right, half & ~of.other))
+        for of, half in ((one, first), (two, ~first))
+    )
+    found = _readings(confidence, right, ~one.other)
+    return Fitted(
+        temperature=_temperature(logits, labels),
+        readings=found,
+        threshold=default_threshold(found),
+        right=right,
+        ok=~one.other & (confidence >= np.where(first, of_two, of_one)),
+    )
+
+
+def _half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Choose half of the places of each label, by chance."""
+    chance = np.random.default_rng(seed).random(len(labels))
+    half = np.zeros(len(labels), bool)
+    half[np.lexsort((chance, labels))[::2]] = True
+    return half
+
+
+def _temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Fit the temperature on those pictures whose label the model has a class for."""
+    known = labels < logits.shape[1]
+    return fit_temperature(logits[known], labels[known])
+
+
+def _readings(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], among: NDArray[np.bool_]
+) -> list[Reading]:
+    return readings(confidence[among], right[among])

@@ -1,0 +1,75 @@
+"""Results that a person has checked against the truth become calibration data."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from batchdigits.calibrate.thresholds import readings
+from batchdigits.errors import UsageError
+from batchdigits.records import Reading
+
+NEEDED = ("confidence", "value", "truth")
+Line = dict[str | None, str | None]
+
+
+def audited(path: str) -> list[Reading]:
+    """Read calibration data from a table of audited results.
+
+    Rows without a confidence (blank, error), without a value (never `ok`), and of status
+    `verified` (the value is a person's, not the model's) are left out.
+
+    Args:
+        path: CSV with `,`, `;` or tab between the columns `confidence`, `value` and `truth`, and
+            perhaps others, as `evaluate --out DIR` writes `readings.csv`. A value is right where
+            it is the truth, digit by digit; an empty truth is a blank box.
+
+    Raises:
+        UsageError: no such table, a column is missing, a confidence is out of range, or no row
+            is left.
+    """
+    name = f"--calibration '{path}'"
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            pairs = list(_pairs(_lines(file, name), name))
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:  # ValueError: not UTF-8, or no possible name
+        raise UsageError(f"{name}: expected a table in CSV; {error}") from None
+    if not pairs:
+        raise UsageError(f"{name}: expected rows with value and confidence, got none")
+    confidence, right = zip(*pairs, strict=True)
+    return readings(np.array(confidence, np.float64), np.array(right, np.bool_))
+
+
+def _lines(file: Iterable[str], name: str) -> Iterator[Line]:
+    """Give the table's lines by column, once its header is found to have those needed."""
+    lines = iter(file)
+    head = next(lines, "")
+    separator = max(",;\t", key=head.count)
+    columns = next(csv.reader([head], delimiter=separator), [])
+    missing = [column for column in NEEDED if column not in columns]
+    if missing:
+        raise UsageError(
+            f"{name}: expected the columns {', '.join(NEEDED)}, got {', '.join(columns)[:200]!r}: "
+            "`batchdigits evaluate --out DIR` writes such a table as DIR/readings.csv"
+        )
+    yield from csv.DictReader(lines, columns, delimiter=separator)
+
+
+def _pairs(lines: Iterator[Line], name: str) -> Iterator[tuple[float, bool]]:
+    """Give confidence, and whether the value is right, for each line that counts."""
+    for number, line in enumerate(lines, 1):
+        written, value, truth = ((line[column] or "").strip() for column in NEEDED)
+        if not written or not value or line.get("status") == "verified":
+            continue
+        try:
+            confidence = float(written)
+        except ValueError:
+            confidence = -1
+        if not 0 <= confidence <= 1:
+            raise UsageError(
+                f"{name}: expected confidences from 0 to 1, got {written[:40]!r} in row {number}"
+            )
+        yield confidence, value == truth

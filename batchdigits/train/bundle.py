@@ -1,0 +1,196 @@
+"""A model of the user's own gets its calibration, and becomes a bundle."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate, classify, pipeline
+from batchdigits.errors import ModelError, OutputError, UsageError
+from batchdigits.labelled import Labelled
+from batchdigits.normalize import VERSION, shares
+from batchdigits.options import RunOptions
+from batchdigits.pipeline.desk import prepare_crops
+
+LEAST = 200
+"""Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
+AT_ONCE = 8192
+"""Pictures turned into floats at a time, 25 MiB."""
+FILES = {"model.keras", "card.json"}
+
+Card = dict[str, Any]
+
+
+def calibrated(data: Labelled, options: RunOptions, *, name: str, source: str) -> Card:
+    """Calibrate a model on labelled crops, which are read and judged as `run` does.
+
+    Args:
+        data: crops that the model was not trained on. Those labelled as no digit, or as empty,
+            teach a model that knows "not a digit" how sure it may be of that; with any model
+            they count as wrong where they are read as a digit.
+        options: the model, and how it is to read (`invert`, `device`).
+        name: what the card calls the model.
+        source: what the card calls the data.
+
+    Returns:
+        What the bundle's `card.json` holds; of a bundle's own card what is about the weights.
+
+    Raises:
+        UsageError: too few digits, or one of the ten missing.
+        ModelError: the model cannot be used, or reads hardly anything of the data.
+    """
+    card = pipeline.usable_card(options.model)
+    _check(data, source)
+    prepared = prepare_crops(data.crops, invert=options.invert)
+    legible = np.array([item.status is None for item in prepared.items], bool)
+    if legible.sum() < LEAST:
+        raise UsageError(
+            f"'{source}': expected {LEAST} crops or more in which a single thing stands out, "
+            f"found {legible.sum()} of {len(legible)}: is --invert right?"
+        )
+    classifier = classify.load(options.model, device=options.device)
+    pictures = prepared.pictures
+    parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
+    logits = np.concatenate([classifier.logits(shares(part)) for part in parts])
+    fitted = calibrate.fitted(logits, data.labels[legible])
+    unknown = [{"source": "not known: it came as a .keras file", "licence": "not known"}]
+    return {
+        **card.whole,
+        "name": name,
+        "classes": list(card.classes),
+        "preprocessing": VERSION,
+        "calibration": {
+            "temperature": round(fitted.temperature, 4),
+            "fitted on": f"{len(data.labels)} labelled crops of {source}",
+            "readings": [list(one) for one in fitted.readings],
+        },
+        "threshold": fitted.threshold,
+        "measured": _measured(data, legible, fitted),
+        "training": card.whole.get("training", unknown),
+    }
+
+
+def _check(data: Labelled, source: str) -> None:
+    counts = np.bincount(data.labels[data.labels >= 0], minlength=calibrate.DIGITS)
+    digits = counts[: calibrate.DIGITS]
+    if digits.sum() < LEAST:
+        raise UsageError(
+            f"'{source}': expected {LEAST} labelled digits or more to calibrate on, "
+            f"got {digits.sum()}: add some"
+        )
+    if not digits.all():
+        missing = ", ".join(str(digit) for digit in np.flatnonzero(digits == 0))
+        raise UsageError(
+            f"'{source}': expected digits of all ten kinds, got none labelled {missing}: add some"
+        )
+
+
+def _measured(data: Labelled, legible: NDArray[np.bool_], fitted: calibrate.Fitted) -> Card:
+    """Say how the labelled crops are read, those among them that hold no legible digit too."""
+    right, ok = np.zeros((2, len(legible)), bool)
+    right[legible], ok[legible] = fitted.right, fitted.ok
+    digit = (data.labels >= 0) & (data.labels < calibrate.DIGITS)
+    out = {
+        "how": "each half of the crops by temperature and threshold of the other half",
+        "digits": int(digit.sum()),
+        "right": round(float(right[digit].mean()), 4),
+        "for review": round(float(1 - ok[digit].mean()), 4),
+        "wrong among ok": int((ok & ~right & digit).sum()),
+    }
+    if not digit.all():
+        out |= {"not digits": int((~digit).sum()), "not digits among ok": int((ok & ~digit).sum())}
+    return out
+
+
+def name_of(out: str) -> str:
+    """Take a bundle's name from its folder."""
+    return Path(os.path.realpath(out)).name
+
+
+def check(out: str) -> None:
+    """Say now, before anything is calibrated, whether a bundle can be written to `out`.
+
+    Raises:
+        OutputError: its folder is missing or not writable, or `out` is there and is neither an
+            empty folder nor a bundle.
+    """
+    place = Path(os.path.realpath(out))
+    if not place.parent.is_dir():
+        raise OutputError(f"--out '{out}': '{place.parent}' is no folder: make it first")
+    if place.exists() and not (place.is_dir() and set(os.listdir(place)) in (set(), FILES)):
+        raise OutputError(
+            f"--out '{out}' is there and is no bundle (model.keras and card.json alone): "
+            "choose another name, or remove it"
+        )
+    with _faults(out):
+        aside = _aside(place)
+        aside.mkdir()
+        aside.rmdir()
+
+
+def write(out: str, model: str | None, card: Card) -> None:
+    """Write a bundle: a model's weights byte for byte, and a card.
+
+    A bundle that is there is replaced when the new one is complete. `out` is as in `check`.
+
+    Raises:
+        OutputError: as in `check`, and when writing fails; a bundle that was there stays.
+        ModelError: the model cannot be read any more.
+    """
+    check(out)
+    file = classify.place_of(model)
+    try:
+        weights = (file / "model.keras" if file.is_dir() else file).read_bytes()
+    except OSError as error:
+        raise ModelError(f"'{file}' cannot be read: {error.strerror}") from None
+    place = Path(os.path.realpath(out))
+    aside, old = _aside(place), _aside(place)
+    with _faults(out):
+        try:
+            aside.mkdir()
+            _put(aside / "model.keras", weights)
+            _put(aside / "card.json", text(card).encode())
+            if place.exists():
+                place.rename(old)
+            aside.rename(place)
+        finally:
+            if old.exists() and not place.exists():
+                old.rename(place)
+            for folder in (aside, old):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def text(card: Card) -> str:
+    """Write a card as JSON that people can read: a reading takes one line."""
+    whole = json.dumps(card, indent=2, ensure_ascii=False)
+    return re.sub(r"\[\s+([\d.e-]+),\s+(\d+),\s+(\d+)\s+\]", r"[\1, \2, \3]", whole) + "\n"
+
+
+def _aside(place: Path) -> Path:
+    return place.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
+
+
+def _put(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _faults(out: str) -> Iterator[None]:
+    """Turn what the operating system says into an OutputError."""
+    try:
+        yield
+    except OSError as fault:
+        raise OutputError(
+            f"cannot write '{out}': {fault.strerror or fault}: make room, or choose another place"
+        ) from fault
