@@ -143,8 +143,12 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
     return classifier
 
 
-def loaded(place: Path) -> Any:
+def loaded(place: Path, *, compiled: bool = False) -> Any:
     """Load a Keras model from a `.keras` file, in safe mode: no code in it is run.
+
+    Args:
+        place: the file.
+        compiled: load the optimizer too, to train on.
 
     Raises:
         ModelError: it is none.
@@ -152,7 +156,7 @@ def loaded(place: Path) -> Any:
     import keras  # noqa: PLC0415  (heavy: only when called)
 
     try:
-        return keras.saving.load_model(place, compile=False, safe_mode=True)
+        return keras.saving.load_model(place, compile=compiled, safe_mode=True)
     except Exception as error:
         raise ModelError(_why_not("loaded", place, error)) from None
 

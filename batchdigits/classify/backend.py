@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from batchdigits.errors import BatchdigitsError
 
@@ -101,6 +102,17 @@ def repeatable() -> None:
         import tensorflow  # noqa: PLC0415
 
         tensorflow.config.experimental.enable_op_determinism()
+
+
+def fast_dtype() -> str:
+    """Name Keras's dtype policy for training: 16 bits where the processor multiplies them as such.
+
+    With AMX an epoch takes less than half the time; elsewhere 16 bits would be the slower way.
+    """
+    with suppress(OSError):
+        if "amx_bf16" in Path("/proc/cpuinfo").read_text("ascii", "replace"):
+            return "mixed_bfloat16"
+    return "float32"
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -93,10 +93,10 @@ def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
         ValueError: a crop is not a two-dimensional uint8 array with at least one pixel.
     """
     found, busy = _look(crops, invert)
-    again = np.flatnonzero(busy)
+    again = np.flatnonzero(busy).tolist()
     second, _ = _look([_without_rim(crops[i]) for i in again], invert)
     better = ~second.unclear
-    at = again[better]
+    at = np.array(again, np.int64)[better]
     found.pictures[at] = second.pictures[better]
     found.extent[at] = second.extent[better] * np.float32(1 - 2 * RIM)
     found.unclear[at] = False

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.classify import loaded
+from batchdigits.classify import backend, loaded
 from batchdigits.errors import ModelError
 from batchdigits.labelled import Labelled
 from batchdigits.normalize import shares
 from batchdigits.train import corpus
+from batchdigits.train.network import folded, network, unfold
 
 EPOCHS = 60
 BATCH = 256
@@ -21,7 +23,7 @@ RATE, LEAST_RATE, DECAY = 2e-3, 1e-5, 1e-3
 ONE_IN, MOST = 5, 500
 """Of each class of a set the last one in five is held out, at most so many."""
 
-Tell = Callable[[str], None]
+Tell = Callable[[int, float, Any], None]
 
 
 def held_out(found: Labelled) -> tuple[Labelled, Labelled]:
@@ -36,113 +38,74 @@ def held_out(found: Labelled) -> tuple[Labelled, Labelled]:
     return found.taken(np.flatnonzero(~out)), found.taken(np.flatnonzero(out))
 
 
-def network() -> Any:
-    """Build the network: (28, 28, 1) in [0, 1] → eleven logits, the last for "not a digit"."""
-    import keras  # noqa: PLC0415  (heavy: only when called)
-    from keras import layers  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a training goes.
 
-    def convolution(filters: int, size: int, **more: Any) -> list[Any]:
-        return [
-            layers.Conv2D(filters, size, use_bias=False, **more),
-            layers.BatchNormalization(),
-            layers.Activation("relu"),
-        ]
-
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            *convolution(24, 5, strides=2, padding="same"),
-            *convolution(32, 3, padding="same"),
-            layers.MaxPooling2D(),
-            *convolution(64, 3, padding="same"),
-            *convolution(64, 3),
-            layers.Flatten(),
-            layers.Dropout(0.3),
-            layers.Dense(11, dtype="float32"),
-        ]
-    )
-
-
-def folded(model: Any) -> Any:
-    """Fold each batch normalisation into the convolution before it: the same outputs, faster.
-
-    A convolution w·x, normalised as g·(w·x - m)/sqrt(v + e) + b, is the convolution
-    (w·g/s)·x + (b - m·g/s) with s = sqrt(v + e).
-    """
-    import keras  # noqa: PLC0415
-    from keras import layers  # noqa: PLC0415
-
-    plain, weights = [keras.Input(model.input_shape[1:])], []
-    for layer in model.layers:
-        config = layer.get_config() | {"dtype": "float32"}
-        if isinstance(layer, layers.Conv2D):
-            config |= {"use_bias": True, "activation": "relu"}
-            plain.append(layers.Conv2D.from_config(config))
-            kernel = layer.get_weights()[0]
-        elif isinstance(layer, layers.BatchNormalization):
-            gamma, beta, mean, variance = layer.get_weights()
-            scale = gamma / np.sqrt(variance + layer.epsilon)
-            weights += [kernel * scale, beta - mean * scale]
-        elif not isinstance(layer, layers.Activation | layers.Dropout):
-            plain.append(layer.__class__.from_config(config))
-            weights += layer.get_weights()
-    out = keras.Sequential(plain)
-    out.set_weights(weights)
-    return out
-
-
-def fit(
-    sets: Mapping[str, Labelled],
-    *,
-    count: int,
-    seed: int,
-    checkpoint: Path,
-    tell: Tell = print,
-) -> Any:
-    """Train the network on labelled sets, altered anew in each of `count` epochs.
-
-    Args:
-        sets: what to learn from, each by its name; `held_out` is the caller's to do.
+    Attributes:
         count: number of epochs; the learning rate falls along a cosine over them.
         seed: makes the run repeatable on one machine, also where it was interrupted.
         checkpoint: a `.keras` file that the network is kept in after every epoch; where it is
             there, training goes on from it.
-        tell: takes a line an epoch.
+    """
+
+    count: int
+    seed: int
+    checkpoint: Path
+
+
+def fit(
+    sets: Mapping[str, Labelled], plan: Plan, *, tell: Tell | None = None, start: Any = None
+) -> Any:
+    """Train the network on labelled sets, altered anew in each epoch.
+
+    Args:
+        sets: what to learn from, each by its name; `held_out` is the caller's to do.
+        plan: how long, and what makes it repeatable.
+        tell: called after each epoch with its number from 1, the mean loss, and the network.
+        start: a network as this function returns it, to start from instead of from chance.
 
     Returns:
         The trained network with its normalisations folded in.
 
     Raises:
-        ModelError: the checkpoint is of another training.
+        ModelError: the checkpoint, or the start, is of another training.
     """
     import keras  # noqa: PLC0415
 
     found = corpus.gather(sets)
     steps = math.ceil(corpus.epoch_size(found) / BATCH)
-    name = f"default_{count}x{steps}_seed{seed}"
-    keras.utils.set_random_seed(seed)
-    model = _resumed(checkpoint, name) if checkpoint.exists() else _fresh(name, count * steps)
+    name = f"default_{plan.count}x{steps}_seed{plan.seed}"
+    keras.utils.set_random_seed(plan.seed)
+    if plan.checkpoint.exists():
+        model = _resumed(plan.checkpoint, name)
+    else:
+        model = _fresh(name, plan.count * steps, RATE if start is None else RATE / 10)
+        if start is not None:
+            some = found.plain[:: max(1, len(found.plain) // 2048), ..., np.newaxis]
+            unfold(start, model, shares(some))
     first = int(model.optimizer.iterations) // steps
-    shown = corpus.epochs(found, first=first, count=count, seed=seed)
+    shown = corpus.epochs(found, first=first, count=plan.count, seed=plan.seed)
     for epoch, (pictures, labels) in enumerate(shown, first):
         for layer in model.layers:
             if hasattr(layer, "seed_generator"):  # dropout: an epoch's chance is its own
-                layer.seed_generator.state.assign([seed, epoch])
+                layer.seed_generator.state.assign([plan.seed, epoch])
         loss = _epoch(model, pictures, labels)
-        aside = checkpoint.with_suffix(".part.keras")
+        aside = plan.checkpoint.with_suffix(".part.keras")
         model.save(aside)
-        aside.replace(checkpoint)
-        tell(f"epoch {epoch + 1} of {count}: loss {loss:.4f}")
+        aside.replace(plan.checkpoint)
+        if tell:
+            tell(epoch + 1, loss, model)
     return folded(model)
 
 
-def _fresh(name: str, steps: int) -> Any:
+def _fresh(name: str, steps: int, highest: float) -> Any:
     import keras  # noqa: PLC0415
 
-    model = network()
+    model = network(backend.fast_dtype())
     model.name = name
     rate = keras.optimizers.schedules.CosineDecay(
-        LEAST_RATE, steps, warmup_target=RATE, warmup_steps=max(1, steps // 20)
+        LEAST_RATE, steps, warmup_target=highest, warmup_steps=max(1, steps // 20)
     )
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=DECAY),
@@ -152,7 +115,7 @@ def _fresh(name: str, steps: int) -> Any:
 
 
 def _resumed(checkpoint: Path, name: str) -> Any:
-    model = loaded(checkpoint, to_train=True)
+    model = loaded(checkpoint, compiled=True)
     if model.name != name:
         raise ModelError(
             f"'{checkpoint}' is of another training ({model.name}, this is {name}): remove it, "

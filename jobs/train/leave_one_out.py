@@ -53,10 +53,10 @@ def main() -> None:
         learned, unseen = parted(sets, RUNS[run])
         model = default.fit(
             learned,
-            count=given.epochs,
-            seed=given.seed,
-            checkpoint=given.out / f"{run}.checkpoint.keras",
-            tell=lambda line, run=run: print(f"{run}: {line}", flush=True),
+            default.Plan(given.epochs, given.seed, given.out / f"{run}.checkpoint.keras"),
+            tell=lambda epoch, loss, _, run=run: print(
+                f"{run}: epoch {epoch} of {given.epochs}, loss {loss:.4f}", flush=True
+            ),
         )
         np.savez_compressed(place, **read(model, unseen))
 
