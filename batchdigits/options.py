@@ -109,7 +109,8 @@ class TrainOptions(_Options):
     Attributes:
         recipe: its name; see `batchdigits.train.recipes`.
         out: the folder for the model and what is shown of its training.
-        data: a labelled set, as `batchdigits.labelled.read` takes it; None for MNIST.
+        data: labelled sets, as `batchdigits.labelled.read` takes them; none for MNIST. The
+            tutorials' recipes learn from one, `default` from any number.
         labels: what labels that are no digits mean, as `batchdigits.labelled.label_map` takes it.
         seed: makes the training repeatable; None for another chance each time.
         epochs: how often all pictures are seen; None for the recipe's own number.
@@ -119,7 +120,7 @@ class TrainOptions(_Options):
 
     recipe: str
     out: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
-    data: Annotated[str | None, BeforeValidator(_as_text)] = None
+    data: tuple[Annotated[str, BeforeValidator(_as_text)], ...] = ()
     labels: str = ""
     seed: int | None = Field(None, ge=0, lt=1 << 32)
     epochs: int | None = Field(None, ge=1, le=100_000)

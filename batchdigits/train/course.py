@@ -133,7 +133,7 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Trained:
     _check(out)
     keeper = _Keeper(out, options.recipe, options.epochs or recipe.epochs, tell, bar)
     with _kept(keeper):
-        parts = digits.read(options.data, names) if options.data is not None else None
+        parts = digits.read(options.data[0], names) if options.data else None
         with backend.hushed():
             keras, device = classify.started(options.device)
         parts = parts or digits.read(None, names)
