@@ -217,8 +217,8 @@ def _course(keeper: _Keeper, recipe: Recipe, parts: digits.Parts) -> Trained:
     model, out, tell = keeper.model, keeper.out, keeper.tell
     about = [*parts.remarks, _shapes("training", parts.train), _shapes("test", parts.test)]
     model.summary(print_fn=lambda line, **_: about.append(line), line_length=80)
-    tell("\n".join(about))
     out.mkdir(parents=True, exist_ok=True)
+    tell("\n".join(about))
     show.text(out / "summary.txt", "\n".join(about) + "\n")
     show.samples(out / "samples.png", parts.train)
     (x, y), test = (_fed(part, recipe) for part in (parts.train, parts.test))
