@@ -223,9 +223,9 @@ def _course(keeper: _Keeper, recipe: Recipe, parts: digits.Parts) -> Trained:
     show.samples(out / "samples.png", parts.train)
     (x, y), test = (_fed(part, recipe) for part in (parts.train, parts.test))
     with backend.hushed():  # what is printed when a device is first used
-        model.evaluate(x[: recipe.batch], y[: recipe.batch], verbose=0)
+        model(x[: recipe.batch])
     _fit(keeper, recipe, (x, y), test if recipe.validation else None)
-    figures = model.evaluate(*test, batch_size=256, verbose=0, return_dict=True)
+    figures = model.evaluate(*test, batch_size=recipe.batch, verbose=0, return_dict=True)
     keeper.save()
     if not keeper.draw():
         tell("curves.png is left out, as matplotlib is missing: pip install 'batchdigits[plots]'")
