@@ -818,7 +818,7 @@ X, Y = light(140), np.arange(140) % 10
     [
         ({"x": X, "y": Y[:-1]}, "", "a label for each of 140 images"),
         ({"x": X, "y": Y + 1}, "", "the label '10' is no digit"),
-        ({"x": X, "y": Y + 1}, "10=empty", "12 crops are empty or no digits"),
+        ({"x": X, "y": Y + 1}, "10=empty", "14 crops are empty or no digits"),
         ({"x": X, "y": Y + 1}, "10=skip", "got none of 0"),
         ({"x": X[Y != 7], "y": Y[Y != 7]}, "", "expected all ten digits to learn from"),
         ({"x": X / 255, "y": Y}, "", "expected grey levels"),

@@ -217,15 +217,15 @@ def _course(keeper: _Keeper, recipe: Recipe, parts: digits.Parts) -> Trained:
     model, out, tell = keeper.model, keeper.out, keeper.tell
     about = [*parts.remarks, _shapes("training", parts.train), _shapes("test", parts.test)]
     model.summary(print_fn=lambda line, **_: about.append(line), line_length=80)
-    tell("\n".join(about))
     out.mkdir(parents=True, exist_ok=True)
+    tell("\n".join(about))
     show.text(out / "summary.txt", "\n".join(about) + "\n")
     show.samples(out / "samples.png", parts.train)
     (x, y), test = (_fed(part, recipe) for part in (parts.train, parts.test))
     with backend.hushed():  # what is printed when a device is first used
-        model.evaluate(x[: recipe.batch], y[: recipe.batch], verbose=0)
+        model(x[: recipe.batch])
     _fit(keeper, recipe, (x, y), test if recipe.validation else None)
-    figures = model.evaluate(*test, batch_size=256, verbose=0, return_dict=True)
+    figures = model.evaluate(*test, batch_size=recipe.batch, verbose=0, return_dict=True)
     keeper.save()
     if not keeper.draw():
         tell("curves.png is left out, as matplotlib is missing: pip install 'batchdigits[plots]'")

@@ -50,12 +50,12 @@ def read(place: str | None, names: Mapping[str, str]) -> Parts:
     remarks: list[str] = []
     train, test = _mnist() if place is None else _parts(place, names, remarks)
     shown = place or "MNIST"
-    for part in (train, test):
-        if strange := int(((part.labels < 0) | (part.labels > 9)).sum()):
-            raise UsageError(
-                f"'{shown}': recipes learn digits alone, and {strange:,} crops are empty or no "
-                "digits: leave them out, as in --labels 10=skip"
-            )
+    labels = np.concatenate([train.labels, test.labels])
+    if strange := int(((labels < 0) | (labels > 9)).sum()):
+        raise UsageError(
+            f"'{shown}': recipes learn digits alone, and {strange:,} crops are empty or no digits: "
+            "leave them out by --labels LABEL=skip"
+        )
     if missing := sorted(set(range(10)) - set(train.labels.tolist())):
         raise UsageError(
             f"'{shown}': expected all ten digits to learn from, got none of "
