@@ -127,6 +127,15 @@ class TrainOptions(_Options):
     fine_tune: Annotated[str | None, BeforeValidator(_as_text)] = None
     device: Annotated[str, AfterValidator(_known_device)] = "auto"
 
+    @model_validator(mode="after")
+    def _tutorials_learn_from_one_set(self) -> Self:
+        if self.recipe != "default" and len(self.data) > 1:
+            raise ValueError(
+                f"--data: recipe {self.recipe} learns from one set, got {len(self.data)}: give "
+                "one, or use --recipe default"
+            )
+        return self
+
 
 def nearest(name: str, known: list[str]) -> str:
     """Say which known name is meant by an unknown one: `; did you mean 'x'?`, or nothing."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.classify import backend
-from batchdigits.classify.bundle import CLASSES, NONE, Card, card, place_of
+from batchdigits.classify.bundle import CLASSES, NONE, Card, card, file_of, place_of
 from batchdigits.errors import ModelError, UsageError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Classifier",
     "card",
     "devices",
+    "file_of",
     "load",
     "loaded",
     "place_of",

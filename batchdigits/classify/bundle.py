@@ -52,6 +52,12 @@ def place_of(path: str | None) -> Path:
     return SHIPPED if path is None else Path(path)
 
 
+def file_of(path: str | None) -> Path:
+    """Tell where a model's `.keras` file lies, in a bundle's folder or by itself."""
+    place = place_of(path)
+    return place / "model.keras" if place.is_dir() else place
+
+
 def card(path: str | None) -> Card:
     """Read what is known about a model without loading it.
 

@@ -6,6 +6,8 @@ import sys
 from contextlib import redirect_stdout
 from typing import Annotated
 
+import typer
+
 from batchdigits.cli.options import Config, option
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import UsageError
@@ -14,7 +16,7 @@ from batchdigits.errors import UsageError
 def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
     recipe: Annotated[
         str | None,
-        option("recipe", "conv1, mlp, conv3, conv3-logits or conv2-adadelta.", "NAME"),
+        option("recipe", "default, conv1, mlp, conv3, conv3-logits or conv2-adadelta.", "NAME"),
     ] = None,
     out: Annotated[
         str | None,
@@ -26,12 +28,13 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
         ),
     ] = None,
     data: Annotated[
-        str | None,
-        option(
-            "data",
-            "Labelled digits: an .npz file, a folder of IDX files, or of LABEL/*.png.  "
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="Labelled digits: an .npz file, a folder of IDX files, or of LABEL/*.png; for "
+            "--recipe default several, each by its own --data.  "
             "[default: MNIST, downloaded by Keras]",
-            "PATH",
+            metavar="PATH",
         ),
     ] = None,
     labels: Annotated[
@@ -64,10 +67,14 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
     ] = False,
     _config: Config = None,
 ) -> None:
-    """Train a network by the recipe of a published tutorial.
+    """Train a network: by the recipe of a published tutorial, or as the shipped model is made.
 
-    The digits are fed as the tutorials feed them: grey levels divided by 255. What is saved is the
-    model after the last epoch; an interrupted training leaves the best epoch's.
+    The tutorials' networks are fed as the tutorials feed them: grey levels divided by 255. What is
+    saved is the model after the last epoch; an interrupted training leaves the best epoch's.
+
+    The recipe default alters the digits anew in every epoch, learns what is no digit, holds a part
+    out, and writes a calibrated bundle; an interrupted training goes on from OUT.training when it
+    is started again.
     """
     for name, value in (("recipe", recipe), ("out", out)):
         if value is None:
@@ -78,7 +85,7 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
         {
             "recipe": recipe,
             "out": out,
-            "data": data,
+            "data": tuple(data or ()),
             "labels": labels,
             "seed": seed,
             "epochs": epochs,
@@ -87,17 +94,19 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
         }
     )
     from batchdigits import report  # noqa: PLC0415
-    from batchdigits.train import course  # noqa: PLC0415
+    from batchdigits.train import course, shipped  # noqa: PLC0415
 
     shown = None if quiet else sys.stderr
     bar = shown is not None and shown.isatty()
+    train_by = shipped.run if recipe == "default" else course.run
     with redirect_stdout(shown or io.StringIO()):  # where Keras prints its bars
-        done = course.run(options, (lambda _: None) if quiet else report.show, bar=bar)
+        done = train_by(options, (lambda _: None) if quiet else report.show, bar=bar)
     if quiet:
         return
-    report.say(
-        "the model is not calibrated yet: batchdigits calibrate --model "
-        f"{shlex.quote(done.model)} --data LABELLED --out BUNDLE makes a bundle of it"
-    )
+    if recipe != "default":
+        report.say(
+            "the model is not calibrated yet: batchdigits calibrate --model "
+            f"{shlex.quote(done.model)} --data LABELLED --out BUNDLE makes a bundle of it"
+        )
     with reader_may_leave():
         print(*done.lines(), sep="\n")

@@ -14,7 +14,7 @@ from batchdigits.errors import UsageError
 from batchdigits.labelled import arrays, folders
 from batchdigits.labelled.marks import EMPTY, FORMS, NONE, Labelled, Loader, Part, alike, label_map
 
-__all__ = ["EMPTY", "NONE", "Labelled", "label_map", "parts", "read"]
+__all__ = ["EMPTY", "NONE", "Labelled", "joined", "label_map", "parts", "read"]
 
 
 def parts(place: str) -> tuple[Part, ...]:
@@ -55,10 +55,11 @@ def read(
             f"'{place}' holds the part '{next(iter(loaders))}' alone: expected '{part}'"
         )
     found = [loaders[one](names or {}) for one in wanted]
-    return found[0] if len(found) == 1 else _joined(found)
+    return found[0] if len(found) == 1 else joined(found)
 
 
-def _joined(several: list[Labelled]) -> Labelled:
+def joined(several: list[Labelled]) -> Labelled:
+    """Put several sets into one, in their order."""
     return Labelled(
         alike([crop for one in several for crop in one.crops]),
         np.concatenate([one.labels for one in several]),

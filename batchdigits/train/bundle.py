@@ -146,9 +146,9 @@ def write(out: str, model: str | None, card: Card) -> None:
         ModelError: the model cannot be read any more.
     """
     check(out)
-    file = classify.place_of(model)
+    file = classify.file_of(model)
     try:
-        weights = (file / "model.keras" if file.is_dir() else file).read_bytes()
+        weights = file.read_bytes()
     except OSError as error:
         raise ModelError(f"'{file}' cannot be read: {error.strerror}") from None
     place = Path(os.path.realpath(out))

@@ -62,7 +62,7 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
             crops = list(found.crops[start : start + SHARD])
             seen = grey_levels(crops, invert="auto")
             some = seen.extent.max(1) > 0
-            inks += [_cropped(crop) for crop, wanted in zip(crops, some, strict=True) if wanted]
+            inks += [cropped(crop) for crop, wanted in zip(crops, some, strict=True) if wanted]
             plain.append(seen.pictures[some, ..., 0])
             labels.append(found.labels[start : start + SHARD][some])
             sources.append(np.full(int(some.sum()), number))
@@ -71,7 +71,7 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
     return Corpus(inks, np.concatenate(plain), known, np.concatenate(sources))
 
 
-def _cropped(crop: Grey) -> Grey:
+def cropped(crop: Grey) -> Grey:
     """Bring a crop of either polarity to ink light on no paper, cut to the ink."""
     ink = inked(255 - crop if np.median(crop) > 127 else crop)
     y, x = np.nonzero(ink > 40)

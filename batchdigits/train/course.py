@@ -187,9 +187,7 @@ def _faults(out: Path, device: str) -> Iterator[None]:
 
 def _start_from(path: str, model: Any, name: str) -> None:
     """Give a network the weights of a model of the same recipe."""
-    place = Path(path)
-    if place.is_dir():
-        place = place / "model.keras"
+    place = classify.file_of(path)
     if not place.exists():
         raise ModelError(f"--fine-tune '{path}': expected a bundle's folder or a .keras file")
     start = classify.loaded(place)
@@ -228,7 +226,7 @@ def _course(keeper: _Keeper, recipe: Recipe, parts: digits.Parts) -> Trained:
     figures = model.evaluate(*test, batch_size=recipe.batch, verbose=0, return_dict=True)
     keeper.save()
     if not keeper.draw():
-        tell("curves.png is left out, as matplotlib is missing: pip install 'batchdigits[plots]'")
+        tell(show.NO_CURVES)
     trained = Trained(
         recipe=keeper.title,
         parameters=model.count_params(),

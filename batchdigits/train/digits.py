@@ -48,7 +48,7 @@ def read(place: str | None, names: Mapping[str, str]) -> Parts:
         UsageError: it is no such set, it holds more than digits, or a digit is missing.
     """
     remarks: list[str] = []
-    train, test = _mnist() if place is None else _parts(place, names, remarks)
+    train, test = mnist() if place is None else _parts(place, names, remarks)
     shown = place or "MNIST"
     labels = np.concatenate([train.labels, test.labels])
     if strange := int(((labels < 0) | (labels > 9)).sum()):
@@ -66,11 +66,11 @@ def read(place: str | None, names: Mapping[str, str]) -> Parts:
             "the pictures are not all 28 x 28 with light ink on dark: brought there by "
             "normalize, as run does"
         )
-        return Parts(_normalized(train), _normalized(test), remarks)
+        return Parts(normalized(train), normalized(test), remarks)
     return Parts(_as_they_are(train), _as_they_are(test), remarks)
 
 
-def _mnist() -> tuple[Labelled, Labelled]:
+def mnist() -> tuple[Labelled, Labelled]:
     """Have Keras download MNIST, or take it from where Keras keeps what it has downloaded."""
     import keras  # noqa: PLC0415  (heavy: only when called)
 
@@ -113,5 +113,6 @@ def _as_they_are(found: Labelled) -> Digits:
     return Digits(np.asarray(found.crops), found.labels)
 
 
-def _normalized(found: Labelled) -> Digits:
+def normalized(found: Labelled) -> Digits:
+    """Bring crops of any kind to pictures as `run` shows them to a model."""
     return Digits(grey_levels(list(found.crops)).pictures[..., 0], found.labels)

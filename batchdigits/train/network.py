@@ -20,7 +20,7 @@ def network(dtype: str = "float32") -> Any:
     def convolution(filters: int, size: int, **more: Any) -> list[Any]:
         return [
             layers.Conv2D(filters, size, use_bias=False, dtype=dtype, **more),
-            layers.BatchNormalization(dtype=dtype),
+            layers.BatchNormalization(momentum=0.97, dtype=dtype),  # short trainings settle too
             layers.Activation("relu", dtype=dtype),
         ]
 

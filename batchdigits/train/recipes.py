@@ -121,9 +121,9 @@ def chosen(name: str) -> Recipe:
         UsageError: there is none of that name.
     """
     if name not in RECIPES:
-        known = ", ".join(RECIPES)
+        known = ["default", *RECIPES]
         raise UsageError(
-            f"--recipe '{name}': expected one of {known}{nearest(name, list(RECIPES))}"
+            f"--recipe '{name}': expected one of {', '.join(known)}{nearest(name, known)}"
         )
     return RECIPES[name]
 

@@ -16,6 +16,8 @@ COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 History = Sequence[dict[str, float]]
 """A line an epoch, by the names in `COLUMNS`."""
 
+NO_CURVES = "curves.png is left out, as matplotlib is missing: pip install 'batchdigits[plots]'"
+
 _ROWS, _TILE, _GAP, _HEAD = 6, 56, 6, 34
 
 
@@ -46,6 +48,13 @@ def history(place: Path, epochs: History) -> None:
         cells = [f"{one[name]:.6f}" if name in one else "" for name in COLUMNS[1:]]
         table.writerow([int(one["epoch"]), *cells])
     text(place, out.getvalue())
+
+
+def told(place: Path) -> list[dict[str, float]]:
+    """Read back a history that `history` has written."""
+    with place.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
 def samples(place: Path, digits: Digits) -> None:

@@ -1,0 +1,171 @@
+"""The default recipe from labelled sets to a calibrated bundle, as the package ships one."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batchdigits import classify
+from batchdigits.classify import backend
+from batchdigits.errors import UsageError
+from batchdigits.labelled import NONE, Labelled, joined, label_map, read
+from batchdigits.normalize import VERSION, shares
+from batchdigits.options import RunOptions, TrainOptions
+from batchdigits.train import bundle, default, digits, show
+from batchdigits.train.alter import alter
+from batchdigits.train.corpus import cropped, gather
+from batchdigits.train.default import Plan, fit, held_out
+
+Tell = Callable[[str], None]
+
+SEED = 1
+"""Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What came of a training.
+
+    Attributes:
+        epochs: how often it saw all digits.
+        card: the bundle's card.
+        model: the bundle's folder.
+    """
+
+    epochs: int
+    card: Mapping[str, Any]
+    model: str
+
+    def lines(self) -> list[str]:
+        """Give what matters as lines, `name value`."""
+        measured = self.card["measured"]
+        return [
+            "recipe default",
+            f"epochs {self.epochs}",
+            f"held_out_digits {measured['digits']}",
+            f"held_out_accuracy {measured['right']:.4f}",
+            f"model {self.model}",
+        ]
+
+
+def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
+    """Train the default recipe as the options say, calibrate it, and write its bundle.
+
+    Of each set what `held_out` leaves is learned; the rest, as it is and altered, serves to
+    calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
+    history.csv, curves.png and the checkpoint from which an interrupted training goes on.
+
+    Args:
+        options: on what, how long, and where to.
+        tell: takes lines for people.
+        bar: of no use here: a line an epoch is told.
+
+    Raises:
+        UsageError: the data are not as expected; nothing is trained.
+        ModelError: the model to start from, or the checkpoint, is of another training.
+        OutputError: the bundle cannot be written.
+    """
+    del bar
+    bundle.check(options.out)
+    names = label_map(options.labels)
+    sets = {place: read(place, part="train", names=names) for place in options.data}
+    _check(sets)
+    place = Path(os.path.realpath(options.out))
+    work = place.with_name(f"{place.name}.training")
+    with backend.hushed():
+        keras, device = classify.started(options.device)
+        start = options.fine_tune and classify.loaded(classify.file_of(options.fine_tune))
+    sets = sets or {"MNIST": digits.mnist()[0]}
+    parted = {name: held_out(found) for name, found in sets.items()}
+    learned = {name: part for name, (part, _) in parted.items()}
+    unseen = joined([part for _, part in parted.values()])
+    work.mkdir(exist_ok=True)
+    seed = SEED if options.seed is None else options.seed
+    plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
+    some = joined([part.taken(np.arange(min(1000, len(part.labels)))) for part in learned.values()])
+    show.samples(work / "samples.png", digits.normalized(some))
+    diary = _Diary(work, plan, unseen, tell)
+    with keras.device(device):
+        model = fit(learned, plan, tell=diary.note, start=start)
+        draft = uncalibrated(model, work)
+    diary.draw()
+    card = bundle.calibrated(
+        joined([unseen, degraded(unseen, seed)]),
+        RunOptions.of({"model": draft, "device": options.device}),
+        name=place.name,
+        source="what was held out, as it is and altered",
+    )
+    card["training"] = [
+        {"source": name, "licence": "not known", "crops": len(found.labels), "epochs": plan.count}
+        for name, found in learned.items()
+    ]
+    bundle.write(options.out, draft, card)
+    plan.checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(draft)
+    return Shipped(plan.count, card, options.out)
+
+
+def uncalibrated(model: Any, work: Path) -> str:
+    """Write a network as a bundle that is not calibrated yet; return its folder, in `work`."""
+    file, draft = work / "model.keras", str(work / "uncalibrated")
+    model.save(file)
+    card = {
+        "name": "uncalibrated",
+        "classes": [*classify.CLASSES, classify.NONE],
+        "preprocessing": VERSION,
+        "calibration": {"temperature": 1.0},
+        "threshold": 1.0,
+    }
+    bundle.write(draft, str(file), card)
+    file.unlink()
+    return draft
+
+
+def _check(sets: Mapping[str, Labelled]) -> None:
+    known = set(np.concatenate([[], *(found.labels for found in sets.values())]).tolist())
+    if sets and (missing := sorted(set(range(10)) - known)):
+        raise UsageError(
+            f"expected all ten digits to learn from, got none of {', '.join(map(str, missing))}: "
+            "add a set that has them by another --data"
+        )
+
+
+def degraded(found: Labelled, seed: int) -> Labelled:
+    """Alter crops of digits as those that are learned from are altered."""
+    random = np.random.default_rng((seed, NONE))
+    digit = np.flatnonzero((found.labels >= 0) & (found.labels < NONE))
+    crops = [alter(cropped(found.crops[n]), random) for n in digit.tolist()]
+    return Labelled(
+        crops, found.labels[digit], [f"{found.names[n]}, altered" for n in digit.tolist()]
+    )
+
+
+class _Diary:
+    """Notes after each epoch how well what is held out is read, and draws the curves."""
+
+    def __init__(self, work: Path, plan: Plan, unseen: Labelled, tell: Tell) -> None:
+        seen = gather({"held out": unseen})
+        self._pictures, self._labels = shares(seen.plain[..., np.newaxis]), seen.labels
+        self._work, self._count, self._tell = work, plan.count, tell
+        file = work / "history.csv"
+        resumed = plan.checkpoint.exists() and file.exists()
+        self._epochs = show.told(file) if resumed else []
+
+    def note(self, epoch: int, loss: float, model: Any) -> None:
+        logits = model.predict(self._pictures, batch_size=256, verbose=0)
+        right = float((logits.argmax(axis=1) == self._labels).mean())
+        earlier = [one for one in self._epochs if one["epoch"] < epoch]
+        self._epochs = [*earlier, {"epoch": epoch, "loss": loss, "val_accuracy": right}]
+        show.history(self._work / "history.csv", self._epochs)
+        self._tell(f"epoch {epoch} of {self._count}: loss {loss:.4f}, held out {right:.4f}")
+
+    def draw(self) -> None:
+        """Draw the curves, if matplotlib is installed."""
+        with backend.hushed():
+            drawn = show.curves(self._work / "curves.png", "default", self._epochs)
+        if not drawn:
+            self._tell(show.NO_CURVES)
