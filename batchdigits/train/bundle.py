@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,24 @@ FILES = {"model.keras", "card.json"}
 Card = dict[str, Any]
 
 
-def calibrated(data: Labelled, options: RunOptions, *, name: str, source: str) -> Card:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What calibrates a model beside its own readings: those of models made by the same recipe.
+
+    Attributes:
+        logits: float32, shape (N, classes), of sources that those models never saw.
+        labels: int64, shape (N,), as in `labelled.Labelled`.
+        words: what the card says of them.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    words: str
+
+
+def calibrated(
+    data: Labelled, options: RunOptions, *, name: str, source: str, beside: Beside | None = None
+) -> Card:
     """Calibrate a model on labelled crops, which are read and judged as `run` does.
 
     Args:
@@ -39,6 +57,7 @@ def calibrated(data: Labelled, options: RunOptions, *, name: str, source: str) -
         options: the model, and how it is to read (`invert`, `device`).
         name: what the card calls the model.
         source: what the card calls the data.
+        beside: what else the calibration is fitted on.
 
     Returns:
         What the bundle's `card.json` holds; of a bundle's own card what is about the weights.
@@ -60,7 +79,12 @@ def calibrated(data: Labelled, options: RunOptions, *, name: str, source: str) -
     pictures = prepared.pictures
     parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
     logits = np.concatenate([classifier.logits(shares(part)) for part in parts])
-    fitted = calibrate.fitted(logits, data.labels[legible])
+    labels, words = data.labels[legible], f"{len(data.labels)} labelled crops of {source}"
+    if beside is not None:
+        logits = np.concatenate([logits, beside.logits])
+        labels = np.concatenate([labels, beside.labels])
+        words = f"{words}; {beside.words}"
+    fitted = calibrate.fitted(logits, labels)
     unknown = [{"source": "not known: it came as a .keras file", "licence": "not known"}]
     return {
         **card.whole,
@@ -69,7 +93,7 @@ def calibrated(data: Labelled, options: RunOptions, *, name: str, source: str) -
         "preprocessing": VERSION,
         "calibration": {
             "temperature": round(fitted.temperature, 4),
-            "fitted on": f"{len(data.labels)} labelled crops of {source}",
+            "fitted on": words,
             "readings": [list(one) for one in fitted.readings],
         },
         "threshold": fitted.threshold,
@@ -96,7 +120,8 @@ def _check(data: Labelled, source: str) -> None:
 def _measured(data: Labelled, legible: NDArray[np.bool_], fitted: calibrate.Fitted) -> Card:
     """Say how the labelled crops are read, those among them that hold no legible digit too."""
     right, ok = np.zeros((2, len(legible)), bool)
-    right[legible], ok[legible] = fitted.right, fitted.ok
+    count = int(legible.sum())  # the first are the data's own
+    right[legible], ok[legible] = fitted.right[:count], fitted.ok[:count]
     digit = (data.labels >= 0) & (data.labels < calibrate.DIGITS)
     out = {
         "how": "each half of the crops by temperature and threshold of the other half",

@@ -17,6 +17,7 @@ from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions, TrainOptions
 from batchdigits.train import bundle, default, digits, show
 from batchdigits.train.alter import alter
+from batchdigits.train.bundle import Beside
 from batchdigits.train.corpus import cropped, gather
 from batchdigits.train.default import Plan, fit, held_out
 
@@ -55,10 +56,6 @@ class Shipped:
 def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
     """Train the default recipe as the options say, calibrate it, and write its bundle.
 
-    Of each set what `held_out` leaves is learned; the rest, as it is and altered, serves to
-    calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
-    history.csv, curves.png and the checkpoint from which an interrupted training goes on.
-
     Args:
         options: on what, how long, and where to.
         tell: takes lines for people.
@@ -73,13 +70,40 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
     bundle.check(options.out)
     names = label_map(options.labels)
     sets = {place: read(place, part="train", names=names) for place in options.data}
+    return make(sets or {"MNIST": digits.mnist()[0]}, options, tell)
+
+
+def make(
+    sets: Mapping[str, Labelled],
+    options: TrainOptions,
+    tell: Tell,
+    *,
+    about: Mapping[str, tuple[str, str]] | None = None,
+    beside: Beside | None = None,
+) -> Shipped:
+    """Train the default recipe on sets, calibrate it, and write its bundle.
+
+    Of each set what `held_out` leaves is learned; the rest, as it is and altered, serves to
+    calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
+    history.csv, curves.png and the checkpoint from which an interrupted training goes on.
+
+    Args:
+        sets: what to learn from, each by its name.
+        options: how long, and where to; its `data` and `labels` are not looked at.
+        tell: takes lines for people.
+        about: of each set, for the card, its source and its licence.
+        beside: what else calibrates.
+
+    Raises:
+        As `run`.
+    """
+    bundle.check(options.out)
     _check(sets)
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
     with backend.hushed():
         keras, device = classify.started(options.device)
         start = options.fine_tune and classify.loaded(classify.file_of(options.fine_tune))
-    sets = sets or {"MNIST": digits.mnist()[0]}
     parted = {name: held_out(found) for name, found in sets.items()}
     learned = {name: part for name, (part, _) in parted.items()}
     unseen = joined([part for _, part in parted.values()])
@@ -98,9 +122,12 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
         RunOptions.of({"model": draft, "device": options.device}),
         name=place.name,
         source="what was held out, as it is and altered",
+        beside=beside,
     )
+    known = about or {}
     card["training"] = [
-        {"source": name, "licence": "not known", "crops": len(found.labels), "epochs": plan.count}
+        dict(zip(("source", "licence"), known.get(name, (name, "not known")), strict=True))
+        | {"crops": len(found.labels), "epochs": plan.count, "seed": seed}
         for name, found in learned.items()
     ]
     bundle.write(options.out, draft, card)
