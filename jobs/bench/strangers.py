@@ -12,6 +12,7 @@ set, and letters and signs of fonts it never saw.
 import argparse
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def line(
     confidence, ok = seen.confidence[digit], ok[digit]
     count = int((~none).sum())
     bands = []
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in pairwise(BANDS):
         band = (confidence >= low) & (confidence < high)
         bands.append(f"{(~right[band]).sum()}/{(1 - confidence[band]).sum():.1f}".rjust(10))
     unsure = count * 5 // 100 - (count - len(right))  # what is illegible is looked at anyway
