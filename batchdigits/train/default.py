@@ -16,7 +16,7 @@ from batchdigits.normalize import shares
 from batchdigits.train import corpus
 from batchdigits.train.network import folded, network, unfold
 
-EPOCHS = 60
+EPOCHS = 100
 BATCH = 256
 RATE, LEAST_RATE, DECAY = 2e-3, 1e-5, 1e-3
 """Of AdamW: the highest and the last learning rate, along a cosine, and the weights' decay."""
