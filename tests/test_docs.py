@@ -29,6 +29,14 @@ def test_every_option_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -
     assert {option for option in named if option not in text} == set()
 
 
+NOT_FROM_THE_ENVIRONMENT = {
+    "train": {"data"},  # may be given several times
+    "calibrate": {"out"},  # BATCHDIGITS_OUT is the table of `run`
+    "evaluate": {"out"},
+    "compare": {"out"},
+}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_reads_the_environment(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -36,7 +44,7 @@ def test_every_option_reads_the_environment(
     text = re.sub(r"\s+", " ", help_of(command, capsys))
     options = set(re.findall(r" --([a-z-]+)", text)) - {"help"}
     variables = {name.lower().replace("_", "-") for name in re.findall(r"BATCHDIGITS_(\w+)", text)}
-    assert variables == options
+    assert variables == options - NOT_FROM_THE_ENVIRONMENT.get(command, set())
 
 
 def test_the_columns_are_the_tables() -> None:
