@@ -1,6 +1,8 @@
 """What several test modules share: drawn digits, and a classifier that needs no Keras."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -19,6 +21,22 @@ def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
     place = (25 + int(random.integers(0, 12)), 80 + int(random.integers(0, 12)))
     cv2.putText(canvas, str(digit), place, 0, 2.4, 0, int(random.integers(4, 8)), cv2.LINE_AA)
     return np.asarray(cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA))
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Root may read and write everything, so a test of permissions must not be root."""
+    root = os.geteuid() == 0
+    if root:
+        try:
+            os.seteuid(65534)
+        except OSError as refused:  # as where user 65534 is not mapped into a container
+            pytest.skip(f"root cannot become an ordinary user here: {refused}")
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 class FakeClassifier:

@@ -145,6 +145,19 @@ def named(names: list[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", names)
 
 
+@pytest.mark.parametrize("digit", range(10))
+def test_a_window_is_looked_into_without_its_frame(digit: int) -> None:
+    """As of a meter's dial: bars above and below, light at the sides, the digit light on grey."""
+    window = draw(DIGITS[digit], (40, 28), 0.6, ink=235, paper=150)
+    framed = window.copy()
+    framed[:4] = framed[-4:] = 30
+    framed[:, :2] = framed[:, -2:] = 250
+    plain, seen = normalize([window]), normalize([framed])
+    assert not seen.unclear[0]
+    assert np.abs(seen.pictures - plain.pictures).mean() < ALIKE
+    assert seen.extent[0] == pytest.approx(plain.extent[0], abs=0.05)
+
+
 @pytest.mark.parametrize("crops", [[], POOL, [noisy(blank(size), 90) for size in FAR]])
 def test_what_comes_back(crops: list[Grey]) -> None:
     found, count = normalize(crops), len(crops)

@@ -11,7 +11,6 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import openpyxl  # type: ignore[import-untyped]
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from conftest import ordinary_user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,22 +82,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # slow, and the subject of one test only
     return tmp_path
-
-
-@contextmanager
-def ordinary_user() -> Iterator[None]:
-    """Root may write everywhere, so a test of permissions must not be root."""
-    root = os.geteuid() == 0
-    if root:
-        try:
-            os.seteuid(65534)
-        except OSError as refused:  # as where user 65534 is not mapped into a container
-            pytest.skip(f"root cannot become an ordinary user here: {refused}")
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 def put(out: str, rows: list[Row], **more: bool) -> bytes:

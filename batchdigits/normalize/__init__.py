@@ -94,11 +94,13 @@ def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
     """
     found, busy = _look(crops, invert)
     again = np.flatnonzero(busy).tolist()
-    second, _ = _look([_without_rim(crops[i]) for i in again], invert)
+    inner = [_without_rim(crops[i]) for i in again]
+    second, _ = _look(inner, invert)
     better = ~second.unclear
     at = np.array(again, np.int64)[better]
     found.pictures[at] = second.pictures[better]
-    found.extent[at] = second.extent[better] * np.float32(1 - 2 * RIM)
+    share = [np.divide(part.shape, crops[i].shape) for part, i in zip(inner, again, strict=True)]
+    found.extent[at] = (second.extent * np.reshape(share, (-1, 2)))[better]
     found.unclear[at] = False
     return found
 

@@ -100,16 +100,32 @@ def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
     keep, digit = _kept(parts, (height, width))
     keep &= ~stray[owner]
     keep[printed] = False
-    others = ~keep & (_borders(boxes, (height, width)) == 0)
+    others = ~keep
     others[[0, *printed]] = False
-    others &= score >= 5 * parts.area  # further in than rests of a box
-    others &= 2 * (boxes[:, 3] - boxes[:, 1]) >= (digit[:, 3] - digit[:, 1])[owner]
-    others &= 4 * parts.area >= parts.area[main[owner]]
-    crowded = np.zeros(count, bool)
-    crowded[owner[others]] = True
+    crowded = _crowded(parts, others, digit, (height, width))
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
     return kept.reshape(count, tall, width)[:, :height], stray | crowded
+
+
+def _crowded(
+    parts: "_Parts",
+    others: NDArray[np.bool_],
+    digit: NDArray[np.int64],
+    shape: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Tell which crops (N,) hold, among the `others` (P,), a second thing that could be a digit.
+
+    That is one wholly inside, further in than rests of a box, half as tall as the digit, whose
+    box is `digit` (N, 4), and with a quarter of its ink.
+    """
+    boxes, owner = parts.boxes, parts.owner
+    large = others & (_borders(boxes, shape) == 0) & (parts.score >= 5 * parts.area)
+    large &= 2 * (boxes[:, 3] - boxes[:, 1]) >= (digit[:, 3] - digit[:, 1])[owner]
+    large &= 4 * parts.area >= parts.area[parts.main[owner]]
+    crowded = np.zeros(len(digit), bool)
+    crowded[owner[large]] = True
+    return crowded
 
 
 def _printed_boxes(
