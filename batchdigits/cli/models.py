@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+import typer
+
 from batchdigits.cli.options import Config, option
 from batchdigits.cli.output import reader_may_leave
 
@@ -18,7 +20,11 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     ],
     out: Annotated[
         str,
-        option("out", "The folder to make; a bundle that is there is replaced.", "BUNDLE"),
+        typer.Option(  # not from the environment, whose BATCHDIGITS_OUT is the table of `run`
+            "--out",
+            metavar="BUNDLE",
+            help="The folder to make; a bundle that is there is replaced.",
+        ),
     ],
     model: Annotated[
         str | None,
