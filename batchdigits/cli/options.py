@@ -28,7 +28,8 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
-        single = parameter.name == "inputs" and isinstance(value, str)
+        several = getattr(parameter, "multiple", False) or parameter.name == "inputs"
+        single = several and isinstance(value, str)
         defaults[str(parameter.name)] = [value] if single else value
     context.default_map = {**defaults, **(context.default_map or {})}
     return path

@@ -23,7 +23,8 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
         option(
             "out",
             "Folder for model.keras, summary.txt, samples.png, history.csv and curves.png. It is "
-            "made where it is missing, and refused where it holds a model already.",
+            "made where it is missing, and refused where it holds a model already. Recipe default "
+            "makes a bundle, which replaces one that is there.",
             "FOLDER",
         ),
     ] = None,

@@ -58,7 +58,8 @@ def written_otherwise(ink: Grey, label: int, random: Random) -> Grey:
     """Give a 0 its slash, or a 7 its bar, in a pen as wide as the digit's own.
 
     Returns:
-        uint8, twice as tall and wide as `ink` and 12 px more.
+        uint8, twice as tall and wide as `ink` and 12 px more; `ink` itself where a 7 has no ink
+        at the height of the bar.
     """
     doubled = cv2.resize(ink, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     big = np.asarray(cv2.copyMakeBorder(doubled, 6, 6, 6, 6, cv2.BORDER_CONSTANT), np.uint8)

@@ -67,7 +67,7 @@ def calibrated(
         ModelError: the model cannot be used, or reads hardly anything of the data.
     """
     card = pipeline.usable_card(options.model)
-    _check(data, source)
+    enough(data, source)
     prepared = prepare_crops(data.crops, invert=options.invert)
     legible = np.array([item.status is None for item in prepared.items], bool)
     if legible.sum() < LEAST:
@@ -102,7 +102,12 @@ def calibrated(
     }
 
 
-def _check(data: Labelled, source: str) -> None:
+def enough(data: Labelled, source: str) -> None:
+    """Say whether labelled crops are enough to calibrate on, as far as labels tell.
+
+    Raises:
+        UsageError: too few digits, or one of the ten missing.
+    """
     counts = np.bincount(data.labels[data.labels >= 0], minlength=calibrate.DIGITS)
     digits = counts[: calibrate.DIGITS]
     if digits.sum() < LEAST:

@@ -1,6 +1,7 @@
 """What the network is shown: labelled sets, altered anew for every epoch, and normalised."""
 
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.errors import UsageError
 from batchdigits.labelled import EMPTY, NONE, Labelled
 from batchdigits.normalize import grey_levels
 from batchdigits.records import Grey
@@ -41,7 +43,7 @@ class Corpus(NamedTuple):
         inks: N pictures of any size, uint8, ink light on no paper, cropped to the ink.
         plain: uint8, shape (N, 28, 28): the same as `run` would show them to the network.
         labels: shape (N,), 0 to 9, or `labelled.NONE`.
-        sources: shape (N,), which set each comes from, counted from 0.
+        sources: shape (N,), which set each comes from, counted from 0; never falling.
     """
 
     inks: list[Grey]
@@ -54,6 +56,9 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
     """Normalise labelled sets.
 
     What has no ink is left out; ink in a crop labelled empty, a piece of a box say, is no digit.
+
+    Raises:
+        UsageError: no crop has ink.
     """
     inks: list[Grey] = []
     plain, labels, sources = [], [], []
@@ -61,19 +66,26 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
         for start in range(0, len(found.crops), SHARD):
             crops = list(found.crops[start : start + SHARD])
             seen = grey_levels(crops, invert="auto")
-            some = seen.extent.max(1) > 0
-            inks += [cropped(crop) for crop, wanted in zip(crops, some, strict=True) if wanted]
+            some = np.flatnonzero(seen.extent.max(1) > 0)
+            inks += cropped([crops[n] for n in some.tolist()])
             plain.append(seen.pictures[some, ..., 0])
             labels.append(found.labels[start : start + SHARD][some])
-            sources.append(np.full(int(some.sum()), number))
+            sources.append(np.full(len(some), number))
+    if not inks:
+        shown = ", ".join(f"'{name}'" for name in sets)
+        raise UsageError(f"{shown}: expected crops with ink, found none")
     known = np.concatenate(labels)
     known[known == EMPTY] = NONE
     return Corpus(inks, np.concatenate(plain), known, np.concatenate(sources))
 
 
-def cropped(crop: Grey) -> Grey:
-    """Bring a crop of either polarity to ink light on no paper, cut to the ink."""
-    ink = inked(255 - crop if np.median(crop) > 127 else crop)
+def cropped(crops: Sequence[Grey]) -> list[Grey]:
+    """Bring crops of either polarity to ink light on no paper, cut to the ink."""
+    return [_cropped(255 - crop if np.median(crop) > 127 else crop) for crop in crops]
+
+
+def _cropped(crop: Grey) -> Grey:
+    ink = inked(crop)
     y, x = np.nonzero(ink > 40)
     if not len(y):
         return ink
@@ -116,34 +128,38 @@ def _drawn(often: Often) -> int:
 
 def epochs(
     corpus: Corpus, *, first: int, count: int, seed: int
-) -> Iterator[tuple[Pictures, Labels]]:
+) -> Generator[tuple[Pictures, Labels]]:
     """Give the epochs from `first` to `count`, each made while the one before is used.
 
     Yields:
         Pictures, uint8, shape (M, 28, 28), and labels, shape (M,), 0 to 10, shuffled. An epoch is
         the same whether or not those before it were made in the same run.
     """
-    context = get_context("forkserver")
-    with ProcessPoolExecutor(
-        1, mp_context=context, initializer=_set_corpus, initargs=(corpus,)
-    ) as pool:
+    if first >= count:
+        return
+    pool = ProcessPoolExecutor(
+        1, get_context("forkserver"), initializer=_set_corpus, initargs=(corpus,)
+    )
 
-        def start(epoch: int) -> list[Future[Pictures]]:
-            rows = _rows(corpus, np.random.default_rng((seed, epoch)))
-            shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
-            return [
-                pool.submit(_shard, shard, (seed, epoch, at)) for at, shard in enumerate(shards)
-            ]
+    def start(epoch: int) -> tuple[Labels, list[Future[Pictures]]]:
+        rows = _rows(corpus, np.random.default_rng((seed, epoch)))
+        shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
+        return np.where(rows < 0, NONE, corpus.labels[rows]), [
+            pool.submit(_shard, shard, (seed, epoch, at)) for at, shard in enumerate(shards)
+        ]
 
-        waiting = start(first) if first < count else []
+    try:
+        waiting = start(first)
         for epoch in range(first, count):
-            pictures = np.concatenate([future.result() for future in waiting])
-            rows = _rows(corpus, np.random.default_rng((seed, epoch)))
+            labels, shards = waiting
+            mixed = np.random.default_rng((seed, epoch, 1 << 20)).permutation(len(labels))
+            pictures = np.concatenate([future.result() for future in shards])[mixed]
             if epoch + 1 < count:
                 waiting = start(epoch + 1)
-            labels = np.where(rows < 0, NONE, corpus.labels[rows])
-            mixed = np.random.default_rng((seed, epoch, 1 << 20)).permutation(len(labels))
-            yield pictures[mixed], labels[mixed]
+            del shards  # which hold the pictures a second time
+            yield pictures, labels[mixed]
+    finally:  # who leaves early does not wait for the epoch that is being made
+        pool.shutdown(cancel_futures=True)
 
 
 def _rows(corpus: Corpus, random: Random) -> NDArray[np.int64]:
@@ -161,6 +177,7 @@ _corpus: list[Corpus] = []
 
 
 def _set_corpus(corpus: Corpus) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to act on
     cv2.setNumThreads(1)
     _corpus[:] = [corpus]
 
@@ -189,8 +206,9 @@ def _altered(corpus: Corpus, row: int, random: Random) -> Grey:
         ink = written_otherwise(ink, label, random)
     neighbour = None
     if label != NONE and random.random() < NEIGHBOURED:
-        alike = np.flatnonzero(corpus.sources == corpus.sources[row])
-        neighbour = corpus.inks[alike[random.integers(len(alike))]]
+        source = corpus.sources[row]
+        start, end = np.searchsorted(corpus.sources, [source, source + 1])
+        neighbour = corpus.inks[start + random.integers(end - start)]
     return alter(ink, random, neighbour)
 
 

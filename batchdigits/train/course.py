@@ -137,7 +137,7 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Trained:
         with backend.hushed():
             keras, device = classify.started(options.device)
         parts = parts or digits.read(None, names)
-        with _faults(out, device), keras.device(device):
+        with faults(out, device), keras.device(device):
             with backend.hushed():
                 if options.seed is not None:
                     backend.repeatable()
@@ -171,7 +171,7 @@ def _kept(keeper: _Keeper) -> Iterator[None]:
 
 
 @contextmanager
-def _faults(out: Path, device: str) -> Iterator[None]:
+def faults(out: Path, device: str) -> Iterator[None]:
     """Put into words what the disk and the device's memory refuse."""
     try:
         yield

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from batchdigits.classify import backend, loaded
 from batchdigits.errors import ModelError
 from batchdigits.labelled import Labelled
 from batchdigits.normalize import shares
-from batchdigits.train import corpus
+from batchdigits.train import corpus, show
 from batchdigits.train.network import folded, network, unfold
 
 EPOCHS = 100
@@ -69,7 +70,8 @@ def fit(
         The trained network with its normalisations folded in.
 
     Raises:
-        ModelError: the checkpoint, or the start, is of another training.
+        ModelError: the checkpoint is of another training, or the start of another recipe.
+        UsageError: there is no ink in the sets.
     """
     import keras  # noqa: PLC0415
 
@@ -85,17 +87,17 @@ def fit(
             some = found.plain[:: max(1, len(found.plain) // 2048), ..., np.newaxis]
             unfold(start, model, shares(some))
     first = int(model.optimizer.iterations) // steps
-    shown = corpus.epochs(found, first=first, count=plan.count, seed=plan.seed)
-    for epoch, (pictures, labels) in enumerate(shown, first):
-        for layer in model.layers:
-            if hasattr(layer, "seed_generator"):  # dropout: an epoch's chance is its own
-                layer.seed_generator.state.assign([plan.seed, epoch])
-        loss = _epoch(model, pictures, labels)
-        aside = plan.checkpoint.with_suffix(".part.keras")
-        model.save(aside)
-        aside.replace(plan.checkpoint)
-        if tell:
-            tell(epoch + 1, loss, model)
+    made = corpus.epochs(found, first=first, count=plan.count, seed=plan.seed)
+    with closing(made):
+        for epoch, (pictures, labels) in enumerate(made, first):
+            for layer in model.layers:
+                if hasattr(layer, "seed_generator"):  # dropout: an epoch's chance is its own
+                    layer.seed_generator.state.assign([plan.seed, epoch])
+            loss = _epoch(model, pictures, labels)
+            with show.aside(plan.checkpoint) as under:
+                model.save(under)
+            if tell:
+                tell(epoch + 1, loss, model)
     return folded(model)
 
 

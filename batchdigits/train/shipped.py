@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 
 from batchdigits import classify
 from batchdigits.classify import backend
-from batchdigits.errors import UsageError
+from batchdigits.errors import ModelError, UsageError
 from batchdigits.labelled import NONE, Labelled, joined, label_map, read
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions, TrainOptions
-from batchdigits.train import bundle, default, digits, show
+from batchdigits.train import bundle, course, default, digits, show
 from batchdigits.train.alter import alter
 from batchdigits.train.bundle import Beside
 from batchdigits.train.corpus import cropped, gather
@@ -25,6 +26,8 @@ Tell = Callable[[str], None]
 
 SEED = 1
 """Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
+HELD = f"the last of each class (one in {default.ONE_IN}), held out, as they are and altered"
+"""What the card calls the data that the bundle is calibrated on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
         bar: of no use here: a line an epoch is told.
 
     Raises:
-        UsageError: the data are not as expected; nothing is trained.
+        UsageError: the data are not as expected, or too few to hold a part out; nothing is trained.
         ModelError: the model to start from, or the checkpoint, is of another training.
         OutputError: the bundle cannot be written.
     """
@@ -70,6 +73,8 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
     bundle.check(options.out)
     names = label_map(options.labels)
     sets = {place: read(place, part="train", names=names) for place in options.data}
+    with backend.hushed():
+        classify.started(options.device)
     return make(sets or {"MNIST": digits.mnist()[0]}, options, tell)
 
 
@@ -85,7 +90,8 @@ def make(
 
     Of each set what `held_out` leaves is learned; the rest, as it is and altered, serves to
     calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
-    history.csv, curves.png and the checkpoint from which an interrupted training goes on.
+    history.csv, curves.png and, until the bundle is written, the checkpoint from which an
+    interrupted training goes on.
 
     Args:
         sets: what to learn from, each by its name.
@@ -99,29 +105,31 @@ def make(
     """
     bundle.check(options.out)
     _check(sets)
-    place = Path(os.path.realpath(options.out))
-    work = place.with_name(f"{place.name}.training")
     with backend.hushed():
         keras, device = classify.started(options.device)
-        start = options.fine_tune and classify.loaded(classify.file_of(options.fine_tune))
+        start = _start(options.fine_tune)
     parted = {name: held_out(found) for name, found in sets.items()}
     learned = {name: part for name, (part, _) in parted.items()}
     unseen = joined([part for _, part in parted.values()])
-    work.mkdir(exist_ok=True)
     seed = SEED if options.seed is None else options.seed
+    held = joined([unseen, degraded(unseen, seed)])
+    bundle.enough(held, HELD)  # now, and not when hours have passed
+    place = Path(os.path.realpath(options.out))
+    work = place.with_name(f"{place.name}.training")
     plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
-    some = joined([part.taken(np.arange(min(1000, len(part.labels)))) for part in learned.values()])
-    show.samples(work / "samples.png", digits.normalized(some))
-    diary = _Diary(work, plan, unseen, tell)
-    with keras.device(device):
-        model = fit(learned, plan, tell=diary.note, start=start)
-        draft = uncalibrated(model, work)
-    diary.draw()
+    with course.faults(work, device), _kept(plan, work):
+        work.mkdir(exist_ok=True)
+        show.samples(work / "samples.png", digits.normalized(_some(learned)))
+        diary = _Diary(work, plan, unseen, tell)
+        with keras.device(device):
+            model = fit(learned, plan, tell=diary.note, start=start)
+            draft = uncalibrated(model, work)
+        diary.draw()
     card = bundle.calibrated(
-        joined([unseen, degraded(unseen, seed)]),
+        held,
         RunOptions.of({"model": draft, "device": options.device}),
         name=place.name,
-        source="what was held out, as it is and altered",
+        source=HELD,
         beside=beside,
     )
     known = about or {}
@@ -134,6 +142,54 @@ def make(
     plan.checkpoint.unlink(missing_ok=True)
     shutil.rmtree(draft)
     return Shipped(plan.count, card, options.out)
+
+
+def _check(sets: Mapping[str, Labelled]) -> None:
+    known = set(np.concatenate([[], *(found.labels for found in sets.values())]).tolist())
+    if sets and (missing := sorted(set(range(10)) - known)):
+        raise UsageError(
+            f"expected all ten digits to learn from, got none of {', '.join(map(str, missing))}: "
+            "add a set that has them by another --data"
+        )
+
+
+def _start(path: str | None) -> Any:
+    """Load the network to start from, if there is to be one."""
+    if path is None:
+        return None
+    place = classify.file_of(path)
+    if not place.exists():
+        raise ModelError(f"--fine-tune '{path}': expected a bundle's folder or a .keras file")
+    return classify.loaded(place)
+
+
+@contextmanager
+def _kept(plan: Plan, work: Path) -> Iterator[None]:
+    """Where the training is interrupted, say what is kept."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as stopped:
+        stopped.add_note(
+            f"'{work}' keeps what was learned: the same command goes on from there"
+            if plan.checkpoint.exists()
+            else "no epoch was finished, no model is kept"
+        )
+        raise
+
+
+def _some(sets: Mapping[str, Labelled]) -> Labelled:
+    """Take the first few of each digit of each set."""
+    few = -(-6 // len(sets))
+    return joined(
+        [
+            found.taken(
+                np.concatenate([np.flatnonzero(found.labels == n)[:few] for n in range(10)])
+            )
+            for found in sets.values()
+        ]
+    )
 
 
 def uncalibrated(model: Any, work: Path) -> str:
@@ -152,20 +208,11 @@ def uncalibrated(model: Any, work: Path) -> str:
     return draft
 
 
-def _check(sets: Mapping[str, Labelled]) -> None:
-    known = set(np.concatenate([[], *(found.labels for found in sets.values())]).tolist())
-    if sets and (missing := sorted(set(range(10)) - known)):
-        raise UsageError(
-            f"expected all ten digits to learn from, got none of {', '.join(map(str, missing))}: "
-            "add a set that has them by another --data"
-        )
-
-
 def degraded(found: Labelled, seed: int) -> Labelled:
     """Alter crops of digits as those that are learned from are altered."""
     random = np.random.default_rng((seed, NONE))
     digit = np.flatnonzero((found.labels >= 0) & (found.labels < NONE))
-    crops = [alter(cropped(found.crops[n]), random) for n in digit.tolist()]
+    crops = [alter(ink, random) for ink in cropped([found.crops[n] for n in digit.tolist()])]
     return Labelled(
         crops, found.labels[digit], [f"{found.names[n]}, altered" for n in digit.tolist()]
     )
