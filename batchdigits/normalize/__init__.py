@@ -105,6 +105,17 @@ def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
     return found
 
 
+def light_inked(crops: Sequence[Grey]) -> NDArray[np.bool_]:
+    """Tell which crops `normalize` takes for light ink on dark paper: shape (N,).
+
+    Arguments and errors are those of `grey_levels`.
+    """
+    light = np.zeros(len(crops), bool)
+    for at, stack in _stacks(crops):
+        light[at] = light_ink(levelled(stack), "auto")
+    return light
+
+
 def _without_rim(crop: Grey) -> Grey:
     down, across = (int(side * RIM) for side in crop.shape)
     return crop[down : crop.shape[0] - down, across : crop.shape[1] - across]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
 from batchdigits.labelled import EMPTY, NONE, Labelled
-from batchdigits.normalize import grey_levels
+from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
 from batchdigits.records import Grey
 from batchdigits.train.alter import Random, alter, inked, written_otherwise
 from batchdigits.train.strangers import stranger
@@ -80,16 +80,25 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
 
 
 def cropped(crops: Sequence[Grey]) -> list[Grey]:
-    """Bring crops of either polarity to ink light on no paper, cut to the ink."""
-    return [_cropped(255 - crop if np.median(crop) > 127 else crop) for crop in crops]
+    """Bring crops of either polarity to ink light on no paper, cut to the ink.
+
+    Which is ink is decided as `normalize` does it. What is larger than it works on is reduced.
+    """
+    light = light_inked(crops)
+    pairs = zip(crops, light, strict=True)
+    return [_cropped(crop if bright else 255 - crop) for crop, bright in pairs]
 
 
 def _cropped(crop: Grey) -> Grey:
     ink = inked(crop)
     y, x = np.nonzero(ink > 40)
-    if not len(y):
-        return ink
-    return np.ascontiguousarray(ink[y.min() : y.max() + 1, x.min() : x.max() + 1])
+    if len(y):
+        ink = ink[y.min() : y.max() + 1, x.min() : x.max() + 1]
+    share = WORKING_SIDE / max(ink.shape)
+    if share >= 1:
+        return np.ascontiguousarray(ink)
+    height, width = (max(1, round(side * share)) for side in ink.shape)
+    return np.asarray(cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def epoch_size(corpus: Corpus) -> int:
