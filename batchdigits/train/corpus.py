@@ -32,6 +32,10 @@ SHARD = 2000
 THIN, TALL = 8, 12
 """A stranger under so many pixels wide and over so many tall could be a 1, and is left out."""
 
+_CHOICE, _ORDER = 1 << 21, 1 << 20
+"""Keep the chance of an epoch's choice and order apart from each other's and from the shards',
+which are counted from 0. (NumPy takes the seed (1, 2) for the same as (1, 2, 0).)"""
+
 Pictures = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
@@ -151,7 +155,7 @@ def epochs(
     )
 
     def start(epoch: int) -> tuple[Labels, list[Future[Pictures]]]:
-        rows = _rows(corpus, np.random.default_rng((seed, epoch)))
+        rows = _rows(corpus, np.random.default_rng((seed, epoch, _CHOICE)))
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
         return np.where(rows < 0, NONE, corpus.labels[rows]), [
             pool.submit(_shard, shard, (seed, epoch, at)) for at, shard in enumerate(shards)
@@ -161,7 +165,7 @@ def epochs(
         waiting = start(first)
         for epoch in range(first, count):
             labels, shards = waiting
-            mixed = np.random.default_rng((seed, epoch, 1 << 20)).permutation(len(labels))
+            mixed = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(labels))
             pictures = np.concatenate([future.result() for future in shards])[mixed]
             if epoch + 1 < count:
                 waiting = start(epoch + 1)
