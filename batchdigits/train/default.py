@@ -1,6 +1,7 @@
 """The recipe of the model that the package ships: small, quick, and taught what is no digit."""
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def fit(
 
     found = corpus.gather(sets)
     steps = math.ceil(corpus.epoch_size(found) / BATCH)
-    name = f"default_{plan.count}x{steps}_seed{plan.seed}"
+    name = f"default_{plan.count}x{steps}_seed{plan.seed}_{_mark(found, start):08x}"
     keras.utils.set_random_seed(plan.seed)
     if plan.checkpoint.exists():
         model = _resumed(plan.checkpoint, name)
@@ -101,6 +102,15 @@ def fit(
     return folded(model)
 
 
+def _mark(found: corpus.Corpus, start: Any) -> int:
+    """Sum up in 32 bits what a training begins with, so that it goes on with the same alone."""
+    weights = [] if start is None else start.get_weights()
+    mark = 0
+    for held in (found.plain, found.labels, found.sources, *weights):
+        mark = zlib.crc32(held.tobytes(), mark)
+    return mark
+
+
 def _fresh(name: str, steps: int, highest: float) -> Any:
     import keras  # noqa: PLC0415
 
@@ -121,7 +131,7 @@ def _resumed(checkpoint: Path, name: str) -> Any:
     if model.name != name:
         raise ModelError(
             f"'{checkpoint}' is of another training ({model.name}, this is {name}): remove it, "
-            "or give the same data, epochs and seed"
+            "or give the same data, epochs, seed and start"
         )
     return model
 
