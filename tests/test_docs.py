@@ -9,6 +9,7 @@ import pytest
 from conftest import FakeClassifier, Save, drawn
 
 from batchdigits import classify, cli, errors, results
+from batchdigits.options import TrainOptions
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -129,6 +130,30 @@ def test_the_lines_on_a_model_of_your_own_run(
         assert cli._exit_code(shlex.split(line)[1:]) == 0, line
     assert "500 digits" in capsys.readouterr().err
     assert Path("results.csv").exists()
+
+
+def test_the_lines_on_the_default_recipe_are_understood(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They train for long: here they only reach what trains, with these options."""
+    from batchdigits.train import shipped
+
+    asked = []
+
+    def run(options: TrainOptions, tell: object, *, bar: bool) -> shipped.Shipped:
+        asked.append(options)
+        return shipped.Shipped(1, {"measured": {"digits": 1, "right": 1.0}}, options.out)
+
+    monkeypatch.setattr(shipped, "run", run)
+    section = README.partition("## Train a network yourself")[2].partition("\n## ")[0]
+    lines = re.findall(r"^batchdigits .*$", section, re.M)
+    assert len(lines) == 2
+    for line in lines:
+        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+    assert [(one.data, one.fine_tune, one.out) for one in asked] == [
+        (("mnist.npz", "crops/"), None, "my-model"),
+        (("crops/",), "my-model", "my-second"),
+    ]
 
 
 def test_info_tells_versions_and_the_card(

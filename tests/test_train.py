@@ -1,27 +1,39 @@
 import csv
+import io
 import json
 import math
+import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 from conftest import drawn
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits import classify, cli, train
+from batchdigits import classify, cli, report
 from batchdigits.classify import backend
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import EMPTY, NONE, Labelled
-from batchdigits.normalize import normalize, shares
+from batchdigits.normalize import grey_levels, normalize, shares
 from batchdigits.options import RunOptions, TrainOptions
-from batchdigits.train import alter, bundle, course, epochs, show
+from batchdigits.train import bundle, corpus, course, default, shipped, show, strangers
+from batchdigits.train.alter import alter, written_otherwise
+from batchdigits.train.corpus import Corpus
 from batchdigits.train.digits import Digits, read
+from batchdigits.train.network import folded, unfold
+from batchdigits.train.network import network as default_network
 from batchdigits.train.recipes import RECIPES, network
+from batchdigits.train.strangers import stranger
 
 Pictures = NDArray[np.uint8]
 
@@ -46,104 +58,320 @@ def random(seed: int = 0) -> np.random.Generator:
 # --- altering a digit ---
 
 
+def cut(digit: int, seed: int = 0) -> Pictures:
+    """A drawn digit as the recipe `default` alters it: ink light on no paper, cut to the ink."""
+    (ink,) = corpus.cropped([drawn(digit, seed=seed)])
+    return ink
+
+
 @pytest.mark.parametrize(
-    "digit",
+    "ink",
     [
-        light(1)[0],
+        cut(5),
         np.zeros((28, 28), np.uint8),
         np.full((28, 28), 255, np.uint8),
         random().integers(0, 256, (28, 28)).astype(np.uint8),
+        np.full((60, 2), 200, np.uint8),
+        np.full((1, 1), 255, np.uint8),
     ],
-    ids=["a digit", "nothing", "all ink", "noise"],
+    ids=["a digit", "nothing", "all ink", "noise", "narrow", "one pixel"],
 )
-def test_altered_digits_stay_pictures(digit: Pictures) -> None:
-    before = digit.copy()
+def test_altered_digits_stay_pictures(ink: Pictures) -> None:
+    before = ink.copy()
     for seed in range(60):
-        altered = alter(digit, random(seed))
+        altered = alter(ink, random(seed), cut(3) if seed % 2 else None)
         assert altered.dtype == np.uint8
-        assert altered.shape == (56, 56)
-    assert (digit == before).all(), "the digit itself is left as it was"
+        assert altered.shape[0] == altered.shape[1]
+        assert 20 <= altered.shape[0] <= 64
+    assert (ink == before).all(), "the digit itself is left as it was"
 
 
 def test_altering_is_repeatable() -> None:
-    digit = light(4)[3]
     for seed in range(20):
-        assert (alter(digit, random(seed)) == alter(digit, random(seed))).all()
+        one, two = (alter(cut(3), random(seed), cut(8)) for _ in range(2))
+        assert one.shape == two.shape
+        assert (one == two).all()
 
 
 def test_altering_differs_from_one_chance_to_the_next() -> None:
-    digit, chance = light(4)[3], random()
-    several = {alter(digit, chance).tobytes() for _ in range(30)}
-    assert len(several) == 30
+    chance = random()
+    assert len({alter(cut(3), chance).tobytes() for _ in range(30)}) == 30
 
 
-def test_an_altered_digit_keeps_its_ink_light_and_in_the_middle() -> None:
-    """The paper stays dark at the sides, and the ink is neither lost nor doubled."""
-    for number, digit in enumerate(light(10)):
-        for seed in range(20):
-            altered = alter(digit, random(100 * number + seed)).astype(float)
-            assert altered[20:36, 20:36].max() > 60
-            assert altered[[0, -1]].mean() < 20
-            assert altered[:, [0, -1]].mean() < 20
-            assert 0.2 < altered.mean() / digit.mean() < 4
+def test_an_altered_digit_keeps_its_ink_light() -> None:
+    """Read as light ink on dark, as training reads them, hardly any is lost or becomes paper."""
+    altered = [alter(cut(n % 10, n // 10), random(n)) for n in range(200)]
+    found = grey_levels(altered, invert="no")
+    assert (found.extent.max(1) > 0).mean() > 0.97
+    dark = np.array([np.median(one) < np.quantile(one, 0.98) - 40 for one in altered])
+    assert dark.mean() > 0.95, "most of a picture is paper, darker than what is on it"
 
 
-# --- epochs of altered digits ---
+def test_a_neighbour_reaches_in_at_the_sides() -> None:
+    def mean(neighbour: Pictures | None) -> NDArray[np.float64]:
+        nothing = np.zeros((28, 28), np.uint8)
+        several = [alter(nothing, random(seed), neighbour) for seed in range(150)]
+        return np.mean([cv2.resize(one, (64, 64)) for one in several], axis=0)
+
+    more = mean(cut(8)) - mean(None)
+    assert more[:, :12].mean() > 8
+    assert more[:, -12:].mean() > 8
+    assert abs(more[24:40, 24:40].mean()) < 5, "not as far as the digit's own place"
 
 
-def test_epochs_are_as_many_as_asked_and_shaped_like_the_digits() -> None:
-    digits = light(12)
-    several = list(epochs(digits, count=3, seed=5))
-    assert [one.shape for one in several] == [(12, 28, 28)] * 3
-    assert all(one.dtype == np.uint8 for one in several)
-    assert all(one.max((1, 2)).min() > 0 for one in several), "no digit is lost"
+# --- the strokes that some countries give a 0 and a 7 ---
 
 
-def test_epochs_are_repeatable_and_differ_from_each_other() -> None:
-    digits = light(12)
-    first, second = epochs(digits, count=2, seed=5)
-    again = list(epochs(digits, count=2, seed=5))
-    (other,) = epochs(digits, count=1, seed=6)
-    assert (np.stack([first, second]) == again).all()
-    assert (first != second).any((1, 2)).mean() > 0.5
-    assert (first != other).any((1, 2)).mean() > 0.5
+def doubled(ink: Pictures) -> Pictures:
+    """As `written_otherwise` gives a digit before its new stroke."""
+    big = cv2.resize(ink, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+    return np.pad(big, 6)
 
 
-def test_shards_keep_the_order_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    digits = light(11)
-    digits[3] = 0  # it stays as it is, and so marks its place
-    monkeypatch.setattr(train, "SHARD", 4)
-    (found,) = epochs(digits, count=1, seed=5)
-    assert found.shape == (11, 28, 28)
-    assert np.flatnonzero(found.max((1, 2)) == 0).tolist() == [3]
-
-    digits[:] = digits[0]
-    (same,) = epochs(digits, count=1, seed=5)
-    assert (same[:4] != same[4:8]).any(), "each shard has its own chance"
-
-
-def test_what_normalize_finds_no_ink_in_stays_as_it_is() -> None:
-    speck = np.zeros((1, 28, 28), np.uint8)
-    for one in epochs(speck, count=2, seed=1):
-        assert (one == speck).all()
+@pytest.mark.parametrize("seed", range(8))
+def test_a_0_gets_ink_in_its_middle(seed: int) -> None:
+    ring = np.zeros((34, 26), np.uint8)
+    cv2.ellipse(ring, (12, 16), (10, 14), 0, 0, 360, 255, 2 + seed % 3)
+    before, after = doubled(ring), written_otherwise(ring, 0, random(seed))
+    middle = before.shape[0] // 2, before.shape[1] // 2
+    assert after.shape == before.shape
+    assert (after >= before).all()
+    assert before[middle] < 20
+    assert after[middle] > 200
 
 
-def test_pictures_are_as_in_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training sees what `normalize` gives, in the same steps of 1/255."""
-    digits = light(60)
-    (found,) = epochs(digits, count=1, seed=2)
-    whole = normalize(list(digits), invert="no").pictures[..., 0]
-    unaltered = [
-        (picture.astype(np.float32) / np.float32(255) == wanted).all()
-        for picture, wanted in zip(found, whole, strict=True)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_7_gets_a_bar_through_its_stem(seed: int) -> None:
+    before = doubled(cut(7, seed))
+    after = written_otherwise(cut(7, seed), 7, random(seed))
+    assert after.shape == before.shape
+    assert (after >= before).all()
+    height, width = before.shape
+    rows = slice(int(0.35 * height), int(0.7 * height))
+    inked = [(one[rows] > 127).sum(axis=1).max() for one in (before, after)]
+    assert inked[1] > inked[0] + 0.1 * width
+    top = slice(0, int(0.25 * height))
+    assert (after[top] == before[top]).all()
+
+
+def test_ink_without_a_stem_gets_no_bar() -> None:
+    ink = np.zeros((30, 20), np.uint8)
+    ink[:5] = ink[-5:] = 255
+    for seed in range(10):
+        assert written_otherwise(ink, 7, random(seed)) is ink
+
+
+# --- what is no digit ---
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(strangers._KINDS), ids=lambda kind: kind.__name__)
+def test_every_kind_of_stranger_is_ink(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "_KINDS", (kind,))
+    several = [stranger(random(seed), [cut(3), cut(8)]) for seed in range(30)]
+    for one in several:
+        assert one.dtype == np.uint8
+        assert one.shape[0] == one.shape[1]
+        assert 22 <= one.shape[0] <= 64
+        assert np.ptp(one) > 60
+    assert len({one.tobytes() for one in several}) > 25
+
+
+def test_strangers_are_repeatable() -> None:
+    for seed in range(40):
+        one, two = (stranger(random(seed), [cut(3), cut(8)]).tolist() for _ in range(2))
+        assert one == two
+
+
+# --- what an epoch is made of ---
+
+
+def gathered(count: int, *more: int) -> Corpus:
+    return corpus.gather({"drawn": labelled(count, *more)})
+
+
+def test_gathering_leaves_out_what_is_empty_and_takes_marks_for_no_digits() -> None:
+    cross = labelled(0, EMPTY).crops[0]
+    blank = np.full((28, 28), 250, np.uint8)
+    crops = [drawn(4), blank, cross, blank, drawn(6, side=40), cross]
+    first = Labelled(crops, np.array([4, 7, EMPTY, EMPTY, 6, NONE]), [""] * 6)
+    found = corpus.gather({"first": first, "second": labelled(3)})
+    assert found.labels.tolist() == [4, NONE, 6, NONE, 0, 1, 2]
+    assert found.sources.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    wanted = normalize([crops[n] for n in (0, 2, 4, 5)] + labelled(3).crops)
+    assert (shares(found.plain) == wanted.pictures[..., 0]).all()
+    assert len(found.inks) == 7
+    for ink in found.inks:
+        assert all(side.max() > 40 for side in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+
+
+def test_either_polarity_is_learned_as_the_same() -> None:
+    dark = labelled(40)
+    light_ = dark._replace(crops=[255 - crop for crop in dark.crops])
+    one, two = (corpus.gather({"a": data}) for data in (dark, light_))
+    assert (one.plain == two.plain).all()
+    for a, b in zip(one.inks, two.inks, strict=True):
+        assert (a == b).all()
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(110, 30), (120, 60), (140, 230), (160, 250)])
+def test_ink_is_told_from_paper_as_normalize_does(paper: int, ink: int) -> None:
+    """Dark ink on paper that is itself dark, as in old records, and light ink on light."""
+    share = (255 - drawn(5)) / 255
+    (found,) = corpus.cropped([np.rint(paper + share * (ink - paper)).astype(np.uint8)])
+    wanted = cut(5)
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).max() < 8
+
+
+def test_large_crops_are_reduced_and_keep_thin_strokes() -> None:
+    large = np.full((3000, 2000), 255, np.uint8)
+    cv2.circle(large, (1000, 1500), 900, 0, 14)
+    (ink,) = corpus.cropped([large])
+    assert ink.shape == (96, 96)
+    assert ink.max(axis=0).min() > 40, "the ring is whole"
+
+
+@pytest.mark.parametrize("crops", [[], [np.full((9, 9), 9, np.uint8)] * 3], ids=["none", "blank"])
+def test_nothing_to_learn_from_is_told(crops: list[Pictures]) -> None:
+    data = Labelled(crops, np.arange(len(crops)), [""] * len(crops))
+    with pytest.raises(UsageError, match="expected crops with ink, found none"):
+        corpus.gather({"mine": data})
+
+
+# --- epochs ---
+
+
+Epoch = tuple[Pictures, NDArray[np.int64]]
+
+
+@pytest.fixture(scope="module")
+def small() -> Corpus:
+    return gathered(120, *[NONE] * 12)
+
+
+@pytest.fixture(scope="module")
+def three(small: Corpus) -> list[Epoch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "SHARD", 50)
+        return list(corpus.epochs(small, first=0, count=3, seed=5))
+
+
+def test_epochs_hold_what_they_should(small: Corpus, three: list[Epoch]) -> None:
+    assert len(three) == 3
+    for pictures, labels in three:
+        assert pictures.shape == (corpus.epoch_size(small), 28, 28)
+        assert pictures.dtype == np.uint8
+        assert len(labels) == len(pictures)
+        assert np.bincount(labels)[:10].tolist() == [12] * 10
+        assert pictures.max((1, 2)).min() > 0, "none is lost"
+    assert (three[0][1] != three[1][1]).any(), "shuffled otherwise"
+
+
+def test_pictures_and_labels_stay_together(small: Corpus, three: list[Epoch]) -> None:
+    """Some are shown as they are; the others are still nearest to their own kind's."""
+    label = {one.tobytes(): n for one, n in zip(small.plain, small.labels.tolist(), strict=True)}
+    means = np.stack([small.plain[small.labels == n].mean(axis=0) for n in range(10)])
+    for pictures, labels in three:
+        digit = labels < NONE
+        known = [label.get(one.tobytes()) for one in pictures]
+        as_it_is = np.array([one is not None for one in known]) & digit
+        assert 0.1 < as_it_is.sum() / digit.sum() < 0.45, "about a quarter"
+        assert [known[n] for n in np.flatnonzero(as_it_is)] == labels[as_it_is].tolist()
+        altered = digit & ~as_it_is
+        apart = ((pictures[altered, None].astype(float) - means) ** 2).sum(axis=(2, 3))
+        assert (apart.argmin(axis=1) == labels[altered]).mean() > 0.5, "by chance one in ten"
+
+
+def test_an_epoch_is_the_same_whether_others_were_made_before_it(
+    small: Corpus, three: list[Epoch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "SHARD", 50)
+    ((pictures, labels),) = corpus.epochs(small, first=2, count=3, seed=5)
+    assert (pictures == three[2][0]).all()
+    assert (labels == three[2][1]).all()
+    assert not list(corpus.epochs(small, first=3, count=3, seed=5))
+
+
+def test_chance_is_never_the_same_twice(
+    small: Corpus, three: list[Epoch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in two epochs, two shards, or with two seeds: what was altered is another picture."""
+    alike = small._replace(
+        inks=[small.inks[0]] * 30,
+        plain=small.plain[:1].repeat(30, axis=0),
+        labels=small.labels[:1].repeat(30),
+        sources=small.sources[:30],
+    )
+    monkeypatch.setattr(corpus, "SHARD", 10)
+    first, second = corpus.epochs(alike, first=0, count=2, seed=5)
+    altered = [
+        one.tobytes()
+        for pictures, labels in (first, second)
+        for one in pictures[labels == 0]
+        if (one != alike.plain[0]).any()
     ]
-    assert 1 <= sum(unaltered) <= 30, "about 15 in 100 are shown as they are"
+    assert len(altered) > 30
+    assert len(set(altered)) == len(altered)
+    ((other, _),) = corpus.epochs(small, first=0, count=1, seed=6)
+    assert not {one.tobytes() for one in other} & (
+        {one.tobytes() for one in three[0][0]} - {one.tobytes() for one in small.plain}
+    )
 
 
-def test_epochs_can_be_left_early() -> None:
-    several = epochs(light(3), count=50, seed=1)
+def test_epochs_can_be_left_early(small: Corpus) -> None:
+    several = corpus.epochs(small, first=0, count=50, seed=1)
     assert len(list(islice(several, 1))) == 1
-    several.close()  # type: ignore[attr-defined]
+    several.close()
+    assert not list(several)
+
+
+@pytest.mark.parametrize(
+    ("others", "shown"),
+    [
+        (300, 300),  # as large: once
+        (75, 75),  # half the root of 4
+        (12, 30),  # half the root of 25: 2.5 times
+        (3, 9),  # never more than three times
+    ],
+)
+def test_small_sources_are_shown_more_often(others: int, shown: int) -> None:
+    labels = np.repeat([1, 2], [300, others])
+    blank = np.zeros((len(labels), 28, 28), np.uint8)
+    found = Corpus([cut(1)] * len(labels), blank, labels, (labels == 2).astype(np.int64))
+    drawn_ = int(0.07 / 0.86 * (300 + shown))
+    assert corpus.epoch_size(found) == 300 + shown + drawn_
+    assert corpus.MOST_OFTEN == 3
+
+
+@pytest.mark.parametrize(
+    ("nones", "share"),
+    [(0, 0.076), (400, 0.145), (9000, 0.145)],
+    ids=["drawn alone", "half are the sets' own", "no more, however many there are"],
+)
+def test_the_share_of_strangers(nones: int, share: float) -> None:
+    labels = np.repeat([1, NONE], [5000, nones])
+    blank = np.zeros((len(labels), 28, 28), np.uint8)
+    found = Corpus([cut(1)] * len(labels), blank, labels, np.zeros(len(labels), np.int64))
+    assert 1 - 5000 / corpus.epoch_size(found) == pytest.approx(share, abs=0.005)
+
+
+def test_no_stranger_could_be_a_1(small: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def upright(pictures: Pictures) -> NDArray[np.bool_]:
+        ink = pictures > 64
+        return (ink.any(1).sum(1) < corpus.THIN) & (ink.any(2).sum(1) > corpus.TALL)
+
+    raw = [stranger(random(seed), [cut(3), cut(8)]) for seed in range(300)]
+    assert upright(grey_levels(raw, invert="no").pictures[..., 0]).any(), "some would be"
+    line = np.zeros((28, 28), np.uint8)
+    line[5:23, 13:15] = 255
+    assert upright(grey_levels([line]).pictures[..., 0]).all()
+    digits = small.labels < NONE
+    alone = Corpus(small.inks[:120], *(one[digits] for one in small[1:]))
+    monkeypatch.setattr(corpus, "STRANGERS", 8 / 9)
+    ((pictures, labels),) = corpus.epochs(alone, first=0, count=1, seed=3)
+    assert (labels == NONE).sum() > 470
+    assert not upright(pictures[labels == NONE]).any()
+    assert pictures[labels == NONE].max((1, 2)).min() > 0
 
 
 # --- the network ---
@@ -153,7 +381,7 @@ def test_epochs_can_be_left_early() -> None:
 def model(keras: Any) -> Any:
     """The network as it might be after training: no normalisation is at its start values."""
     keras.utils.set_random_seed(3)
-    model = train.network()
+    model = default_network()
     chance = random(3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -169,81 +397,332 @@ def model(keras: Any) -> Any:
     return model
 
 
-def test_the_network_takes_pictures_and_gives_ten_logits(keras: Any) -> None:
-    model = train.network()
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_the_network_takes_pictures_and_gives_eleven_logits(keras: Any, dtype: str) -> None:
+    model = default_network(dtype)
     assert model.input_shape == (None, 28, 28, 1)
-    assert model.output_shape == (None, 10)
+    assert model.output_shape == (None, 11)
     assert model.layers[-1].get_config()["activation"] == "linear"
+    assert {weight.dtype for weight in model.weights if "seed" not in weight.path} == {"float32"}
+    assert folded(model).layers[0].compute_dtype == "float32", "16 bits are for training alone"
 
 
 def test_folding_changes_no_output(model: Any) -> None:
     some = random().random((40, 28, 28, 1)).astype(np.float32)
     before = model.predict_on_batch(some)
-    folded = train.folded(model)
+    plain = folded(model)
     assert np.ptp(before, axis=0).min() > 0.01, "a model that says the same shows nothing"
-    np.testing.assert_allclose(folded.predict_on_batch(some), before, atol=1e-4)
+    np.testing.assert_allclose(plain.predict_on_batch(some), before, atol=1e-4)
     assert (model.predict_on_batch(some) == before).all(), "the model itself is left as it was"
 
 
-def test_folding_leaves_only_what_is_needed(keras: Any, model: Any) -> None:
-    kinds = [type(layer).__name__ for layer in train.folded(model).layers]
-    assert "BatchNormalization" not in kinds
-    assert "Dropout" not in kinds
-    assert kinds.count("Conv2D") == 4
-    assert kinds[-1] == "Dense"
+def test_folding_leaves_only_what_is_needed(model: Any) -> None:
+    kinds = [type(layer).__name__ for layer in folded(model).layers]
+    assert kinds == [*["Conv2D"] * 2, "MaxPooling2D", *["Conv2D"] * 2, "Flatten", "Dense"]
 
 
-def test_a_folded_network_is_one_that_classify_reads(model: Any, tmp_path: Path) -> None:
-    some = random().random((3, 28, 28, 1)).astype(np.float32)
-    folded = train.folded(model)
-    folded.save(tmp_path / "folded.keras")
-    read = classify.load(str(tmp_path / "folded.keras"), device="cpu").logits(some)
-    np.testing.assert_allclose(read, folded.predict_on_batch(some), atol=1e-4)
+def test_unfolding_undoes_folding(model: Any) -> None:
+    some = random().random((60, 28, 28, 1)).astype(np.float32)
+    plain, other = folded(model), default_network()
+    unfold(plain, other, some)
+    wanted = plain.predict_on_batch(some)
+    np.testing.assert_allclose(other.predict_on_batch(some), wanted, atol=2e-3)
+    for one, two in zip(folded(other).get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4)
+    _, variance = other.layers[1].get_weights()[2:]
+    assert np.ptp(variance) > 0, "its normalisations know what comes in"
 
 
-# --- a training ---
+def test_weights_of_another_recipe_are_refused(keras: Any, model: Any) -> None:
+    before = model.get_weights()
+    for start in (network(RECIPES["conv3"]), model):
+        with pytest.raises(ModelError) as caught:
+            unfold(start, model, np.zeros((2, 28, 28, 1), np.float32))
+        assert "is not of recipe default: expected weights" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ("flags : fpu amx_bf16 avx512_bf16", "mixed_bfloat16"),
+        ("flags : fpu avx512_bf16", "float32"),  # has them, and is slower with them
+        (None, "float32"),  # no such file
+    ],
+)
+def test_16_bits_are_for_processors_that_multiply_them(
+    flags: str | None, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def text(*_: Any) -> str:
+        if flags is None:
+            raise FileNotFoundError
+        return flags
+
+    monkeypatch.setattr(Path, "read_text", text)
+    assert backend.fast_dtype() == dtype
+
+
+# --- a training by the recipe default ---
+
+
+@given(st.lists(st.integers(-1, 10), max_size=80))
+def test_of_each_class_the_last_is_held_out(labels: list[int]) -> None:
+    crops = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1)
+    found = Labelled(crops, np.array(labels, np.int64), [str(n) for n in range(len(labels))])
+    learned, held = default.held_out(found)
+    for one in (learned, held):
+        assert [int(crop[0, 0]) for crop in one.crops] == [int(name) for name in one.names]
+        assert [labels[int(name)] for name in one.names] == one.labels.tolist()
+    for label in set(labels):
+        places = [n for n, one in enumerate(labels) if one == label]
+        kept = len(places) - len(places) // 5
+        assert [n for n in map(int, learned.names) if labels[n] == label] == places[:kept]
+        assert [n for n in map(int, held.names) if labels[n] == label] == places[kept:]
+
+
+def test_no_more_is_held_out_than_serves() -> None:
+    found = Labelled(np.zeros((5000, 1, 1), np.uint8), np.arange(5000) % 2 * 7, [""] * 5000)
+    learned, held = default.held_out(found._replace(labels=np.where(np.arange(5000) < 40, 3, 7)))
+    assert np.bincount(held.labels, minlength=8)[[3, 7]].tolist() == [8, 500]
+    assert np.bincount(learned.labels, minlength=8)[[3, 7]].tolist() == [32, 4460]
 
 
 @pytest.fixture(scope="module")
-def trained(
-    keras: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[int], tuple[Any, Path]]:
-    def fit(count: int) -> tuple[Any, Path]:
-        place = tmp_path_factory.mktemp("trained") / "kept.keras"
-        labels = np.arange(256) % 10
-        return train.fit(light(256), labels, count=count, seed=1, keep=place), place
-
-    return fit
+def whole(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A network trained for two epochs without a break."""
+    plan = default.Plan(2, 7, tmp_path_factory.mktemp("whole") / "checkpoint.keras")
+    return default.fit({"a": labelled(60)}, plan)
 
 
-def test_a_training_is_repeatable_learns_and_can_be_read(
-    trained: Callable[[int], tuple[Any, Path]], keras: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (one, place), (two, _) = trained(5), trained(5)
-    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
-        assert (a == b).all()
-    pictures = normalize(list(light(50)), invert="no").pictures
-    right = (one.predict_on_batch(pictures).argmax(axis=1) == np.arange(50) % 10).mean()
-    assert right > 0.15, "more than chance"
-    kept = keras.saving.load_model(place, compile=False)
-    np.testing.assert_allclose(
-        train.folded(kept).predict_on_batch(pictures), one.predict_on_batch(pictures), atol=1e-3
+def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(whole: Any, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def stop(epoch: int, loss: float, model: Any) -> None:
+        told.append(epoch)
+        if told == [1]:
+            raise Stopped
+
+    data, plan = labelled(60), default.Plan(2, 7, tmp_path / "checkpoint.keras")
+    with pytest.raises(Stopped):
+        default.fit({"a": data}, plan, tell=stop)
+    assert list(tmp_path.iterdir()) == [plan.checkpoint]
+    others: list[tuple[Labelled, default.Plan, Any]] = [
+        (data, replace(plan, seed=8), None),
+        (data, replace(plan, count=3), None),
+        (data._replace(labels=data.labels[::-1]), plan, None),
+        (data, plan, whole),
+    ]
+    before = plan.checkpoint.read_bytes()
+    for other, another, start in others:
+        with pytest.raises(ModelError, match="is of another training") as caught:
+            default.fit({"a": other}, another, start=start)
+        assert "\n" not in str(caught.value)
+    assert plan.checkpoint.read_bytes() == before
+
+    model = default.fit({"a": data}, plan, tell=stop)
+    assert told == [1, 2]
+    for one, two in zip(model.get_weights(), whole.get_weights(), strict=True):
+        assert (one == two).all()
+
+
+def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
+    plan = default.Plan(2, 7, tmp_path / "checkpoint.keras")
+    plan.checkpoint.write_bytes(b"no model")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        default.fit({"a": labelled(20)}, plan)
+
+
+# --- from labelled sets to a bundle ---
+
+
+class Made(NamedTuple):
+    """A bundle trained by the command, interrupted once, and what the command said."""
+
+    place: Path
+    interrupted: str
+    kept: set[str]
+    out: str
+    err: str
+
+
+def train_default(place: Path, *more: object) -> tuple[int, str, str]:
+    """Train into the bundle `made` by the command: its exit code, output, and words."""
+    out, err = io.StringIO(), io.StringIO()
+    line = ("train", "--recipe", "default", "--out", place / "made", "--device", "cpu")
+    with redirect_stdout(out), redirect_stderr(err):
+        code = command(*line, *more)
+    return code, out.getvalue(), err.getvalue()
+
+
+def few(place: Path, count: int, *left_out: int) -> Path:
+    """Write a set of drawn digits without a test part."""
+    x, y = light(count), np.arange(count) % 10
+    some = ~np.isin(y, left_out)
+    np.savez(place, x=x[some], y=y[some])
+    return place
+
+
+@pytest.fixture(scope="module")
+def made(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    place = tmp_path_factory.mktemp("made")
+    more = ("--data", few(place / "set.npz", 560), "--epochs", 2, "--seed", 0)
+    show_ = report.show
+
+    def stop(text: str) -> None:
+        show_(text)
+        if text.startswith("epoch 1 of 2"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, cli._stop)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(report, "show", stop)
+            code, out, interrupted = train_default(place, *more)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (code, out) == (130, "")
+    assert not (place / "made").exists()
+    kept = {path.name for path in (place / "made.training").iterdir()}
+    code, out, err = train_default(place, *more)
+    assert code == 0, err
+    return Made(place, interrupted, kept, out, err)
+
+
+def test_an_interrupted_training_of_the_default_goes_on(made: Made) -> None:
+    assert made.kept == {"samples.png", "history.csv", "checkpoint.keras"}
+    last = made.interrupted.splitlines()[-1]
+    place = made.place / "made.training"
+    assert last == (
+        f"batchdigits: interrupted: '{place}' keeps what was learned: the same command goes on "
+        "from there"
     )
-    assert "epoch 5 of 5" in capfd.readouterr().out
+    assert "epoch 1 of 2" not in made.err
+    assert "epoch 2 of 2: loss " in made.err
+    assert [line["epoch"] for line in history(place)] == ["1", "2"]
 
 
-# --- a card for what was trained ---
+def test_the_default_recipe_leaves_a_bundle_and_what_is_shown(made: Made) -> None:
+    assert {path.name for path in made.place.iterdir()} == {"set.npz", "made", "made.training"}
+    place = made.place / "made.training"
+    assert {path.name for path in place.iterdir()} == {"samples.png", "history.csv", "curves.png"}
+    sheet = cv2.imread(str(place / "samples.png"), cv2.IMREAD_GRAYSCALE)
+    assert sheet is not None
+    assert all(sheet[34:400, 6 + 62 * n : 62 * n + 62].min() == 0 for n in range(10)), "all digits"
+    told = dict(line.split(" ", 1) for line in made.out.splitlines())
+    assert list(told) == ["recipe", "epochs", "held_out_digits", "held_out_accuracy", "model"]
+    assert (told["recipe"], told["epochs"]) == ("default", "2")
+    assert told["held_out_digits"] == "220", "11 of 56 of each digit, as they are and altered"
+    assert told["model"] == str(made.place / "made")
+
+    card = classify.card(told["model"])
+    assert card.classes == (*"0123456789", "none")
+    assert card.preprocessing == classify.card(None).preprocessing
+    assert (card.name, card.calibrated) == ("made", True)
+    (about,) = card.whole["training"]
+    assert about["source"] == str(made.place / "set.npz")
+    assert (about["crops"], about["epochs"], about["seed"]) == (450, 2, 0)
 
 
-def test_a_card_holds_a_calibration_of_what_was_held_out(model: Any, tmp_path: Path) -> None:
-    folded, labels = train.folded(model), np.arange(60) % 10
-    held_out, test = (light(60), labels), (light(40), labels[:40])
-    card = train.card_for(folded, name="small", held_out=held_out, test=test)
-    train.write_bundle(tmp_path / "small", folded, card)
-    known = classify.card(str(tmp_path / "small"))
-    assert (known.name, known.calibrated, len(known.classes)) == ("small", True, 10)
-    assert sum(one.right + one.wrong for one in known.readings) == 60, "each digit once"
-    assert card["measured"]["digits"] == 40
+def test_run_reads_with_it(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("7.png", drawn(7))
+    line = ("run", "7.png", "--out", "-", "--workers", 0, "--device", "cpu", "--quiet")
+    assert command(*line, "--model", made.place / "made") == 0
+    out, err = capfd.readouterr()
+    assert out.splitlines()[1].startswith("7.png,1,,")
+    assert err == "", "it is calibrated"
+
+
+def test_the_default_recipe_starts_from_a_bundle_with_several_sets(
+    made: Made, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one, two = few(tmp_path / "one.npz", 300, 7, 8), few(tmp_path / "two.npz", 400)
+    more = ("--data", one, "--data", two, "--epochs", 1, "--fine-tune", made.place / "made")
+    assert train_default(tmp_path, *more, "--quiet") == (0, "", "")
+    assert capfd.readouterr() == ("", "")
+    training = classify.card(str(tmp_path / "made")).whole["training"]
+    assert [part["source"] for part in training] == [str(one), str(two)]
+    assert [part["crops"] for part in training] == [8 * 24, 10 * 32]
+    before, after = (
+        np.concatenate([one.ravel() for one in classify.loaded(place).get_weights()])
+        for place in (made.place / "made" / "model.keras", tmp_path / "made" / "model.keras")
+    )
+    assert 0 < np.abs(after - before).max() < 0.1, "a few steps from where it started"
+
+
+@pytest.mark.parametrize(
+    ("count", "left_out", "more", "code", "words"),
+    [
+        (600, (7, 9), (), 2, "expected all ten digits to learn from, got none of 7, 9: add a set"),
+        (90, (), (), 2, "expected 200 labelled digits or more to calibrate on, got 20: add some"),
+        (600, (), ("--fine-tune", "mlp.keras"), 6, "is not of recipe default"),
+        (600, (), ("--fine-tune", "none.keras"), 6, "expected a bundle's folder or a .keras file"),
+        (600, (), ("--fine-tune", "set.npz"), 6, "cannot be loaded"),
+        (600, (), ("--data", "missing.npz"), 2, "'missing.npz' do not exist"),
+        (600, (), ("--out", "set.npz"), 5, "is no bundle"),
+        (600, (), ("--out", "file"), 5, "file.training' cannot be written: File exists"),
+    ],
+)
+def test_what_the_default_recipe_refuses_in_one_line(
+    count: int,
+    left_out: tuple[int, ...],
+    more: tuple[str, ...],
+    code: int,
+    words: str,
+    keras: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few(Path("set.npz"), count, *left_out)
+    network(RECIPES["mlp"]).save("mlp.keras")
+    Path("file.training").write_text("mine")
+    found, out, err = train_default(Path(), "--data", "set.npz", *more)
+    assert (found, out) == (code, "")
+    assert words in err
+    assert err.count("\n") == 1
+    assert not Path("made").exists()
+    assert not list(Path().glob("**/checkpoint.keras"))
+
+
+def test_no_finished_epoch_is_said(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(shipped, "fit", stop)
+    options = {"recipe": "default", "data": (str(few(tmp_path / "set.npz", 560)),)}
+    with pytest.raises(Stopped) as stopped:
+        shipped.run(TrainOptions.of({**options, "out": str(tmp_path / "made")}), lambda _: None)
+    assert stopped.value.__notes__ == ["no epoch was finished, no model is kept"]
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "conv3"])
+def test_the_tutorials_learn_from_one_set(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ("train", "--recipe", recipe, "--out", tmp_path / "out", "--data", "a", "--data", "b")
+    assert command(*line) == 2
+    err = capsys.readouterr().err
+    assert f"recipe {recipe} learns from one set, got 2" in err
+    assert err.count("\n") == 1
+
+
+def test_a_configuration_file_may_name_one_set_or_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few(Path("a.npz"), 60, 1)
+    few(Path("b.npz"), 60, 1, 2)
+    for data, missing in (('"b.npz"', "1, 2"), ('["b.npz", "a.npz"]', "1")):
+        Path("settings.toml").write_text(f"data = {data}\n")
+        code, _, err = train_default(Path(), "--config", "settings.toml")
+        assert code == 2
+        assert f"got none of {missing}: " in err
 
 
 # --- a model of the user's own ---
@@ -293,7 +772,9 @@ def eleven(keras: Any, tmp_path: Path) -> Path:
         "training": [{"source": "drawn", "licence": "none"}],
         "recipe": "centroids",
     }
-    train.write_bundle(place, centroids(keras, 11), card)
+    place.mkdir()
+    centroids(keras, 11).save(place / "model.keras")
+    (place / "card.json").write_text(json.dumps(card))
     return place
 
 
@@ -576,6 +1057,8 @@ def do(keras: Any, tmp_path: Path, told: list[str]) -> Do:
 
     def run(recipe: str, tell: Callable[[str], None] = told.append, **more: Any) -> course.Trained:
         settings = {"data": tmp_path / "set.npz", "out": tmp_path / "out", "epochs": 1} | more
+        if settings["data"] is not None:
+            settings["data"] = (settings["data"],)
         return course.run(TrainOptions.of({"recipe": recipe, "device": "cpu"} | settings), tell)
 
     return run

@@ -73,9 +73,9 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
     The tutorials' networks are fed as the tutorials feed them: grey levels divided by 255. What is
     saved is the model after the last epoch; an interrupted training leaves the best epoch's.
 
-    The recipe default alters the digits anew in every epoch, learns what is no digit, holds a part
-    out, and writes a calibrated bundle; an interrupted training goes on from OUT.training when it
-    is started again.
+    The recipe default learns from one set or several, altered anew in every epoch, and learns what
+    is no digit. Of each class the last in five are held out, and calibrate the bundle it makes.
+    An interrupted training goes on from OUT.training when the same command is given again.
     """
     for name, value in (("recipe", recipe), ("out", out)):
         if value is None:
