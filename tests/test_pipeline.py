@@ -156,7 +156,13 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
             "dot",
             cv2.circle(np.full((100, 100), 255, np.uint8), (50, 50), 2, 0, -1),
             "review",
-            "dot",
+            "a mark of",
+        ),
+        (
+            "comma",
+            cv2.line(np.full((100, 100), 255, np.uint8), (52, 60), (46, 72), 0, 4),
+            "review",
+            "a mark of",
         ),
         (
             "blot",

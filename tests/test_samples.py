@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import batchdigits
+from batchdigits.evaluate import read_results, read_truth, right, with_truth
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,8 +32,9 @@ def test_samples_are_read_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_expected_agrees_with_the_truth() -> None:
-    truth = {(row["file"], row["page"]): row["value"] for row in rows("truth.csv")}
-    expected = {(row["file"], row["page"]): row for row in rows("expected.csv")}
-    assert set(truth) == set(expected)
-    assert all(row["value"] == truth[key] for key, row in expected.items() if row["status"] == "ok")
-    assert {row["status"] for row in expected.values()} == {"ok", "review", "blank", "error"}
+    truth = read_truth(str(ROOT / "samples/truth.csv"))
+    found = with_truth(read_results(str(ROOT / "samples/expected.csv")), truth)
+    assert found.unknown == 0
+    assert len(found.readings) == len(truth.lines)
+    assert right(found.readings)[found.readings["status"] == "ok"].all()
+    assert set(found.readings["status"]) == {"ok", "review", "blank", "error"}

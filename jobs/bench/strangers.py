@@ -5,8 +5,8 @@
 `runs/` is what `jobs/train/leave_one_out.py` leaves. For each source that a run left out, and for
 what each held out: how many are right, promised against observed errors by band of confidence,
 and the errors left when a person looks at the least confident 5%. Temperature and threshold are
-the bundle's. DATA are folders with mnist.npz and fonts.npz, for the bundle itself: the MNIST test
-set, and letters and signs of fonts it never saw.
+the bundle's. DATA are folders with the sets of `jobs/train/sources.py`, for the bundle itself: what
+it held out of each, the MNIST test set, and letters and signs of fonts it never saw.
 """
 
 import argparse
@@ -87,22 +87,25 @@ def line(
 
 
 def of_the_bundle(folders: list[Path], model: str | None, card) -> None:
-    """Print what the bundle itself makes of the MNIST test set and of what is no digit."""
+    """Print what the bundle itself makes of what it did not learn from."""
     from batchdigits import classify
     from batchdigits.normalize import shares
     from batchdigits.pipeline.desk import prepare_crops
+    from batchdigits.train import default
 
     classifier = classify.load(model, device="cpu")
     sets = {
-        name: reader(folder / file, "test")
-        for name, file, reader in (
-            ("MNIST test", "mnist.npz", sources.arrays),
-            ("digits of unseen fonts", "fonts.npz", sources.arrays),
-            ("letters and signs, unseen fonts", "fonts.npz", sources.letters),
-        )
-        for folder in folders
-        if (folder / file).exists()
+        f"{name}, held out": default.held_out(found)[1]
+        for name, found in sources.sets(*folders).items()
     }
+    for name, file, reader in (
+        ("MNIST test", "mnist.npz", sources.arrays),
+        ("digits of unseen fonts", "fonts.npz", sources.arrays),
+        ("letters and signs, unseen fonts", "fonts.npz", sources.letters),
+    ):
+        for place in (folder / file for folder in folders):
+            if place.exists():
+                sets[name] = reader(place, "test")
     for name, found in sets.items():
         prepared = prepare_crops(found.crops, invert="auto")
         legible = np.array([item.status is None for item in prepared.items])

@@ -1,6 +1,6 @@
 """Accuracy on digits from sources a model never saw: fed naively against normalised.
 
-    python jobs/bench/sources.py FOLDER [--model PATH]
+    python jobs/bench/naive.py FOLDER [--model PATH]
 
 FOLDER holds mnist.npz (x_test, y_test), usps.npz, ardis.npz, opencv_digits.npz (x, y) and dida.zip
 (a folder for each digit). "Naive" is grey, resized to 28 x 28, divided by 255; dark ink on light
