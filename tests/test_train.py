@@ -488,14 +488,45 @@ def test_no_more_is_held_out_than_serves() -> None:
     assert np.bincount(learned.labels, minlength=8)[[3, 7]].tolist() == [32, 4460]
 
 
+class Whole(NamedTuple):
+    """A network trained for two epochs without a break, what was told, and the batches' losses."""
+
+    model: Any
+    told: list[float]
+    losses: list[tuple[float, int]]
+
+
 @pytest.fixture(scope="module")
-def whole(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A network trained for two epochs without a break."""
+def whole(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     plan = default.Plan(2, 7, tmp_path_factory.mktemp("whole") / "checkpoint.keras")
-    return default.fit({"a": labelled(60)}, plan)
+    told: list[float] = []
+    losses: list[tuple[float, int]] = []
+    original = keras.Sequential.train_on_batch
+
+    def spy(self: Any, x: Any, y: Any) -> Any:
+        losses.append((float(original(self, x, y)), len(x)))
+        return losses[-1][0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default, "BATCH", 24)
+        patch.setattr(keras.Sequential, "train_on_batch", spy)
+        model = default.fit({"a": labelled(60)}, plan, tell=lambda _, loss, __: told.append(loss))
+    return Whole(model, told, losses)
 
 
-def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(whole: Any, tmp_path: Path) -> None:
+def test_the_loss_that_is_told_is_of_the_whole_epoch(whole: Whole) -> None:
+    half = len(whole.losses) // 2
+    assert half == 3
+    for told, batches in zip(whole.told, (whole.losses[:half], whole.losses[half:]), strict=True):
+        losses, sizes = zip(*batches, strict=True)
+        assert told == pytest.approx(np.average(losses, weights=sizes))
+        assert len(set(losses)) == half
+
+
+def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default, "BATCH", 24)
     told: list[int] = []
 
     def stop(epoch: int, loss: float, model: Any) -> None:
@@ -511,7 +542,7 @@ def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(whole: Any, tmp_p
         (data, replace(plan, seed=8), None),
         (data, replace(plan, count=3), None),
         (data._replace(labels=data.labels[::-1]), plan, None),
-        (data, plan, whole),
+        (data, plan, whole.model),
     ]
     before = plan.checkpoint.read_bytes()
     for other, another, start in others:
@@ -522,7 +553,7 @@ def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(whole: Any, tmp_p
 
     model = default.fit({"a": data}, plan, tell=stop)
     assert told == [1, 2]
-    for one, two in zip(model.get_weights(), whole.get_weights(), strict=True):
+    for one, two in zip(model.get_weights(), whole.model.get_weights(), strict=True):
         assert (one == two).all()
 
 

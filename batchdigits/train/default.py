@@ -138,10 +138,10 @@ def _resumed(checkpoint: Path, name: str) -> Any:
 
 def _epoch(model: Any, pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
     """Show the network an epoch's pictures once; return the mean loss."""
-    losses = [
-        model.train_on_batch(
-            shares(pictures[at : at + BATCH, ..., np.newaxis]), labels[at : at + BATCH]
-        )
-        for at in range(0, len(labels), BATCH)
-    ]
-    return float(np.mean(losses))
+    total = 0.0
+    for at in range(0, len(labels), BATCH):
+        shown = shares(pictures[at : at + BATCH, ..., np.newaxis])
+        model.reset_metrics()  # Keras 3.15 does so itself, earlier versions give a running mean
+        loss = model.train_on_batch(shown, labels[at : at + BATCH])
+        total += float(loss) * len(shown)
+    return total / len(labels)
