@@ -205,13 +205,15 @@ def plain(message: str) -> str:
 
 def show(text: str) -> None:
     """Print lines on standard error as they are, if anybody takes them."""
-    with suppress(OSError, ValueError, AttributeError):  # AttributeError: sys.stderr is None
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+    _put(text)
 
 
 def say(message: str) -> None:
     """Print one line on standard error, if anybody takes it: a good run stays good without."""
+    _put(f"batchdigits: {plain(message)}")
+
+
+def _put(text: str) -> None:
     with suppress(OSError, ValueError, AttributeError):  # AttributeError: sys.stderr is None
-        sys.stderr.write(f"batchdigits: {plain(message)}\n")
+        sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from batchdigits.cli.options import Config, option
+from batchdigits.cli.options import Config, Device, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
 
 
@@ -42,20 +42,9 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     name: Annotated[
         str | None, option("name", "What the card calls it.  [default: BUNDLE's name]", "NAME")
     ] = None,
-    invert: Annotated[
-        str,
-        option(
-            "invert",
-            "Whether ink is dark on light paper (yes) or light on dark (no).",
-            "auto|yes|no",
-        ),
-    ] = "auto",
-    device: Annotated[
-        str, option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")
-    ] = "auto",
-    quiet: Annotated[
-        bool, option("quiet", "Print nothing while all goes well.", None, "-q")
-    ] = False,
+    invert: Invert = "auto",
+    device: Device = "auto",
+    quiet: Quiet = False,
     _config: Config = None,
 ) -> None:
     """Give a model of your own its calibration and default threshold: makes a bundle of it."""
@@ -68,13 +57,13 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     names = labelled.label_map(labels)
     bundle.check(out)
     classify.card(options.model)
-    tests = "test" in labelled.parts(data)
+    part = labelled.unseen(data)
     try:
         card = bundle.calibrated(
-            labelled.read(data, part="test" if tests else "all", names=names),
+            labelled.read(data, part=part, names=names),
             options,
             name=name or bundle.name_of(out),
-            source=f"{data} (its part for tests)" if tests else data,
+            source=f"{data} (its part for tests)" if part == "test" else data,
         )
         bundle.write(out, options.model, card)
     except BaseException as stopped:

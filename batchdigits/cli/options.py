@@ -64,3 +64,11 @@ Config = Annotated[
         is_eager=True,
     ),
 ]
+Invert = Annotated[
+    str,
+    option(
+        "invert", "Whether ink is dark on light paper (yes) or light on dark (no).", "auto|yes|no"
+    ),
+]
+Device = Annotated[str, option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")]
+Quiet = Annotated[bool, option("quiet", "Print nothing while all goes well.", None, "-q")]

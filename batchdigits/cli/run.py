@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from batchdigits.cli.options import Config, Inputs, option
+from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import UsageError
 
@@ -35,14 +35,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "model", "A model bundle or .keras file.  [default: the model in the package]", "PATH"
         ),
     ] = None,
-    invert: Annotated[
-        str,
-        option(
-            "invert",
-            "Whether ink is dark on light paper (yes) or light on dark (no).",
-            "auto|yes|no",
-        ),
-    ] = "auto",
+    invert: Invert = "auto",
     null: Annotated[bool, option("null", "Paths on standard input end with NUL.")] = False,
     max_pixels: Annotated[
         str | None,
@@ -83,9 +76,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
-    quiet: Annotated[
-        bool, option("quiet", "Print nothing while all goes well.", None, "-q")
-    ] = False,
+    quiet: Quiet = False,
     batch_size: Annotated[
         str | None,
         option(
@@ -102,9 +93,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "N",
         ),
     ] = None,
-    device: Annotated[
-        str, option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")
-    ] = "auto",
+    device: Device = "auto",
     dry_run: Annotated[
         bool,
         option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from batchdigits.cli.options import Config, option
+from batchdigits.cli.options import Config, Quiet, option
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import UsageError
 
@@ -63,9 +63,7 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
     device: Annotated[
         str, option("device", "Where the model is trained.", "auto|cpu|gpu|gpu:N")
     ] = "auto",
-    quiet: Annotated[
-        bool, option("quiet", "Print nothing while all goes well.", None, "-q")
-    ] = False,
+    quiet: Quiet = False,
     _config: Config = None,
 ) -> None:
     """Train a network: by the recipe of a published tutorial, or as the shipped model is made.

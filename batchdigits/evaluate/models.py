@@ -96,8 +96,7 @@ def load_arrays(place: str, names: Mapping[str, str]) -> Labelled:
     Raises:
         UsageError: as `labelled.read`.
     """
-    parts = labelled.parts(place)
-    return labelled.read(place, part="test" if "test" in parts else "all", names=names)
+    return labelled.read(place, part=labelled.unseen(place), names=names)
 
 
 def pictures_of(data: Labelled) -> Picture:

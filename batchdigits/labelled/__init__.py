@@ -14,7 +14,7 @@ from batchdigits.errors import UsageError
 from batchdigits.labelled import arrays, folders
 from batchdigits.labelled.marks import EMPTY, FORMS, NONE, Labelled, Loader, Part, alike, label_map
 
-__all__ = ["EMPTY", "NONE", "Labelled", "joined", "label_map", "parts", "read"]
+__all__ = ["EMPTY", "NONE", "Labelled", "joined", "label_map", "parts", "read", "unseen"]
 
 
 def parts(place: str) -> tuple[Part, ...]:
@@ -56,6 +56,15 @@ def read(
         )
     found = [loaders[one](names or {}) for one in wanted]
     return found[0] if len(found) == 1 else joined(found)
+
+
+def unseen(place: str) -> Literal["test", "all"]:
+    """Tell which part of a set a model was not trained on: its part for tests, or all of it.
+
+    Raises:
+        UsageError: it is no labelled set.
+    """
+    return "test" if "test" in parts(place) else "all"
 
 
 def joined(several: list[Labelled]) -> Labelled:

@@ -101,8 +101,7 @@ class _Keeper:
 
     def draw(self) -> bool:
         """Draw the curves, if there are any and matplotlib is installed."""
-        with backend.hushed():  # it may say that it is building its cache of fonts
-            return show.curves(self.out / "curves.png", self.title, self.epochs)
+        return show.curves(self.out / "curves.png", self.title, self.epochs)
 
     def left(self) -> str:
         """Say what is there after an interruption."""
@@ -185,12 +184,21 @@ def faults(out: Path, device: str) -> Iterator[None]:
         raise
 
 
-def _start_from(path: str, model: Any, name: str) -> None:
-    """Give a network the weights of a model of the same recipe."""
+def to_start_from(path: str) -> Any:
+    """Load the network that a training starts from.
+
+    Raises:
+        ModelError: there is none.
+    """
     place = classify.file_of(path)
     if not place.exists():
         raise ModelError(f"--fine-tune '{path}': expected a bundle's folder or a .keras file")
-    start = classify.loaded(place)
+    return classify.loaded(place)
+
+
+def _start_from(path: str, model: Any, name: str) -> None:
+    """Give a network the weights of a model of the same recipe."""
+    start = to_start_from(path)
     wanted, got = _layers(model), _layers(start)
     if wanted != got:
         raise ModelError(

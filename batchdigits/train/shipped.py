@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from batchdigits import classify
 from batchdigits.classify import backend
-from batchdigits.errors import ModelError, UsageError
+from batchdigits.errors import UsageError
 from batchdigits.labelled import NONE, Labelled, joined, label_map, read
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions, TrainOptions
@@ -20,9 +20,8 @@ from batchdigits.train import bundle, course, default, digits, show
 from batchdigits.train.alter import alter
 from batchdigits.train.bundle import Beside
 from batchdigits.train.corpus import cropped, gather
+from batchdigits.train.course import Tell
 from batchdigits.train.default import Plan, fit, held_out
-
-Tell = Callable[[str], None]
 
 SEED = 1
 """Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
@@ -107,7 +106,9 @@ def make(
     _check(sets)
     with backend.hushed():
         keras, device = classify.started(options.device)
-        start = _start(options.fine_tune)
+        start = None
+        if options.fine_tune is not None:
+            start = course.to_start_from(options.fine_tune)
     parted = {name: held_out(found) for name, found in sets.items()}
     learned = {name: part for name, (part, _) in parted.items()}
     unseen = joined([part for _, part in parted.values()])
@@ -151,16 +152,6 @@ def _check(sets: Mapping[str, Labelled]) -> None:
             f"expected all ten digits to learn from, got none of {', '.join(map(str, missing))}: "
             "add a set that has them by another --data"
         )
-
-
-def _start(path: str | None) -> Any:
-    """Load the network to start from, if there is to be one."""
-    if path is None:
-        return None
-    place = classify.file_of(path)
-    if not place.exists():
-        raise ModelError(f"--fine-tune '{path}': expected a bundle's folder or a .keras file")
-    return classify.loaded(place)
 
 
 @contextmanager
@@ -239,7 +230,5 @@ class _Diary:
 
     def draw(self) -> None:
         """Draw the curves, if matplotlib is installed."""
-        with backend.hushed():
-            drawn = show.curves(self._work / "curves.png", "default", self._epochs)
-        if not drawn:
+        if not show.curves(self._work / "curves.png", "default", self._epochs):
             self._tell(show.NO_CURVES)

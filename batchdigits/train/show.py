@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from batchdigits.classify import backend
 from batchdigits.train.digits import Digits
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -72,6 +73,7 @@ def samples(place: Path, digits: Digits) -> None:
         under.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
 
 
+@backend.hushed()  # matplotlib may say that it is building its cache of fonts
 def curves(place: Path, title: str, epochs: History) -> bool:
     """Draw loss and accuracy by epoch, training and, where there is one, validation.
 
