@@ -154,11 +154,33 @@ def test_a_7_gets_a_bar_through_its_stem(seed: int) -> None:
     assert (after[top] == before[top]).all()
 
 
-def test_ink_without_a_stem_gets_no_bar() -> None:
-    ink = np.zeros((30, 20), np.uint8)
-    ink[:5] = ink[-5:] = 255
+@pytest.mark.parametrize("seed", range(8))
+def test_a_1_gets_a_stroke_that_leads_up_to_its_top(seed: int) -> None:
+    plain = np.zeros((30, 9), np.uint8)
+    plain[1:-1, 3:7] = 255
+    after = written_otherwise(plain, 1, random(seed)) > 127
+    stem = np.pad(doubled(plain), ((0, 0), (len(plain) - 6, 0))) > 127
+    assert after.shape == stem.shape
+    assert (after >= stem).all()
+    y, x = np.nonzero(after & ~stem)
+    assert x.max() <= np.nonzero(stem)[1].max()  # all to the left
+    leftmost, topmost = y[x.argmin()], y.min()
+    assert 0.1 * len(stem) < leftmost - topmost < 0.6 * len(stem)
+
+
+@pytest.mark.parametrize(
+    ("label", "inked"),
+    [
+        pytest.param(7, slice(None, 5), id="no stem where the bar would be"),
+        pytest.param(1, slice(None), id="a 1 as wide as tall has its strokes already"),
+        pytest.param(1, slice(0), id="no ink"),
+    ],
+)
+def test_where_there_is_no_place_for_it_no_stroke_is_added(label: int, inked: slice) -> None:
+    ink = np.zeros((30, 30), np.uint8)
+    ink[inked] = 255
     for seed in range(10):
-        assert written_otherwise(ink, 7, random(seed)) is ink
+        assert written_otherwise(ink, label, random(seed)) is ink
 
 
 # --- what is no digit ---

@@ -34,7 +34,7 @@ def inked(crop: Grey) -> Grey:
 
 
 def alter(ink: Grey, random: Random, neighbour: Grey | None = None) -> Grey:
-    """Alter a digit as another hand, pen and scanner would have made it.
+    """Alter a digit as another hand, pen and scanner would have made it, up to hard to read.
 
     Args:
         ink: uint8, any shape, ink light on dark (0), filling most of its picture.
@@ -54,46 +54,88 @@ def alter(ink: Grey, random: Random, neighbour: Grey | None = None) -> Grey:
     return scanned(canvas, random)
 
 
-def written_otherwise(ink: Grey, label: int, random: Random) -> Grey:
-    """Give a 0 its slash, or a 7 its bar, in a pen as wide as the digit's own.
+def again(ink: Grey, random: Random) -> Grey:
+    """Write a digit once more by the same hand: a little turned, slanted, stretched, trembling.
 
     Returns:
-        uint8, twice as tall and wide as `ink` and 12 px more; `ink` itself where a 7 has no ink
-        at the height of the bar.
+        uint8, shape (64, 64), ink light on dark.
+    """
+    canvas = laid(ink, random, much=0.5)
+    return other_pen(canvas, random) if random.random() < 0.25 else canvas
+
+
+def written_otherwise(ink: Grey, label: int, random: Random) -> Grey:
+    """Give a 0 its slash, a 1 its upstroke, or a 7 its bar, in a pen as wide as the digit's own.
+
+    Returns:
+        uint8, larger than twice `ink`; `ink` itself where there is no place for the stroke: in a
+        7 without ink at the height of the bar, in a 1 that is no plain stroke.
     """
     doubled = cv2.resize(ink, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-    big = np.asarray(cv2.copyMakeBorder(doubled, 6, 6, 6, 6, cv2.BORDER_CONSTANT), np.uint8)
-    height, width = big.shape
+    beside = len(ink) if label == 1 else 6
+    big = cv2.copyMakeBorder(doubled, 6, 6, beside, 6, cv2.BORDER_CONSTANT)
     half = cv2.distanceTransform((big > 127).astype(np.uint8), cv2.DIST_L2, 3).max()
+    stroke = {0: _slash, 1: _upstroke, 7: _bar}[label](np.asarray(big, np.uint8), random)
+    if stroke is None:
+        return ink
     pen = max(2, round(1.7 * float(half)))
-    if label == 0:
-        inset = 0.15 + random.uniform(-0.05, 0.12)
-        left, right = round(width * inset), round(width * (1 - inset))
-        low, high = round(height * (1 - inset)), round(height * inset)
-    else:
-        level = int(height * random.uniform(0.42, 0.6))
-        stem = np.flatnonzero(big[level] > 127)
-        if not len(stem):
-            return ink
-        reach, lean = width * random.uniform(0.18, 0.4), random.uniform(-0.1, 0.1) * width
-        left, right = (round(min(max(stem.mean() + r, 1), width - 2)) for r in (-reach, reach))
-        low, high = round(level + lean), round(level - lean)
-    return np.asarray(cv2.line(big, (left, low), (right, high), 255, pen, cv2.LINE_AA), np.uint8)
+    return np.asarray(cv2.line(big, *stroke, 255, pen, cv2.LINE_AA), np.uint8)
 
 
-def laid(ink: Grey, random: Random) -> Grey:
-    """Warp a digit onto the canvas: up to 15 degrees, slant 0.45, a quarter taller or wider."""
+Stroke = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _slash(big: Grey, random: Random) -> Stroke:
+    height, width = big.shape
+    inset = 0.15 + random.uniform(-0.05, 0.12)
+    left, right = round(width * inset), round(width * (1 - inset))
+    return (left, round(height * (1 - inset))), (right, round(height * inset))
+
+
+def _upstroke(big: Grey, random: Random) -> Stroke | None:
+    """Lead up to the top, 35 degrees under level at least: a 7 has its stroke more level."""
+    y, x = np.nonzero(big > 127)
+    if not len(y) or np.ptp(x) > 0.5 * np.ptp(y):
+        return None
+    top = int(y.min())
+    tip = int(x[y <= top + 1].min()), top
+    angle, long = np.radians(random.uniform(35, 70)), random.uniform(0.2, 0.5) * np.ptp(y)
+    left, low = tip[0] - long * np.cos(angle), tip[1] + long * np.sin(angle)
+    return (round(left), round(low)), tip
+
+
+def _bar(big: Grey, random: Random) -> Stroke | None:
+    height, width = big.shape
+    level = int(height * random.uniform(0.42, 0.6))
+    stem = np.flatnonzero(big[level] > 127)
+    if not len(stem):
+        return None
+    reach, lean = width * random.uniform(0.18, 0.4), random.uniform(-0.1, 0.1) * width
+    left, right = (round(min(max(stem.mean() + r, 1), width - 2)) for r in (-reach, reach))
+    return (left, round(level + lean)), (right, round(level - lean))
+
+
+def laid(ink: Grey, random: Random, much: float = 1) -> Grey:
+    """Warp a digit onto the canvas: up to 15 degrees, slant 0.45, a quarter taller or wider.
+
+    Args:
+        ink: as for `alter`.
+        random: where the chance comes from.
+        much: what part of these it is turned, slanted, stretched and made to tremble by.
+    """
     height, width = ink.shape
-    turn, slant = np.radians(random.normal(0, 7)), max(-0.45, min(0.45, random.normal(0, 0.2)))
+    turn = np.radians(random.normal(0, 7 * much))
+    slant = max(-0.45, min(0.45, random.normal(0, 0.2 * much)))
     scale = REACH / max(height, width) * np.exp(random.uniform(-0.25, 0.1))
-    across, down = scale * np.exp(random.uniform(-0.2, 0.2, 2))
+    across, down = scale * np.exp(random.uniform(-0.2 * much, 0.2 * much, 2))
     cos, sin = np.cos(turn), np.sin(turn)
     unslant = np.array([[1 / across, -slant / across], [0, 1 / down]])
     back = unslant @ [[cos, sin], [-sin, cos]]  # from the canvas to the digit's own picture
     shift = [(width - 1) / 2, (height - 1) / 2] - back @ [(SIDE - 1) / 2, (SIDE - 1) / 2]
     if random.random() < 0.5:
         to_x, to_y = _grid()
-        wave = random.normal(0, random.uniform(0.4, 1.7), (2, 6, 6)).astype(np.float32)
+        tremble = much * random.uniform(0.4, 1.7)
+        wave = random.normal(0, tremble, (2, 6, 6)).astype(np.float32)
         dx, dy = (cv2.resize(field, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for field in wave)
         x, y = to_x + dx, to_y + dy
         maps = [back[i, 0] * x + back[i, 1] * y + shift[i] for i in (0, 1)]

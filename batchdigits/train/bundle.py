@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from batchdigits.labelled import Labelled
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import prepare_crops
+from batchdigits.records import Grey, Invert
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
@@ -28,6 +29,7 @@ AT_ONCE = 8192
 FILES = {"model.keras", "card.json"}
 
 Card = dict[str, Any]
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,13 @@ def calibrated(
     """
     card = pipeline.usable_card(options.model)
     enough(data, source)
-    prepared = prepare_crops(data.crops, invert=options.invert)
-    legible = np.array([item.status is None for item in prepared.items], bool)
+    classifier = classify.load(options.model, device=options.device)
+    logits, legible = crops_read(data.crops, classifier.logits, invert=options.invert)
     if legible.sum() < LEAST:
         raise UsageError(
             f"'{source}': expected {LEAST} crops or more in which a single thing stands out, "
             f"found {legible.sum()} of {len(legible)}: is --invert right?"
         )
-    classifier = classify.load(options.model, device=options.device)
-    pictures = prepared.pictures
-    parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
-    logits = np.concatenate([classifier.logits(shares(part)) for part in parts])
     labels, words = data.labels[legible], f"{len(data.labels)} labelled crops of {source}"
     if beside is not None:
         logits = np.concatenate([logits, beside.logits])
@@ -100,6 +98,28 @@ def calibrated(
         "measured": _measured(data, legible, fitted),
         "training": card.whole.get("training", unknown),
     }
+
+
+def crops_read(
+    crops: Sequence[Grey] | NDArray[np.uint8], network: Network, *, invert: Invert = "auto"
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Read crops as `run` does, as far as to logits.
+
+    Args:
+        crops: N crops, as in `labelled.Labelled`.
+        network: float32, shape (M, 28, 28, 1), in [0, 1] → float32, shape (M, classes).
+        invert: as in `normalize`.
+
+    Returns:
+        The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,).
+    """
+    prepared = prepare_crops(crops, invert=invert)
+    legible = np.array([item.status is None for item in prepared.items], bool)
+    if not legible.any():
+        return np.zeros((0, len(classify.CLASSES)), np.float32), legible
+    pictures = prepared.pictures
+    parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
+    return np.concatenate([network(shares(part)) for part in parts]), legible
 
 
 def enough(data: Labelled, source: str) -> None:

@@ -14,15 +14,19 @@ from batchdigits.errors import UsageError
 from batchdigits.labelled import EMPTY, NONE, Labelled
 from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
 from batchdigits.records import Grey
-from batchdigits.train.alter import Random, alter, inked, written_otherwise
+from batchdigits.train.alter import Random, again, alter, inked, written_otherwise
 from batchdigits.train.strangers import stranger
 
-UNALTERED = 0.25
-"""Share of the digits that an epoch shows as they are."""
+UNALTERED, AGAIN = 0.25, 0.3
+"""Shares of the crops that an epoch shows as they are, and written once more by the same hand; the
+rest are altered up to hard to read."""
+FINISH, AS_THEY_ARE = 0.25, 0.6
+"""In the last epochs, so many of all, so many are shown as they are: what is only altered is never
+learned to the last digit."""
 NEIGHBOURED = 0.15
 """Share of the altered digits that a neighbour of the same source reaches into."""
 OTHERWISE = 0.1
-"""Share of the altered digits 0 and 7 that get the stroke some countries give them."""
+"""Share of the altered digits 0, 1 and 7 that get the stroke some countries give them."""
 STRANGERS = 0.14
 """Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
 MOST_OFTEN = 3.0
@@ -157,8 +161,10 @@ def epochs(
     def start(epoch: int) -> tuple[Labels, list[Future[Pictures]]]:
         rows = _rows(corpus, np.random.default_rng((seed, epoch, _CHOICE)))
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
+        unaltered = UNALTERED if epoch < (1 - FINISH) * count else AS_THEY_ARE
         return np.where(rows < 0, NONE, corpus.labels[rows]), [
-            pool.submit(_shard, shard, (seed, epoch, at)) for at, shard in enumerate(shards)
+            pool.submit(_shard, shard, (seed, epoch, at), unaltered)
+            for at, shard in enumerate(shards)
         ]
 
     try:
@@ -195,11 +201,11 @@ def _set_corpus(corpus: Corpus) -> None:
     _corpus[:] = [corpus]
 
 
-def _shard(rows: NDArray[np.int64], seed: tuple[int, ...]) -> Pictures:
-    """Alter and normalise some rows of the process's corpus: (M, 28, 28)."""
+def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> Pictures:
+    """Alter a share of some rows of the process's corpus, and normalise them: (M, 28, 28)."""
     corpus, random = _corpus[0], np.random.default_rng(seed)
     out = np.where(rows[:, None, None] < 0, 0, corpus.plain[rows]).astype(np.uint8)
-    altered = np.flatnonzero((rows < 0) | (random.random(len(rows)) > UNALTERED))
+    altered = np.flatnonzero((rows < 0) | (random.random(len(rows)) > unaltered))
     crops = [_altered(corpus, int(row), random) for row in rows[altered]]
     seen = grey_levels(crops, invert="no")
     kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & _could_be_one(seen.pictures[..., 0]))
@@ -215,7 +221,9 @@ def _altered(corpus: Corpus, row: int, random: Random) -> Grey:
             random, [corpus.inks[at] for at in random.integers(len(corpus.inks), size=2)]
         )
     ink, label = corpus.inks[row], int(corpus.labels[row])
-    if label in {0, 7} and random.random() < OTHERWISE:
+    if random.random() < AGAIN / (1 - UNALTERED):
+        return again(ink, random)
+    if label in {0, 1, 7} and random.random() < OTHERWISE:
         ink = written_otherwise(ink, label, random)
     neighbour = None
     if label != NONE and random.random() < NEIGHBOURED:

@@ -89,9 +89,8 @@ def line(
 def of_the_bundle(folders: list[Path], model: str | None, card) -> None:
     """Print what the bundle itself makes of what it did not learn from."""
     from batchdigits import classify
-    from batchdigits.normalize import shares
-    from batchdigits.pipeline.desk import prepare_crops
     from batchdigits.train import default
+    from batchdigits.train.bundle import crops_read
 
     classifier = classify.load(model, device="cpu")
     sets = {
@@ -107,9 +106,7 @@ def of_the_bundle(folders: list[Path], model: str | None, card) -> None:
             if place.exists():
                 sets[name] = reader(place, "test")
     for name, found in sets.items():
-        prepared = prepare_crops(found.crops, invert="auto")
-        legible = np.array([item.status is None for item in prepared.items])
-        logits = classifier.logits(shares(prepared.pictures))
+        logits, legible = crops_read(found.crops, classifier.logits)
         print(f"the bundle: {name}".ljust(34), line(logits, found.labels, legible, card))
 
 

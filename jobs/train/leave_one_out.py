@@ -93,16 +93,15 @@ def without_shared(found: Labelled, others: Labelled) -> Labelled:
 
 def read(model, sets: dict[str, Labelled]) -> dict[str, np.ndarray]:
     """Read sets as `run` does: logits of legible crops, labels of all, and which are legible."""
-    from batchdigits.normalize import shares
-    from batchdigits.pipeline.desk import prepare_crops
+    from batchdigits.train.bundle import crops_read
+
+    def network(pictures: np.ndarray) -> np.ndarray:
+        return model.predict(pictures, batch_size=256, verbose=0)
 
     out = {}
     for name, found in sets.items():
-        prepared = prepare_crops(found.crops, invert="auto")
-        logits = model.predict(shares(prepared.pictures), batch_size=256, verbose=0)
-        out[f"{name}/logits"] = logits
+        out[f"{name}/logits"], out[f"{name}/legible"] = crops_read(found.crops, network)
         out[f"{name}/labels"] = found.labels
-        out[f"{name}/legible"] = np.array([item.status is None for item in prepared.items])
     return out
 
 
