@@ -30,8 +30,8 @@ from batchdigits.train import bundle, corpus, course, default, shipped, show, st
 from batchdigits.train.alter import alter, written_otherwise
 from batchdigits.train.corpus import Corpus
 from batchdigits.train.digits import Digits, read
-from batchdigits.train.network import folded, unfold
 from batchdigits.train.network import network as default_network
+from batchdigits.train.network import with_weights_of
 from batchdigits.train.recipes import RECIPES, network
 from batchdigits.train.strangers import stranger
 
@@ -289,6 +289,24 @@ def test_epochs_hold_what_they_should(small: Corpus, three: list[Epoch]) -> None
     assert (three[0][1] != three[1][1]).any(), "shuffled otherwise"
 
 
+def test_what_is_made_is_shown_twice(three: list[Epoch]) -> None:
+    first, second, third = (
+        {(one.tobytes(), n) for one, n in zip(*epoch, strict=True)} for epoch in three
+    )
+    assert first == second
+    assert len(first & third) < len(first) / 2
+
+
+def test_the_last_epochs_show_more_digits_as_they_are(small: Corpus) -> None:
+    known = {one.tobytes() for one in small.plain}
+    shares = [
+        np.mean([one.tobytes() in known for one in pictures])
+        for pictures, _ in corpus.epochs(small, first=0, count=8, seed=2)
+    ]
+    assert max(shares[:6]) < 0.45
+    assert min(shares[6:]) > 0.45
+
+
 def test_pictures_and_labels_stay_together(small: Corpus, three: list[Epoch]) -> None:
     """Some are shown as they are; the others are still nearest to their own kind's."""
     label = {one.tobytes(): n for one, n in zip(small.plain, small.labels.tolist(), strict=True)}
@@ -325,7 +343,8 @@ def test_chance_is_never_the_same_twice(
         sources=small.sources[:30],
     )
     monkeypatch.setattr(corpus, "SHARD", 10)
-    first, second = corpus.epochs(alike, first=0, count=2, seed=5)
+    made = list(corpus.epochs(alike, first=0, count=2 * corpus.SHOWN, seed=5))
+    first, second = made[:: corpus.SHOWN]
     altered = [
         one.tobytes()
         for pictures, labels in (first, second)
@@ -399,70 +418,32 @@ def test_no_stranger_could_be_a_1(small: Corpus, monkeypatch: pytest.MonkeyPatch
 # --- the network ---
 
 
-@pytest.fixture
-def model(keras: Any) -> Any:
-    """The network as it might be after training: no normalisation is at its start values."""
-    keras.utils.set_random_seed(3)
-    model = default_network()
-    chance = random(3)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = layer.get_weights()
-            layer.set_weights(
-                [
-                    chance.normal(1, 0.4, gamma.shape),
-                    chance.normal(0, 0.5, beta.shape),
-                    chance.normal(0, 0.5, mean.shape),
-                    chance.uniform(0.05, 3, variance.shape),
-                ]
-            )
-    return model
-
-
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_the_network_takes_pictures_and_gives_eleven_logits(keras: Any, dtype: str) -> None:
     model = default_network(dtype)
     assert model.input_shape == (None, 28, 28, 1)
     assert model.output_shape == (None, 11)
     assert model.layers[-1].get_config()["activation"] == "linear"
-    assert {weight.dtype for weight in model.weights if "seed" not in weight.path} == {"float32"}
-    assert folded(model).layers[0].compute_dtype == "float32", "16 bits are for training alone"
+    assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
-def test_folding_changes_no_output(model: Any) -> None:
+def test_what_was_trained_in_16_bits_is_given_in_32(keras: Any) -> None:
     some = random().random((40, 28, 28, 1)).astype(np.float32)
+    model = default_network("mixed_bfloat16")
     before = model.predict_on_batch(some)
-    plain = folded(model)
+    plain = with_weights_of(model)
+    assert {layer.compute_dtype for layer in plain.layers} == {"float32"}
     assert np.ptp(before, axis=0).min() > 0.01, "a model that says the same shows nothing"
-    np.testing.assert_allclose(plain.predict_on_batch(some), before, atol=1e-4)
-    assert (model.predict_on_batch(some) == before).all(), "the model itself is left as it was"
+    np.testing.assert_allclose(plain.predict_on_batch(some), before, atol=0.05)
+    for one, two in zip(plain.get_weights(), model.get_weights(), strict=True):
+        assert (one == two).all()
 
 
-def test_folding_leaves_only_what_is_needed(model: Any) -> None:
-    kinds = [type(layer).__name__ for layer in folded(model).layers]
-    assert kinds == [*["Conv2D"] * 2, "MaxPooling2D", *["Conv2D"] * 2, "Flatten", "Dense"]
-
-
-def test_unfolding_undoes_folding(model: Any) -> None:
-    some = random().random((60, 28, 28, 1)).astype(np.float32)
-    plain, other = folded(model), default_network()
-    unfold(plain, other, some)
-    wanted = plain.predict_on_batch(some)
-    np.testing.assert_allclose(other.predict_on_batch(some), wanted, atol=2e-3)
-    for one, two in zip(folded(other).get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-4)
-    _, variance = other.layers[1].get_weights()[2:]
-    assert np.ptp(variance) > 0, "its normalisations know what comes in"
-
-
-def test_weights_of_another_recipe_are_refused(keras: Any, model: Any) -> None:
-    before = model.get_weights()
-    for start in (network(RECIPES["conv3"]), model):
-        with pytest.raises(ModelError) as caught:
-            unfold(start, model, np.zeros((2, 28, 28, 1), np.float32))
-        assert "is not of recipe default: expected weights" in str(caught.value)
-        assert "\n" not in str(caught.value)
-    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+def test_weights_of_another_recipe_are_refused(keras: Any) -> None:
+    with pytest.raises(ModelError) as caught:
+        with_weights_of(network(RECIPES["conv3"]))
+    assert "is not of recipe default: expected weights" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ STRANGERS = 0.14
 """Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
 MOST_OFTEN = 3.0
 """How often a small source is shown in an epoch, at most."""
+SHOWN = 2
+"""How often what an epoch is made of is shown: making it takes longer than learning from it."""
 SHARD = 2000
 """Digits that one process alters at a time."""
 THIN, TALL = 8, 12
@@ -146,11 +148,12 @@ def _drawn(often: Often) -> int:
 def epochs(
     corpus: Corpus, *, first: int, count: int, seed: int
 ) -> Generator[tuple[Pictures, Labels]]:
-    """Give the epochs from `first` to `count`, each made while the one before is used.
+    """Give the epochs from `first` to `count`, made while those before are used.
 
     Yields:
-        Pictures, uint8, shape (M, 28, 28), and labels, shape (M,), 0 to 10, shuffled. An epoch is
-        the same whether or not those before it were made in the same run.
+        Pictures, uint8, shape (M, 28, 28), and labels, shape (M,), 0 to 10, shuffled anew; `SHOWN`
+        epochs after each other hold the same. An epoch is the same whether or not those before it
+        were made in the same run.
     """
     if first >= count:
         return
@@ -158,25 +161,26 @@ def epochs(
         1, get_context("forkserver"), initializer=_set_corpus, initargs=(corpus,)
     )
 
-    def start(epoch: int) -> tuple[Labels, list[Future[Pictures]]]:
-        rows = _rows(corpus, np.random.default_rng((seed, epoch, _CHOICE)))
+    def start(making: int) -> tuple[Labels, list[Future[Pictures]]]:
+        rows = _rows(corpus, np.random.default_rng((seed, making, _CHOICE)))
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
-        unaltered = UNALTERED if epoch < (1 - FINISH) * count else AS_THEY_ARE
+        unaltered = UNALTERED if making * SHOWN < (1 - FINISH) * count else AS_THEY_ARE
         return np.where(rows < 0, NONE, corpus.labels[rows]), [
-            pool.submit(_shard, shard, (seed, epoch, at), unaltered)
+            pool.submit(_shard, shard, (seed, making, at), unaltered)
             for at, shard in enumerate(shards)
         ]
 
     try:
-        waiting = start(first)
-        for epoch in range(first, count):
+        waiting = start(first // SHOWN)
+        for making in range(first // SHOWN, -(-count // SHOWN)):
             labels, shards = waiting
-            mixed = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(labels))
-            pictures = np.concatenate([future.result() for future in shards])[mixed]
-            if epoch + 1 < count:
-                waiting = start(epoch + 1)
+            pictures = np.concatenate([future.result() for future in shards])
+            if (making + 1) * SHOWN < count:
+                waiting = start(making + 1)
             del shards  # which hold the pictures a second time
-            yield pictures, labels[mixed]
+            for epoch in range(max(first, making * SHOWN), min(count, (making + 1) * SHOWN)):
+                mixed = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(labels))
+                yield pictures[mixed], labels[mixed]
     finally:  # who leaves early does not wait for the epoch that is being made
         pool.shutdown(cancel_futures=True)
 

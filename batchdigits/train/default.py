@@ -16,12 +16,13 @@ from batchdigits.errors import ModelError
 from batchdigits.labelled import Labelled
 from batchdigits.normalize import shares
 from batchdigits.train import corpus, show
-from batchdigits.train.network import folded, network, unfold
+from batchdigits.train.network import network, with_weights_of
 
 EPOCHS = 100
 BATCH = 256
-RATE, LEAST_RATE, DECAY = 2e-3, 1e-5, 1e-3
-"""Of AdamW: the highest and the last learning rate, along a cosine, and the weights' decay."""
+RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 1e-3, 1.0
+"""Of AdamW: the highest and the last learning rate, along a cosine; the weights' decay; the
+gradient's largest norm."""
 ONE_IN, MOST = 5, 500
 """Of each class of a set the last one in five is held out, at most so many."""
 
@@ -68,7 +69,7 @@ def fit(
         start: a network as this function returns it, to start from instead of from chance.
 
     Returns:
-        The trained network with its normalisations folded in.
+        The trained network, computing in float32.
 
     Raises:
         ModelError: the checkpoint is of another training, or the start of another recipe.
@@ -83,10 +84,7 @@ def fit(
     if plan.checkpoint.exists():
         model = _resumed(plan.checkpoint, name)
     else:
-        model = _fresh(name, plan.count * steps, RATE if start is None else RATE / 10)
-        if start is not None:
-            some = found.plain[:: max(1, len(found.plain) // 2048), ..., np.newaxis]
-            unfold(start, model, shares(some))
+        model = _fresh(name, plan.count * steps, start)
     first = int(model.optimizer.iterations) // steps
     made = corpus.epochs(found, first=first, count=plan.count, seed=plan.seed)
     with closing(made):
@@ -99,7 +97,7 @@ def fit(
                 model.save(under)
             if tell:
                 tell(epoch + 1, loss, model)
-    return folded(model)
+    return with_weights_of(model)
 
 
 def _mark(found: corpus.Corpus, start: Any) -> int:
@@ -111,16 +109,18 @@ def _mark(found: corpus.Corpus, start: Any) -> int:
     return mark
 
 
-def _fresh(name: str, steps: int, highest: float) -> Any:
+def _fresh(name: str, steps: int, start: Any) -> Any:
     import keras  # noqa: PLC0415
 
-    model = network(backend.fast_dtype())
+    dtype = backend.fast_dtype()
+    model = network(dtype) if start is None else with_weights_of(start, dtype)
+    highest = RATE if start is None else RATE / 10
     model.name = name
     rate = keras.optimizers.schedules.CosineDecay(
         LEAST_RATE, steps, warmup_target=highest, warmup_steps=max(1, steps // 20)
     )
     model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=DECAY),
+        keras.optimizers.AdamW(rate, weight_decay=DECAY, global_clipnorm=CLIP),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     return model
