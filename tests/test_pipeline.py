@@ -17,7 +17,7 @@ from batchdigits import classify, pipeline
 from batchdigits.errors import ModelError, UsageError
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import desk
-from batchdigits.records import Reading, Row
+from batchdigits.records import Grey, Reading, Row
 
 
 def rows(*inputs: str, **options: object) -> list[Row]:
@@ -164,12 +164,6 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
             "review",
             "a mark of",
         ),
-        (
-            "blot",
-            cv2.rectangle(np.full((60, 60), 230, np.uint8), (16, 18), (44, 42), 30, -1),
-            "review",
-            "a blot",
-        ),
         ("two", np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72], "review", "no single"),
         (
             "busy",
@@ -187,6 +181,34 @@ def test_what_is_no_digit_is_never_ok(
     assert (row.value, row.status) == ("", status)
     assert words in row.detail
     assert row.confidence == (0.0 if status == "review" else None)
+
+
+def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
+    def paper() -> Grey:
+        return np.full((60, 60), 235, np.uint8)
+
+    def strokes(*lines: list[list[int]], thick: int = 4) -> Grey:
+        return cv2.polylines(paper(), [np.array(line) for line in lines], False, 40, thick)
+
+    strangers = {
+        "blot": cv2.rectangle(paper(), (16, 18), (44, 42), 30, -1),
+        "tick": strokes([[14, 32], [24, 46], [48, 12]]),
+        "cross": strokes([[14, 14], [46, 46]], [[46, 14], [14, 46]]),
+        "plus": strokes([[30, 10], [30, 50]], [[10, 30], [50, 30]]),
+        "dash": strokes([[12, 31], [48, 30]]),
+        "corner": strokes([[18, 59], [18, 20], [59, 20]], thick=3),
+        "scribble": strokes([[8, 40], [20, 14], [24, 44], [34, 12], [38, 46], [52, 16]]),
+    }
+    for letter in "AEFHKMNPRWX":
+        strangers[letter] = cv2.putText(paper(), letter, (14, 46), 0, 1.4, 40, 3, cv2.LINE_AA)
+    for name, picture in strangers.items():
+        save(f"{name}.png", picture)
+    for digit in range(10):
+        save(f"digit-{digit}.png", drawn(digit, side=60))
+    found = {row.file: row for row in rows()}
+    digits = {name: row for name, row in found.items() if "digit" in name}
+    assert [row.value for row in digits.values() if row.status == "ok"] == list("0123456789")
+    assert {name for name, row in found.items() if row.status == "ok"} == set(digits)
 
 
 def test_a_pdf_is_for_review_until_pages_are_read(inbox: Path) -> None:

@@ -15,11 +15,6 @@ SLAB_PIXELS = 4 << 20
 DOT = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
 apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
-BLOT = 0.72
-"""Ink that fills more of the box round it than this is no digit but a blot, unless it is thin as
-a 1 is: under `THIN` px of a picture's 28. Full ellipses fill 0.67 to 0.79; it sends none of
-MNIST's 10,000 test digits to review, 3 of USPS's 7,291, and seven full ellipses in ten."""
-THIN = 8
 DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""
 
@@ -153,34 +148,16 @@ class _Desk:
 def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
     """Say of each crop why it holds no digit that could be read; None where it may hold one."""
     out: list[tuple[Status, str] | None] = []
-    blots = _blots(found.pictures)
-    for extent, unclear, blot in zip(found.extent.max(1), found.unclear, blots, strict=True):
+    for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
         if unclear:
             out.append(("review", "not a digit: no single thing stands out clearly"))
         elif extent == 0:
             out.append(("blank", "no ink"))
         elif extent < DOT:
             out.append(("review", f"not a digit: a mark of {extent:.0%} of the image's size"))
-        elif blot:
-            out.append(("review", "not a digit: a blot"))
         else:
             out.append(None)
     return out
-
-
-def _blots(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell which pictures (N, 28, 28, 1) hold a solid blot: (N,)."""
-    ink: NDArray[np.bool_] = pictures[..., 0] > 191  # three quarters of full ink
-    height, width = (_reach(np.any(ink, axis=axis)) for axis in (2, 1))
-    filled = ink.sum(axis=(1, 2)) > BLOT * height * width
-    blots: NDArray[np.bool_] = filled & (np.minimum(height, width) > THIN)
-    return blots
-
-
-def _reach(inked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Measure from the first to the last true of each row: (N, side) → (N,)."""
-    last = inked.shape[1] - inked[:, ::-1].argmax(axis=1)
-    return np.asarray(last - inked.argmax(axis=1), np.int64)
 
 
 def no_pictures() -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from batchdigits.train.network import network, with_weights_of
 
 EPOCHS = 100
 BATCH = 256
-RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 1e-3, 1.0
+RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 0.05, 1.0
 """Of AdamW: the highest and the last learning rate, along a cosine; the weights' decay; the
 gradient's largest norm."""
 ONE_IN, MOST = 5, 500

@@ -60,6 +60,9 @@ def make(digits: Grey, labels: NDArray[np.int64]) -> None:
         save(f"awkward/{name}", picture)
         truth[f"awkward/{name}", 1] = label
     truth |= others(pick)
+    for name, picture in no_digits(pick):
+        save(f"awkward/{name}", picture)
+        truth[f"awkward/{name}", 1] = "none"
     with (SAMPLES / "truth.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("file", "page", "value"))
@@ -122,6 +125,21 @@ def others(pick: Pick) -> dict[tuple[str, int], str]:
         ("awkward/broken.png", 1): "1",
         ("awkward/a-number.png", 1): "1984",
     }
+
+
+def no_digits(pick: Pick) -> Iterator[tuple[str, Grey]]:
+    """Yield pictures with ink that is no digit: a tick, a digit struck out, a corner of a box."""
+    tick = np.full((60, 60), 240, np.uint8)
+    yield "tick.png", cv2.polylines(tick, [np.array([[14, 32], [24, 46], [48, 12]])], False, 60, 4)
+    struck = cv2.resize(255 - pick(6), (60, 60), interpolation=cv2.INTER_CUBIC)
+    for low in (22, 30, 38):
+        cv2.line(struck, (6, low + 6), (54, low - 6), 20, 3, cv2.LINE_AA)
+    yield "struck-out.png", struck
+    corner = np.full((60, 60), 240, np.uint8)
+    yield (
+        "corner.png",
+        cv2.polylines(corner, [np.array([[18, 59], [18, 20], [59, 20]])], False, 60, 3),
+    )
 
 
 def expect() -> None:
