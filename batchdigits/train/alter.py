@@ -138,8 +138,8 @@ def laid(ink: Grey, random: Random, much: float = 1) -> Grey:
         wave = random.normal(0, tremble, (2, 6, 6)).astype(np.float32)
         dx, dy = (cv2.resize(field, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for field in wave)
         x, y = to_x + dx, to_y + dy
-        maps = [back[i, 0] * x + back[i, 1] * y + shift[i] for i in (0, 1)]
-        map_x, map_y = (part.astype(np.float32) for part in maps)
+        rows = np.column_stack([back, shift]).tolist()  # plain numbers leave float32 as it is
+        map_x, map_y = (by_x * x + by_y * y + by for by_x, by_y, by in rows)
         return np.asarray(cv2.remap(ink, map_x, map_y, cv2.INTER_LINEAR), np.uint8)
     affine = np.column_stack([back, shift])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -31,8 +31,8 @@ STRANGERS = 0.14
 """Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
 MOST_OFTEN = 3.0
 """How often a small source is shown in an epoch, at most."""
-SHOWN = 2
-"""How often what an epoch is made of is shown: making it takes longer than learning from it."""
+SHOWN = 4
+"""How often what an epoch is made of is shown: making it takes thrice as long as learning from it."""
 SHARD = 2000
 """Digits that one process alters at a time."""
 THIN, TALL = 8, 12

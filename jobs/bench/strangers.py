@@ -1,12 +1,17 @@
 """How well the default recipe reads sources that it never saw, and what is no digit.
 
-    python jobs/bench/strangers.py runs/ DATA... [--model BUNDLE]
+    python jobs/bench/strangers.py runs/ DATA... [--model BUNDLE] [--signs FOLDER] [--into-card]
 
-`runs/` is what `jobs/train/leave_one_out.py` leaves. For each source that a run left out, and for
-what each held out: how many are right, promised against observed errors by band of confidence,
-and the errors left when a person looks at the least confident 5%. Temperature and threshold are
-the bundle's. DATA are folders with the sets of `jobs/train/sources.py`, for the bundle itself: what
-it held out of each, the MNIST test set, and letters and signs of fonts it never saw.
+`runs/` is what `jobs/train/leave_one_out.py` leaves: each source read by a network that did not
+learn from it. DATA are folders with the sets of `jobs/train/sources.py`, for the bundle itself:
+what it held out of each, the MNIST test set, letters of fonts it never saw, and strangers drawn
+anew. `--signs` is a folder of scanned pages with boxed punctuation (HASCII). Temperature and
+default threshold are the bundle's. Told are, of digits: how many are right and how many `ok`, wrong
+values among those, errors observed and promised by band of confidence (a star where observed is
+neither within half and twice nor within the 95% interval of it), and the errors left when a person
+looks at the least confident 5%. Of what is no digit: how many are not `ok` at the default
+threshold, and at the one that keeps 99% of the digits that the bundle held out. `--into-card`
+writes all of it into the bundle's card.
 """
 
 import argparse
@@ -14,100 +19,206 @@ import os
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import poisson
 
 sys.path.append(str(Path(__file__).parent.parent / "train"))
 import leave_one_out
 import sources
 
+from batchdigits.labelled import NONE, Labelled
+
 BANDS = (0, 0.9, 0.99, 0.999, 1)
+EACH = 300
+"""Strangers drawn of each kind."""
+
+
+class Read(NamedTuple):
+    """How a set was read: logits (M, 11) of the legible, labels (N,), which are legible (N,)."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    legible: NDArray[np.bool_]
 
 
 def main() -> None:
-    """Print two tables."""
+    """Print a table, and keep it in the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--model", help="a bundle; without it the package's own")
+    parser.add_argument("--signs", type=Path, help="folder of pages with boxed punctuation")
+    parser.add_argument("--into-card", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from batchdigits import classify
+    from batchdigits.train import bundle
 
     card = classify.card(given.model)
-    print(f"model {card.name}: temperature {card.temperature}, threshold {card.threshold}")
-    print("left out, or held out of training".ljust(34), HEAD)
-    for run in leave_one_out.RUNS:
-        place = given.runs / f"{run}.npz"
+    classifier = classify.load(given.model, device="cpu")
+    every = left_out(given.runs)
+    for name, found in by_bundle(given.data, given.signs).items():
+        logits, legible = bundle.crops_read(found.crops, classifier.logits)
+        every[name] = Read(logits, found.labels, legible)
+    held = [read for name, read in every.items() if name.endswith("held out by the bundle")]
+    level = keeping(0.99, held, card.temperature)
+    print(
+        f"model {card.name}: temperature {card.temperature}, threshold {card.threshold}; ", end=""
+    )
+    print(f"{level} keeps 99% of the digits it held out")
+    figures = [figured(name, read, card, level) for name, read in every.items()]
+    print(HEAD, *map(line, figures), sep="\n")
+    if given.into_card:
+        place = classify.place_of(given.model)
+        known = {**card.whole, "figures": {**card.whole.get("figures", {}), "reading": figures}}
+        bundle.write(str(place), str(place), known)
+
+
+def left_out(runs: Path) -> dict[str, Read]:
+    """Gather what each run read of the sources that it left out."""
+    out = {}
+    for run, names in leave_one_out.RUNS.items():
+        place = runs / f"{run}.npz"
         if place.exists():
             found = np.load(place)
-            for name in sorted({key.partition("/")[0] for key in found}):
-                if name in leave_one_out.RUNS[run] or run == "printed":
-                    parts = (found[f"{name}/{part}"] for part in ("logits", "labels", "legible"))
-                    print(f"{run}: {name}".ljust(34), line(*parts, card))
-    of_the_bundle(given.data, given.model, card)
+            for name in names:
+                parts = (found[f"{name}/{part}"] for part in Read._fields)
+                out[f"{name}, with {', '.join(names)} left out"] = Read(*parts)
+    return out
 
 
-HEAD = (
-    f"{'n':>7} {'right':>8} {'ok':>7} {'wrong ok':>8}  "
-    f"{'observed/promised errors: <.9':>30} {'.9-.99':>10} {'.99-.999':>10} {'>.999':>10} "
-    f"{'left after 5%':>14}"
-)
-
-
-def line(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], legible: NDArray[np.bool_], card
-) -> str:
-    """Say of one set what `HEAD` names; of sets that are no digits, how many are `ok`."""
-    from batchdigits.calibrate import judged
-
-    seen = judged(logits, card.temperature)
-    known = labels[legible]
-    ok = ~seen.other & (seen.confidence >= card.threshold)
-    digit = (known >= 0) & (known < 10)
-    none = (labels < 0) | (labels > 9)
-    strangers = f"  not digits {none.sum()}: {1 - ok[~digit].sum() / max(none.sum(), 1):.2%} not ok"
-    if not digit.any():
-        return strangers
-    right = (seen.digit == known)[digit]
-    confidence, ok = seen.confidence[digit], ok[digit]
-    count = int((~none).sum())
-    bands = []
-    for low, high in pairwise(BANDS):
-        band = (confidence >= low) & (confidence < high)
-        bands.append(f"{(~right[band]).sum()}/{(1 - confidence[band]).sum():.1f}".rjust(10))
-    unsure = count * 5 // 100 - (count - len(right))  # what is illegible is looked at anyway
-    left = (~right[np.argsort(confidence, kind="stable")][max(unsure, 0) :]).sum()
-    return (
-        f"{count:7} {right.sum() / count:8.2%} {ok.sum() / count:7.2%} {(ok & ~right).sum():8}  "
-        f"{'':19} {' '.join(bands)} {left:6} {left / count:7.3%}"
-        f"{strangers if none.any() else ''}"
-    )
-
-
-def of_the_bundle(folders: list[Path], model: str | None, card) -> None:
-    """Print what the bundle itself makes of what it did not learn from."""
-    from batchdigits import classify
+def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
+    """Gather what the bundle did not learn from."""
     from batchdigits.train import default
-    from batchdigits.train.bundle import crops_read
 
-    classifier = classify.load(model, device="cpu")
-    sets = {
-        f"{name}, held out": default.held_out(found)[1]
-        for name, found in sources.sets(*folders).items()
-    }
-    for name, file, reader in (
-        ("MNIST test", "mnist.npz", sources.arrays),
-        ("digits of unseen fonts", "fonts.npz", sources.arrays),
-        ("letters and signs, unseen fonts", "fonts.npz", sources.letters),
+    held = {name: default.held_out(found)[1] for name, found in sources.sets(*folders).items()}
+    out = {f"{name}, held out by the bundle": found for name, found in held.items()}
+    for name, file, reader, part in (
+        ("MNIST test", "mnist.npz", sources.arrays, "test"),
+        ("digits of unseen fonts", "fonts.npz", sources.arrays, "test"),
+        ("letters, signs of unseen fonts", "fonts.npz", sources.letters, "test"),
+        ("letters like digits, / and |", "fonts.npz", sources.letters, "alike"),
     ):
         for place in (folder / file for folder in folders):
             if place.exists():
-                sets[name] = reader(place, "test")
-    for name, found in sets.items():
-        logits, legible = crops_read(found.crops, classifier.logits)
-        print(f"the bundle: {name}".ljust(34), line(logits, found.labels, legible, card))
+                out[name] = reader(place, part)
+    out |= strangers(held["mnist"])
+    if signs is not None:
+        out["scanned punctuation"] = punctuation(signs)
+    return out
+
+
+def strangers(digits: Labelled) -> dict[str, Labelled]:
+    """Draw strangers of each kind, by a seed that no training has; the digits serve for pieces."""
+    from batchdigits.train import strangers
+    from batchdigits.train.alter import other_pen, scanned
+    from batchdigits.train.corpus import cropped
+
+    random, out = np.random.default_rng(2 << 40), {}
+    inks = cropped(list(digits.crops))
+    for kind in dict.fromkeys(strangers._KINDS):
+        pairs = random.integers(len(inks), size=(EACH, 2)).tolist()
+        crops = [
+            scanned(other_pen(kind(random, [inks[one], inks[two]]), random), random)
+            for one, two in pairs
+        ]
+        name = f"drawn: {kind.__name__.strip('_').replace('_', ' ')}"
+        out[name] = Labelled(crops, np.full(EACH, NONE), [name] * EACH)
+    return out
+
+
+def punctuation(folder: Path) -> Labelled:
+    """Cut the boxes out of the pages: white areas of 150 to 230 px within a dark grid."""
+    crops = []
+    for place in sorted(p for p in folder.iterdir() if p.suffix.lower() in {".jpeg", ".jpg"}):
+        page = cv2.imread(str(place), cv2.IMREAD_GRAYSCALE)
+        paper = (page > 110).astype(np.uint8)
+        _, _, areas, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
+        for x, y, width, height, area in areas[1:].tolist():
+            if 150 < width < 230 and 150 < height < 230 and area > 20_000:
+                crops.append(page[y : y + height, x : x + width])
+    return Labelled(crops, np.full(len(crops), NONE), [""] * len(crops))
+
+
+def keeping(share: float, reads: list[Read], temperature: float) -> float:
+    """Find the highest threshold that so many of the digits are `ok` at."""
+    from batchdigits.calibrate import judged
+
+    sure = []
+    for read in reads:
+        seen, known = judged(read.logits, temperature), read.labels[read.legible]
+        digit = (known >= 0) & (known < NONE)
+        missed = ((read.labels >= 0) & (read.labels < NONE) & ~read.legible).sum()
+        sure += [np.where(seen.other, 0, seen.confidence)[digit], np.zeros(missed)]
+    down = -np.sort(-np.concatenate(sure))
+    return float(down[int(np.ceil(share * len(down))) - 1])
+
+
+def figured(name: str, read: Read, card: Any, level: float) -> dict[str, Any]:
+    """Measure one set: what `HEAD` names."""
+    from batchdigits.calibrate import judged
+
+    seen, known = judged(read.logits, card.temperature), read.labels[read.legible]
+    sure = np.where(seen.other, 0, seen.confidence)
+    none = (read.labels < 0) | (read.labels >= NONE)
+    digit = (known >= 0) & (known < NONE)
+    out: dict[str, Any] = {"set": name}
+    if none.any():
+        count = int(none.sum())
+        out["not digits"] = count
+        for words, threshold in (("not ok", card.threshold), ("not ok, keeping 99%", level)):
+            out[words] = round(1 - float((sure[~digit] >= threshold).sum()) / count, 4)
+    if digit.any():
+        right, confidence, sure = (seen.digit == known)[digit], seen.confidence[digit], sure[digit]
+        count, ok = int((~none).sum()), sure >= card.threshold
+        unsure = max(count * 5 // 100 - (count - len(right)), 0)  # the illegible are looked at
+        left = int((~right[np.argsort(sure, kind="stable")][unsure:]).sum())
+        out |= {
+            "digits": count,
+            "right": round(float(right.sum()) / count, 5),
+            "ok": round(float(ok.sum()) / count, 4),
+            "wrong among ok": int((ok & ~right).sum()),
+            "bands": [
+                [int((~right[band]).sum()), round(float((1 - confidence[band]).sum()), 1)]
+                for low, high in pairwise(BANDS)
+                for band in [(confidence >= low) & (confidence < high)]
+            ],
+            "errors after 5% to review": left,
+        }
+    return out
+
+
+HEAD = (
+    f"{'set':40}{'digits':>7}{'right':>9}{'ok':>8}{'wrong ok':>9}"
+    f"{'wrong/promised <.9':>20}{'.9-.99':>12}{'.99-.999':>12}{'>.999':>12}{'left at 5%':>14}"
+)
+
+
+def line(one: dict[str, Any]) -> str:
+    """Write the figures of one set."""
+    out = f"{one['set']:40}"
+    if "digits" in one:
+        bands = [f"{wrong}/{promised}{star(wrong, promised)}" for wrong, promised in one["bands"]]
+        left = one["errors after 5% to review"]
+        out += (
+            f"{one['digits']:7}{one['right']:9.2%}{one['ok']:8.2%}{one['wrong among ok']:9}"
+            f"{bands[0]:>20}{bands[1]:>12}{bands[2]:>12}{bands[3]:>12}"
+            f"{left:6} {left / one['digits']:7.3%}"
+        )
+    if "not digits" in one:
+        ok, keeping = one["not ok"], one["not ok, keeping 99%"]
+        out += f"  {one['not digits']} not digits: {ok:.2%} not ok, {keeping:.2%} keeping 99%"
+    return out
+
+
+def star(wrong: int, promised: float) -> str:
+    """Mark what is neither within half and twice of what was promised, nor by chance."""
+    low, high = poisson.interval(0.95, promised) if promised else (0, 0)
+    return "" if promised / 2 <= wrong <= 2 * promised or low <= wrong <= high else "*"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python jobs/train/fonts.py /usr/share/fonts fonts.npz
 
 Each font gives its ten digits (labels 0 to 9) and letters and signs (label 10, not a digit),
-48 x 48, ink light on dark. Letters that look like digits are left out. Fonts of one family that
-draw alike are taken once; a fifth of the families, by the hash of their name, is `*_test`.
+48 x 48, ink light on dark. Fonts of one family that draw alike are taken once; a fifth of the
+families, by the hash of their name, is `*_test`. Letters and strokes that look like digits are
+never learned from: those of the families of `*_test` are `*_alike`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ LOOK_ALIKE = "OoQDIlSsZzBbgq"
 PICTURES = ("dingbat", "d05000", "symbol", "icon")
 """In the names of fonts that have pictures where others have digits."""
 LETTERS = [c for c in string.ascii_letters if c not in LOOK_ALIKE]
+ALIKE = [*LOOK_ALIKE, "/", "|"]
 SIGNS = list('#$%&*+<=>?@^~:;"')
 
 
@@ -34,7 +36,7 @@ def characters(font: Path) -> list[str]:
         return []
     if any(ord(digit) not in known for digit in string.digits):
         return []
-    return [c for c in list(string.digits) + LETTERS + SIGNS if ord(c) in known]
+    return [c for c in list(string.digits) + LETTERS + SIGNS + ALIKE if ord(c) in known]
 
 
 def drawn(font: Path, character: str) -> np.ndarray | None:
@@ -64,6 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     seen: set[bytes] = set()
     parts: dict[str, list] = {"x_train": [], "y_train": [], "x_test": [], "y_test": []}
+    parts |= {"x_alike": [], "y_alike": []}
     count = 0
     for font in sorted(p for p in given.fonts.rglob("*") if p.suffix.lower() in (".ttf", ".otf")):
         if any(word in font.name.lower() for word in PICTURES):
@@ -81,10 +84,11 @@ def main() -> None:
         family = font.stem.split("-")[0].rstrip(string.digits).lower()[:6]
         part = "test" if hashlib.sha256(family.encode()).digest()[0] < 51 else "train"
         for character, picture in pictures:
-            if picture is not None:
+            to = "alike" if character in ALIKE else part
+            if picture is not None and part in (to, "test"):
                 digit = character in string.digits
-                parts[f"x_{part}"].append(picture)
-                parts[f"y_{part}"].append(int(character) if digit else NONE)
+                parts[f"x_{to}"].append(picture)
+                parts[f"y_{to}"].append(int(character) if digit else NONE)
     arrays = {name: np.array(values, np.uint8) for name, values in parts.items()}
     np.savez_compressed(given.out, **arrays)
     print(count, "fonts;", {name: len(values) for name, values in arrays.items()})
