@@ -275,6 +275,7 @@ def small() -> Corpus:
 def three(small: Corpus) -> list[Epoch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "SHARD", 50)
+        patch.setattr(corpus, "SHOWN", 2)
         return list(corpus.epochs(small, first=0, count=3, seed=5))
 
 
@@ -289,7 +290,7 @@ def test_epochs_hold_what_they_should(small: Corpus, three: list[Epoch]) -> None
     assert (three[0][1] != three[1][1]).any(), "shuffled otherwise"
 
 
-def test_what_is_made_is_shown_twice(three: list[Epoch]) -> None:
+def test_what_is_made_is_shown_several_times(three: list[Epoch]) -> None:
     first, second, third = (
         {(one.tobytes(), n) for one, n in zip(*epoch, strict=True)} for epoch in three
     )
@@ -301,10 +302,10 @@ def test_the_last_epochs_show_more_digits_as_they_are(small: Corpus) -> None:
     known = {one.tobytes() for one in small.plain}
     shares = [
         np.mean([one.tobytes() in known for one in pictures])
-        for pictures, _ in corpus.epochs(small, first=0, count=8, seed=2)
+        for pictures, _ in corpus.epochs(small, first=0, count=2 * corpus.SHOWN, seed=2)
     ]
-    assert max(shares[:6]) < 0.45
-    assert min(shares[6:]) > 0.45
+    assert max(shares[:4]) < 0.45
+    assert min(shares[4:]) > 0.45
 
 
 def test_pictures_and_labels_stay_together(small: Corpus, three: list[Epoch]) -> None:
@@ -315,7 +316,7 @@ def test_pictures_and_labels_stay_together(small: Corpus, three: list[Epoch]) ->
         digit = labels < NONE
         known = [label.get(one.tobytes()) for one in pictures]
         as_it_is = np.array([one is not None for one in known]) & digit
-        assert 0.1 < as_it_is.sum() / digit.sum() < 0.45, "about a quarter"
+        assert 0.1 < as_it_is.sum() / digit.sum() < 0.75, "a quarter, more in the end"
         assert [known[n] for n in np.flatnonzero(as_it_is)] == labels[as_it_is].tolist()
         altered = digit & ~as_it_is
         apart = ((pictures[altered, None].astype(float) - means) ** 2).sum(axis=(2, 3))
@@ -326,6 +327,7 @@ def test_an_epoch_is_the_same_whether_others_were_made_before_it(
     small: Corpus, three: list[Epoch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpus, "SHARD", 50)
+    monkeypatch.setattr(corpus, "SHOWN", 2)
     ((pictures, labels),) = corpus.epochs(small, first=2, count=3, seed=5)
     assert (pictures == three[2][0]).all()
     assert (labels == three[2][1]).all()

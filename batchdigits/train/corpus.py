@@ -21,8 +21,8 @@ UNALTERED, AGAIN = 0.25, 0.3
 """Shares of the crops that an epoch shows as they are, and written once more by the same hand; the
 rest are altered up to hard to read."""
 FINISH, AS_THEY_ARE = 0.25, 0.6
-"""In the last epochs, so many of all, so many are shown as they are: what is only altered is never
-learned to the last digit."""
+"""In the last epochs, this share of all or more, so many crops are shown as they are: what is only
+altered is never learned to the last digit."""
 NEIGHBOURED = 0.15
 """Share of the altered digits that a neighbour of the same source reaches into."""
 OTHERWISE = 0.1
@@ -32,7 +32,7 @@ STRANGERS = 0.14
 MOST_OFTEN = 3.0
 """How often a small source is shown in an epoch, at most."""
 SHOWN = 4
-"""How often what an epoch is made of is shown: making it takes thrice as long as learning from it."""
+"""How often what an epoch is made of is shown: making it takes longer than learning from it."""
 SHARD = 2000
 """Digits that one process alters at a time."""
 THIN, TALL = 8, 12
@@ -164,7 +164,8 @@ def epochs(
     def start(making: int) -> tuple[Labels, list[Future[Pictures]]]:
         rows = _rows(corpus, np.random.default_rng((seed, making, _CHOICE)))
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
-        unaltered = UNALTERED if making * SHOWN < (1 - FINISH) * count else AS_THEY_ARE
+        early = (making + 1) * SHOWN <= (1 - FINISH) * count
+        unaltered = UNALTERED if early else AS_THEY_ARE
         return np.where(rows < 0, NONE, corpus.labels[rows]), [
             pool.submit(_shard, shard, (seed, making, at), unaltered)
             for at, shard in enumerate(shards)
