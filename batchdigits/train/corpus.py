@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batchdigits.errors import UsageError
 from batchdigits.labelled import EMPTY, NONE, Labelled
 from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
+from batchdigits.options import processors
 from batchdigits.records import Grey
 from batchdigits.train.alter import Random, again, alter, inked, written_otherwise
 from batchdigits.train.strangers import stranger
@@ -33,6 +34,8 @@ MOST_OFTEN = 3.0
 """How often a small source is shown in an epoch, at most."""
 SHOWN = 4
 """How often what an epoch is made of is shown: making it takes longer than learning from it."""
+MAKERS = 4
+"""Processes that make epochs, at most: each holds the corpus."""
 SHARD = 2000
 """Digits that one process alters at a time."""
 THIN, TALL = 8, 12
@@ -158,7 +161,10 @@ def epochs(
     if first >= count:
         return
     pool = ProcessPoolExecutor(
-        1, get_context("forkserver"), initializer=_set_corpus, initargs=(corpus,)
+        min(MAKERS, processors()),
+        get_context("forkserver"),
+        initializer=_set_corpus,
+        initargs=(corpus,),
     )
 
     def start(making: int) -> tuple[Labels, list[Future[Pictures]]]:
