@@ -59,7 +59,9 @@ def read_by_others(folder: Path):
     logits, labels, names = [], [], []
     for run, left_out in leave_one_out.RUNS.items():
         found = np.load(folder / f"{run}.npz")
-        for name in set(left_out) - {"letters"}:  # the model knows letters, those that read did not
+        for name in left_out:
+            if name == "letters":  # which the model knows, and those that read them did not
+                continue
             logits.append(found[f"{name}/logits"])
             labels.append(found[f"{name}/labels"][found[f"{name}/legible"]])
             names.append(name)
