@@ -18,7 +18,7 @@ from batchdigits.records import Grey
 from batchdigits.train.alter import Random, again, alter, inked, written_otherwise
 from batchdigits.train.strangers import stranger
 
-UNALTERED, AGAIN = 0.25, 0.3
+UNALTERED, AGAIN = 0.25, 0.45
 """Shares of the crops that an epoch shows as they are, and written once more by the same hand; the
 rest are altered up to hard to read."""
 FINISH, AS_THEY_ARE = 0.25, 0.6
