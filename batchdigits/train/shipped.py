@@ -109,11 +109,9 @@ def make(
         start = None
         if options.fine_tune is not None:
             start = course.to_start_from(options.fine_tune)
-    parted = {name: held_out(found) for name, found in sets.items()}
-    learned = {name: part for name, (part, _) in parted.items()}
-    unseen = joined([part for _, part in parted.values()])
     seed = SEED if options.seed is None else options.seed
-    held = joined([unseen, degraded(unseen, seed)])
+    learned = {name: held_out(found)[0] for name, found in sets.items()}
+    unseen, held = kept_aside(sets, seed)
     bundle.enough(held, HELD)  # now, and not when hours have passed
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
@@ -197,6 +195,12 @@ def uncalibrated(model: Any, work: Path) -> str:
     bundle.write(draft, str(file), card)
     file.unlink()
     return draft
+
+
+def kept_aside(sets: Mapping[str, Labelled], seed: int) -> tuple[Labelled, Labelled]:
+    """Gather what a training holds out of its sets: as it is, and with altered copies."""
+    unseen = joined([held_out(found)[1] for found in sets.values()])
+    return unseen, joined([unseen, degraded(unseen, seed)])
 
 
 def degraded(found: Labelled, seed: int) -> Labelled:

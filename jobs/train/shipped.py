@@ -6,7 +6,8 @@
 
 Temperature and threshold come from what is held out of each source, from that altered, and from
 what the runs of `leave_one_out.py` read of the sources that they left out. The MNIST test set
-serves for no choice. Interrupted, it goes on from `OUT.training` when it is started again.
+serves for no choice. Interrupted, it goes on from `OUT.training` when it is started again. With
+`--weights BUNDLE` nothing is trained: that bundle of the same seed is calibrated anew.
 """
 
 import argparse
@@ -27,12 +28,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--weights", help="a bundle trained before")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.options import TrainOptions
     from batchdigits.train import shipped
 
+    sets = sources.sets(*given.data)
+    beside = given.left_out and read_by_others(given.left_out)
+    if given.weights:
+        calibrate(given.weights, given.out, sets, given.seed, beside)
+        return
     options = TrainOptions.of(
         {
             "recipe": "default",
@@ -43,13 +50,24 @@ def main() -> None:
         }
     )
     done = shipped.make(
-        sources.sets(*given.data),
+        sets,
         options,
         lambda line: print(line, file=sys.stderr, flush=True),
         about=sources.ABOUT,
-        beside=given.left_out and read_by_others(given.left_out),
+        beside=beside,
     )
     print(*done.lines(), sep="\n")
+
+
+def calibrate(weights: str, out: Path, sets, seed: int, beside) -> None:
+    """Calibrate a bundle on what its training held out, and on what else there is."""
+    from batchdigits.options import RunOptions
+    from batchdigits.train import bundle, shipped
+
+    _, held = shipped.kept_aside(sets, seed)
+    options = RunOptions.of({"model": weights, "device": "cpu"})
+    card = bundle.calibrated(held, options, name=out.name, source=shipped.HELD, beside=beside)
+    bundle.write(str(out), weights, card)
 
 
 def read_by_others(folder: Path):
