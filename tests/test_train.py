@@ -441,6 +441,18 @@ def test_what_was_trained_in_16_bits_is_given_in_32(keras: Any) -> None:
         assert (one == two).all()
 
 
+def test_a_network_reckons_with_the_share_of_what_is_no_digit(keras: Any) -> None:
+    some = random().random((40, 28, 28, 1)).astype(np.float32)
+    model = default_network()
+    before = model.predict_on_batch(some)
+    after = default.weighed(model, 0.2, 0.1).predict_on_batch(some)
+    np.testing.assert_allclose(after[:, :NONE], before[:, :NONE], atol=1e-5)
+    moved = np.exp(after[:, NONE] - before[:, NONE])
+    np.testing.assert_allclose(moved, (0.1 / 0.9) / (0.2 / 0.8), rtol=1e-4)
+    back = default.weighed(model, 0.1, 0.2).predict_on_batch(some)
+    np.testing.assert_allclose(back, before, atol=1e-5)
+
+
 def test_weights_of_another_recipe_are_refused(keras: Any) -> None:
     with pytest.raises(ModelError) as caught:
         with_weights_of(network(RECIPES["conv3"]))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from batchdigits.classify import backend, loaded
 from batchdigits.errors import ModelError
-from batchdigits.labelled import Labelled
+from batchdigits.labelled import NONE, Labelled
 from batchdigits.normalize import shares
 from batchdigits.train import corpus, show
 from batchdigits.train.network import network, with_weights_of
@@ -23,6 +23,8 @@ BATCH = 256
 RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 0.05, 1.0
 """Of AdamW: the highest and the last learning rate, along a cosine; the weights' decay; the
 gradient's largest norm."""
+EXPECTED = 0.02
+"""Share of what is no digit among the marks that a run meets."""
 ONE_IN, MOST = 5, 500
 """Of each class of a set the last one in five is held out, at most so many."""
 
@@ -69,7 +71,7 @@ def fit(
         start: a network as this function returns it, to start from instead of from chance.
 
     Returns:
-        The trained network, computing in float32.
+        The trained network, computing in float32, and reckoning with `EXPECTED`.
 
     Raises:
         ModelError: the checkpoint is of another training, or the start of another recipe.
@@ -97,7 +99,29 @@ def fit(
                 model.save(under)
             if tell:
                 tell(epoch + 1, loss, model)
-    return with_weights_of(model)
+    return weighed(with_weights_of(model), corpus.STRANGERS, EXPECTED)
+
+
+def weighed(model: Any, before: float, now: float) -> Any:
+    """Bring a network from one share of what is no digit to another, by the bias of that class.
+
+    Trained on one stranger in seven, it would doubt every odd 7 on forms, where strangers are
+    rare (Saerens and others: "Adjusting the outputs of a classifier to new a priori
+    probabilities", Neural Computation 14, 2002).
+
+    Args:
+        model: as from `network`; it is changed.
+        before: the share that it reckons with, in (0, 1).
+        now: the share that it shall reckon with.
+    """
+    kernel, bias = model.layers[-1].get_weights()
+    bias[NONE] += _log_odds(now) - _log_odds(before)
+    model.layers[-1].set_weights([kernel, bias])
+    return model
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def _mark(found: corpus.Corpus, start: Any) -> int:
@@ -113,8 +137,11 @@ def _fresh(name: str, steps: int, start: Any) -> Any:
     import keras  # noqa: PLC0415
 
     dtype = backend.fast_dtype()
-    model = network(dtype) if start is None else with_weights_of(start, dtype)
-    highest = RATE if start is None else RATE / 10
+    if start is None:
+        model, highest = network(dtype), RATE
+    else:
+        model, highest = with_weights_of(start, dtype), RATE / 10
+        weighed(model, EXPECTED, corpus.STRANGERS)
     model.name = name
     rate = keras.optimizers.schedules.CosineDecay(
         LEAST_RATE, steps, warmup_target=highest, warmup_steps=max(1, steps // 20)

@@ -17,7 +17,7 @@ from batchdigits.labelled import NONE, Labelled, joined, label_map, read
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions, TrainOptions
 from batchdigits.train import bundle, course, default, digits, show
-from batchdigits.train.alter import alter
+from batchdigits.train.alter import again, scanned
 from batchdigits.train.bundle import Beside
 from batchdigits.train.corpus import cropped, gather
 from batchdigits.train.course import Tell
@@ -25,7 +25,7 @@ from batchdigits.train.default import Plan, fit, held_out
 
 SEED = 1
 """Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
-HELD = f"the last of each class (one in {default.ONE_IN}), held out, as they are and altered"
+HELD = f"the last of each class (one in {default.ONE_IN}), held out, as they are and degraded"
 """What the card calls the data that the bundle is calibrated on."""
 
 
@@ -87,7 +87,7 @@ def make(
 ) -> Shipped:
     """Train the default recipe on sets, calibrate it, and write its bundle.
 
-    Of each set what `held_out` leaves is learned; the rest, as it is and altered, serves to
+    Of each set what `held_out` leaves is learned; the rest, as it is and degraded, serves to
     calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
     history.csv, curves.png and, until the bundle is written, the checkpoint from which an
     interrupted training goes on.
@@ -198,18 +198,19 @@ def uncalibrated(model: Any, work: Path) -> str:
 
 
 def kept_aside(sets: Mapping[str, Labelled], seed: int) -> tuple[Labelled, Labelled]:
-    """Gather what a training holds out of its sets: as it is, and with altered copies."""
+    """Gather what a training holds out of its sets: as it is, and with degraded copies."""
     unseen = joined([held_out(found)[1] for found in sets.values()])
     return unseen, joined([unseen, degraded(unseen, seed)])
 
 
 def degraded(found: Labelled, seed: int) -> Labelled:
-    """Alter crops of digits as those that are learned from are altered."""
+    """Write digits once more by the same hand, and scan them: coarse, one-bit, faint, as JPEG."""
     random = np.random.default_rng((seed, NONE))
     digit = np.flatnonzero((found.labels >= 0) & (found.labels < NONE))
-    crops = [alter(ink, random) for ink in cropped([found.crops[n] for n in digit.tolist()])]
+    inks = cropped([found.crops[n] for n in digit.tolist()])
+    crops = [scanned(again(ink, random), random) for ink in inks]
     return Labelled(
-        crops, found.labels[digit], [f"{found.names[n]}, altered" for n in digit.tolist()]
+        crops, found.labels[digit], [f"{found.names[n]}, degraded" for n in digit.tolist()]
     )
 
 
