@@ -547,6 +547,17 @@ def test_what_is_ok_was_judged_by_the_other_half() -> None:
     assert max(shares) > 0.002
 
 
+def test_of_several_sources_the_temperature_is_the_median() -> None:
+    """Else the largest source, or the one with most wrong labels, would decide for all."""
+    sampled_ = [sampled(temperature, 600) for temperature in (1, 2, 9)]
+    few = sampled(30, 20)
+    rows, labels = (np.concatenate(part) for part in zip(*sampled_, sampled_[2], few, strict=True))
+    sources = np.repeat([0, 1, 2, 2, 3], [600, 600, 600, 600, 20])
+    found = fitted(rows, labels, sources=sources)
+    assert found.temperature == fit_temperature(*sampled_[1])
+    assert fitted(rows, labels).temperature > 1.2 * found.temperature
+
+
 @pytest.mark.parametrize("label", [-1, 10])
 def test_not_a_digit_is_wrong_whatever_it_is_read_as(label: int) -> None:
     rows, labels = sampled(1, 400)

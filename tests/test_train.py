@@ -828,7 +828,7 @@ def eleven(keras: Any, tmp_path: Path) -> Path:
 
 def calibrated(model: Path, data: Labelled, **more: Any) -> dict[str, Any]:
     options = RunOptions.of({"model": model, "device": "cpu", **more})
-    return bundle.calibrated(data, options, name="mine", source="drawn digits")
+    return bundle.calibrated([data], options, name="mine", source="drawn digits")
 
 
 def test_a_calibration_makes_a_bundle_of_the_same_weights(mine: Path, tmp_path: Path) -> None:

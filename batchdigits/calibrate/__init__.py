@@ -39,6 +39,8 @@ __all__ = [
 
 DIGITS = 10
 """Classes that are digits; where there is one more, it means "not a digit"."""
+OF_SOURCE = 50
+"""Digits of a source that its own temperature is fitted on, at least."""
 HIGHEST = 0.9999
 """No reading is certain; the table holds four decimals."""
 
@@ -144,21 +146,34 @@ class Fitted(NamedTuple):
     ok: NDArray[np.bool_]
 
 
-def fitted(logits: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int = 0) -> Fitted:
+def fitted(
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    sources: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> Fitted:
     """Fit temperature and default threshold, and tell what they are worth on other pictures.
 
     The pictures are halved by chance, label by label. Each half is judged by the temperature and
     the threshold of the other, so that all serve for measuring and none is judged by itself; what
-    is given in the end is fitted on both halves.
+    is given in the end is fitted on both halves. Where the pictures come from several sources, the
+    temperature is the median of those fitted on each: on all together, the one source with many
+    wrong labels would decide for all the others.
 
     Args:
         logits: shape (N, 10), or (N, 11) where the model knows "not a digit".
         labels: shape (N,), 0 to 9, and any other for what is not a digit; some digits at least.
+        sources: shape (N,), which source each comes from; None for one.
         seed: of the halving.
     """
     labels = np.where((labels >= 0) & (labels < DIGITS), labels, DIGITS)
+    if sources is None:
+        sources = np.zeros(len(labels), np.int64)
     first = _half(labels, seed)
-    temperatures = [_temperature(logits[half], labels[half]) for half in (first, ~first)]
+    temperatures = [
+        _temperature(logits[half], labels[half], sources[half]) for half in (first, ~first)
+    ]
     one, two = (judged(logits, temperature) for temperature in temperatures)
     right = one.digit == labels
     confidence = np.where(first, two.confidence, one.confidence)
@@ -168,7 +183,7 @@ def fitted(logits: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int 
     )
     found = _readings(confidence, right, ~one.other)
     return Fitted(
-        temperature=_temperature(logits, labels),
+        temperature=_temperature(logits, labels, sources),
         readings=found,
         threshold=default_threshold(found),
         right=right,
@@ -184,10 +199,18 @@ def _half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     return half
 
 
-def _temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Fit the temperature on those pictures whose label the model has a class for."""
+def _temperature(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], sources: NDArray[np.int64]
+) -> float:
+    """Fit the temperature on those pictures whose label the model has a class for.
+
+    Of several sources it is the median; those with few digits tell nothing.
+    """
     known = labels < logits.shape[1]
-    return fit_temperature(logits[known], labels[known])
+    digits = np.bincount(sources[labels < DIGITS])
+    each = [known & (sources == one) for one in np.flatnonzero(digits >= OF_SOURCE)]
+    parts = each or [known]
+    return float(np.median([fit_temperature(logits[one], labels[one]) for one in parts]))
 
 
 def _readings(

@@ -60,7 +60,7 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     part = labelled.unseen(data)
     try:
         card = bundle.calibrated(
-            labelled.read(data, part=part, names=names),
+            [labelled.read(data, part=part, names=names)],
             options,
             name=name or bundle.name_of(out),
             source=f"{data} (its part for tests)" if part == "test" else data,

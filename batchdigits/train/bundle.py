@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify, pipeline
 from batchdigits.errors import ModelError, OutputError, UsageError
-from batchdigits.labelled import Labelled
+from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import prepare_crops
@@ -39,23 +39,30 @@ class Beside:
     Attributes:
         logits: float32, shape (N, classes), of sources that those models never saw.
         labels: int64, shape (N,), as in `labelled.Labelled`.
+        sources: int64, shape (N,), which source each comes from, counted from 0.
         words: what the card says of them.
     """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
+    sources: NDArray[np.int64]
     words: str
 
 
 def calibrated(
-    data: Labelled, options: RunOptions, *, name: str, source: str, beside: Beside | None = None
+    sets: Sequence[Labelled],
+    options: RunOptions,
+    *,
+    name: str,
+    source: str,
+    beside: Beside | None = None,
 ) -> Card:
     """Calibrate a model on labelled crops, which are read and judged as `run` does.
 
     Args:
-        data: crops that the model was not trained on. Those labelled as no digit, or as empty,
-            teach a model that knows "not a digit" how sure it may be of that; with any model
-            they count as wrong where they are read as a digit.
+        sets: crops that the model was not trained on, a set for each source. Those labelled as no
+            digit, or as empty, teach a model that knows "not a digit" how sure it may be of that;
+            with any model they count as wrong where they are read as a digit.
         options: the model, and how it is to read (`invert`, `device`).
         name: what the card calls the model.
         source: what the card calls the data.
@@ -69,6 +76,7 @@ def calibrated(
         ModelError: the model cannot be used, or reads hardly anything of the data.
     """
     card = pipeline.usable_card(options.model)
+    data = joined(list(sets))
     enough(data, source)
     classifier = classify.load(options.model, device=options.device)
     logits, legible = crops_read(data.crops, classifier.logits, invert=options.invert)
@@ -78,11 +86,13 @@ def calibrated(
             f"found {legible.sum()} of {len(legible)}: is --invert right?"
         )
     labels, words = data.labels[legible], f"{len(data.labels)} labelled crops of {source}"
+    sources = np.repeat(np.arange(len(sets)), [len(one.labels) for one in sets])[legible]
     if beside is not None:
         logits = np.concatenate([logits, beside.logits])
         labels = np.concatenate([labels, beside.labels])
+        sources = np.concatenate([sources, beside.sources + len(sets)])
         words = f"{words}; {beside.words}"
-    fitted = calibrate.fitted(logits, labels)
+    fitted = calibrate.fitted(logits, labels, sources=sources)
     unknown = [{"source": "not known: it came as a .keras file", "licence": "not known"}]
     return {
         **card.whole,

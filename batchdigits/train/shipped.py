@@ -111,8 +111,9 @@ def make(
             start = course.to_start_from(options.fine_tune)
     seed = SEED if options.seed is None else options.seed
     learned = {name: held_out(found)[0] for name, found in sets.items()}
-    unseen, held = kept_aside(sets, seed)
-    bundle.enough(held, HELD)  # now, and not when hours have passed
+    unseen = joined([held_out(found)[1] for found in sets.values()])
+    held = kept_aside(sets, seed)
+    bundle.enough(joined(held), HELD)  # now, and not when hours have passed
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
     plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
@@ -197,10 +198,10 @@ def uncalibrated(model: Any, work: Path) -> str:
     return draft
 
 
-def kept_aside(sets: Mapping[str, Labelled], seed: int) -> tuple[Labelled, Labelled]:
-    """Gather what a training holds out of its sets: as it is, and with degraded copies."""
-    unseen = joined([held_out(found)[1] for found in sets.values()])
-    return unseen, joined([unseen, degraded(unseen, seed)])
+def kept_aside(sets: Mapping[str, Labelled], seed: int) -> list[Labelled]:
+    """Gather what a training holds out of each of its sets: as it is, and degraded."""
+    unseen = [held_out(found)[1] for found in sets.values()]
+    return [joined([one, degraded(one, seed)]) for one in unseen]
 
 
 def degraded(found: Labelled, seed: int) -> Labelled:

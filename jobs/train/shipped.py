@@ -64,7 +64,7 @@ def calibrate(weights: str, out: Path, sets, seed: int, beside) -> None:
     from batchdigits.options import RunOptions
     from batchdigits.train import bundle, shipped
 
-    _, held = shipped.kept_aside(sets, seed)
+    held = shipped.kept_aside(sets, seed)
     options = RunOptions.of({"model": weights, "device": "cpu"})
     card = bundle.calibrated(held, options, name=out.name, source=shipped.HELD, beside=beside)
     bundle.write(str(out), weights, card)
@@ -84,7 +84,8 @@ def read_by_others(folder: Path):
             labels.append(found[f"{name}/labels"][found[f"{name}/legible"]])
             names.append(name)
     words = f"{sum(map(len, labels))} crops of {', '.join(names)}, read by networks that saw none"
-    return Beside(np.concatenate(logits), np.concatenate(labels), words)
+    of = np.repeat(np.arange(len(names)), [len(one) for one in labels])
+    return Beside(np.concatenate(logits), np.concatenate(labels), of, words)
 
 
 if __name__ == "__main__":
