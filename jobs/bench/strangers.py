@@ -101,7 +101,7 @@ def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
         ("MNIST test", "mnist.npz", sources.arrays, "test"),
         ("digits of unseen fonts", "fonts.npz", sources.arrays, "test"),
         ("letters, signs of unseen fonts", "fonts.npz", sources.letters, "test"),
-        ("letters like digits, / and |", "fonts.npz", sources.letters, "alike"),
+        ("letters like digits, / and |", "fonts.npz", alike, ""),
     ):
         for place in (folder / file for folder in folders):
             if place.exists():
@@ -110,6 +110,13 @@ def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
     if signs is not None:
         out["scanned punctuation"] = punctuation(signs)
     return out
+
+
+def alike(place: Path, _part: str) -> Labelled:
+    """Read the letters and strokes that look like digits."""
+    with np.load(place) as found:
+        crops = found["x_alike"]
+    return Labelled(crops, np.full(len(crops), NONE), [""] * len(crops))
 
 
 def strangers(digits: Labelled) -> dict[str, Labelled]:
