@@ -71,19 +71,23 @@ def calibrate(weights: str, out: Path, sets, seed: int, beside) -> None:
 
 
 def read_by_others(folder: Path):
-    """Gather how each left-out source was read by the network that had not seen it."""
+    """Gather how left-out sources of handwriting were read by the networks that had not seen them.
+
+    Not those of print: the model knows print, and the network that read them knew none.
+    """
     from batchdigits.train.bundle import Beside
 
     logits, labels, names = [], [], []
     for run, left_out in leave_one_out.RUNS.items():
+        if run == "printed":
+            continue
         found = np.load(folder / f"{run}.npz")
         for name in left_out:
-            if name == "letters":  # which the model knows, and those that read them did not
-                continue
             logits.append(found[f"{name}/logits"])
             labels.append(found[f"{name}/labels"][found[f"{name}/legible"]])
             names.append(name)
-    words = f"{sum(map(len, labels))} crops of {', '.join(names)}, read by networks that saw none"
+    of_which = ", ".join(dict.fromkeys(names))
+    words = f"{sum(map(len, labels))} crops of {of_which}, read by networks that saw none of each"
     of = np.repeat(np.arange(len(names)), [len(one) for one in labels])
     return Beside(np.concatenate(logits), np.concatenate(labels), of, words)
 
