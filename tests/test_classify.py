@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from batchdigits import classify
-from batchdigits.classify import CHUNK, Card, Classifier, backend, card, load
+from batchdigits.classify import CHUNK, CLASSES, NONE, Card, Classifier, backend, card, load
 from batchdigits.errors import ModelError, UsageError
 
 Pictures = NDArray[np.float32]
@@ -205,7 +205,8 @@ def test_the_shipped_model_loads_and_its_card_is_calibrated() -> None:
     read = load(None, device="cpu").logits(pictures(2))
     assert known.calibrated
     assert known.preprocessing is not None
-    assert read.shape == (2, 10)
+    assert known.classes == (*CLASSES, NONE)
+    assert read.shape == (2, 11)
 
 
 def test_a_bundle_is_loaded_from_its_folder(keras: Any, tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ def main() -> None:
     parser.add_argument("mnist", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    from batchdigits.classify import SHIPPED
+    from batchdigits.classify import file_of
 
     with tempfile.TemporaryDirectory() as place:
         inbox, out = Path(place, "inbox"), Path(place, "out.csv")
         count = write(given.mnist, inbox)
         script = [sys.executable, "-m", "batchdigits"]
         ours = [*script, "run", str(inbox), "--out", str(out), "--quiet"]
-        keras = [sys.executable, "-c", KERAS, str(inbox), str(SHIPPED / "model.keras")]
+        keras = [sys.executable, "-c", KERAS, str(inbox), str(file_of(None))]
         took: dict[str, list[float]] = {"batchdigits run": [], "Keras's own reader": []}
         for _ in range(given.rounds):
             for name, line in zip(took, (ours, keras), strict=True):
