@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +110,10 @@ def make(
         if options.fine_tune is not None:
             start = course.to_start_from(options.fine_tune)
     seed = SEED if options.seed is None else options.seed
-    learned = {name: held_out(found)[0] for name, found in sets.items()}
-    unseen = joined([held_out(found)[1] for found in sets.values()])
-    held = kept_aside(sets, seed)
+    parted = {name: held_out(found) for name, found in sets.items()}
+    learned = {name: part for name, (part, _) in parted.items()}
+    unseen = [part for _, part in parted.values()]
+    held = with_degraded(unseen, seed)
     bundle.enough(joined(held), HELD)  # now, and not when hours have passed
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
@@ -120,7 +121,7 @@ def make(
     with course.faults(work, device), _kept(plan, work):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
-        diary = _Diary(work, plan, unseen, tell)
+        diary = _Diary(work, plan, joined(unseen), tell)
         with keras.device(device):
             model = fit(learned, plan, tell=diary.note, start=start)
             draft = uncalibrated(model, work)
@@ -198,9 +199,8 @@ def uncalibrated(model: Any, work: Path) -> str:
     return draft
 
 
-def kept_aside(sets: Mapping[str, Labelled], seed: int) -> list[Labelled]:
-    """Gather what a training holds out of each of its sets: as it is, and degraded."""
-    unseen = [held_out(found)[1] for found in sets.values()]
+def with_degraded(unseen: Sequence[Labelled], seed: int) -> list[Labelled]:
+    """Add to what was held out of each set its digits degraded: what a bundle is calibrated on."""
     return [joined([one, degraded(one, seed)]) for one in unseen]
 
 

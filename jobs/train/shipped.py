@@ -62,9 +62,9 @@ def main() -> None:
 def calibrate(weights: str, out: Path, sets, seed: int, beside) -> None:
     """Calibrate a bundle on what its training held out, and on what else there is."""
     from batchdigits.options import RunOptions
-    from batchdigits.train import bundle, shipped
+    from batchdigits.train import bundle, default, shipped
 
-    held = shipped.kept_aside(sets, seed)
+    held = shipped.with_degraded([default.held_out(found)[1] for found in sets.values()], seed)
     options = RunOptions.of({"model": weights, "device": "cpu"})
     card = bundle.calibrated(held, options, name=out.name, source=shipped.HELD, beside=beside)
     bundle.write(str(out), weights, card)
