@@ -29,6 +29,7 @@ from scipy.stats import poisson
 sys.path.append(str(Path(__file__).parent.parent / "train"))
 import leave_one_out
 import sources
+from figures import note
 
 from batchdigits.labelled import NONE, Labelled
 
@@ -73,9 +74,7 @@ def main() -> None:
     figures = [figured(name, read, card, level) for name, read in every.items()]
     print(HEAD, *map(line, figures), sep="\n")
     if given.into_card:
-        place = classify.place_of(given.model)
-        known = {**card.whole, "figures": {**card.whole.get("figures", {}), "reading": figures}}
-        bundle.write(str(place), str(place), known)
+        note(given.model, "reading", figures)
 
 
 def left_out(runs: Path) -> dict[str, Read]:

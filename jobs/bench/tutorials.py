@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from figures import note
+
 from batchdigits.train.recipes import RECIPES
 
 KEEP = ("recipe", "parameters", "epochs", "test_loss", "test_accuracy")
@@ -34,12 +36,7 @@ def main() -> None:
         figures.append(one)
         print(*(one[name].rjust(16) for name in KEEP), flush=True)
     if given.card:
-        from batchdigits import classify
-        from batchdigits.train import bundle
-
-        card = classify.card(given.card).whole
-        known = {**card, "figures": {**card.get("figures", {}), "tutorials": figures}}
-        bundle.write(given.card, given.card, known)
+        note(given.card, "tutorials", figures)
 
 
 def trained(recipe: str, out: Path, mnist: str, seed: int) -> str:
