@@ -9,12 +9,29 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
 from batchdigits.labelled import arrays, folders
 from batchdigits.labelled.marks import EMPTY, FORMS, NONE, Labelled, Loader, Part, alike, label_map
 
-__all__ = ["EMPTY", "NONE", "Labelled", "joined", "label_map", "parts", "read", "unseen"]
+__all__ = [
+    "EMPTY",
+    "NONE",
+    "Labelled",
+    "digits",
+    "joined",
+    "label_map",
+    "parts",
+    "read",
+    "unseen",
+]
+
+
+def digits(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which labels, of any shape, are digits, and not `EMPTY` or `NONE`."""
+    found: NDArray[np.bool_] = (labels >= 0) & (labels < NONE)
+    return found
 
 
 def parts(place: str) -> tuple[Part, ...]:

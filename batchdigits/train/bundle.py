@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, classify, pipeline
+from batchdigits import calibrate, classify, labelled, pipeline
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
@@ -157,7 +157,7 @@ def _measured(data: Labelled, legible: NDArray[np.bool_], fitted: calibrate.Fitt
     right, ok = np.zeros((2, len(legible)), bool)
     count = int(legible.sum())  # the first are the data's own
     right[legible], ok[legible] = fitted.right[:count], fitted.ok[:count]
-    digit = (data.labels >= 0) & (data.labels < calibrate.DIGITS)
+    digit = labelled.digits(data.labels)
     out = {
         "how": "each half of the crops by temperature and threshold of the other half",
         "digits": int(digit.sum()),

@@ -28,7 +28,7 @@ NEIGHBOURED = 0.15
 """Share of the altered digits that a neighbour of the same source reaches into."""
 OTHERWISE = 0.1
 """Share of the altered digits 0, 1 and 7 that get the stroke some countries give them."""
-STRANGERS = 0.14
+STRANGERS = 0.16
 """Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
 MOST_OFTEN = 3.0
 """How often a small source is shown in an epoch, at most."""
@@ -219,7 +219,7 @@ def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> 
     altered = np.flatnonzero((rows < 0) | (random.random(len(rows)) > unaltered))
     crops = [_altered(corpus, int(row), random) for row in rows[altered]]
     seen = grey_levels(crops, invert="no")
-    kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & _could_be_one(seen.pictures[..., 0]))
+    kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & could_be_one(seen.pictures[..., 0]))
     out[altered[kept]] = seen.pictures[kept, ..., 0]
     for lost in altered[~kept & (rows[altered] < 0)]:
         out[lost] = _surely_a_stranger(corpus, random)
@@ -248,12 +248,12 @@ def _surely_a_stranger(corpus: Corpus, random: Random) -> Pictures:
     """Draw strangers until one has ink, and could not be a 1."""
     while True:
         seen = grey_levels([_altered(corpus, -1, random)], invert="no").pictures[..., 0]
-        if seen.any() and not _could_be_one(seen)[0]:
+        if seen.any() and not could_be_one(seen)[0]:
             return np.asarray(seen[0], np.uint8)
 
 
-def _could_be_one(pictures: Pictures) -> NDArray[np.bool_]:
-    """Tell which pictures (M, 28, 28) hold nothing but an upright stroke: (M,)."""
+def could_be_one(pictures: Pictures) -> NDArray[np.bool_]:
+    """Tell which pictures, uint8, shape (M, 28, 28), hold nothing but an upright stroke: (M,)."""
     ink = pictures > 64
     wide, tall = (np.any(ink, axis=axis).sum(axis=1) for axis in (1, 2))
     found: NDArray[np.bool_] = (wide < THIN) & (tall > TALL)

@@ -18,7 +18,7 @@ from batchdigits.normalize import shares
 from batchdigits.train import corpus, show
 from batchdigits.train.network import network, with_weights_of
 
-EPOCHS = 60
+EPOCHS = 80
 BATCH = 256
 RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 0.05, 1.0
 """Of AdamW: the highest and the last learning rate, along a cosine; the weights' decay; the

@@ -51,7 +51,7 @@ def read(place: str | None, names: Mapping[str, str]) -> Parts:
     train, test = mnist() if place is None else _parts(place, names, remarks)
     shown = place or "MNIST"
     labels = np.concatenate([train.labels, test.labels])
-    if strange := int(((labels < 0) | (labels > 9)).sum()):
+    if strange := int((~labelled.digits(labels)).sum()):
         raise UsageError(
             f"'{shown}': recipes learn digits alone, and {strange:,} crops are empty or no digits: "
             "leave them out by --labels LABEL=skip"

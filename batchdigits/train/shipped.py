@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from batchdigits import classify
+from batchdigits import classify, labelled
 from batchdigits.classify import backend
 from batchdigits.errors import UsageError
 from batchdigits.labelled import NONE, Labelled, joined, label_map, read
@@ -207,7 +207,7 @@ def with_degraded(unseen: Sequence[Labelled], seed: int) -> list[Labelled]:
 def degraded(found: Labelled, seed: int) -> Labelled:
     """Write digits once more by the same hand, and scan them: coarse, one-bit, faint, as JPEG."""
     random = np.random.default_rng((seed, NONE))
-    digit = np.flatnonzero((found.labels >= 0) & (found.labels < NONE))
+    digit = np.flatnonzero(labelled.digits(found.labels))
     inks = cropped([found.crops[n] for n in digit.tolist()])
     crops = [scanned(again(ink, random), random) for ink in inks]
     return Labelled(

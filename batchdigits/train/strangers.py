@@ -1,7 +1,8 @@
 """Draw what stands where a digit should and is none: ticks, scribbles, lines, blots, pieces.
 
 Letters and printed signs are not drawn here: they come with the data, under the label NONE.
-A lone upright stroke is never drawn: no one could tell it from a 1.
+A lone upright stroke is never drawn, nor a corner at the upper right: no one could tell them from
+a 1 and a 7.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ def _cross(random: Random, _digits: Sequence[Grey]) -> Grey:
 
 def _scribble(random: Random, _digits: Sequence[Grey]) -> Grey:
     """A pen that goes to and fro, or wanders."""
-    canvas, turns = _empty(), int(random.integers(7, 16))
+    canvas, turns = _empty(), int(random.integers(8, 18))
     if random.random() < 0.5:
         points = random.uniform(6, 58, (turns, 2))
     else:
@@ -112,7 +113,9 @@ def _corner(random: Random, _digits: Sequence[Grey]) -> Grey:
     upright = [[x, y if meets < 0.4 else top], [x, bottom]]
     for line in (level, upright):
         _stroke(canvas, np.array(line) + random.normal(0, 0.5, (2, 2)), thick)
-    turned: Grey = np.ascontiguousarray(np.rot90(canvas, int(random.integers(4))))
+    turned: Grey = np.ascontiguousarray(
+        np.rot90(canvas, int(random.integers(3 if meets < 0.4 else 4)))
+    )
     return turned
 
 
@@ -188,19 +191,24 @@ def _blot(random: Random, _digits: Sequence[Grey]) -> Grey:
 
 def _several(random: Random, digits: Sequence[Grey]) -> Grey:
     """Two whole digits that touch, as where boxes were cut apart wrongly."""
-    canvas = _empty()
-    wide = int(random.integers(26, 34))
-    first, second = (
-        cv2.resize(laid(digit, random), (wide, SIDE), interpolation=cv2.INTER_AREA)
-        for digit in digits[:2]
-    )
-    for left in range(SIDE - wide, 4, -1):  # until they touch
-        if np.any((canvas[:, left : left + wide] > 99) & (second > 99)):
-            break
-        canvas[:] = 0
-        canvas[:, :wide] = first
-    canvas[:, left : left + wide] = np.maximum(canvas[:, left : left + wide], second)
-    return canvas
+    first, second = (_columns(laid(digit, random), random.uniform(0.6, 1)) for digit in digits[:2])
+    left, wide = first.shape[1], second.shape[1]
+    row = np.pad(first, ((0, 0), (0, wide)))
+    while left > 1 and not np.any((row[:, left : left + wide] > 99) & (second > 99)):
+        left -= 1
+    left = max(0, left - 3)  # thinner pens must not part them
+    row[:, left : left + wide] = np.maximum(row[:, left : left + wide], second)
+    long = max(SIDE, row.shape[1])
+    square = np.pad(row, (((long - SIDE) // 2,) * 2, ((long - row.shape[1]) // 2,) * 2))
+    return np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _columns(canvas: Grey, squeezed: float) -> Grey:
+    """Cut a canvas to the columns with ink, and make them narrower by a factor."""
+    x = np.flatnonzero(canvas.any(axis=0))
+    cut = canvas[:, x[0] : x[-1] + 1] if len(x) else canvas
+    wide = max(4, round(cut.shape[1] * squeezed))
+    return np.asarray(cv2.resize(cut, (wide, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _loops(random: Random, _digits: Sequence[Grey]) -> Grey:
@@ -214,6 +222,42 @@ def _loops(random: Random, _digits: Sequence[Grey]) -> Grey:
     _stroke(canvas, points, thick)
     turned: Grey = np.ascontiguousarray(np.rot90(canvas, int(random.integers(4))))
     return turned
+
+
+_SIGNS: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
+    (((0.35, 0), (0.2, 1)), ((0.8, 0), (0.65, 1)), ((0, 0.35), (1, 0.3)), ((0, 0.7), (1, 0.65))),
+    (
+        ((0.85, 0), (0.15, 1)),
+        ((0.3, 0.1), (0.1, 0.25), (0.25, 0.4), (0.4, 0.25), (0.3, 0.1)),
+        ((0.8, 0.6), (0.6, 0.75), (0.75, 0.9), (0.9, 0.75), (0.8, 0.6)),
+    ),
+    (((0.95, 1), (0.2, 0.25), (0.4, 0), (0.6, 0.2), (0.1, 0.65), (0.3, 1), (0.9, 0.5)),),
+    (((0.1, 0.25), (0.4, 0), (0.85, 0.2), (0.5, 0.5), (0.48, 0.72)), ((0.46, 0.9), (0.5, 0.95))),
+    (
+        ((0.9, 0.2), (0.4, 0.1), (0.15, 0.3), (0.8, 0.6), (0.7, 0.85), (0.1, 0.8)),
+        ((0.55, -0.05), (0.45, 1.05)),
+    ),
+    (
+        ((0.65, 0.35), (0.35, 0.4), (0.35, 0.65), (0.65, 0.6), (0.7, 0.3), (0.8, 0.65)),
+        ((0.8, 0.65), (1, 0.4), (0.7, 0), (0.1, 0.2), (0.1, 0.8), (0.5, 1), (0.9, 0.9)),
+    ),
+    (
+        ((0.95, 0.1), (0.5, 0), (0.2, 0.5), (0.5, 1), (0.95, 0.9)),
+        ((0, 0.4), (0.75, 0.38)),
+        ((0, 0.6), (0.7, 0.58)),
+    ),
+)
+"""Strokes of # % & ? $ @ and the Euro sign, by points (x, y) of a square of side 1."""
+
+
+def _sign(random: Random, _digits: Sequence[Grey]) -> Grey:
+    """A sign of those that are written by hand."""
+    canvas, thick = _empty(), _thick(random)
+    wide, high = random.uniform(22, 40), random.uniform(30, 46)
+    for stroke in _SIGNS[int(random.integers(len(_SIGNS)))]:
+        points = (np.array(stroke) - 0.5) * (wide, high) + SIDE / 2
+        _stroke(canvas, points + random.normal(0, 1, points.shape), thick)
+    return laid(canvas, random)
 
 
 _KINDS: tuple[Callable[[Random, Sequence[Grey]], Grey], ...] = (
@@ -230,5 +274,9 @@ _KINDS: tuple[Callable[[Random, Sequence[Grey]], Grey], ...] = (
     _dots,
     _blot,
     _several,
+    _several,
+    _several,
     _loops,
+    _sign,
+    _sign,
 )

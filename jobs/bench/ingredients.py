@@ -22,7 +22,8 @@ sys.path.append(str(Path(__file__).parent.parent / "train"))
 import leave_one_out
 import sources
 
-from batchdigits.labelled import NONE, Labelled
+from batchdigits import labelled
+from batchdigits.labelled import Labelled
 
 LEFT_OUT = ("usps", "ardis", "dida")
 Sets = dict[str, Labelled]
@@ -58,7 +59,9 @@ def main() -> None:
 def only_mnist(sets: Sets) -> Sets:
     """Take MNIST's digits, and of the others what is no digit."""
     return {
-        name: found if name == "mnist" else found.taken(np.flatnonzero(strange(found.labels)))
+        name: found
+        if name == "mnist"
+        else found.taken(np.flatnonzero(~labelled.digits(found.labels)))
         for name, found in sets.items()
     }
 
@@ -66,13 +69,9 @@ def only_mnist(sets: Sets) -> Sets:
 def digits(sets: Sets) -> Sets:
     """Leave out what is no digit."""
     return {
-        name: found.taken(np.flatnonzero(~strange(found.labels))) for name, found in sets.items()
+        name: found.taken(np.flatnonzero(labelled.digits(found.labels)))
+        for name, found in sets.items()
     }
-
-
-def strange(labels: np.ndarray) -> np.ndarray:
-    """Tell which labels are no digit's."""
-    return (labels < 0) | (labels >= NONE)
 
 
 def trained(
@@ -100,8 +99,8 @@ def line(found: np.lib.npyio.NpzFile) -> str:
         if name in LEFT_OUT:
             shares.append((name, (seen.digit == known).mean()))
             confidences.append(sure)
-        strangers.append(sure[strange(known)])
-        count += strange(labels).sum()
+        strangers.append(sure[~labelled.digits(known)])
+        count += (~labelled.digits(labels)).sum()
     threshold = np.quantile(np.concatenate(confidences), 0.01)
     ok = (np.concatenate(strangers) >= threshold).sum()
     by_name = dict(shares)

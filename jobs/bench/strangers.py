@@ -31,6 +31,7 @@ import leave_one_out
 import sources
 from figures import note
 
+from batchdigits import labelled
 from batchdigits.labelled import NONE, Labelled
 
 BANDS = (0, 0.9, 0.99, 0.999, 1)
@@ -107,19 +108,33 @@ def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
                 out[name] = reader(place, part)
     out |= strangers(held["mnist"])
     if signs is not None:
-        out["scanned punctuation"] = punctuation(signs)
+        found = punctuation(signs)
+        alone = strokes(found.crops)
+        out["scanned punctuation"] = found.taken(np.flatnonzero(~alone))
+        out["scanned strokes like a 1"] = found.taken(np.flatnonzero(alone))
     return out
 
 
-def alike(place: Path, _part: str) -> Labelled:
+def alike(place: Path, _: str) -> Labelled:
     """Read the letters and strokes that look like digits."""
     with np.load(place) as found:
         crops = found["x_alike"]
     return Labelled(crops, np.full(len(crops), NONE), [""] * len(crops))
 
 
+def strokes(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
+    """Tell which crops hold nothing but an upright stroke, which no one could tell from a 1."""
+    from batchdigits.normalize import grey_levels
+    from batchdigits.train.corpus import could_be_one
+
+    return could_be_one(grey_levels(crops).pictures[..., 0])
+
+
 def strangers(digits: Labelled) -> dict[str, Labelled]:
-    """Draw strangers of each kind, by a seed that no training has; the digits serve for pieces."""
+    """Draw strangers of each kind, by a seed that no training has; the digits serve for pieces.
+
+    As in training, what is nothing but an upright stroke is left out.
+    """
     from batchdigits.train import strangers
     from batchdigits.train.alter import other_pen, scanned
     from batchdigits.train.corpus import cropped
@@ -127,13 +142,14 @@ def strangers(digits: Labelled) -> dict[str, Labelled]:
     random, out = np.random.default_rng(2 << 40), {}
     inks = cropped(list(digits.crops))
     for kind in dict.fromkeys(strangers._KINDS):
-        pairs = random.integers(len(inks), size=(EACH, 2)).tolist()
-        crops = [
+        pairs = random.integers(len(inks), size=(2 * EACH, 2)).tolist()
+        drawn = [
             scanned(other_pen(kind(random, [inks[one], inks[two]]), random), random)
             for one, two in pairs
         ]
+        crops = [drawn[n] for n in np.flatnonzero(~strokes(drawn))[:EACH]]
         name = f"drawn: {kind.__name__.strip('_').replace('_', ' ')}"
-        out[name] = Labelled(crops, np.full(EACH, NONE), [name] * EACH)
+        out[name] = Labelled(crops, np.full(len(crops), NONE), [name] * len(crops))
     return out
 
 
@@ -157,8 +173,8 @@ def keeping(share: float, reads: list[Read], temperature: float) -> float:
     sure = []
     for read in reads:
         seen, known = judged(read.logits, temperature), read.labels[read.legible]
-        digit = (known >= 0) & (known < NONE)
-        missed = ((read.labels >= 0) & (read.labels < NONE) & ~read.legible).sum()
+        digit = labelled.digits(known)
+        missed = (labelled.digits(read.labels) & ~read.legible).sum()
         sure += [np.where(seen.other, 0, seen.confidence)[digit], np.zeros(missed)]
     down = -np.sort(-np.concatenate(sure))
     return float(down[int(np.ceil(share * len(down))) - 1])
@@ -170,8 +186,8 @@ def figured(name: str, read: Read, card: Any, level: float) -> dict[str, Any]:
 
     seen, known = judged(read.logits, card.temperature), read.labels[read.legible]
     sure = np.where(seen.other, 0, seen.confidence)
-    none = (read.labels < 0) | (read.labels >= NONE)
-    digit = (known >= 0) & (known < NONE)
+    none = ~labelled.digits(read.labels)
+    digit = labelled.digits(known)
     out: dict[str, Any] = {"set": name}
     if none.any():
         count = int(none.sum())
