@@ -28,3 +28,9 @@ class ModelError(BatchdigitsError):
     """The model cannot be used for this: not a model, another shape, unknown layers."""
 
     exit_code = 6
+
+
+class TemplateError(BatchdigitsError):
+    """The template cannot be used for this: no template, or one that contradicts itself."""
+
+    exit_code = 6

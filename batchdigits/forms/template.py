@@ -1,0 +1,304 @@
+"""A template: where each field stands on the paper, in millimetres, and what may stand in it."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field as Setting,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from batchdigits.errors import TemplateError
+
+MARKER, MARGIN = 8.0, 8.0
+"""Side of a corner marker, and its distance from the page's edges, mm; where a template does not
+say otherwise."""
+DICTIONARY = "4x4"
+NEAR = 0.01
+"""Boxes that overlap by less, in mm, touch."""
+
+Box = tuple[float, float, float, float]
+"""x and y of the top left corner, width and height, mm from the page's top left corner."""
+
+Anchor = Literal["markers", "image", "page"]
+Check = Literal["luhn", "mod11", "mod97"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _has_area(box: Box) -> Box:
+    if box[2] <= 0 or box[3] <= 0:
+        raise ValueError(f"expected a width and a height over 0, got {box[2]:g} x {box[3]:g}")
+    return box
+
+
+Area = Annotated[Box, AfterValidator(_has_area)]
+
+
+class Marker(_Strict):
+    """One ArUco marker.
+
+    Attributes:
+        id: its number in the dictionary.
+        box: of its black square, mm.
+    """
+
+    id: int = Setting(ge=0, le=999)
+    box: Area
+
+
+class Form(_Strict):
+    """The page.
+
+    Attributes:
+        name: of the form.
+        size: width and height, mm.
+        anchor: what tells where the page lies in a scan: markers, the features of a reference
+            picture, or the page's edges and printed lines.
+        reference: a picture of the blank form; a path beside the template.
+        dictionary: of the markers: 4x4, 5x5, 6x6 or 7x7 squares.
+        markers: ids and boxes; none for four in the corners, ids 0 to 3 clockwise from the top
+            left.
+    """
+
+    name: str = Setting(min_length=1, max_length=80)
+    size: tuple[float, float]
+    anchor: Anchor
+    reference: str | None = None
+    dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = DICTIONARY
+    markers: tuple[Marker, ...] = ()
+
+    @field_validator("size")
+    @classmethod
+    def _is_paper(cls, size: tuple[float, float]) -> tuple[float, float]:
+        if not all(20 <= side <= 2000 for side in size):
+            raise ValueError(f"expected sides of 20 to 2000 mm, got {size[0]:g} x {size[1]:g}")
+        return size
+
+    @model_validator(mode="after")
+    def _has_what_its_anchor_needs(self) -> Self:
+        if self.anchor == "image" and self.reference is None:
+            raise ValueError('anchor = "image" needs a reference: the picture of a blank form')
+        if self.markers and self.anchor != "markers":
+            raise ValueError(f'markers are for anchor = "markers", not "{self.anchor}"')
+        ids = [marker.id for marker in self.markers]
+        if twice := sorted({one for one in ids if ids.count(one) > 1}):
+            raise ValueError(f"two markers have the id {twice[0]}")
+        if 0 < len(ids) < 3:
+            raise ValueError(f"expected three markers or more, got {len(ids)}")
+        return self
+
+    @property
+    def marks(self) -> tuple[Marker, ...]:
+        """The template's own markers, or the four in the corners."""
+        if self.markers or self.anchor != "markers":
+            return self.markers
+        left, top = MARGIN, MARGIN
+        right, bottom = (side - MARGIN - MARKER for side in self.size)
+        places = ((left, top), (right, top), (right, bottom), (left, bottom))
+        return tuple(
+            Marker(id=number, box=(x, y, MARKER, MARKER)) for number, (x, y) in enumerate(places)
+        )
+
+
+class Field(_Strict):
+    """One field.
+
+    Attributes:
+        name: lower case letters, digits and `_`, a letter first.
+        box: of the whole field, mm.
+        cells: how many boxes in a row; None for a number written freely.
+        gap: between the boxes, mm.
+        pattern: a regular expression that the whole value matches.
+        min: the least value.
+        max: the greatest value.
+        check: the kind of its check digits.
+        decimals: how many of its digits stand after the separator.
+        optional: whether it may be blank.
+    """
+
+    name: str = Setting(max_length=64)
+    box: Area
+    cells: int | None = Setting(None, ge=1, le=64)
+    gap: float = Setting(0, ge=0)
+    pattern: str | None = None
+    min: float | None = None
+    max: float | None = None
+    check: Check | None = None
+    decimals: int = Setting(0, ge=0, le=9)
+    optional: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_column(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ValueError("expected lower case letters, digits and _, a letter first")
+        return name
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"expected a regular expression: {error}") from None
+        return pattern
+
+    @model_validator(mode="after")
+    def _can_be_filled_in(self) -> Self:
+        if self.cells is None and self.gap:
+            raise ValueError("gap is for boxes in a row: give cells, or leave gap out")
+        if self.cells is not None and self.box[2] <= self.gap * (self.cells - 1):
+            raise ValueError(
+                f"{self.cells} boxes with {self.gap:g} mm between them need more than "
+                f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
+            )
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is over max {self.max:g}")
+        if self.cells is not None and self.decimals >= self.cells:
+            raise ValueError(f"{self.decimals} decimals leave none of {self.cells} boxes before")
+        if self.cells is not None and self.min is not None:
+            most = (10**self.cells - 1) / 10**self.decimals
+            if self.min > most:
+                raise ValueError(f"min {self.min:g} is over {most:g}, the most that fits the boxes")
+        return self
+
+    def boxes(self) -> list[Box]:
+        """Give the box of each cell, from left to right; of a number written freely its own."""
+        if self.cells is None:
+            return [self.box]
+        x, y, width, height = self.box
+        wide = (width - self.gap * (self.cells - 1)) / self.cells
+        return [(x + n * (wide + self.gap), y, wide, height) for n in range(self.cells)]
+
+
+class Template(_Strict):
+    """A form's template.
+
+    Attributes:
+        form: the page.
+        fields: in the order of the table's rows.
+        place: the template's own path, for what lies beside it; empty for none.
+    """
+
+    form: Form
+    fields: tuple[Field, ...] = Setting(alias="field", min_length=1)
+    place: str = ""
+
+    @field_validator("fields")
+    @classmethod
+    def _names_are_their_own(cls, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+        names = [field.name for field in fields]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two fields are named '{twice[0]}'")
+        return fields
+
+    @model_validator(mode="after")
+    def _boxes_have_their_own_place(self) -> Self:
+        width, height = self.form.size
+        taken = [(f"marker {one.id}", one.box) for one in self.form.marks]
+        for words, box in taken + [(f"field '{one.name}'", one.box) for one in self.fields]:
+            over = {
+                "left": -box[0],
+                "top": -box[1],
+                "right": box[0] + box[2] - width,
+                "bottom": box[1] + box[3] - height,
+            }
+            for side, by in over.items():
+                if by > NEAR:
+                    raise ValueError(
+                        f"{words} goes {by:g} mm over the {side} edge of a page of "
+                        f"{width:g} x {height:g} mm"
+                    )
+        for field in self.fields:
+            for words, box in taken:
+                if _overlap(field.box, box):
+                    raise ValueError(f"field '{field.name}' overlaps {words}")
+            taken.append((f"field '{field.name}'", field.box))
+        return self
+
+
+def _overlap(one: Box, two: Box) -> bool:
+    return all(
+        min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > NEAR for n in (0, 1)
+    )
+
+
+def read(path: str) -> Template:
+    """Read a template.
+
+    Raises:
+        TemplateError: it cannot be read, is no TOML, or does not hold what a template must.
+    """
+    name = f"template '{path}'"
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise TemplateError(f"{name} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise TemplateError(f"{name}: expected text in UTF-8: save it so") from None
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TemplateError(f"{name} is no TOML: {error}") from None
+    try:
+        return Template(**found, place=path)
+    except ValidationError as error:
+        raise TemplateError(f"{name}: {_words(error, found)}") from None
+    except TypeError:
+        raise TemplateError(f"{name}: unknown key 'place'") from None
+
+
+def _words(error: ValidationError, found: dict[str, Any]) -> str:
+    """Tell the first thing that is wrong, by field and key, on one line; slips of the pen first."""
+    every = error.errors()
+    first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
+    path, text = list(first["loc"]), first["msg"].removeprefix("Value error, ")
+    model: type[BaseModel] = Template
+    where: list[str] = []
+    while path and path[0] in ("form", "field", "markers"):
+        part = str(path.pop(0))
+        model = {"form": Form, "field": Field, "markers": Marker}[part]
+        if part == "form":
+            where.append("[form]")
+        elif path and isinstance(path[0], int):
+            where.append(_which(part, int(str(path.pop(0))), found))
+        else:
+            where.append(part)
+    key = str(path[0]) if path else ""
+    known = [field.alias or name for name, field in model.model_fields.items() if name != "place"]
+    if first["type"] == "extra_forbidden":
+        text = f"unknown key '{key}'{_nearest(key, known)}"
+    elif first["type"] == "missing":
+        text = f"expected {key or 'a [[field]]'}, which is missing"
+    elif key:
+        text = f"{key}: {text[0].lower()}{text[1:]}"
+        if not isinstance(first["input"], dict | list):
+            text += f", got {first['input']!r}"
+    return ": ".join([*where, text])
+
+
+def _which(part: str, number: int, found: dict[str, Any]) -> str:
+    """Name the n-th field or marker as its writer knows it."""
+    listed = found.get("field", []) if part == "field" else found.get("form", {}).get(part, [])
+    one = listed[number] if isinstance(listed, Sequence) and number < len(listed) else {}
+    known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
+    return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(known)}"
