@@ -225,13 +225,14 @@ class Template(_Strict):
                     )
         for field in self.fields:
             for words, box in taken:
-                if _overlap(field.box, box):
+                if overlap(field.box, box):
                     raise ValueError(f"field '{field.name}' overlaps {words}")
             taken.append((f"field '{field.name}'", field.box))
         return self
 
 
-def _overlap(one: Box, two: Box) -> bool:
+def overlap(one: Box, two: Box) -> bool:
+    """Tell whether two boxes share more than an edge."""
     return all(
         min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > NEAR for n in (0, 1)
     )
