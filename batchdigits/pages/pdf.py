@@ -52,7 +52,8 @@ def page_size(page: pypdfium2.PdfPage, most: int) -> tuple[int, int]:
     fine = _resolution(page, across * down)
     if fine is None:
         fine = min(DRAWN, (most / (across * down)) ** 0.5)
-        return max(1, int(across * fine)), max(1, int(down * fine))
+        width, height = (max(1, round(side * fine)) for side in (across, down))
+        return (width, height) if width * height <= most else (width - 1, height - 1)
     width, height = max(1, round(across * fine)), max(1, round(down * fine))
     limit(width, height, most)
     return width, height
