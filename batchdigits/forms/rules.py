@@ -1,0 +1,133 @@
+"""What may stand in a field: which values a rule allows, and the likeliest of those."""
+
+import heapq
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.forms.template import Field
+
+MOST = 4096
+"""Values that are looked through, the likeliest first."""
+ENOUGH = 1e-6
+"""Probability that may be left when no more are looked through."""
+
+
+class Likely(NamedTuple):
+    """The likeliest value.
+
+    Attributes:
+        digits: as text.
+        confidence: probability that all of it is right.
+        corrected: whether the rule changed what the digits alone would say.
+    """
+
+    digits: str
+    confidence: float
+    corrected: bool
+
+
+def allowed(field: Field, digits: str) -> bool:
+    """Tell whether a field may hold a value, written as digits with leading zeros."""
+    if field.pattern is not None and not re.fullmatch(field.pattern, digits):
+        return False
+    number = int(digits) / 10**field.decimals
+    if field.min is not None and number < field.min:
+        return False
+    if field.max is not None and number > field.max:
+        return False
+    return field.check is None or _CHECKS[field.check](digits)
+
+
+def broken(field: Field, digits: str) -> str:
+    """Say which rule of a field a value breaks, in plain words; empty if none."""
+    if field.pattern is not None and not re.fullmatch(field.pattern, digits):
+        return f"does not match {field.pattern}"
+    number = int(digits) / 10**field.decimals
+    if field.min is not None and number < field.min:
+        return f"is under {field.min:g}"
+    if field.max is not None and number > field.max:
+        return f"is over {field.max:g}"
+    if field.check is not None and not _CHECKS[field.check](digits):
+        return f"has a wrong check digit ({field.check})"
+    return ""
+
+
+def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
+    """Find the likeliest value that a field's rule allows.
+
+    Its confidence is its share of the probability of all allowed values, times the probability
+    that the cells hold digits at all: given that whoever filled in the form kept the rule.
+
+    Args:
+        field: its rule.
+        cells: (N, 10), the probability of each digit in each cell; a row sums to less than 1 where
+            the cell may hold no digit.
+
+    Returns:
+        The value; None where none of the likeliest `MOST` is allowed.
+    """
+    best, first, total = "", "", 0.0
+    best_share, left = 0.0, float(cells.sum(axis=1).prod())
+    whole = left
+    for digits, share in ordered(cells):
+        first = first or digits
+        left -= share
+        if allowed(field, digits):
+            if not best:
+                best, best_share = digits, share
+            total += share
+        if left < ENOUGH * max(total, ENOUGH):
+            break
+    if not best:
+        return None
+    return Likely(best, whole * best_share / (total + max(left, 0)), best != first)
+
+
+def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str, float]]:
+    """Yield values from the likeliest down, each with its probability.
+
+    A value is a choice of rank in each cell; from one to the next some rank goes down by one. Each
+    value is reached from one only: that with its last lowered rank put back.
+    """
+    order = np.argsort(-cells, axis=1, kind="stable")
+    sorted_ = np.take_along_axis(cells, order, axis=1)
+    start = (0,) * len(cells)
+    heap: list[tuple[float, tuple[int, ...], int]] = [(-_share(sorted_, start), start, 0)]
+    for _ in range(most):
+        if not heap:
+            return
+        minus, ranks, last = heapq.heappop(heap)
+        if minus == 0:
+            return
+        yield "".join(str(order[n, rank]) for n, rank in enumerate(ranks)), -minus
+        for n in range(last, len(ranks)):
+            if ranks[n] + 1 < cells.shape[1]:
+                lower = (*ranks[:n], ranks[n] + 1, *ranks[n + 1 :])
+                heapq.heappush(heap, (-_share(sorted_, lower), lower, n))
+
+
+def _share(sorted_: NDArray[np.float64], ranks: Sequence[int]) -> float:
+    return float(np.prod([sorted_[n, rank] for n, rank in enumerate(ranks)]))
+
+
+def _luhn(digits: str) -> bool:
+    """ISO/IEC 7812-1, annex B: every second digit from the right doubled, its digits summed."""
+    doubled = (divmod(2 * int(one), 10) for one in digits[-2::-2])
+    return (sum(int(one) for one in digits[::-2]) + sum(a + b for a, b in doubled)) % 10 == 0
+
+
+def _mod11(digits: str) -> bool:
+    """As in ISBN-10: weights 1, 2, 3 … from the right; the sum is a multiple of 11."""
+    return sum(weight * int(one) for weight, one in enumerate(reversed(digits), 1)) % 11 == 0
+
+
+def _mod97(digits: str) -> bool:
+    """ISO/IEC 7064, MOD 97-10: the number leaves 1 when divided by 97."""
+    return int(digits) % 97 == 1
+
+
+_CHECKS = {"luhn": _luhn, "mod11": _mod11, "mod97": _mod97}
