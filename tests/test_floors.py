@@ -10,8 +10,8 @@ import batchdigits
 PACKAGE = Path(batchdigits.__file__).parent
 FLOORS = (
     {"records", "errors"},
-    {"options"},
-    {"sources", "pages", "normalize", "classify", "calibrate", "results", "engine"},
+    {"options", "forms"},
+    {"sources", "pages", "register", "cells", "normalize", "classify", "calibrate", "results", "engine"},
     {"pipeline", "labelled"},
     {"train", "report", "evaluate"},
     {"cli"},
