@@ -1,0 +1,194 @@
+"""Ink in a box drawn upright: its printed lines, and what was written."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+
+STROKE = 25
+"""px, of the picture of a box: broader than any stroke, narrower than the box; what is dark over
+more is shade on the paper."""
+CONTRAST, NOISE = 18, 5
+"""Ink is so many grey levels darker than the paper, and so many times its noise."""
+REACH = 12
+"""px from where a line should be that it is looked for."""
+FULL = (0.6, 0.8, 0.95)
+"""Shares of a side that its line is dark along, the least that does first."""
+THICK = 10
+"""px that a line is thick at most."""
+INSET = 0.1
+"""Share of a side at its ends that says nothing: other lines meet it there."""
+THICKER = 2
+"""px that ink over a line is thicker than the line alone, where a stroke crosses or covers it."""
+PEN = 4
+"""px that a stroke is thick, at least, of which the line it touches can be cut off."""
+SPECK = 8
+"""px that ink must have to be more than a speck: a dot of a hairline pen has 9."""
+APART = 0.35
+"""A thing with a larger share of its ink outside the box is cut off at the box's edge."""
+
+Mask = NDArray[np.bool_]
+
+
+class Lined(NamedTuple):
+    """Where the inner edges of a box's four sides are in its picture, px."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+class Band(NamedTuple):
+    """A printed line: its first and one past its last row or column; None where there is none."""
+
+    start: int
+    end: int
+
+
+def darkness(drawn: Grey) -> Grey:
+    """Take the paper away, shaded as it may be: how much darker than it each pixel is, uint8."""
+    side = np.ones((STROKE, STROKE), np.uint8)
+    smooth = cv2.GaussianBlur(drawn, (5, 5), 0)
+    paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, side, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.subtract(paper, drawn), np.uint8)
+
+
+def threshold(dark: Grey) -> float:
+    """Say from which darkness on there is ink: over the paper's own noise."""
+    quiet = float(np.median(dark))
+    noise = 1.4826 * float(np.median(np.abs(dark.astype(np.float32) - quiet)))
+    faintest = max(CONTRAST, quiet + NOISE * noise)
+    darkest = float(np.quantile(dark, 0.98))
+    return max(faintest, 0.25 * darkest) if darkest > faintest else faintest
+
+
+def lines(dark: Grey, box: Lined) -> tuple[Band | None, ...]:
+    """Find the printed lines of a box's left, right, top and bottom side."""
+    mask = dark >= threshold(dark)
+    upright = slice(*_inset(box.top, box.bottom))
+    level = slice(*_inset(box.left, box.right))
+    down = mask[:, level].mean(axis=1)
+    across = mask[upright].mean(axis=0)
+    return (
+        _band(across, box.left),
+        _band(across, box.right),
+        _band(down, box.top),
+        _band(down, box.bottom),
+    )
+
+
+def _inset(start: float, end: float) -> tuple[int, int]:
+    by = INSET * (end - start)
+    return round(start + by), round(end - by)
+
+
+def _band(dark: NDArray[np.float64], near: float) -> Band | None:
+    """Find the line nearest to where it should be, by the share of each row that is dark.
+
+    Rows that a digit fills beside the line are told from it by a larger share.
+    """
+    low = max(0, round(near) - REACH)
+    for full in FULL:
+        lined = dark >= full
+        places = np.flatnonzero(lined[low : round(near) + REACH]) + low
+        if not len(places):
+            return None
+        start = end = int(places[np.abs(places - near).argmin()])
+        while start > 0 and lined[start - 1]:
+            start -= 1
+        while end + 1 < len(lined) and lined[end + 1]:
+            end += 1
+        if end - start < THICK:
+            return Band(start, end + 1)
+    return None
+
+
+def without_lines(
+    dark: Grey, found: tuple[Band | None, ...], box: Lined
+) -> tuple[Mask, Lined]:
+    """Take the printed lines out, but for where a stroke crosses or covers them.
+
+    Args:
+        dark: uint8, shape (H, W).
+        found: as from `lines`.
+        box: where the sides should be.
+
+    Returns:
+        The ink that is left, (H, W), and where the box's inner edges are.
+    """
+    ink = (dark >= threshold(dark)).view(np.uint8)
+    left, right, top, bottom = found
+    level = [(ink, band, _thickness(ink, band)) for band in (top, bottom) if band]
+    upright = [(ink.T, band, _thickness(ink.T, band)) for band in (left, right) if band]
+    thick = min([one[-1] for one in level + upright], default=0) + THICKER
+    for lined, band, _ in level + upright:
+        _erase(lined, band, thick)
+    frame = Lined(
+        left.end if left else box.left,
+        right.start if right else box.right,
+        top.end if top else box.top,
+        bottom.start if bottom else box.bottom,
+    )
+    return ink.view(bool), frame
+
+
+def _thickness(ink: NDArray[np.uint8], band: Band) -> float:
+    """Measure a level line, px, where nothing crosses it: the lowest quarter of its columns."""
+    runs = _runs(ink, band).sum(axis=0)
+    return float(np.quantile(runs[runs > 0], 0.25))
+
+
+def _runs(ink: NDArray[np.uint8], band: Band) -> Mask:
+    """Tell what hangs together with a level line, straight above and below: (rows, W)."""
+    rows = slice(max(0, band.start - REACH), band.end + REACH)
+    out = ink[rows].astype(bool)
+    start, end = band.start - rows.start, band.end - rows.start
+    for row in range(start - 1, -1, -1):
+        out[row] &= out[row + 1]
+    for row in range(end, len(out)):
+        out[row] &= out[row - 1]
+    return out
+
+
+def _erase(ink: NDArray[np.uint8], band: Band, thick: float) -> None:
+    """Take a level line out of a picture, but where a stroke crosses it, or lies half on it.
+
+    A stroke that only touches the line ends at it: the rest of the stroke stays.
+    """
+    runs = _runs(ink, band)
+    first = max(0, band.start - REACH)
+    start, end = max(0, band.start - 1 - first), band.end + 1 - first
+    before, after = runs[:start].sum(axis=0), runs[end:].sum(axis=0)
+    line = runs.sum(axis=0) <= thick
+    crossed = (before >= THICKER) & (after >= THICKER)
+    half = np.maximum(before, after) < PEN
+    part = ink[first : band.end + REACH]
+    part[runs & line] = 0
+    part[start:end, ~(line | crossed | half)] = 0
+
+
+def kept(ink: Mask, frame: Lined) -> Mask:
+    """Keep what belongs to the box: things with most of their ink within it.
+
+    Args:
+        ink: (H, W), without printed lines.
+        frame: the box's inner edges.
+
+    Returns:
+        (H, W): no specks, nothing of the neighbours; what leaves the box far is cut at its edge.
+    """
+    inside = np.zeros(ink.shape, bool)
+    rows = slice(int(frame.top), int(np.ceil(frame.bottom)))
+    inside[rows, int(frame.left) : int(np.ceil(frame.right))] = True
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    within = np.bincount(labels[inside], minlength=count)
+    ours = (2 * within > area) & (within >= SPECK)
+    ours[0] = False
+    out: Mask = ours[labels]
+    leaves = ours & (area - within > APART * area)
+    return out & (inside | ~leaves[labels])
