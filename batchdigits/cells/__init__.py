@@ -59,7 +59,9 @@ def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
 
 def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
-    to_paper = np.array([[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]])
+    to_paper = np.array(
+        [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
+    )
     corners = _projected(matrix, _corners(box))
     fineness = float(np.sqrt(cv2.contourArea(corners.astype(np.float32)) / (box[2] * box[3])))
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)

@@ -107,9 +107,7 @@ def _band(dark: NDArray[np.float64], near: float) -> Band | None:
     return None
 
 
-def without_lines(
-    dark: Grey, found: tuple[Band | None, ...], box: Lined
-) -> tuple[Mask, Lined]:
+def without_lines(dark: Grey, found: tuple[Band | None, ...], box: Lined) -> tuple[Mask, Lined]:
     """Take the printed lines out, but for where a stroke crosses or covers them.
 
     Args:

@@ -52,9 +52,7 @@ def fields(grey: Grey, per_mm: float) -> list[Drafted]:
 def boxes(grey: Grey, per_mm: float) -> NDArray[np.float64]:
     """Find the boxes on a blank form: (N, 4), x, y, width, height, mm, to the middle of lines."""
     block = 2 * int(4 * per_mm) + 1
-    light = cv2.adaptiveThreshold(
-        grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, 20
-    )
+    light = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, 20)
     _, _, stats, _ = cv2.connectedComponentsWithStats(light, connectivity=4)
     x, y, wide, high, area = stats[1:].T.astype(np.float64)
     most = MOST * np.array(grey.shape[::-1])
@@ -75,8 +73,9 @@ def _lines(
     light: NDArray[np.uint8], left: int, top: int, width: int, height: int, reach: int
 ) -> list[float]:
     """Measure how thick the lines round a white frame are, px: left, right, top, bottom."""
-    tall, flat = slice(top + height // 4, top + height - height // 4), slice(
-        left + width // 4, left + width - width // 4
+    tall, flat = (
+        slice(top + height // 4, top + height - height // 4),
+        slice(left + width // 4, left + width - width // 4),
     )
     outward = (
         light[tall, max(left - reach - 1, 0) : left][:, ::-1],

@@ -5,6 +5,7 @@ half of the boxes, and measured on those of the other half, which no fit has use
 residual is over the limit, or whose lines are not there, is another form, and never read.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -113,7 +114,9 @@ def settled(grey: Grey, pose: Pose, template: Template) -> Pose | Lost:
     left = lines.measured(grey, pose.matrix, lines.sides(test if len(test) else fit), REACH)
     there = ~np.isnan(left.offset)
     if there.mean() < FEWEST:
-        return Lost(f"another form: {there.sum()} of {len(there)} printed lines are where they should be")
+        return Lost(
+            f"another form: {there.sum()} of {len(there)} printed lines are where they should be"
+        )
     residual = float(np.quantile(np.abs(left.offset[there]), 0.95))
     if residual > LIMIT:
         return Lost(f"the page cannot be laid straight: lines are {residual:.2f} mm off")
@@ -130,3 +133,12 @@ def _shifts(
     down = np.nanmean([-top, bottom], axis=0)
     shift = np.column_stack([across, down])
     return shift, ~np.isnan(shift).any(axis=1)
+
+
+def match(grey: Grey, templates: Sequence[Template]) -> tuple[Template, Pose] | Lost:
+    """Find which of several forms a page is, and where the paper lies in it."""
+    for template in templates:
+        found = register(grey, template)
+        if isinstance(found, Pose):
+            return template, found
+    return found

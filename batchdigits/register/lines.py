@@ -85,7 +85,9 @@ def measured(grey: Grey, matrix: NDArray[np.float64], lines: Sides, reach: float
     where = projected(matrix, points).astype(np.float32)  # (N, across, along, 2)
     rows = where.reshape(len(lines.start), -1, 2)
     seen = np.asarray(
-        cv2.remap(grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
+        cv2.remap(
+            grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
+        )
     )
     profile = 1 - seen.reshape(where.shape[:3]).mean(axis=2, dtype=np.float64) / 255
     ground = np.median(profile, axis=1, keepdims=True)
