@@ -21,8 +21,10 @@ THICK = 10
 """px that a line is thick at most."""
 INSET = 0.1
 """Share of a side at its ends that says nothing: other lines meet it there."""
+HEAVIER = 1.4
+"""A line is so many times as heavy as where it is lightest, or a stroke lies on it."""
 THICKER = 2
-"""px that ink over a line is thicker than the line alone, where a stroke crosses or covers it."""
+"""px that a stroke reaches beyond a line on either side, where it crosses it."""
 PEN = 4
 """px that a stroke is thick, at least, of which the line it touches can be cut off."""
 SPECK = 8
@@ -34,7 +36,7 @@ Mask = NDArray[np.bool_]
 
 
 class Lined(NamedTuple):
-    """Where the inner edges of a box's four sides are in its picture, px."""
+    """Where a box's four sides are in its picture, px: the outer edges of their lines."""
 
     left: float
     right: float
@@ -52,7 +54,7 @@ class Band(NamedTuple):
 def darkness(drawn: Grey) -> Grey:
     """Take the paper away, shaded as it may be: how much darker than it each pixel is, uint8."""
     side = np.ones((STROKE, STROKE), np.uint8)
-    smooth = cv2.GaussianBlur(drawn, (5, 5), 0)
+    smooth = cv2.medianBlur(drawn, 5)  # which keeps the edge of a shadow where it is
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, side, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.subtract(paper, drawn), np.uint8)
 
@@ -61,9 +63,7 @@ def threshold(dark: Grey) -> float:
     """Say from which darkness on there is ink: over the paper's own noise."""
     quiet = float(np.median(dark))
     noise = 1.4826 * float(np.median(np.abs(dark.astype(np.float32) - quiet)))
-    faintest = max(CONTRAST, quiet + NOISE * noise)
-    darkest = float(np.quantile(dark, 0.98))
-    return max(faintest, 0.25 * darkest) if darkest > faintest else faintest
+    return max(CONTRAST, quiet + NOISE * noise)
 
 
 def lines(dark: Grey, box: Lined) -> tuple[Band | None, ...]:
@@ -116,28 +116,36 @@ def without_lines(dark: Grey, found: tuple[Band | None, ...], box: Lined) -> tup
         box: where the sides should be.
 
     Returns:
-        The ink that is left, (H, W), and where the box's inner edges are.
+        The ink that is left, (H, W), and where the box's sides are.
     """
     ink = (dark >= threshold(dark)).view(np.uint8)
     left, right, top, bottom = found
-    level = [(ink, band, _thickness(ink, band)) for band in (top, bottom) if band]
-    upright = [(ink.T, band, _thickness(ink.T, band)) for band in (left, right) if band]
-    thick = min([one[-1] for one in level + upright], default=0) + THICKER
-    for lined, band, _ in level + upright:
-        _erase(lined, band, thick)
-    frame = Lined(
-        left.end if left else box.left,
-        right.start if right else box.right,
-        top.end if top else box.top,
-        bottom.start if bottom else box.bottom,
+    sides = [(dark, ink, band) for band in (top, bottom) if band]
+    sides += [(dark.T, ink.T, band) for band in (left, right) if band]
+    heavy = HEAVIER * min([_weight(*side) for side in sides], default=0)
+    for side in sides:
+        _erase(*side, heavy)
+    frame = Lined(  # a stroke on a line is within the box
+        left.start if left else box.left,
+        right.end if right else box.right,
+        top.start if top else box.top,
+        bottom.end if bottom else box.bottom,
     )
     return ink.view(bool), frame
 
 
-def _thickness(ink: NDArray[np.uint8], band: Band) -> float:
-    """Measure a level line, px, where nothing crosses it: the lowest quarter of its columns."""
-    runs = _runs(ink, band).sum(axis=0)
-    return float(np.quantile(runs[runs > 0], 0.25))
+def _weight(dark: Grey, ink: NDArray[np.uint8], band: Band) -> float:
+    """Weigh a level line where nothing crosses it: darkness down a column, in the lightest quarter.
+
+    A weight does not depend on how the line lies to the pixels, as its thickness does.
+    """
+    weights = _weights(dark, _runs(ink, band), band)
+    return float(np.quantile(weights[weights > 0], 0.25))
+
+
+def _weights(dark: Grey, runs: Mask, band: Band) -> NDArray[np.int64]:
+    rows = dark[max(0, band.start - REACH) : band.end + REACH]
+    return np.asarray((rows * runs).sum(axis=0, dtype=np.int64))
 
 
 def _runs(ink: NDArray[np.uint8], band: Band) -> Mask:
@@ -152,7 +160,7 @@ def _runs(ink: NDArray[np.uint8], band: Band) -> Mask:
     return out
 
 
-def _erase(ink: NDArray[np.uint8], band: Band, thick: float) -> None:
+def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None:
     """Take a level line out of a picture, but where a stroke crosses it, or lies half on it.
 
     A stroke that only touches the line ends at it: the rest of the stroke stays.
@@ -161,7 +169,7 @@ def _erase(ink: NDArray[np.uint8], band: Band, thick: float) -> None:
     first = max(0, band.start - REACH)
     start, end = max(0, band.start - 1 - first), band.end + 1 - first
     before, after = runs[:start].sum(axis=0), runs[end:].sum(axis=0)
-    line = runs.sum(axis=0) <= thick
+    line = _weights(dark, runs, band) <= heavy
     crossed = (before >= THICKER) & (after >= THICKER)
     half = np.maximum(before, after) < PEN
     part = ink[first : band.end + REACH]
@@ -174,7 +182,7 @@ def kept(ink: Mask, frame: Lined) -> Mask:
 
     Args:
         ink: (H, W), without printed lines.
-        frame: the box's inner edges.
+        frame: the box's sides.
 
     Returns:
         (H, W): no specks, nothing of the neighbours; what leaves the box far is cut at its edge.
