@@ -67,13 +67,11 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
     dark = darkness(drawn)
     edge = MARGIN * SCALE
-    inner = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
-    found = lines(dark, inner)
-    ink, frame = without_lines(dark, found, inner)
-    mask = kept(ink, frame)
+    found = lines(dark, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
+    mask = kept(without_lines(dark, found), found.box)
     low, high_ = corners.min(axis=0), corners.max(axis=0)
     place = (float(low[0]), float(low[1]), *(float(side) for side in high_ - low))
-    return Cell(_shown(dark, mask, frame), not mask.any(), place, fineness)
+    return Cell(_shown(dark, mask, found.box), not mask.any(), place, fineness)
 
 
 def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -> Grey:

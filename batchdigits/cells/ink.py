@@ -45,18 +45,36 @@ class Lined(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A printed line: its first and one past its last row or column; None where there is none."""
+    """A printed line: its first row or column, and the one past its last."""
 
     start: int
     end: int
 
 
+class Lines(NamedTuple):
+    """The printed lines in the picture of a box.
+
+    Attributes:
+        upright: by their columns.
+        level: by their rows.
+        box: the box's own sides; where no line was found, as they should be.
+    """
+
+    upright: list[Band]
+    level: list[Band]
+    box: Lined
+
+
 def darkness(drawn: Grey) -> Grey:
-    """Take the paper away, shaded as it may be: how much darker than it each pixel is, uint8."""
+    """Take the paper away, shaded as it may be: how dark each pixel is, 255 for black.
+
+    What ink takes away is a share of the light there is: under a shadow it looks as on white.
+    """
     side = np.ones((STROKE, STROKE), np.uint8)
     smooth = cv2.medianBlur(drawn, 5)  # which keeps the edge of a shadow where it is
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, side, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.subtract(paper, drawn), np.uint8)
+    light = np.maximum(paper, 1).astype(np.float32)
+    return np.asarray(np.clip(255 - 255 * (drawn / light), 0, 255), np.uint8)
 
 
 def threshold(dark: Grey) -> float:
@@ -66,24 +84,42 @@ def threshold(dark: Grey) -> float:
     return max(CONTRAST, quiet + NOISE * noise)
 
 
-def lines(dark: Grey, box: Lined) -> tuple[Band | None, ...]:
-    """Find the printed lines of a box's left, right, top and bottom side."""
+def lines(dark: Grey, box: Lined) -> Lines:
+    """Find the printed lines of a box, and those of its neighbours.
+
+    Args:
+        dark: uint8, shape (H, W).
+        box: where its sides should be.
+    """
     mask = dark >= threshold(dark)
-    upright = slice(*_inset(box.top, box.bottom))
-    level = slice(*_inset(box.left, box.right))
-    down = mask[:, level].mean(axis=1)
-    across = mask[upright].mean(axis=0)
-    return (
-        _band(across, box.left),
-        _band(across, box.right),
-        _band(down, box.top),
-        _band(down, box.bottom),
-    )
+    across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
+    down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
+    upright, left, right = _bands(across, box.left, box.right)
+    level, top, bottom = _bands(down, box.top, box.bottom)
+    return Lines(upright, level, Lined(left, right, top, bottom))
 
 
 def _inset(start: float, end: float) -> tuple[int, int]:
     by = INSET * (end - start)
     return round(start + by), round(end - by)
+
+
+def _bands(dark: NDArray[np.float64], start: float, end: float) -> tuple[list[Band], float, float]:
+    """Find the lines on and beyond two opposite sides, and where these are.
+
+    Args:
+        dark: the share of each row, or column, that is dark.
+        start: where the first side should be, px.
+        end: where the second should be.
+    """
+    first, second = _band(dark, start), _band(dark, end)
+    low, high = first.start if first else start - REACH, second.end if second else end + REACH
+    beyond = dark >= FULL[0]
+    beyond[max(0, int(low)) : int(high)] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], beyond.astype(np.int8), [0]])))
+    others = [Band(*pair) for pair in edges.reshape(-1, 2).tolist()]
+    own = [band for band in (first, second) if band]
+    return own + others, first.start if first else start, second.end if second else end
 
 
 def _band(dark: NDArray[np.float64], near: float) -> Band | None:
@@ -107,31 +143,16 @@ def _band(dark: NDArray[np.float64], near: float) -> Band | None:
     return None
 
 
-def without_lines(dark: Grey, found: tuple[Band | None, ...], box: Lined) -> tuple[Mask, Lined]:
-    """Take the printed lines out, but for where a stroke crosses or covers them.
-
-    Args:
-        dark: uint8, shape (H, W).
-        found: as from `lines`.
-        box: where the sides should be.
-
-    Returns:
-        The ink that is left, (H, W), and where the box's sides are.
-    """
+def without_lines(dark: Grey, found: Lines) -> Mask:
+    """Take printed lines out, (H, W), but for where a stroke crosses or covers them."""
     ink = (dark >= threshold(dark)).view(np.uint8)
-    left, right, top, bottom = found
-    sides = [(dark, ink, band) for band in (top, bottom) if band]
-    sides += [(dark.T, ink.T, band) for band in (left, right) if band]
-    heavy = HEAVIER * min([_weight(*side) for side in sides], default=0)
+    sides = [(dark, ink, band) for band in found.level]
+    sides += [(dark.T, ink.T, band) for band in found.upright]
+    whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
+    heavy = HEAVIER * min([_weight(*side) for side in whole], default=0)
     for side in sides:
         _erase(*side, heavy)
-    frame = Lined(  # a stroke on a line is within the box
-        left.start if left else box.left,
-        right.end if right else box.right,
-        top.start if top else box.top,
-        bottom.end if bottom else box.bottom,
-    )
-    return ink.view(bool), frame
+    return ink.view(bool)
 
 
 def _weight(dark: Grey, ink: NDArray[np.uint8], band: Band) -> float:
