@@ -15,8 +15,10 @@ from PIL import Image
 import batchdigits
 from batchdigits import classify, pipeline
 from batchdigits.errors import ModelError, UsageError
+from batchdigits.forms import Field
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import desk
+from batchdigits.pipeline import desk, tasks, worker
+from batchdigits.pipeline.values import Read, of_field
 from batchdigits.records import Grey, Reading, Row
 
 
@@ -80,7 +82,7 @@ def test_workers_and_batches_change_nothing(
     batch_size: int,
 ) -> None:
     reference = rows()
-    monkeypatch.setattr(pipeline, "LEAST_FILES", 5)
+    monkeypatch.setattr(tasks, "LEAST_FILES", 5)
     assert rows(workers=workers, batch_size=batch_size) == reference
 
 
@@ -97,8 +99,8 @@ def test_any_cut_into_chunks_gives_the_same_rows(
 ) -> None:
     reference = rows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "LEAST_FILES", files)
-        patch.setattr(pipeline, "CHUNK_BYTES", room)
+        patch.setattr(tasks, "LEAST_FILES", files)
+        patch.setattr(tasks, "CHUNK_BYTES", room)
         patch.setattr(desk, "SLAB_PIXELS", room)
         assert rows(batch_size=batch_size) == reference
 
@@ -139,7 +141,7 @@ def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     ],
 )
 def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
-    assert desk.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
+    assert worker.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -408,3 +410,96 @@ def test_plan_tells_what_would_be_read_without_reading(mixed: list[str]) -> None
     assert lines["three.tif"].pages == 3
     assert lines["empty.png"].read_as == "error"
     assert "28 x 28" in lines["digit00.png"].why
+
+
+# --- the value of a field ---
+
+
+def read(digit: int, confidence: float, second: int, *, other: bool = False) -> Read:
+    likely = np.full(10, 1e-6)
+    likely[second] = 1 - confidence
+    likely[digit] = confidence
+    return Read(digit, confidence, second, other, likely)
+
+
+def filled(*reads: Read | str) -> list[tuple[desk.Spot, Read | None]]:
+    """Fill boxes: with readings, with nothing (blank), or with what no one can read."""
+    place = (0, 0, 10, 10)
+    out: list[tuple[desk.Spot, Read | None]] = []
+    for one in reads:
+        if isinstance(one, Read):
+            out.append((desk.Spot(None, "", place), one))
+        elif one:
+            out.append((desk.Spot("review", one, place), None))
+        else:
+            out.append((desk.Spot("blank", "no ink", place), None))
+    return out
+
+
+def a_field(**more: object) -> Field:
+    return Field.model_validate({"name": "a", "box": (0, 0, 80, 10), "cells": 8, **more})
+
+
+SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("field", "boxes", "wanted"),
+    [
+        ({}, SURE, ("123", 0.9970, "ok", "")),
+        ({}, [*SURE, "", ""], ("123", 0.9970, "ok", "")),  # a short number leaves boxes blank
+        ({}, ["", *SURE], ("123", 0.9970, "ok", "")),
+        ({}, [SURE[0], "", SURE[1]], ("12", 0.9980, "review", "box 2 is blank between digits")),
+        ({}, ["", ""], ("", 0.0, "review", "blank, and not optional")),
+        ({"optional": True}, ["", ""], ("", None, "blank", "no ink")),
+        (
+            {},
+            [SURE[0], read(7, 0.8, 1)],
+            ("17", 0.7992, "review", "under 0.95; box 2 may be 1"),
+        ),
+        (
+            {},
+            [SURE[0], read(7, 0.3, 1, other=True)],
+            ("17", 0.2996, "review", "box 2: not a digit; if it is one, 7 or 1"),
+        ),
+        (
+            {},
+            [SURE[0], "a mark of 10%", SURE[2]],
+            ("", 0.0, "review", "reads 1_3: box 2: a mark of 10%"),
+        ),
+        ({"decimals": 2}, [*SURE, SURE[0]], ("12.31", 0.9960, "ok", "")),
+        ({"decimals": 2}, ["", "", SURE[0]], ("0.01", 0.999, "ok", "")),
+        (
+            {"decimals": 2},
+            [*SURE, ""],
+            ("1.23", 0.9970, "review", "box 4 is blank: which digits are decimals is not certain"),
+        ),
+        ({"pattern": "1[0-9]*"}, SURE, ("123", 0.9970, "ok", "")),
+        ({"max": 122}, SURE, ("123", 0.9970, "review", "123 is over 122; may be 120")),
+        (
+            {"pattern": "[0-4][0-9]"},
+            [read(7, 0.9, 1), SURE[0]],
+            ("71", 0.8991, "review", "71 does not match [0-4][0-9]; may be 11"),
+        ),
+        (  # the digit alone is as good as certain: whoever wrote it broke the rule
+            {"pattern": "[0-4][0-9]"},
+            [read(7, 0.9999, 1), SURE[0]],
+            ("71", 0.9989, "review", "71 does not match [0-4][0-9]; may be 11"),
+        ),
+        (
+            {"pattern": "[0-4][0-9]"},
+            [read(7, 0.52, 1), SURE[0]],
+            ("11", 0.9883, "ok", "corrected by rule: read as 71, which does not match [0-4][0-9]"),
+        ),
+    ],
+)
+def test_a_field_says_what_its_boxes_hold(
+    field: dict[str, object], boxes: list[Read | str], wanted: tuple[object, ...]
+) -> None:
+    found = of_field(a_field(**field), filled(*boxes), 0.95)
+    assert found == wanted
+
+
+def test_what_a_page_says_of_itself_puts_its_fields_into_review() -> None:
+    found = of_field(a_field(), filled(*SURE), 0.95, "boxes of 20 px are too few pixels")
+    assert found == ("123", 0.9970, "review", "boxes of 20 px are too few pixels")
