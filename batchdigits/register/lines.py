@@ -110,21 +110,7 @@ def measured(grey: Grey, matrix: NDArray[np.float64], pieces: Sides, reach: floa
         reach: mm.
     """
     across = np.arange(-reach, reach + STEP / 2, STEP)
-<<<<<<< HEAD
-    along = np.linspace(INSET, 1 - INSET, ALONG)
-    middle = lines.start[:, None] + along[:, None] * (lines.end - lines.start)[:, None]
-    points = middle[:, None] + across[:, None, None] * lines.normal[:, None, None]
-    where = projected(matrix, points).astype(np.float32)  # (N, across, along, 2)
-    rows = where.reshape(len(lines.start), -1, 2)
-    seen = np.asarray(
-        cv2.remap(
-            grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
-        )
-    )
-    profile = 1 - seen.reshape(where.shape[:3]).mean(axis=2, dtype=np.float64) / 255
-=======
     profile = _profiles(grey, matrix, pieces, across)  # (N, across)
->>>>>>> h4r
     ground = np.median(profile, axis=1, keepdims=True)
     noise = 1.48 * np.median(np.abs(profile - ground), axis=1)
     rise = profile - ground
