@@ -69,8 +69,8 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     edge = MARGIN * SCALE
     found = lines(dark, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
     mask = kept(without_lines(dark, found), found.box)
-    low, high_ = corners.min(axis=0), corners.max(axis=0)
-    place = (float(low[0]), float(low[1]), *(float(side) for side in high_ - low))
+    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
+    place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     return Cell(_shown(dark, mask, found.box), not mask.any(), place, fineness)
 
 

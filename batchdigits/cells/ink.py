@@ -218,4 +218,5 @@ def kept(ink: Mask, frame: Lined) -> Mask:
     ours[0] = False
     out: Mask = ours[labels]
     leaves = ours & (area - within > APART * area)
-    return out & (inside | ~leaves[labels])
+    out &= inside | ~leaves[labels]
+    return out

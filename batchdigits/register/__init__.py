@@ -133,11 +133,16 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
     found = marks.found(grey, template.form)
     count = f"{len(found.quads)} of {len(template.form.marks)} markers"
     if len(found.twice) > 1:
-        return Lost(f"the form is there twice, or more: cut the page, {len(found.twice)} of its markers are there again")
+        return Lost(
+            f"the form is there twice, or more: cut the page, {len(found.twice)} of its markers are there again"
+        )
     if len(found.quads) < 3:
         return Lost(f"another form, or cut off: {count} are there, expected three or more")
     numbers = list(found.quads)
-    paper, picture = marks.corners(template.form, numbers), np.concatenate(list(found.quads.values()))
+    paper, picture = (
+        marks.corners(template.form, numbers),
+        np.concatenate(list(found.quads.values())),
+    )
     pose = Pose(fits.fitted(paper, picture), np.nan, count)
     settled = _settled(grey, pose, template)
     if isinstance(settled, Pose) or settled.seen > GONE:
