@@ -68,7 +68,7 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     dark = darkness(drawn)
     edge = MARGIN * SCALE
     found = lines(dark, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
-    mask = kept(without_lines(dark, found), found.box)
+    mask = kept(without_lines(dark, found, SCALE / fineness), found.box)
     low, size = corners.min(axis=0), np.ptp(corners, axis=0)
     place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     return Cell(_shown(dark, mask, found.box), not mask.any(), place, fineness)

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from batchdigits.records import Grey
 
-STROKE = 25
+STROKE = 41
 """px, of the picture of a box: broader than any stroke, narrower than the box; what is dark over
 more is shade on the paper."""
 CONTRAST, NOISE = 18, 5
 """Ink is so many grey levels darker than the paper, and so many times its noise."""
+CLEAR = 40
+"""Darkness from which on what Otsu's threshold parts is ink and paper, and not the paper's noise."""
 REACH = 12
 """px from where a line should be that it is looked for."""
 FULL = (0.6, 0.8, 0.95)
@@ -21,8 +23,9 @@ THICK = 10
 """px that a line is thick at most."""
 INSET = 0.1
 """Share of a side at its ends that says nothing: other lines meet it there."""
-HEAVIER = 1.4
-"""A line is so many times as heavy as where it is lightest, or a stroke lies on it."""
+HEAVIER = 1.15
+"""A line is so many times as heavy as where it is lightest, and a pixel of the page more, or a stroke
+lies on it."""
 THICKER = 2
 """px that a stroke reaches beyond a line on either side, where it crosses it."""
 PEN = 4
@@ -31,6 +34,9 @@ SPECK = 8
 """px that ink must have to be more than a speck: a dot of a hairline pen has 9."""
 APART = 0.35
 """A thing with a larger share of its ink outside the box is cut off at the box's edge."""
+
+CORE = 0.25
+"""What lies further in from all sides, as a share of the box, is its middle."""
 
 Mask = NDArray[np.bool_]
 
@@ -78,9 +84,11 @@ def darkness(drawn: Grey) -> Grey:
 
 
 def threshold(dark: Grey) -> float:
-    """Say from which darkness on there is ink: over the paper's own noise."""
-    quiet = float(np.median(dark))
-    noise = 1.4826 * float(np.median(np.abs(dark.astype(np.float32) - quiet)))
+    """Say from which darkness on there is ink: over the noise of the paper alone."""
+    split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    paper = dark[dark <= split] if split >= CLEAR else dark
+    quiet = float(np.median(paper))
+    noise = 1.4826 * float(np.median(np.abs(paper.astype(np.float32) - quiet)))
     return max(CONTRAST, quiet + NOISE * noise)
 
 
@@ -143,13 +151,23 @@ def _band(dark: NDArray[np.float64], near: float) -> Band | None:
     return None
 
 
-def without_lines(dark: Grey, found: Lines) -> Mask:
-    """Take printed lines out, (H, W), but for where a stroke crosses or covers them."""
+def without_lines(dark: Grey, found: Lines, pixel: float) -> Mask:
+    """Take printed lines out, but for where a stroke crosses or covers them.
+
+    Args:
+        dark: uint8, shape (H, W).
+        found: the lines.
+        pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
+
+    Returns:
+        The ink that is left, (H, W).
+    """
     ink = (dark >= threshold(dark)).view(np.uint8)
     sides = [(dark, ink, band) for band in found.level]
     sides += [(dark.T, ink.T, band) for band in found.upright]
     whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
-    heavy = HEAVIER * min([_weight(*side) for side in whole], default=0)
+    lightest = min([_weight(*side) for side in whole], default=0)
+    heavy = HEAVIER * lightest + 255 * max(pixel, 1)
     for side in sides:
         _erase(*side, heavy)
     return ink.view(bool)
@@ -199,7 +217,7 @@ def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None
 
 
 def kept(ink: Mask, frame: Lined) -> Mask:
-    """Keep what belongs to the box: things with most of their ink within it.
+    """Keep what belongs to the box: things with most of their ink within it, or some in its middle.
 
     Args:
         ink: (H, W), without printed lines.
@@ -211,10 +229,16 @@ def kept(ink: Mask, frame: Lined) -> Mask:
     inside = np.zeros(ink.shape, bool)
     rows = slice(int(frame.top), int(np.ceil(frame.bottom)))
     inside[rows, int(frame.left) : int(np.ceil(frame.right))] = True
+    middle = np.zeros(ink.shape, bool)
+    by = (round(CORE * (rows.stop - rows.start)), round(CORE * (frame.right - frame.left)))
+    middle[
+        rows.start + by[0] : rows.stop - by[0], int(frame.left) + by[1] : int(frame.right) - by[1]
+    ] = True
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
     area = stats[:, cv2.CC_STAT_AREA]
     within = np.bincount(labels[inside], minlength=count)
-    ours = (2 * within > area) & (within >= SPECK)
+    centred = np.bincount(labels[middle], minlength=count)
+    ours = ((2 * within > area) | (centred >= SPECK)) & (within >= SPECK)
     ours[0] = False
     out: Mask = ours[labels]
     leaves = ours & (area - within > APART * area)
