@@ -83,23 +83,35 @@ def darkness(drawn: Grey) -> Grey:
     return np.asarray(np.clip(255 - 255 * (drawn / light), 0, 255), np.uint8)
 
 
-def threshold(dark: Grey) -> float:
-    """Say from which darkness on there is ink: over the noise of the paper alone."""
+def inked(dark: Grey) -> Mask:
+    """Tell ink from paper: what is darker than the noise of the paper alone.
+
+    Args:
+        dark: uint8, shape (H, W), as from `darkness`.
+    """
     split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    paper = dark[dark <= split] if split >= CLEAR else dark
-    quiet = float(np.median(paper))
-    noise = 1.4826 * float(np.median(np.abs(paper.astype(np.float32) - quiet)))
-    return max(CONTRAST, quiet + NOISE * noise)
+    counts = np.bincount(dark.ravel(), minlength=256)
+    if split >= CLEAR:
+        counts[int(split) + 1 :] = 0
+    quiet = _median(np.arange(256), counts)
+    noise = 1.4826 * _median(np.abs(np.arange(256) - quiet), counts)
+    return np.asarray(dark >= max(CONTRAST, quiet + NOISE * noise))
 
 
-def lines(dark: Grey, box: Lined) -> Lines:
+def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """Find the median of values that come so often each."""
+    order = np.argsort(values, kind="stable")
+    along = counts[order].cumsum()
+    return int(values[order[np.searchsorted(2 * along, along[-1])]])
+
+
+def lines(mask: Mask, box: Lined) -> Lines:
     """Find the printed lines of a box, and those of its neighbours.
 
     Args:
-        dark: uint8, shape (H, W).
+        mask: where there is ink, (H, W).
         box: where its sides should be.
     """
-    mask = dark >= threshold(dark)
     across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
     down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
     upright, left, right = _bands(across, box.left, box.right)
@@ -151,18 +163,19 @@ def _band(dark: NDArray[np.float64], near: float) -> Band | None:
     return None
 
 
-def without_lines(dark: Grey, found: Lines, pixel: float) -> Mask:
+def without_lines(dark: Grey, mask: Mask, found: Lines, pixel: float) -> Mask:
     """Take printed lines out, but for where a stroke crosses or covers them.
 
     Args:
         dark: uint8, shape (H, W).
+        mask: where there is ink.
         found: the lines.
         pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
 
     Returns:
         The ink that is left, (H, W).
     """
-    ink = (dark >= threshold(dark)).view(np.uint8)
+    ink = mask.astype(np.uint8)
     sides = [(dark, ink, band) for band in found.level]
     sides += [(dark.T, ink.T, band) for band in found.upright]
     whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
@@ -179,7 +192,8 @@ def _weight(dark: Grey, ink: NDArray[np.uint8], band: Band) -> float:
     A weight does not depend on how the line lies to the pixels, as its thickness does.
     """
     weights = _weights(dark, _runs(ink, band), band)
-    return float(np.quantile(weights[weights > 0], 0.25))
+    some = np.sort(weights[weights > 0])
+    return float(some[len(some) // 4])
 
 
 def _weights(dark: Grey, runs: Mask, band: Band) -> NDArray[np.int64]:
