@@ -485,6 +485,11 @@ SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
             [read(7, 0.9, 1), SURE[0]],
             ("71", 0.8991, "review", "71 does not match [0-4][0-9]; may be 11"),
         ),
+        (  # of the values that are near, Luhn allows this one alone
+            {"check": "luhn"},
+            [read(5, 0.9, 6), read(9, 0.999, 1)],
+            ("59", 0.9988, "ok", "confirmed by its check digit (luhn)"),
+        ),
         (  # the digit alone is as good as certain: whoever wrote it broke the rule
             {"pattern": "[0-4][0-9]"},
             [read(7, 0.9999, 1), SURE[0]],

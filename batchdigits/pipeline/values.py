@@ -90,22 +90,24 @@ def _sign(read: Read | None) -> str:
 
 
 def _judged(field: Field, raw: str, sure: float, reads: Sequence[Read], threshold: float) -> Value:
+    """Judge digits by the field's rule; what a rule lifts over the threshold says so."""
     broken = rules.broken(field, raw)
+    if not broken and sure >= threshold:
+        return Value(raw, sure, "ok", "")
+    likely = rules.likeliest(field, np.array([read.likely for read in reads]))
+    confidence = _written(likely.confidence) if likely else 0.0
     if not broken:
-        if sure >= threshold:
-            return Value(raw, sure, "ok", "")
+        if field.check and likely and likely.digits == raw and confidence >= threshold:
+            return Value(raw, confidence, "ok", f"confirmed by its check digit ({field.check})")
         least = min(range(len(reads)), key=lambda n: reads[n].confidence)
         box = f"box {least + 1} " if len(reads) > 1 else ""
         detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
         return Value(raw, sure, "review", detail)
-    likely = rules.likeliest(field, np.array([read.likely for read in reads]))
-    if likely is None:
-        return Value(raw, sure, "review", f"{raw} {broken}")
-    confidence = _written(likely.confidence)
-    if confidence >= threshold:
+    if likely and confidence >= threshold:
         detail = f"corrected by rule: read as {raw}, which {broken}"
         return Value(likely.digits, confidence, "ok", detail)
-    return Value(raw, sure, "review", f"{raw} {broken}; may be {likely.digits}")
+    instead = f"; may be {likely.digits}" if likely else ""
+    return Value(raw, sure, "review", f"{raw} {broken}{instead}")
 
 
 def _written(confidence: float | np.floating) -> float:
