@@ -44,10 +44,12 @@ class Page:
     Attributes:
         number: counted from 1 within its file.
         grey: uint8, shape (height, width), as scanned: ink may be dark or light.
+        format: of its file, as "PNG"; a PDF's pages are pages whatever their size.
     """
 
     number: int
     grey: Grey
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from batchdigits import pages, sources
 from batchdigits.errors import UsageError
 from batchdigits.labelled.marks import FORMS, SKIP, Labelled, Loader, Part, alike, codes_of
 from batchdigits.options import MAX_PIXELS
-from batchdigits.records import Grey, Page, Source
+from batchdigits.records import Failure, Grey, Page, Source
 
 
 def parts(place: str) -> dict[Part, Loader]:
@@ -70,13 +70,9 @@ def _crops(source: Source) -> Iterator[tuple[str, Grey | str]]:
         yield source.file, f"'{source.file}' cannot be read: {source.fault}"
         return
     for page in pages.read(source.path, max_pixels=MAX_PIXELS):
-        if isinstance(page, Page):
+        if isinstance(page, Page) and page.format != "PDF":
             shown = source.file if page.number == 1 else f"{source.file} page {page.number}"
             yield shown, page.grey
         else:
-            why = (
-                f"{page.format} is not read as crops"
-                if isinstance(page, pages.Unread)
-                else page.detail
-            )
+            why = page.detail if isinstance(page, Failure) else "PDF is not read as crops"
             yield source.file, f"'{source.file}' cannot be read: {why}"

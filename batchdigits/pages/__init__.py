@@ -11,7 +11,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,10 +20,11 @@ import numpy as np
 from PIL import Image
 
 from batchdigits.pages.jpeg import check_jpeg2000, load_jpeg
+from batchdigits.pages.pdf import look_pdf, read_pdf
 from batchdigits.pages.picture import TURNS, flattened, header, turn_of, upright
 from batchdigits.pages.png import mend_png, plain_png
 from batchdigits.pages.tiff import directories, load_tiff, put_first
-from batchdigits.pages.trouble import TroubleError, limit, words
+from batchdigits.pages.trouble import GONE, TroubleError, limit, numbers, words
 from batchdigits.records import Failure, Grey, Page
 
 MOST_BYTES = 1 << 30
@@ -45,27 +46,14 @@ _FOREIGN = {b"avi": "AVIF", b"hei": "HEIC", b"hev": "HEIC", b"mif": "HEIC", b"ms
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A page of a format that is recognised but not decoded in this version.
-
-    Attributes:
-        number: counted from 1 within its file.
-        format: its name, "PDF".
-    """
-
-    number: int
-    format: str
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """What the header of a file says, for a dry run.
 
     Attributes:
         format: its name, as "PNG".
-        width: of the first page as `read` would give it, in pixels; 0 for PDF.
+        width: of the first page as `read` would give it, in pixels; of a PDF, the first sound one.
         height: likewise.
-        pages: how many pages the file lists; 1 for all but TIFF.
+        pages: how many `read` yields, failures too; 1 for all but TIFF and PDF.
     """
 
     format: str
@@ -74,36 +62,41 @@ class Look:
     pages: int
 
 
-def read(path: str, *, max_pixels: int) -> Iterator[Page | Failure | Unread]:
+def read(path: str, *, max_pixels: int, only: int | None = None) -> Iterator[Page | Failure]:
     """Yield every page of a file, one in memory at a time; a bad file is a `Failure`.
 
     Args:
         path: as the operating system takes it; undecodable bytes are surrogates.
         max_pixels: most pixels of one page, checked before they are decoded.
+        only: a page's number, counted from 1, to have that one alone; the others are not decoded.
 
     Yields:
-        `Page` (uint8 (height, width), upright, transparency over white, square pixels),
-        `Failure` with one plain line, or `Unread`.
+        `Page` (uint8 (height, width), upright, transparency over white, square pixels), or
+        `Failure` with one plain line.
 
     Raises:
         MemoryError: the worker's own limit was reached.
     """
-    try:
-        with _opened(path) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(_opened(path))
             head = file.read(1024)
             kind = _sniff(head)
             data = b"" if kind == "PDF" else head + file.read()
-    except MemoryError:
-        raise
-    except Exception as error:
-        yield Failure(1, words(error, "file"))
-        return
-    if kind == "PDF":
-        yield Unread(1, kind)
-    elif kind == "TIFF":
-        yield from _read_tiff(io.BytesIO(data), max_pixels)
-    else:
+        except MemoryError:
+            raise
+        except Exception as error:
+            yield Failure(only or 1, words(error, "file"))
+            return
+        if kind == "PDF":
+            yield from read_pdf(file, max_pixels, only)
+            return
+    if kind == "TIFF":
+        yield from _read_tiff(io.BytesIO(data), max_pixels, only)
+    elif only in (None, 1):
         yield _page(io.BytesIO(data), kind, 1, max_pixels)
+    else:
+        yield Failure(only, GONE)
 
 
 def look(path: str, *, max_pixels: int) -> Look | Failure:
@@ -124,12 +117,13 @@ def look(path: str, *, max_pixels: int) -> Look | Failure:
         with _opened(path) as file, _quiet():
             kind = _sniff(file.read(1024))
             if kind == "PDF":
-                return Look(kind, 0, 0, 1)
-            pages = len(directories(file)[0]) if kind == "TIFF" else 1
+                pages, width, height = look_pdf(file, max_pixels)
+                return Look(kind, width, height, pages)
+            starts, fault = directories(file) if kind == "TIFF" else ([0], "")
             image = header(file, kind)
             width, height = upright(image, kind, turn_of(image))
             limit(width, height, max_pixels)
-            return Look(kind, width, height, pages)
+            return Look(kind, width, height, len(starts) + bool(fault))
     except MemoryError:
         raise
     except Exception as error:
@@ -207,7 +201,7 @@ def _page(file: io.BytesIO, kind: str, number: int, max_pixels: int) -> Page | F
         if grey is None:
             with _quiet():
                 grey = _decode(file, kind, max_pixels)
-        return Page(number, grey)
+        return Page(number, grey, kind)
     except MemoryError:
         raise
     except Exception as error:
@@ -238,12 +232,13 @@ def _decode(file: io.BytesIO, kind: str, max_pixels: int) -> Grey:
     return grey
 
 
-def _read_tiff(file: io.BytesIO, max_pixels: int) -> Iterator[Page | Failure]:
+def _read_tiff(file: io.BytesIO, max_pixels: int, only: int | None) -> Iterator[Page | Failure]:
     """Yield each page, opened as though it were the first: damage to one stays with that one."""
     starts, fault = directories(file)
-    for number, start in enumerate(starts, 1):
+    for number in numbers(len(starts) + bool(fault), only):
+        if number > len(starts):
+            yield Failure(number, fault or GONE)
+            return
         if number > 1:
-            put_first(file, start)
+            put_first(file, starts[number - 1])
         yield _page(file, "TIFF", number, max_pixels)
-    if fault:
-        yield Failure(len(starts) + 1, fault)

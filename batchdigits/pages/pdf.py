@@ -1,88 +1,143 @@
-"""PDF: its pages, drawn at the resolution of the scans in them."""
+"""PDF: its pages, one in memory at a time, drawn at the resolution of the scans in them."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import Any
+from contextlib import closing
+from typing import BinaryIO
 
 import numpy as np
-import pypdfium2
+import pypdfium2  # type: ignore[import-untyped]
 from pypdfium2 import raw
 
-from batchdigits.pages.trouble import TroubleError, limit
-from batchdigits.records import Grey
+from batchdigits.pages.scan import Picture, check, fineness, pictures, scanned, settle
+from batchdigits.pages.trouble import GONE, TroubleError, limit, numbers, words
+from batchdigits.records import Failure, Grey, Page
 
 DRAWN = 300 / 72
 """Pixels a point, of pages that are drawn and not scanned: 300 an inch."""
-SCANNED = 0.3
-"""Share of a page that its largest picture covers, from which on the page counts as scanned."""
-LEAST, MOST = 50 / 72, 2400 / 72
-"""Pixels a point that a scan may have; outside, its size on the page is a slip of the writer."""
 
 
-@contextmanager
-def opened(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
-    """Open a PDF.
+def read_pdf(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Page | Failure]:
+    """Yield every page of a PDF, upright and in grey on white; damage to one stays with that one.
+
+    Args:
+        file: seekable; read piece by piece, as pages need it.
+        most: most pixels of one page, checked before it is drawn.
+        only: the number of the one page that is wanted.
 
     Raises:
-        TroubleError: it is encrypted, or no PDF that anyone could read.
+        MemoryError: the worker's own limit was reached.
     """
     try:
-        document = pypdfium2.PdfDocument(data)
+        document = _opened(file)
+    except MemoryError:
+        raise
+    except Exception as error:
+        yield Failure(only or 1, words(error, "PDF"))
+        return
+    with closing(document):
+        for number in numbers(len(document), only):
+            yield _page(document, number, most)
+
+
+def look_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
+    """Say how many pages a PDF has, and how large the first sound one is drawn.
+
+    Returns:
+        Pages, width and height, these in pixels.
+
+    Raises:
+        TroubleError: nobody could read it, or none of its pages.
+    """
+    with closing(_opened(file)) as document:
+        fault: TroubleError | None = None
+        for number in range(1, len(document) + 1):
+            try:
+                with closing(_loaded(document, number)) as page:
+                    return len(document), *_measured(page, most)[0]
+            except TroubleError as error:
+                fault = fault or error
+        raise fault or TroubleError("damaged PDF: it lists no page; copy or scan it again")
+
+
+def _opened(file: BinaryIO) -> pypdfium2.PdfDocument:
+    try:
+        return pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as error:
-        if error.err_code == raw.FPDF_ERR_PASSWORD:
+        if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
             raise TroubleError("encrypted PDF: save it without a password") from None
         raise TroubleError("truncated or damaged PDF; copy or scan it again") from None
-    with closing(document):
-        yield document
 
 
-def page_size(page: pypdfium2.PdfPage, most: int) -> tuple[int, int]:
-    """Say how large a page is drawn: (width, height), in pixels.
+def _loaded(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
+    """Load a page, and find out that it is one: pdfium takes much for a blank page of Letter size.
 
-    A scanned page has the pixels of its scan, neither blown up nor thinned; where these are finer
-    along one axis, as in a fax, that axis decides. A page that is drawn, not scanned, has 300
-    pixels an inch, or what is left within the limit.
+    A page without a size gets that size, and where its contents are broken or gone nothing is on
+    it. No form to read is so empty; a blank sheet that was scanned holds its picture.
+    """
+    if number > len(document):
+        raise TroubleError(GONE)
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        raise TroubleError("damaged PDF: the page cannot be found; copy or scan it again") from None
+    left, bottom, right, top = page.get_mediabox(fallback_ok=False) or page.get_bbox()
+    fault = ""
+    if left == right or bottom == top or not all(page.get_size()):
+        fault = "damaged PDF: a page without a size; copy or scan it again"
+    elif not raw.FPDFPage_CountObjects(page) and not raw.FPDFPage_GetAnnotCount(page):
+        fault = "nothing is on the page: it is damaged, or was left empty; take it out, or scan it"
+    if fault:
+        page.close()
+        raise TroubleError(fault)
+    return page
+
+
+def _page(document: pypdfium2.PdfDocument, number: int, most: int) -> Page | Failure:
+    try:
+        with closing(_loaded(document, number)) as page:
+            size, scan = _measured(page, most)
+            for picture in scan:
+                check(picture)
+            return Page(number, _drawn(page, size), "PDF")
+    except MemoryError:
+        raise
+    except Exception as error:
+        return Failure(number, words(error, "PDF"))
+
+
+def _measured(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list[Picture]]:
+    """Say how large a page is drawn, (width, height) in pixels, and which pictures make it a scan.
+
+    A scanned page has the pixels of its scan, neither blown up nor thinned. A page that is drawn,
+    not scanned, has 300 pixels an inch, or what is left within the limit.
 
     Raises:
-        TroubleError: a scan of more than `most` pixels, or a page without a size.
+        TroubleError: a scan of more than `most` pixels.
     """
-    across, down = page.get_size()
-    if not (across > 0 and down > 0):
-        raise TroubleError("damaged PDF: a page without a size; scan it again")
-    fine = _resolution(page, across * down)
-    if fine is None:
-        fine = min(DRAWN, (most / (across * down)) ** 0.5)
-        width, height = (max(1, round(side * fine)) for side in (across, down))
-        return (width, height) if width * height <= most else (width - 1, height - 1)
-    width, height = max(1, round(across * fine)), max(1, round(down * fine))
+    turned = page.get_rotation() in (90, 270)
+    wide, high = reversed(page.get_size()) if turned else page.get_size()
+    found = pictures(page)
+    scan = scanned(found, (wide, high))
+    if scan:
+        across, down = fineness(scan)
+        width, height = round(wide * across), round(high * down)
+    else:
+        across = min(DRAWN, (most / (wide * high)) ** 0.5)
+        width, height = int(wide * across + 1e-3), int(high * across + 1e-3)
+    width, height = max(1, width), max(1, height)
     limit(width, height, most)
-    return width, height
+    settle(found, page.get_bbox(), (width, height))
+    return ((height, width) if turned else (width, height)), scan
 
 
-def _resolution(page: pypdfium2.PdfPage, area: float) -> float | None:
-    """Find the pixels a point of the largest picture on a page; None where none is large."""
-    largest, fine = SCANNED * area, None
-    for picture in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
-        place = picture.get_matrix()
-        wide, high = np.hypot(place.a, place.b), np.hypot(place.c, place.d)
-        columns, rows = picture.get_px_size()
-        if wide * high >= largest and wide and high:
-            largest, fine = wide * high, max(columns / wide, rows / high)
-    return float(fine) if fine is not None and LEAST <= fine <= MOST else None
+def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Grey:
+    """Draw a page upright, in grey, on white; annotations and filled fields too.
 
-
-def drawn(page: pypdfium2.PdfPage, most: int) -> Grey:
-    """Draw a page upright, in grey, on white: uint8, shape (height, width), see `page_size`.
-
-    Raises:
-        TroubleError: as `page_size`.
+    pdfium's own grey is 0.30 R + 0.59 G + 0.11 B, as ITU-R 601 has it.
     """
-    width, height = page_size(page, most)
-    bitmap: Any = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_BGRx)
+    width, height = size
+    bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_Gray)
     with closing(bitmap):
         bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
-        flags = raw.FPDF_ANNOT | raw.FPDF_LCD_TEXT * 0
-        raw.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, flags)
-        import cv2
-
-        return np.asarray(cv2.cvtColor(bitmap.to_numpy()[..., :3], cv2.COLOR_BGR2GRAY), np.uint8)
+        raw.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, raw.FPDF_ANNOT)
+        return np.asarray(bitmap.to_numpy(), np.uint8)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ def plain_png(data: bytes, max_pixels: int) -> Grey | None:
     for x, y, dx, dy in (map(int, step) for step in (_ADAM7.split() if lace else ["0011"])):
         columns, rows = -(-(width - x) // dx), -(-(height - y) // dy)
         size += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
-    raw = _inflate([body for name, body in parts if name == b"IDAT"], size)
+    raw = inflated([body for name, body in parts if name == b"IDAT"], size)
     plain = all(
         name in (b"IHDR", b"IDAT", b"IEND") or (name == b"pHYs" and body[:4] == body[4:8])
         for name, body in parts
@@ -63,7 +64,7 @@ def _png_parts(data: bytes) -> list[tuple[bytes, memoryview]]:
     return parts
 
 
-def _inflate(bodies: list[memoryview], size: int) -> bytes:
+def inflated(bodies: Sequence[memoryview], size: int, kind: str = "PNG") -> bytes:
     """Check that the picture data hold `size` bytes; return them if few, neat and exactly that."""
     engine, total, kept = zlib.decompressobj(), 0, []
     try:
@@ -75,9 +76,11 @@ def _inflate(bodies: list[memoryview], size: int) -> bytes:
                 if size <= _SMALL:
                     kept.append(piece)
     except zlib.error:
-        raise TroubleError("damaged PNG: its data do not unpack; copy or scan it again") from None
+        raise TroubleError(
+            f"damaged {kind}: its data do not unpack; copy or scan it again"
+        ) from None
     if total < size:
-        raise TroubleError("truncated PNG: its data end before the picture; export it again")
+        raise TroubleError(f"truncated {kind}: its data end before the picture; export it again")
     return b"".join(kept) if total == size and engine.eof and not engine.unused_data else b""
 
 

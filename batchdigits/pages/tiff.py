@@ -43,6 +43,23 @@ def put_first(file: io.BytesIO, start: int) -> None:
     struct.pack_into(form, file.getbuffer(), at, start)
 
 
+def wrapped_fax(data: bytes, size: tuple[int, int], *, group: int, options: int = 0) -> io.BytesIO:
+    """Make a TIFF of a fax's bare lines: TIFF 6.0 sections 10 and 11, one strip.
+
+    Args:
+        data: as coded by ITU-T T.4 or T.6.
+        size: width and height, in pixels.
+        group: 3 or 4.
+        options: of group 3, the tag T4Options: 1 for coding in two dimensions.
+    """
+    width, height = size
+    tags = {256: width, 257: height, 258: 1, 259: group, 262: 0, 273: 8, 277: 1, 278: height}
+    tags |= {279: len(data), **({292: options} if group == 3 else {})}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(data))
+    return io.BytesIO(head + data + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
 def load_tiff(image: Any) -> None:
     """Decode a TIFF page; what libtiff merely prints (a broken fax line it filled) is trouble."""
     covered = sum((x1 - x0) * (y1 - y0) for _, (x0, y0, x1, y1), *_ in image.tile)

@@ -3,6 +3,8 @@
 Every module of this room raises `TroubleError`; `read` and `look` make a `Failure` of it.
 """
 
+from collections.abc import Iterable
+
 from PIL import UnidentifiedImageError
 
 
@@ -21,6 +23,14 @@ def words(error: Exception, kind: str) -> str:
         text = f"truncated or damaged {kind}: {text or type(error).__name__}; copy or scan it again"
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return plain if len(plain) <= 200 else plain[:197] + "..."
+
+
+GONE = "no such page any more: the file was changed while it was read; run again"
+
+
+def numbers(count: int, only: int | None) -> Iterable[int]:
+    """Give the numbers of a file's pages, from 1, or the one that is wanted, there or not."""
+    return range(1, count + 1) if only is None else (only,)
 
 
 def limit(width: int, height: int, most: int) -> None:

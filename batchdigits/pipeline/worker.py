@@ -18,17 +18,20 @@ DARK = 110
 """Median grey level under which a page is taken for light ink on dark paper."""
 
 
-def kind_of(as_: As, height: int, width: int) -> tuple[Kind, str]:
+def kind_of(as_: As, height: int, width: int, *, pdf: bool = False) -> tuple[Kind, str]:
     """Tell what an image holds, and why it is taken for that.
 
     Args:
-        as_: digit, number or form where the user said so; auto goes by size.
+        as_: digit, number or form where the user said so; auto goes by format and size.
         height: in pixels, upright.
         width: in pixels, upright.
+        pdf: whether it is a page of a PDF, which holds nothing else.
     """
     size = f"{width} x {height} px"
     if as_ != "auto":
         return as_, f"{size}; --as {as_}"
+    if pdf:
+        return "form", f"{size}: PDF"
     if max(height, width) <= DIGIT_SIDE and width <= DIGIT_ASPECT * height:
         return "digit", f"{size}: up to {DIGIT_SIDE} px, no wider than {DIGIT_ASPECT} x its height"
     if width > DIGIT_ASPECT * height and height < NUMBER_HEIGHT:
@@ -50,13 +53,7 @@ def prepare(
         if source.fault:
             desk.say(index, 1, "error", source.fault)
             continue
-        for page in pages.read(source.path, max_pixels=max_pixels):
-            if only is not None and only != (
-                page.page if isinstance(page, Failure) else page.number
-            ):
-                continue
-            if isinstance(page, pages.Unread):
-                page = Failure(1, "PDF")
+        for page in pages.read(source.path, max_pixels=max_pixels, only=only):
             if forms.templates:
                 _lay(desk, (index, source.file), page, forms, invert)
             else:
@@ -77,7 +74,7 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
     if isinstance(page, Failure):
         desk.say(index, page.page, "error", page.detail)
         return
-    kind, why = kind_of(as_, *page.grey.shape)
+    kind, why = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
         return
@@ -140,9 +137,7 @@ def look(chunk: list[Task], *, as_: As, max_pixels: int) -> list[Planned]:
             out.append(Planned(source.file, "error", 1, seen))
         elif isinstance(seen, Failure):
             out.append(Planned(source.file, "error", 1, seen.detail))
-        elif seen.format == "PDF":
-            out.append(Planned(source.file, "form", seen.pages, "PDF"))
         else:
-            kind, why = kind_of(as_, seen.height, seen.width)
+            kind, why = kind_of(as_, seen.height, seen.width, pdf=seen.format == "PDF")
             out.append(Planned(source.file, kind, seen.pages, f"{seen.format}, {why}"))
     return out

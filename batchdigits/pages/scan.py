@@ -1,0 +1,217 @@
+"""The pictures on a page of a PDF: where they lie, how fine they are, and whether they are whole.
+
+Lengths are PDF points (1/72 inch) or, where named so, pixels. A placement is a 3 x 3 matrix that
+maps the unit square, a picture's bottom left corner at (0, 0), to the page before its /Rotate.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pypdfium2  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from pypdfium2 import raw
+
+from batchdigits.pages.jpeg import check_jpeg2000, load_jpeg
+from batchdigits.pages.picture import header
+from batchdigits.pages.png import inflated
+from batchdigits.pages.tiff import load_tiff, wrapped_fax
+from batchdigits.pages.trouble import TroubleError
+
+SCANNED = 0.3
+"""Share of a page that pictures cover, from which on the page counts as scanned."""
+SQUARE = 1.05
+"""Resolutions along the two axes that differ by less stand as they are: paper sizes are rounded."""
+LEAST, LEAST_SIDE = 50 / 72, 500
+"""Pixels a point, or else pixels of the page's longer side, that a scan has: fewer are a ground
+stretched under what is drawn."""
+INSET = 0.01
+"""Pixels by which a settled picture stays inside its pixels: pdfium rounds its edges outwards."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on a page.
+
+    Attributes:
+        image: pdfium's own.
+        outer: float64, shape (3, 3), of the form that holds it; the identity without one.
+        place: float64, shape (3, 3), of the picture on the page.
+        columns: in pixels, as stored.
+        rows: likewise.
+    """
+
+    image: pypdfium2.PdfImage
+    outer: Matrix
+    place: Matrix
+    columns: int
+    rows: int
+
+    @property
+    def area(self) -> float:
+        """Area on the page, square points."""
+        return float(abs(np.linalg.det(self.place[:2, :2])))
+
+    @property
+    def turned(self) -> bool:
+        """Whether its columns run along the page's vertical axis rather than the horizontal."""
+        return bool(abs(self.place[1, 0]) > abs(self.place[0, 0]))
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Pixels along the page's horizontal and vertical axis."""
+        return (self.rows, self.columns) if self.turned else (self.columns, self.rows)
+
+    @property
+    def fine(self) -> tuple[float, float]:
+        """Pixels a point along the page's horizontal and vertical axis; both the finer if askew."""
+        along, up = np.hypot(*self.place[:2, 0]), np.hypot(*self.place[:2, 1])
+        if not (along and up):
+            return 0.0, 0.0
+        across, down = float(self.columns / along), float(self.rows / up)
+        if not self.straight:
+            return max(across, down), max(across, down)
+        return (down, across) if self.turned else (across, down)
+
+    @property
+    def straight(self) -> bool:
+        """Whether it deviates from a quarter turn by less than half a pixel over its whole side."""
+        (a, c), (b, d) = np.abs(self.place[:2, :2])
+        if self.turned:
+            return bool(a * self.rows < 0.5 * c and d * self.columns < 0.5 * b)
+        return bool(b * self.rows < 0.5 * d and c * self.columns < 0.5 * a)
+
+
+def pictures(page: pypdfium2.PdfPage) -> list[Picture]:
+    """List the pictures on a page, those within forms too."""
+    found = []
+    for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
+        outer, holder = np.eye(3), image.container
+        while holder is not None:
+            outer, holder = _matrix(holder) @ outer, holder.container
+        found.append(Picture(image, outer, outer @ _matrix(image), *image.get_px_size()))
+    return found
+
+
+def _matrix(thing: pypdfium2.PdfObject) -> Matrix:
+    a, b, c, d, e, f = thing.get_matrix().get()
+    return np.array([[a, c, e], [b, d, f], [0, 0, 1]], np.float64)
+
+
+def scanned(found: Sequence[Picture], size: tuple[float, float]) -> list[Picture]:
+    """Pick the pictures that make a page a scan; none if it is drawn.
+
+    A scan may be one picture, or cut into strips, or letters in fine pixels over a coarse ground.
+    The finest pictures that cover enough of the page together are it: a small logo finer than the
+    scan decides nothing. The last of them is the coarsest.
+
+    Args:
+        found: the pictures on the page.
+        size: of the page, across and down before its /Rotate, points.
+    """
+    wanted, picked = SCANNED * size[0] * size[1], []
+    for picture in sorted(found, key=lambda one: max(one.fine), reverse=True):
+        picked.append(picture)
+        wanted -= picture.area
+        if wanted <= 0:
+            least = min(LEAST, LEAST_SIDE / max(size))
+            return picked if max(picture.fine) >= least else []
+    return []
+
+
+def fineness(scan: Sequence[Picture]) -> tuple[float, float]:
+    """Say how many pixels a point a scan has, across and down the page before its /Rotate.
+
+    Where one axis is finer, as in a fax, it decides for both, so that pixels are square and none
+    is lost.
+    """
+    across, down = scan[-1].fine
+    if max(across, down) > SQUARE * min(across, down):
+        return max(across, down), max(across, down)
+    return across, down
+
+
+def settle(
+    found: Sequence[Picture], box: tuple[float, float, float, float], size: tuple[int, int]
+) -> None:
+    """Move pictures by less than a pixel so that theirs are the page's pixels, one to one.
+
+    Writers round: a scan that lies a millionth of a point beside the page's edge would be drawn
+    one pixel larger, and every edge in it smeared.
+
+    Args:
+        found: the pictures; those that are askew or of another resolution stay as they are.
+        box: the page's left, bottom, right and top, points.
+        size: the page's width and height before its /Rotate, pixels.
+    """
+    origin = np.array(box[:2])
+    scale = np.array(size) / (np.array(box[2:]) - origin)  # pixels a point
+    for picture in found:
+        if not picture.straight:
+            continue
+        corners = picture.place[:2] @ np.array([[0, 1], [0, 1], [1, 1]])
+        low = (corners.min(1) - origin) * scale
+        long = (corners.max(1) - origin) * scale - low
+        pixels = np.array(picture.pixels)
+        if (np.abs(long - pixels) >= 1).any():
+            continue
+        grow = (pixels - 2 * INSET) / long
+        move = np.eye(3)  # in points: to the origin, grown, to its whole pixel
+        move[[0, 1], [0, 1]] = grow
+        move[:2, 2] = origin + (np.round(low) + INSET) / scale - grow * (origin + low / scale)
+        local = np.linalg.solve(picture.outer, move @ picture.place)
+        picture.image.set_matrix(pypdfium2.PdfMatrix(*local[:2].T.ravel().tolist()))
+
+
+def check(picture: Picture) -> None:
+    """Find out whether a picture's data are all there: pdfium fills up what is missing in silence.
+
+    Raises:
+        TroubleError: they are not. JBIG2 is not looked into.
+    """
+    image, filters = picture.image, picture.image.get_filters()
+    bits = image.get_metadata().bits_per_pixel
+    if not bits:
+        raise TroubleError("damaged PDF: a picture on the page cannot be decoded; scan it again")
+    last = filters[-1] if filters else ""
+    size = picture.rows * -(-picture.columns * bits // 8)
+    if filters == ["FlateDecode"]:
+        inflated([memoryview(image.get_data()).cast("B")], size, "PDF")
+    elif last in pypdfium2.PdfImage.SIMPLE_FILTERS:
+        if raw.FPDFImageObj_GetImageDataDecoded(image, None, 0) < size:
+            raise TroubleError("truncated PDF: a picture's data end too early; scan it again")
+    elif last == "DCTDecode":
+        _check_jpeg(bytes(image.get_data(decode_simple=True)))
+    elif last == "JPXDecode":
+        check_jpeg2000(bytes(image.get_data(decode_simple=True)))
+    elif last == "CCITTFaxDecode":
+        _check_fax(bytes(image.get_data(decode_simple=True)), picture)
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Decode a JPEG whose end mark is missing; most have theirs, and are whole."""
+    if b"\xff\xd9" not in data[-64:]:
+        load_jpeg(header(io.BytesIO(data), "JPEG"), data)
+
+
+def _check_fax(data: bytes, picture: Picture) -> None:
+    """Decode a fax whose end code is missing and whose end may have been filled up.
+
+    ITU-T T.4 and T.6 end a picture by two or more end-of-line codes in a row, which PDF lets a
+    writer leave out. How the lines are coded pdfium does not tell: one of the ways must do.
+    """
+    tail = int.from_bytes(data.rstrip(b"\0\r\n")[-16:] + b"\0\0")
+    last = picture.image.get_bitmap().to_numpy()[-1]
+    if re.search("0{11}1(1?)0{11}1", f"{tail:0144b}") or last.min() < last.max():
+        return
+    for group, options in ((4, 0), (3, 0), (3, 1)):
+        fax = wrapped_fax(data, (picture.columns, picture.rows), group=group, options=options)
+        with suppress(TroubleError):
+            load_tiff(header(fax, "TIFF"))
+            return
+    raise TroubleError("truncated PDF: a fax in it breaks off; copy or scan it again")
