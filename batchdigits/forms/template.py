@@ -23,8 +23,9 @@ from batchdigits.errors import TemplateError
 MARKER, MARGIN = 8.0, 8.0
 """Side of a corner marker, and its distance from the page's edges, mm; where a template does not
 say otherwise."""
-DICTIONARY = "4x4"
-NEAR = 0.01
+DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
+"""Squares of a marker, without its border."""
+NEAR = 0.2
 """Boxes that overlap by less, in mm, touch."""
 
 Box = tuple[float, float, float, float]
@@ -77,7 +78,7 @@ class Form(_Strict):
     size: tuple[float, float]
     anchor: Anchor
     reference: str | None = None
-    dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = DICTIONARY
+    dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = "4x4"
     markers: tuple[Marker, ...] = ()
 
     @field_validator("size")
