@@ -5,6 +5,7 @@ that print within a box or touching it does not matter; a side that the scanner 
 put back where the ends of its neighbours show it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -58,7 +59,7 @@ def boxes(grey: Grey, size: tuple[float, float]) -> NDArray[np.float64]:
     barrier = _mended(flat, tall)
     outlines, tree = cv2.findContours(255 - barrier, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     regions = [] if tree is None else np.flatnonzero(tree[0, :, 3] < 0).tolist()  # not their holes
-    out = []
+    out: list[tuple[float, ...]] = []
     for outline in (outlines[n] for n in regions):
         x, y, wide, high = cv2.boundingRect(outline)
         fits = min(wide, high) >= LEAST * FINE and high <= MOST * FINE
@@ -66,8 +67,7 @@ def boxes(grey: Grey, size: tuple[float, float]) -> NDArray[np.float64]:
             continue
         filled = cv2.contourArea(outline) >= FULL * (wide - 1) * (high - 1)
         if filled and _printed(ink, x, y, wide, high) <= PRINT:
-            if (box := _measured(barrier, x, y, wide, high)) is not None:
-                out.append(box)
+            out += _measured(barrier, x, y, wide, high)
     found = np.array(out, np.float64).reshape(-1, 4) / FINE
     return found[~_frames(found)]
 
@@ -104,28 +104,38 @@ def _lines(ink: Ink, along: int) -> Ink:
 def _mended(flat: Ink, tall: Ink) -> Ink:
     """Put lines together, and put back what closes a box of which one level side is lost."""
     barrier = flat | tall
-    count, _, stats, _ = cv2.connectedComponentsWithStats(tall, connectivity=8)
-    thin = [one[:4] for one in stats[1:count].tolist() if one[2] <= THICK * FINE]
-    near = LEVEL * FINE
-    thin.sort()
+    _, _, stats, _ = cv2.connectedComponentsWithStats(tall, connectivity=8)
+    thin = sorted(one[:4] for one in stats[1:].tolist() if one[2] <= THICK * FINE)
     for n, (x, y, wide, high) in enumerate(thin):
         beside = (
             one
             for one in thin[n + 1 :]
             if one[0] - x >= LEAST * FINE
-            and abs(one[1] - y) <= near
-            and abs(one[1] + one[3] - y - high) <= near
+            and abs(one[1] - y) <= LEVEL * FINE
+            and abs(one[1] + one[3] - y - high) <= LEVEL * FINE
         )
         if (other := next(beside, None)) is None:
             continue
-        ends = [(x + wide // 2, y), (other[0], other[1])], [
-            (x + wide // 2, y + high - 1),
-            (other[0], other[1] + other[3] - 1),
-        ]
-        there = [_drawn(flat, *end) for end in ends]
-        if max(there) >= DRAWN and min(there) < DRAWN / 2:
-            cv2.line(barrier, *ends[int(np.argmin(there))], 255, 2)
+        tops = ((x + wide // 2, y), (other[0] + other[2] // 2, other[1]))
+        ends = tuple(
+            (left, at + tall_ - 1) for (left, at), tall_ in zip(tops, (high, other[3]), strict=True)
+        )
+        top, bottom = _drawn(flat, *tops), _drawn(flat, *ends)
+        if top >= DRAWN and bottom < DRAWN / 2 and not _goes_on(tall, ends, 1):
+            cv2.line(barrier, ends[0], ends[1], (255,), 2)
+        elif bottom >= DRAWN and top < DRAWN / 2 and not _goes_on(tall, tops, -1):
+            cv2.line(barrier, tops[0], tops[1], (255,), 2)
     return barrier
+
+
+def _goes_on(tall: Ink, ends: Sequence[tuple[int, int]], way: int) -> bool:
+    """Tell whether beyond an end, downwards (1) or upwards (-1), its line begins again."""
+    near = int(THICK * FINE)
+    for x, y in ends:
+        from_, to = sorted((y + way * 3, y + way * 3 * near))
+        if tall[max(from_, 0) : max(to, 0), max(x - near, 0) : x + near].any():
+            return True
+    return False
 
 
 def _drawn(flat: Ink, start: tuple[int, int], end: tuple[int, int]) -> float:
@@ -141,8 +151,8 @@ def _printed(ink: Ink, x: int, y: int, wide: int, high: int) -> float:
     return float((ink[y + inset : y + high - inset, x + inset : x + wide - inset] > 0).mean())
 
 
-def _measured(barrier: Ink, x: int, y: int, wide: int, high: int) -> tuple[float, ...] | None:
-    """Measure a box to the middle of its lines, px; None where it has fewer than two lines."""
+def _measured(barrier: Ink, x: int, y: int, wide: int, high: int) -> list[tuple[float, ...]]:
+    """Measure a box to the middle of its lines, px; none where it has fewer than two lines."""
     sides = [
         _side(part)
         for part in (
@@ -154,12 +164,12 @@ def _measured(barrier: Ink, x: int, y: int, wide: int, high: int) -> tuple[float
     ]
     widths = [side.width for side in sides if 0 < side.width <= THICK * FINE]
     if len(widths) < 2:
-        return None
+        return []
     usual = float(np.median(widths))
     left, right, top, bottom = (
         side.begin + (side.width if 0 < side.width <= THICK * FINE else usual) / 2 for side in sides
     )
-    return x - left, y - top, wide + left + right, high + top + bottom
+    return [(x - left, y - top, wide + left + right, high + top + bottom)]
 
 
 def _strips(barrier: Ink, edge: int, start: int, length: int) -> NDArray[np.bool_]:

@@ -130,7 +130,7 @@ def _field(row: Boxes, size: tuple[float, float]) -> Drafted:
 
 
 def _in_order(found: list[Drafted]) -> list[Drafted]:
-    """Put fields in reading order: what begins above the middle of a line's first is in its line."""
+    """Put fields in reading order; in one line are those that begin above its first's middle."""
     left = sorted(found, key=lambda one: one.box[1])
     out: list[Drafted] = []
     while left:

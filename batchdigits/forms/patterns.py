@@ -10,7 +10,8 @@ all. Python's own parser reads the patterns, as Hypothesis has it do.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from re import _constants as code, _parser  # type: ignore[attr-defined]
+from re import _constants as code  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 MOST = 64
@@ -47,7 +48,11 @@ def check(pattern: str, cells: int | None) -> None:
     tree = _parsed(pattern)
     lengths = range(1, MOST + 1) if cells is None else (cells,)
     if not any(_matches(tree, [_DIGITS] * many) for many in lengths):
-        value = "no digits match" if cells is None else f"no value of {cells} digit{'s' * (cells > 1)} matches"
+        value = (
+            "no digits match"
+            if cells is None
+            else f"no value of {cells} digit{'s' * (cells > 1)} matches"
+        )
         raise ValueError(f"{value} {pattern!r}")
 
 

@@ -104,7 +104,5 @@ def _alike(found: Iterator[Marker]) -> list[Marker]:
         return []
     usual = float(np.median([one.box[2] for one in listed]))
     return [
-        one
-        for one in listed
-        if all(abs(side - usual) <= ALIKE * usual for side in one.box[2:])
+        one for one in listed if all(abs(side - usual) <= ALIKE * usual for side in one.box[2:])
     ]
