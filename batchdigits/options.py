@@ -35,6 +35,14 @@ def _as_text(path: Any) -> Any:
     return os.fspath(path) if isinstance(path, os.PathLike) else path
 
 
+Place = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+
+
+def _several(places: Any) -> Any:
+    """Take one path for a list of one."""
+    return [places] if isinstance(places, str | os.PathLike) else places
+
+
 def _known_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|gpu(:\d{1,3})?", device):
         raise ValueError("expected auto, cpu, gpu, or gpu:N counted from 0")
@@ -73,6 +81,10 @@ class RunOptions(_Options):
             shall keep under, in (0, 1); see `calibrate.threshold_for`.
         calibration: CSV of audited results that the threshold for `target_error` comes from;
             None for the calibration data in the model's card.
+        template: TOML files, or folders of such, that say what forms look like; none for images of
+            single digits.
+        wide: a row for each page of a form, with a column for each field.
+        digits_out: a second table, a row for each digit; None for none.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
         quiet: print nothing on standard error while all goes well.
         batch_size: crops gathered before the model is called; it changes no result.
@@ -88,6 +100,9 @@ class RunOptions(_Options):
     min_confidence: float | None = Field(None, ge=0, le=1)
     target_error: float | None = Field(None, gt=0, lt=1)
     calibration: Annotated[str | None, BeforeValidator(_as_text)] = None
+    template: Annotated[tuple[Place, ...], BeforeValidator(_several)] = ()
+    wide: bool = False
+    digits_out: Annotated[str | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
@@ -100,6 +115,16 @@ class RunOptions(_Options):
             raise ValueError("--calibration is for --target-error: give that too, or leave it out")
         if self.target_error is not None and self.min_confidence is not None:
             raise ValueError("--min-confidence and --target-error both set the threshold: give one")
+        return self
+
+    @model_validator(mode="after")
+    def _templates_are_for_forms(self) -> Self:
+        if self.template and self.as_ not in ("auto", "form"):
+            raise ValueError(
+                f"--template makes every page a form, --as {self.as_} does not: leave one out"
+            )
+        if self.wide and not self.template:
+            raise ValueError("--wide is for forms, a column for each field: give their --template")
         return self
 
 

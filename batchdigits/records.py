@@ -87,6 +87,56 @@ class Row:
     detail: str
 
 
+class Digit(NamedTuple):
+    """One digit of a value, as `--digits-out` tells of it; the attributes are its columns.
+
+    Attributes:
+        file: as in `Source.file`.
+        page: counted from 1.
+        field: as in `Row.field`.
+        position: of its box in the field, counted from 1.
+        digit: the likeliest, as text.
+        confidence: its probability, as in `Row.confidence`.
+        runner_up: the second likeliest.
+        runner_up_confidence: its probability, likewise.
+        x: left side of the box in the page as scanned, px.
+        y: its upper side, px.
+        width: of the box, px.
+        height: of the box, px.
+    """
+
+    file: str
+    page: int
+    field: str
+    position: int
+    digit: str
+    confidence: float
+    runner_up: str
+    runner_up_confidence: float
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Laid(NamedTuple):
+    """A page of a form that was laid straight.
+
+    Attributes:
+        file: as in `Source.file`.
+        page: counted from 1.
+        form: the form's name.
+        residual: how far printed marks are from where they should be, mm (see `register.Pose`).
+        how: what the page was laid straight by.
+    """
+
+    file: str
+    page: int
+    form: str
+    residual: float
+    how: str
+
+
 class Reading(NamedTuple):
     """Values of known truth whose confidences lie next to each other (see `calibrate.readings`).
 

@@ -10,14 +10,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from batchdigits import __version__, calibrate, classify, normalize
 from batchdigits.errors import OutputError
-from batchdigits.pipeline import Progress, Summary
-from batchdigits.pipeline.desk import Planned
+from batchdigits.pipeline import Planned, Progress, Summary
 from batchdigits.records import Reading, Status
 
 if TYPE_CHECKING:
@@ -49,7 +49,16 @@ def _counts(found: Summary) -> str:
     parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
     rate = total / max(found.seconds, 1e-9)
     took = f"{found.seconds:.1f} s ({rate:,.0f} a second)"
-    return f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
+    rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
+    return f"{rows}{_straight(found.residuals)}"
+
+
+def _straight(residuals: Sequence[float]) -> str:
+    """Say how well pages of forms were laid straight."""
+    if not residuals:
+        return ""
+    pages = f"{len(residuals):,} {'page' if len(residuals) == 1 else 'pages'} laid straight"
+    return f"; {pages}, {median(residuals):.2f} mm off ({max(residuals):.2f} at most)"
 
 
 _ORDER: tuple[Status, ...] = ("ok", "review", "blank", "error", "verified")

@@ -11,7 +11,17 @@ PACKAGE = Path(batchdigits.__file__).parent
 FLOORS = (
     {"records", "errors"},
     {"options", "forms"},
-    {"sources", "pages", "register", "cells", "normalize", "classify", "calibrate", "results", "engine"},
+    {
+        "sources",
+        "pages",
+        "register",
+        "cells",
+        "normalize",
+        "classify",
+        "calibrate",
+        "results",
+        "engine",
+    },
     {"pipeline", "labelled"},
     {"train", "report", "evaluate"},
     {"cli"},

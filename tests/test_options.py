@@ -24,6 +24,9 @@ DEFAULTS = {
     "min_confidence": None,
     "target_error": None,
     "calibration": None,
+    "template": (),
+    "wide": False,
+    "digits_out": None,
     "excel": False,
     "quiet": False,
     "batch_size": 2048,
@@ -97,6 +100,12 @@ def test_false_and_zero_are_not_none() -> None:
     assert (given.workers, given.min_confidence, given.excel) == (0, 0.0, False)
 
 
+def test_templates_may_be_one_or_several() -> None:
+    assert RunOptions.of({"template": Path("a.toml")}).template == ("a.toml",)
+    several = RunOptions.of({"template": ["a.toml", Path("b")], "wide": True, "as": "form"})
+    assert several.template == ("a.toml", "b")
+
+
 def test_a_calibration_goes_with_a_target_error() -> None:
     given = RunOptions.of({"target_error": "0.01", "calibration": Path("some/audited.csv")})
     assert (given.target_error, given.calibration) == (0.01, "some/audited.csv")
@@ -143,6 +152,9 @@ def test_as_once_and_once_none_is_taken() -> None:
         ({"target_error": "few"}, ["target-error:", "number", "got 'few'"]),
         ({"calibration": 3, "target_error": 0.1}, ["calibration:", "string", "got 3"]),
         ({"calibration": "a.csv"}, ["--calibration is for --target-error"]),
+        ({"template": "a.toml", "as_": "digit"}, ["--template", "--as digit"]),
+        ({"wide": True}, ["--wide is for forms", "--template"]),
+        ({"template": [3]}, ["template", "string", "got 3"]),
         (
             {"min_confidence": 0.9, "target_error": 0.1},
             ["--min-confidence and --target-error", "give one"],
@@ -248,7 +260,7 @@ def test_the_environment_is_not_read() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SAY], env=os.environ | environ, capture_output=True, check=True
     )
-    assert json.loads(done.stdout) == DEFAULTS
+    assert json.loads(done.stdout) == DEFAULTS | {"template": []}  # JSON has no tuples
 
 
 @settings(deadline=None)

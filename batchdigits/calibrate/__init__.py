@@ -81,12 +81,14 @@ class Judged(NamedTuple):
         second: int64, shape (N,), the second likeliest digit.
         other: bool, shape (N,), true where "not a digit" is likelier than every digit: such a
             reading is for review whatever the threshold.
+        likely: float64, shape (N, 10), the probability of each digit among all classes.
     """
 
     digit: NDArray[np.int64]
     confidence: NDArray[np.float64]
     second: NDArray[np.int64]
     other: NDArray[np.bool_]
+    likely: NDArray[np.float64]
 
 
 def judged(logits: NDArray[np.float32], temperature: float) -> Judged:
@@ -100,7 +102,7 @@ def judged(logits: NDArray[np.float32], temperature: float) -> Judged:
     order = likely[:, :DIGITS].argsort(axis=1, kind="stable")
     best = np.take_along_axis(likely, order[:, -1:], axis=1)
     other: NDArray[np.bool_] = np.any(likely[:, DIGITS:] > best, axis=1)
-    return Judged(order[:, -1], written(best[:, 0]), order[:, -2], other)
+    return Judged(order[:, -1], written(best[:, 0]), order[:, -2], other, likely[:, :DIGITS])
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

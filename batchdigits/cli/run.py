@@ -25,7 +25,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         str,
         option(
             "as",
-            "What an image holds; auto goes by its size. This version reads digits alone.",
+            "What an image holds; auto goes by its size, and with a template all are forms.",
             "auto|digit|number|form",
         ),
     ] = "auto",
@@ -73,6 +73,21 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "FILE",
         ),
     ] = None,
+    template: Annotated[
+        list[str] | None,
+        option(
+            "template",
+            "What a form looks like; again for several, or a folder. Every page is a form then.",
+            "FORM.toml",
+        ),
+    ] = None,
+    wide: Annotated[bool, option("wide", "A row a page of a form, a column a field.")] = False,
+    digits_out: Annotated[
+        str | None,
+        option(
+            "digits-out", "A second table: every digit, its runner-up, and where it stands.", "PATH"
+        ),
+    ] = None,
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
@@ -102,7 +117,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     ] = False,
     _config: Config = None,
 ) -> None:
-    """Read folders of digit crops into a table, one row an image, whatever happens."""
+    """Read folders of digit crops or forms into a table, whatever happens."""
     from batchdigits.options import RunOptions  # noqa: PLC0415
 
     options = RunOptions.of(
@@ -115,6 +130,9 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "min_confidence": min_confidence,
             "target_error": target_error,
             "calibration": calibration,
+            "template": template,
+            "wide": wide,
+            "digits_out": digits_out,
             "excel": excel,
             "quiet": quiet,
             "batch_size": batch_size,
@@ -127,7 +145,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
 
     paths, listed = _inputs(inputs, null)
     if dry_run:
-        found = pipeline.find(paths, listed, out)
+        found = pipeline.find(paths, listed, out, digits_out)
         with reader_may_leave():
             report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
         return
@@ -135,7 +153,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
     settled = pipeline.settled(options)
-    found = pipeline.find(paths, listed, out)
+    found = pipeline.find(paths, listed, out, digits_out)
     if options.target_error is not None and not quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchdigits.errors import TemplateError
-from batchdigits.forms.template import Template, read
+from batchdigits.forms.template import Field, Template, read
+
+__all__ = ["Field", "Template", "gathered", "read"]
 
 
 def gathered(paths: Sequence[str]) -> list[Template]:

@@ -17,18 +17,21 @@ ENOUGH = 1e-6
 """Probability that may be left when no more are looked through."""
 
 
+BREAKS = 0.01
+"""How often what people write in a field breaks its rule: a slip of the pen, a number of another
+kind."""
+
+
 class Likely(NamedTuple):
     """The likeliest value.
 
     Attributes:
         digits: as text.
         confidence: probability that all of it is right.
-        corrected: whether the rule changed what the digits alone would say.
     """
 
     digits: str
     confidence: float
-    corrected: bool
 
 
 def broken(field: Field, digits: str) -> str:
@@ -53,8 +56,8 @@ def broken(field: Field, digits: str) -> str:
 def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
     """Find the likeliest value that a field's rule allows.
 
-    Its confidence is its share of the probability of all allowed values, times the probability
-    that the cells hold digits at all: given that whoever filled in the form kept the rule.
+    By Bayes' rule: who fills in a form keeps its rule but for `BREAKS` of the times, so that a
+    value the rule forbids counts for so much less, and what can be no digits at all in full.
 
     Args:
         field: its rule.
@@ -62,22 +65,24 @@ def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
             sums to less than 1 where the cell may hold no digit.
 
     Returns:
-        The value; None where none of the likeliest `MOST` is allowed.
+        The value, and the probability that it is right; None where none of the likeliest `MOST` is
+        allowed.
     """
-    whole = left = float(cells.sum(axis=1).prod())
-    best, first, best_share, total = "", "", 0.0, 0.0
-    for digits, share in ordered(cells):
-        first = first or digits
-        left -= share
+    best, share = "", 0.0
+    allowed_ = 0.0
+    left = whole = float(cells.sum(axis=1).prod())
+    for digits, probability in ordered(cells):
+        left -= probability
         if not broken(field, digits):
             if not best:
-                best, best_share = digits, share
-            total += share
-        if left < ENOUGH * max(total, ENOUGH):
+                best, share = digits, probability
+            allowed_ += probability
+        if left < ENOUGH * max(allowed_, ENOUGH):
             break
     if not best:
         return None
-    return Likely(best, whole * best_share / (total + max(left, 0)), best != first)
+    kept = allowed_ + max(left, 0)  # what was not looked through may be allowed, too
+    return Likely(best, share / (kept + BREAKS * (whole - kept) + 1 - whole))
 
 
 def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str, float]]:

@@ -1,7 +1,8 @@
-"""The only room that knows the order: sources, pages, normalize, classify, calibrate, results.
+"""The only room that knows the order of the stages, from sources to results.
 
-Worker processes decode and normalise chunks of files; this process calls the model on what they
-send back and writes the rows, in the order of the files, while the workers go on.
+Worker processes decode files, lay forms straight and normalise digits, chunk by chunk; this
+process calls the model on what they send back and writes the rows, in the order of the files,
+while the workers go on.
 """
 
 import logging
@@ -9,29 +10,26 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, classify, engine, results, sources
-from batchdigits.normalize import shares
+from batchdigits import classify, engine, forms, results, sources
+from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.desk import (
-    Item,
-    Planned,
-    Prepared,
-    look,
-    no_pictures,
-    prepare,
-    prepare_crops,
-)
+from batchdigits.pipeline.desk import Item, Prepared, no_pictures
+from batchdigits.pipeline.judge import Done, Judge
+from batchdigits.pipeline.references import Forms, wanted
+from batchdigits.pipeline.tasks import Task, chunks, paged, split
 from batchdigits.pipeline.terms import settled, usable_card
+from batchdigits.pipeline.worker import Planned, look, prepare, prepare_crops
 from batchdigits.records import Grey, Row, Source, Status
 
 __all__ = [
+    "Done",
     "Judge",
     "Planned",
     "Progress",
@@ -40,6 +38,7 @@ __all__ = [
     "crop_rows",
     "find",
     "plan",
+    "read",
     "rows",
     "run",
     "settled",
@@ -48,11 +47,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LEAST_FILES, MOST_FILES = 64, 1024
-"""Files a worker takes at a time: many, as crops of one size are worked on together, but so few
-that every worker has several chunks to take. It changes no result."""
-CHUNK_BYTES = 16 << 20
-"""Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 WORKER_MIB = 1024
 """Memory a worker may take for its files."""
 AHEAD = 64
@@ -69,30 +63,42 @@ class Summary:
     Attributes:
         statuses: number of rows by status.
         skipped: number of files passed over in folders, by reason.
+        residuals: of each page of a form that was laid straight, mm.
         seconds: wall-clock time, s.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
     skipped: dict[str, int] = field(default_factory=dict)
+    residuals: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
 
-def find(inputs: Sequence[str], listed: Sequence[str], out: str | None) -> sources.Found:
-    """Find the files to read; the job's own output is none of them."""
-    outputs = [] if out is None or out == "-" else [out]
+def find(
+    inputs: Sequence[str], listed: Sequence[str], out: str | None, digits_out: str | None = None
+) -> sources.Found:
+    """Find the files to read; the job's own outputs are none of them."""
+    outputs = [one for one in (out, digits_out) if one not in (None, "-")]
     return sources.find(inputs, listed=listed, outputs=outputs)
 
 
 def check(out: str, options: RunOptions) -> None:
-    """Find out what is wrong with output and model before anything is read.
+    """Find out what is wrong with output, model and templates before anything is read.
 
     Raises:
         UsageError: the table's suffix, or an option that does not go with it.
         OutputError: the table cannot be written there.
         ModelError: the model cannot be used, as far as can be told without loading it.
+        TemplateError: a template cannot be used.
     """
     results.check(out, excel=options.excel)
+    if options.digits_out is not None:
+        results.check(options.digits_out, excel=options.excel)
+        if out == options.digits_out or os.path.realpath(out) == os.path.realpath(
+            options.digits_out
+        ):
+            raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
+    wanted(options)
 
 
 def run(
@@ -109,6 +115,7 @@ def run(
     Raises:
         OutputError: the table cannot be written; an earlier one still stands.
         ModelError: the model cannot be used.
+        TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
     begin = time.monotonic()
@@ -116,37 +123,93 @@ def run(
     if not found.sources and out != "-" and os.path.exists(out):
         log.warning("no images found, as if a disk were missing: the table in '%s' is kept", out)
         return summary
-    opened: AbstractContextManager[results.Write] = results.writer(out, excel=options.excel)
-    with opened as write, closing(rows(found.sources, options, progress)) as batches:
-        for batch in batches:
-            write(batch)
-            summary.statuses.update(row.status for row in batch)
+    with (
+        _tables(out, options) as write,
+        closing(read(found.sources, options, progress)) as batches,
+    ):
+        for done in batches:
+            write(done)
+            summary.statuses.update(row.status for row in done.rows)
+            for page in done.laid:
+                log.info(
+                    "%s, page %d: form %s, residual %.3f mm (%s)",
+                    *(page.file, page.page, page.form, page.residual, page.how),
+                )
+                summary.residuals.append(page.residual)
     summary.seconds = time.monotonic() - begin
     return summary
+
+
+@contextmanager
+def _tables(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
+    """Open the table, and that of single digits where one is wanted; gives what writes to both."""
+    with ExitStack() as stack:
+        write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
+        write_digits: results.Write | None = None
+        if options.digits_out is not None:
+            digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
+            write_digits = stack.enter_context(digits)
+
+        def both(done: Done) -> None:
+            write(done.rows)
+            if write_digits:
+                write_digits(done.digits)
+
+        yield both
+
+
+def layouts(options: RunOptions) -> list[results.Layout]:
+    """Say what the table holds: a row a field or a page, in a spreadsheet both."""
+    templates = forms.gathered(options.template)
+    if not templates:
+        return [results.LONG]
+    names = dict.fromkeys(field.name for one in templates for field in one.fields)
+    both = [results.FIELDS, results.pages(list(names))]
+    return both[::-1] if options.wide else both
 
 
 def rows(
     files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
 ) -> Generator[list[Row], None, None]:
     """Read files; yield their rows batch by batch, in the order of the files."""
-    card = usable_card(options.model)
-    options = settled(options)
+    with closing(read(files, options, progress)) as batches:
+        for done in batches:
+            yield done.rows
+
+
+def read(
+    files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
+) -> Generator[Done, None, None]:
+    """Read files; yield what came of them batch by batch, in the order of the files."""
+    judge = Judge(usable_card(options.model), settled(options))
+    known = wanted(options)
     prepare_chunk = partial(
-        prepare, as_=options.as_, invert=options.invert, max_pixels=options.max_pixels
+        prepare,
+        as_=options.as_,
+        invert=options.invert,
+        max_pixels=options.max_pixels,
+        forms=known,
     )
     outcomes = engine.run(
         prepare_chunk,
-        _chunks(files, options.workers),
+        chunks(split(files, _page_counts(files, options)), len(files), options.workers),
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
         ahead=max(2, AHEAD // max(options.workers, 1)),
     )
-    judge = Judge(card, options)
     with closing(outcomes):  # whatever happens, no worker stays behind
-        for batch in _batches(outcomes, options.batch_size):
-            yield judge.rows(batch)
-            progress(sum(len(files) for files, _ in batch))
+        for batch in _batches(outcomes, options.batch_size, known):
+            yield judge.done(batch)
+            progress(sum(task.last for tasks, _ in batch for task in tasks))
+
+
+def _page_counts(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
+    """Look how many pages the files have that may have many."""
+    many = paged(files)
+    counts = [line.pages for line in plan(many, options)] if many else []
+    known = dict(zip((source.path for source in many), counts, strict=True))
+    return lambda source: known.get(source.path, 1)
 
 
 def crop_rows(
@@ -166,50 +229,24 @@ def crop_rows(
     judge = Judge(usable_card(options.model), settled(options))
     for start in range(0, len(crops), options.batch_size):
         part = slice(start, start + options.batch_size)
-        files = [Source(name, "") for name in names[part]]
-        yield judge.rows([(files, prepare_crops(crops[part], invert=options.invert))])
-        progress(len(files))
-
-
-def _chunks(files: Sequence[Source], workers: int) -> Iterator[list[Source]]:
-    """Cut files into chunks by number and by size on disk."""
-    most = min(max(len(files) // (4 * max(workers, 1)), LEAST_FILES), MOST_FILES)
-    chunk: list[Source] = []
-    room = CHUNK_BYTES
-    for source in files:
-        size = 0 if source.fault else _size(source.path)
-        if chunk and (len(chunk) == most or size > room):
-            yield chunk
-            chunk, room = [], CHUNK_BYTES
-        chunk.append(source)
-        room -= size
-    if chunk:
-        yield chunk
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except (OSError, ValueError):
-        return 0
-
-
-Batch = list[tuple[list[Source], Prepared]]
+        tasks = [Task(Source(name, "")) for name in names[part]]
+        yield judge.done([(tasks, prepare_crops(crops[part], invert=options.invert))]).rows
+        progress(len(tasks))
 
 
 def _batches(
-    outcomes: Iterable[engine.Outcome[Source, Prepared]], batch_size: int
-) -> Iterator[Batch]:
-    """Gather outcomes until they hold `batch_size` pictures; a fault becomes an error item.
+    outcomes: Iterable[engine.Outcome[Task, Prepared]],
+    batch_size: int,
+    known: Forms,
+) -> Iterator[list[tuple[list[Task], Prepared]]]:
+    """Gather outcomes until they hold `batch_size` pictures; a fault becomes error items.
 
     The first pictures are given at once: the workers go on while the model is loaded for them.
     """
-    batch: Batch = []
+    batch: list[tuple[list[Task], Prepared]] = []
     pictures, wanted = 0, 1
     for outcome in outcomes:
-        prepared = outcome.result or Prepared(
-            [Item(0, 1, "error", f"could not be read: {outcome.fault}")], no_pictures()
-        )
+        prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures)
         if pictures >= wanted:
@@ -219,61 +256,22 @@ def _batches(
         yield batch
 
 
-Read = tuple[int, float, int, bool]
-"""One picture's digit, confidence, second and other, as in `calibrate.Judged`."""
-
-
-class Judge:
-    """Turns what the workers prepared into rows; the model is loaded at the first picture."""
-
-    def __init__(self, card: classify.Card, options: RunOptions) -> None:
-        """Take the threshold from the options, else from the model's card."""
-        self._card, self._options = card, options
-        wanted = options.min_confidence
-        self._threshold = card.threshold if wanted is None else wanted
-        self._classifier: classify.Classifier | None = None
-
-    def rows(self, batch: Batch) -> list[Row]:
-        """Classify the batch's pictures and give the row of each item, in order."""
-        pictures = np.concatenate([prepared.pictures for _, prepared in batch])
-        readings = iter(self._readings(pictures))
-        return [
-            self._row(files[item.source], item, readings)
-            for files, prepared in batch
-            for item in prepared.items
-        ]
-
-    def _readings(self, pictures: NDArray[np.uint8]) -> list[Read]:
-        if not len(pictures):
-            return []
-        if self._classifier is None:
-            self._classifier = classify.load(self._options.model, device=self._options.device)
-            if not self._card.calibrated:
-                log.warning(
-                    "model '%s' is uncalibrated: its confidences may be far off", self._card.name
-                )
-        logits = self._classifier.logits(shares(pictures))
-        judged = calibrate.judged(logits, self._card.temperature)
-        return list(zip(*(column.tolist() for column in judged), strict=True))
-
-    def _row(self, source: Source, item: Item, readings: Iterator[Read]) -> Row:
-        if item.status is not None:
-            confidence = 0.0 if item.status == "review" else None
-            return Row(source.file, item.page, "", "", confidence, item.status, item.detail)
-        digit, confidence, second, other = next(readings)
-        if other:
-            detail = f"not a digit; if it is one, {digit} or {second}"
-            return Row(source.file, item.page, "", str(digit), confidence, "review", detail)
-        status: Status = "ok" if confidence >= self._threshold else "review"
-        detail = "" if status == "ok" else f"under {round(self._threshold, 10)}; may be {second}"
-        return Row(source.file, item.page, "", str(digit), confidence, status, detail)
+def _failed(task: Task, fault: str, known: Forms) -> Prepared:
+    """Say of a file, or of each field of a page, that it was too much for a worker."""
+    form = known.only if task.page is not None else None
+    why = f"could not be read: {fault}"
+    items = [
+        Item(0, task.page or 1, "error", why, one) for one in (form.fields if form else [None])
+    ]
+    return Prepared(items, no_pictures())
 
 
 def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
     """Tell what a run would read and as what, from the files' headers alone."""
+    as_ = "form" if options.template else options.as_
     outcomes = engine.run(
-        partial(look, as_=options.as_, max_pixels=options.max_pixels),
-        _chunks(files, options.workers),
+        partial(look, as_=as_, max_pixels=options.max_pixels),
+        chunks(map(Task, files), len(files), options.workers),
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
@@ -281,6 +279,6 @@ def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
     with closing(outcomes):
         for outcome in outcomes:
             if outcome.result is None:
-                yield Planned(outcome.items[0].file, "error", 1, outcome.fault)
+                yield Planned(outcome.items[0].source.file, "error", 1, outcome.fault)
             else:
                 yield from outcome.result

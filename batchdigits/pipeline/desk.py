@@ -1,4 +1,4 @@
-"""What runs in the workers: files become pictures of digits, or words on why not."""
+"""What a worker makes of pages: pictures of digits, or words on why there are none."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,33 +6,50 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import pages
+from batchdigits.cells import Cell
+from batchdigits.forms.template import Field
 from batchdigits.normalize import Levels, grey_levels
-from batchdigits.records import As, Failure, Grey, Invert, Kind, Page, Source, Status
+from batchdigits.records import Grey, Invert, Laid, Status
 
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""
 DOT = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
 apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
-DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
-"""What `--as auto` goes by; see `kind_of`."""
+
+
+class Spot(NamedTuple):
+    """One place where a digit may stand: a box of a field, or an image of one digit.
+
+    Attributes:
+        status: None where there is a picture, the next in order; else blank, or review.
+        detail: why there is none.
+        place: x, y, width, height in the page as scanned, px.
+    """
+
+    status: Status | None
+    detail: str
+    place: tuple[int, int, int, int]
 
 
 class Item(NamedTuple):
-    """What became of one page in a worker: a digit's picture, or what to say instead.
+    """What became of an image of one digit, or of one field of a page.
 
     Attributes:
         source: index of its file within the chunk.
         page: counted from 1.
-        status: None where there is a picture, the next in order.
-        detail: why there is none.
+        status: None where there are spots to judge; else what the row says.
+        detail: why; with status None, why whatever is read is for review.
+        field: the template's field; None for an image of one digit, and for a whole page.
+        spots: its boxes, from left to right.
     """
 
     source: int
     page: int
     status: Status | None
     detail: str
+    field: Field | None = None
+    spots: tuple[Spot, ...] = ()
 
 
 class Prepared(NamedTuple):
@@ -42,107 +59,82 @@ class Prepared(NamedTuple):
         items: what became of each page, in order.
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
+        laid: the pages of forms that were laid straight.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
+    laid: Sequence[Laid] = ()
 
 
-def kind_of(as_: As, height: int, width: int) -> tuple[Kind, str]:
-    """Tell what an image holds, and why it is taken for that.
-
-    Args:
-        as_: digit, number or form where the user said so; auto goes by size.
-        height: in pixels, upright.
-        width: in pixels, upright.
-    """
-    size = f"{width} x {height} px"
-    if as_ != "auto":
-        return as_, f"{size}; --as {as_}"
-    if max(height, width) <= DIGIT_SIDE and width <= DIGIT_ASPECT * height:
-        return "digit", f"{size}: up to {DIGIT_SIDE} px, no wider than {DIGIT_ASPECT} x its height"
-    if width > DIGIT_ASPECT * height and height < NUMBER_HEIGHT:
-        return "number", f"{size}: wider than {DIGIT_ASPECT} x its height, under 600 px high"
-    return "form", f"{size}: over {DIGIT_SIDE} px"
-
-
-def prepare(chunk: list[Source], *, as_: As, invert: Invert, max_pixels: int) -> Prepared:
-    """Decode and normalise a chunk of files; this is what runs in the workers."""
-    desk = _Desk(invert)
-    for index, source in enumerate(chunk):
-        if source.fault:
-            desk.say(index, 1, "error", source.fault)
-            continue
-        for page in pages.read(source.path, max_pixels=max_pixels):
-            _take(desk, index, page, as_)
-    return desk.done()
-
-
-def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) -> Prepared:
-    """Normalise crops that are decoded already, each as the one page of a file of its own."""
-    desk = _Desk(invert)
-    for index, crop in enumerate(crops):
-        desk.add(index, 1, crop)
-    return desk.done()
-
-
-def _take(desk: "_Desk", index: int, page: Page | Failure | pages.Unread, as_: As) -> None:
-    """Lay one page on the desk, as what it is."""
-    if isinstance(page, Failure):
-        desk.say(index, page.page, "error", page.detail)
-        return
-    if isinstance(page, pages.Unread):
-        kind: Kind = "form"
-        why = page.format
-    else:
-        kind, why = kind_of(as_, *page.grey.shape)
-    if kind == "digit" and isinstance(page, Page):
-        desk.add(index, page.number, page.grey)
-    else:
-        what = "a number of several digits" if kind == "number" else "a page"
-        desk.say(
-            index,
-            page.number,
-            "review",
-            f"looks like {what} ({why}); this version reads single digits",
-        )
-
-
-class _Desk:
+class Desk:
     """Gathers a chunk's crops, normalises them slab by slab, and keeps the items in order."""
 
     def __init__(self, invert: Invert) -> None:
-        self._invert = invert
+        """Take for ink what `invert` says, where a crop does not say it itself."""
+        self.invert: Invert = invert
         self._items: list[Item] = []
+        self._laid: list[Laid] = []
         self._crops: list[Grey] = []
-        self._waiting: list[int] = []  # where in _items the crops belong
+        self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
         self._pictures: list[NDArray[np.uint8]] = [no_pictures()]
 
-    def say(self, source: int, page: int, status: Status, detail: str) -> None:
-        self._items.append(Item(source, page, status, detail))
+    def say(
+        self, source: int, page: int, status: Status, detail: str, field: Field | None = None
+    ) -> None:
+        """Say of a page, or of a field, why there is nothing to judge."""
+        self._items.append(Item(source, page, status, detail, field))
 
-    def add(self, source: int, page: int, crop: Grey) -> None:
-        self._waiting.append(len(self._items))
-        self._items.append(Item(source, page, None, ""))
+    def digit(self, source: int, page: int, crop: Grey) -> None:
+        """Lay down an image of one digit."""
+        height, width = crop.shape
+        self._items.append(Item(source, page, None, "", None, (_open((0, 0, width, height)),)))
+        self._wait(0, crop)
+
+    def field(self, source: int, page: int, field: Field, cells: Sequence[Cell], why: str) -> None:
+        """Lay down a field's boxes; `why` says why it is for review, whatever is read."""
+        spots = [_open(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
+        blank = [
+            spot._replace(status="blank", detail="no ink") if cell.blank else spot
+            for spot, cell in zip(spots, cells, strict=True)
+        ]
+        self._items.append(Item(source, page, None, why, field, tuple(blank)))
+        for number, cell in enumerate(cells):
+            if not cell.blank:
+                self._wait(number, cell.crop)
+
+    def straight(self, laid: Laid) -> None:
+        """Note that a page was laid straight."""
+        self._laid.append(laid)
+
+    def _wait(self, spot: int, crop: Grey) -> None:
+        self._waiting.append((len(self._items) - 1, spot))
         self._crops.append(crop)
         self._pixels += crop.size
         if self._pixels >= SLAB_PIXELS:
             self._normalize()
 
     def done(self) -> Prepared:
+        """Give all that was laid down."""
         self._normalize()
-        return Prepared(self._items, np.concatenate(self._pictures))
+        return Prepared(self._items, np.concatenate(self._pictures), self._laid)
 
     def _normalize(self) -> None:
-        found = grey_levels(self._crops, invert=self._invert)
+        found = grey_levels(self._crops, invert=self.invert)
         verdicts = _verdicts(found)
-        for at, verdict in zip(self._waiting, verdicts, strict=True):
+        for (at, number), verdict in zip(self._waiting, verdicts, strict=True):
             if verdict:
-                self._items[at] = self._items[at]._replace(status=verdict[0], detail=verdict[1])
+                spots = list(self._items[at].spots)
+                spots[number] = spots[number]._replace(status=verdict[0], detail=verdict[1])
+                self._items[at] = self._items[at]._replace(spots=tuple(spots))
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
+
+
+def _open(place: tuple[int, int, int, int]) -> Spot:
+    return Spot(None, "", place)
 
 
 def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
@@ -163,29 +155,3 @@ def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
 def no_pictures() -> NDArray[np.uint8]:
     """Give pictures of nothing: shape (0, 28, 28, 1)."""
     return np.zeros((0, 28, 28, 1), np.uint8)
-
-
-class Planned(NamedTuple):
-    """A line of `--dry-run`: a file, what it would be read as, its pages, and why."""
-
-    file: str
-    read_as: str
-    pages: int
-    why: str
-
-
-def look(chunk: list[Source], *, as_: As, max_pixels: int) -> list[Planned]:
-    """Tell of a chunk of files, from their headers, what each would be read as."""
-    out = []
-    for source in chunk:
-        seen = source.fault or pages.look(source.path, max_pixels=max_pixels)
-        if isinstance(seen, str):
-            out.append(Planned(source.file, "error", 1, seen))
-        elif isinstance(seen, Failure):
-            out.append(Planned(source.file, "error", 1, seen.detail))
-        elif seen.format == "PDF":
-            out.append(Planned(source.file, "form", seen.pages, "PDF"))
-        else:
-            kind, why = kind_of(as_, seen.height, seen.width)
-            out.append(Planned(source.file, kind, seen.pages, f"{seen.format}, {why}"))
-    return out

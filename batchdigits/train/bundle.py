@@ -19,7 +19,7 @@ from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.desk import prepare_crops
+from batchdigits.pipeline.worker import prepare_crops
 from batchdigits.records import Grey, Invert
 
 LEAST = 200

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -27,23 +27,42 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.records import Row
+from batchdigits.results.layouts import (
+    COLUMNS,
+    DIGITS,
+    FIELDS,
+    LONG,
+    Column,
+    Layout,
+    Line,
+    pages,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS: tuple[str, ...] = ("file", "page", "field", "value", "confidence", "status", "detail")
+__all__ = [
+    "COLUMNS",
+    "DIGITS",
+    "FIELDS",
+    "LONG",
+    "Layout",
+    "check",
+    "pages",
+    "table",
+    "writer",
+]
+
 SHEET_ROWS = 1_048_576  # that one sheet of a spreadsheet holds, the header among them
-_WIDTHS = (48, 6, 18, 14, 11, 9, 60)  # of the columns in a sheet, in characters
 _ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 _LIBRARIES = {".parquet": "pyarrow.parquet", ".xlsx": "xlsxwriter"}
 _CHUNK = 4096  # rows put at a time, so that a generator of a million is never held whole
 _GROUP = 65_536  # rows of a Parquet row group: fixed, or the bytes would depend on the chunks
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _MARKUP = re.compile(r"\A(?=<r>.*</r>\Z)", re.DOTALL)  # XlsxWriter would not take it for text
-_FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001 (some spreadsheets take the wide forms too)
+_DECIMALS = 4  # of a share, in text and in a sheet
 
-Put = Callable[[list[Row]], object]
-Write = Callable[[Iterable[Row]], None]
+Put = Callable[[list[Line]], object]
+Write = Callable[[Iterable[Any]], None]
 
 
 def check(out: str, *, excel: bool = False) -> None:
@@ -72,22 +91,27 @@ def check(out: str, *, excel: bool = False) -> None:
         raise OutputError("--out - writes to standard output, which is closed: open it")
 
 
-def table(rows: Iterable[Row]) -> "pd.DataFrame":
-    """Give the rows as a DataFrame with the columns `COLUMNS`, one line a row.
+def table(rows: Iterable[Row], layout: Layout = LONG) -> "pd.DataFrame":
+    """Give the rows as a DataFrame.
+
+    Args:
+        rows: of the results.
+        layout: what its lines hold.
 
     Returns:
-        DataFrame: `page` int64, `confidence` float64 (NaN where the row has none), the others
-        `str` (007 stays 007); the index counts from 0.
+        DataFrame: `page` int64, confidences float64 (NaN where there is none), the others `str`
+        (007 stays 007); the index counts from 0.
     """
     import pandas as pd  # noqa: PLC0415 (half a second that the command line need not spend)
 
-    dtypes = dict.fromkeys(COLUMNS, "str") | {"page": "int64", "confidence": "float64"}
-    return pd.DataFrame([_cells(row) for row in rows], columns=list(COLUMNS)).astype(dtypes)
+    kinds = {str: "str", int: "int64", float: "float64"}
+    dtypes = {column.name: kinds[column.kind] for column in layout.columns}
+    return pd.DataFrame(list(layout.lines(rows)), columns=layout.names).astype(dtypes)
 
 
 @contextmanager
-def writer(out: str, *, excel: bool = False) -> Iterator[Write]:
-    """Open the table `out` for writing; gives a function that writes rows to it, in order.
+def writer(out: str, *layouts: Layout, excel: bool = False) -> Iterator[Write]:
+    """Open the table `out` for writing; gives a function that writes records to it, in order.
 
     The table takes its place when the block ends without an exception; else `out` is as it
     was (a hard kill leaves a hidden `.batchdigits-*.tmp` beside it). An existing table keeps
@@ -96,6 +120,8 @@ def writer(out: str, *, excel: bool = False) -> Iterator[Write]:
 
     Args:
         out: as in `check`.
+        layouts: what its lines hold; none for `LONG`. Of several, all are made from the same
+            records: an .xlsx has a sheet for each, other formats hold the first alone.
         excel: write a UTF-8 byte order mark, and for CSV only `;` between columns.
 
     Raises:
@@ -104,16 +130,19 @@ def writer(out: str, *, excel: bool = False) -> Iterator[Write]:
         BrokenPipeError: nobody reads standard output any more, which is no fault: end quietly.
     """
     check(out, excel=excel)
+    held = (layouts or (LONG,))[: None if _ending(out) == ".xlsx" else 1]
     with ExitStack() as stack:
         with _faults(out):
             place = _standard_output() if out == "-" else _aside(Path(os.path.realpath(out)))
-            put = stack.enter_context(_format(out, stack.enter_context(place), excel))
+            puts = stack.enter_context(_format(out, stack.enter_context(place), held, excel))
 
-        def write(rows: Iterable[Row]) -> None:
-            remaining = iter(rows)
-            while chunk := list(islice(remaining, _CHUNK)):
-                with _faults(out):  # only around ours: a fault of whoever makes the rows is theirs
-                    put(chunk)
+        def write(records: Iterable[Any]) -> None:
+            given = records if len(held) == 1 else list(records)
+            for layout, put in zip(held, puts, strict=True):
+                lines = layout.lines(given)
+                while chunk := list(islice(lines, _CHUNK)):
+                    with _faults(out):  # only around ours: a fault of who makes them is theirs
+                        put(chunk)
 
         yield write
         with _faults(out):
@@ -189,55 +218,58 @@ def _standard_output() -> Iterator[BinaryIO]:
         raise
 
 
-def _format(out: str, file: BinaryIO, excel: bool) -> AbstractContextManager[Put]:
-    """Open an empty file in the format of `out`; gives a function that puts rows into it."""
-    ending = _ending(out)
+def _format(
+    out: str, file: BinaryIO, layouts: Sequence[Layout], excel: bool
+) -> AbstractContextManager[list[Put]]:
+    """Open an empty file in the format of `out`; gives what puts lines into it, by layout."""
+    ending, columns = _ending(out), layouts[0].columns
     if ending in _LIBRARIES:
-        return _parquet(file) if ending == ".parquet" else _xlsx(file)
+        return _parquet(file, columns) if ending == ".parquet" else _xlsx(file, layouts)
     if ending == ".jsonl":
         encode = json.JSONEncoder(ensure_ascii=False).encode
-        return _text(file, "", lambda rows: "".join(f"{encode(_cells(row))}\n" for row in rows))
+        return _text(file, "", lambda lines: "".join(f"{encode(line)}\n" for line in lines))
     separator = "\t" if ending == ".tsv" else ";" if excel else ","
-    header = ("\N{BYTE ORDER MARK}" if excel else "") + separator.join(COLUMNS) + "\n"
-    return _text(file, header, partial(_delimited, separator=separator))
+    mark = "\N{BYTE ORDER MARK}" if excel else ""
+    header = mark + separator.join(layouts[0].names) + "\n"
+    return _text(file, header, partial(_delimited, separator=separator, columns=columns))
 
 
 @contextmanager
-def _text(file: BinaryIO, header: str, lines: Callable[[list[Row]], str]) -> Iterator[Put]:
+def _text(file: BinaryIO, header: str, text: Callable[[list[Line]], str]) -> Iterator[list[Put]]:
     def put(text: str) -> None:
         rest = text.encode()
         while rest:  # with PYTHONUNBUFFERED, standard output may take only a part
             rest = rest[file.write(rest) :]
 
     put(header)
-    yield lambda rows: put(lines(rows))
+    yield [lambda lines: put(text(lines))]
 
 
-def _delimited(rows: list[Row], separator: str) -> str:
+def _delimited(lines: list[Line], separator: str, columns: Sequence[Column]) -> str:
     text = io.StringIO(newline="")
-    lines = csv.writer(text, delimiter=separator, lineterminator="\n")
-    for cells in map(_cells, rows):
-        if cells["confidence"] is not None:
-            cells["confidence"] = f"{cells['confidence']:.4f}"
-        lines.writerow(cells.values())
+    shares = [column.name for column in columns if column.kind is float]
+    table = csv.writer(text, delimiter=separator, lineterminator="\n")
+    for line in lines:
+        written = {n: f"{line[n]:.{_DECIMALS}f}" for n in shares if line[n] is not None}
+        table.writerow({**line, **written}.values())
     return text.getvalue()
 
 
 @contextmanager
-def _parquet(file: BinaryIO) -> Iterator[Put]:
+def _parquet(file: BinaryIO, columns: Sequence[Column]) -> Iterator[list[Put]]:
     pq, pa = import_module("pyarrow.parquet"), import_module("pyarrow")
-    types = dict.fromkeys(COLUMNS, pa.string()) | {"page": pa.int64(), "confidence": pa.float64()}
-    parquet = pq.ParquetWriter(file, pa.schema(list(types.items())))
-    waiting: list[dict[str, Any]] = []
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    parquet = pq.ParquetWriter(file, pa.schema([(c.name, types[c.kind]) for c in columns]))
+    waiting: list[Line] = []
 
-    def put(rows: list[Row], size: int = _GROUP) -> None:
-        waiting.extend(map(_cells, rows))
+    def put(lines: list[Line], size: int = _GROUP) -> None:
+        waiting.extend(lines)
         while len(waiting) >= size:
             parquet.write_table(pa.Table.from_pylist(waiting[:size], schema=parquet.schema))
             del waiting[:size]
 
     try:
-        yield put
+        yield [put]
         put([], size=len(waiting) or 1)
         parquet.close()
     finally:
@@ -246,54 +278,61 @@ def _parquet(file: BinaryIO) -> Iterator[Put]:
 
 
 @contextmanager
-def _xlsx(file: BinaryIO) -> Iterator[Put]:
+def _xlsx(file: BinaryIO, layouts: Sequence[Layout]) -> Iterator[list[Put]]:
     xlsxwriter = import_module("xlsxwriter")
-    path, height = Path(file.name), 0
-
-    def put(rows: list[Row]) -> None:
-        nonlocal height
-        for row in rows:
-            height += 1
-            _write_line(sheet, height, row)
-
+    path = Path(file.name)
     with tempfile.TemporaryDirectory(".tmp", ".batchdigits-", path.parent, True) as spool:
         book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": spool})
-        sheet = book.add_worksheet("results")
+        book.set_properties({"created": datetime(2000, 1, 1)})  # not now: same rows, same bytes
+        sheets = [_Sheet(book, layout) for layout in layouts]
         try:
-            _head(book, sheet)
-            yield put
-            sheet.autofilter(0, 0, height, len(COLUMNS) - 1)
+            yield [sheet.put for sheet in sheets]
+            for sheet in sheets:
+                sheet.done()
             book.close()
         except xlsxwriter.exceptions.XlsxFileError as fault:
             raise OSError(str(fault)) from fault
         finally:
-            with suppress(OSError):
-                sheet.row_data_fh.close()
+            for sheet in sheets:
+                sheet.abandon()
 
 
-def _head(book: Any, sheet: Any) -> None:
-    book.set_properties({"created": datetime(2000, 1, 1)})  # not now: same rows, same bytes
-    formats = {"value": {"num_format": "@"}, "confidence": {"num_format": "0.0000"}}
-    bold = book.add_format({"bold": True})
-    for column, (name, width) in enumerate(zip(COLUMNS, _WIDTHS, strict=True)):
-        sheet.set_column(column, column, width, book.add_format(formats.get(name, {})))
-        sheet.write_string(0, column, name, bold)
-    sheet.freeze_panes(1, 0)
+class _Sheet:
+    """One sheet of a book that is being written."""
 
+    def __init__(self, book: Any, layout: Layout) -> None:
+        self._sheet, self._columns, self._height = (
+            book.add_worksheet(layout.sheet),
+            layout.columns,
+            0,
+        )
+        formats = {str: {}, int: {}, float: {"num_format": "0.0000"}}
+        bold, text = book.add_format({"bold": True}), {"num_format": "@"}
+        for at, column in enumerate(layout.columns):
+            shown = text if column.text else formats[column.kind]
+            self._sheet.set_column(at, at, column.width, book.add_format(shown))
+            self._sheet.write_string(0, at, column.name, bold)
+        self._sheet.freeze_panes(1, 0)
 
-def _write_line(sheet: Any, at: int, row: Row) -> None:
-    if at >= SHEET_ROWS:
-        raise OutputError(f"an .xlsx holds {SHEET_ROWS - 1:,} rows, the results more: choose .csv")
-    for column, cell in enumerate(_cells(row).values()):
-        if isinstance(cell, (int, float)):
-            sheet.write_number(at, column, cell)
-        elif cell:  # a cell of empty text would not count as blank
-            sheet.write_string(at, column, _MARKUP.sub("./", cell))
+    def put(self, lines: list[Line]) -> None:
+        """Write lines below those that are there."""
+        for line in lines:
+            self._height += 1
+            if self._height >= SHEET_ROWS:
+                raise OutputError(
+                    f"an .xlsx holds {SHEET_ROWS - 1:,} rows, the results more: choose .csv"
+                )
+            for at, cell in enumerate(line.values()):
+                if isinstance(cell, (int, float)):
+                    self._sheet.write_number(self._height, at, cell)
+                elif cell:  # a cell of empty text would not count as blank
+                    self._sheet.write_string(self._height, at, _MARKUP.sub("./", cell))
 
+    def done(self) -> None:
+        """Put a filter over the columns."""
+        self._sheet.autofilter(0, 0, self._height, len(self._columns) - 1)
 
-def _cells(row: Row) -> dict[str, Any]:
-    cells = {name: getattr(row, name) for name in COLUMNS}
-    detail = cells["detail"] = _UNPRINTABLE.sub(" ", row.detail)
-    if detail.lstrip().startswith(_FORMULA):
-        cells["detail"] = f"'{detail}"
-    return cells
+    def abandon(self) -> None:
+        """Let go of the sheet's own file, be the book closed or not."""
+        with suppress(OSError):
+            self._sheet.row_data_fh.close()

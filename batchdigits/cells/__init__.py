@@ -1,0 +1,115 @@
+"""A registered page → crops of its boxes: settled on the lines printed there, and free of them.
+
+Each box is drawn upright out of the page at one scale, with a margin. Its printed lines are found
+where they really are, since paper stretches, and taken out where no stroke crosses them; of the
+ink that is left, what hangs together belongs to the box that holds most of it. A box is blank when
+no ink is left: the network is not asked.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.cells.ink import Lined, darkness, kept, lines, without_lines
+from batchdigits.records import Grey
+
+SCALE = 10.0
+"""Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
+20 of them."""
+MARGIN = 1.5
+"""mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
+LEAST = 3.6
+"""Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
+
+Matrix = NDArray[np.float64]
+"""Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
+Place = tuple[float, float, float, float]
+"""x, y of the top left corner, width, height."""
+
+
+class Cell(NamedTuple):
+    """One box of a page.
+
+    Attributes:
+        crop: uint8, shape (H, W), dark ink on white (255), nothing else in it.
+        blank: whether there is no ink.
+        place: the upright box round it in the page as scanned, px.
+        fineness: pixels a millimetre that the page has there.
+    """
+
+    crop: Grey
+    blank: bool
+    place: Place
+    fineness: float
+
+
+def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
+    """Cut boxes out of a page.
+
+    Args:
+        grey: the page, uint8, shape (height, width), dark ink on light paper.
+        matrix: where the paper lies in it.
+        boxes: on paper, mm.
+    """
+    return [_cell(grey, matrix, box) for box in boxes]
+
+
+def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
+    wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
+    to_paper = np.array(
+        [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
+    )
+    corners = _projected(matrix, _corners(box))
+    fineness = float(np.sqrt(cv2.contourArea(corners.astype(np.float32)) / (box[2] * box[3])))
+    drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
+    dark = darkness(drawn)
+    edge = MARGIN * SCALE
+    found = lines(dark, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
+    mask = kept(without_lines(dark, found, SCALE / fineness), found.box)
+    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
+    place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
+    return Cell(_shown(dark, mask, found.box), not mask.any(), place, fineness)
+
+
+def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -> Grey:
+    """Draw a part of the page: `matrix` takes pixels of the picture to those of the page."""
+    shrinks = fineness / SCALE
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    if shrinks <= 1.5:
+        return np.asarray(
+            cv2.warpPerspective(grey, matrix, size, flags=flags, borderValue=255), np.uint8
+        )
+    times = round(shrinks)  # linear sampling would skip pixels, and thin strokes with them
+    finer = matrix @ np.diag([1 / times, 1 / times, 1]) @ _moved(0.5 * (1 - times))
+    large = [times * side for side in size]
+    drawn = cv2.warpPerspective(grey, finer, large, flags=flags, borderValue=255)
+    return np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _moved(by: float) -> Matrix:
+    return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
+
+
+def _corners(box: Place) -> NDArray[np.float64]:
+    x, y, wide, high = box
+    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
+
+
+def _projected(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
+
+
+def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> Grey:
+    """Give the kept ink with its soft edges on white, from line to line, and what leaves these."""
+    near = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
+    y, x = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    top, bottom = int(frame.top), int(np.ceil(frame.bottom))
+    left, right = int(frame.left), int(np.ceil(frame.right))
+    if len(x):
+        top, bottom = min(top, int(y[0]) - 1), max(bottom, int(y[-1]) + 2)
+        left, right = min(left, int(x[0]) - 1), max(right, int(x[-1]) + 2)
+    shown = 255 - dark * near
+    return np.ascontiguousarray(shown[max(0, top) : bottom, max(0, left) : right])

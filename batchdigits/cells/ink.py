@@ -1,0 +1,246 @@
+"""Ink in a box drawn upright: its printed lines, and what was written."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+
+STROKE = 41
+"""px, of the picture of a box: broader than any stroke, narrower than the box; what is dark over
+more is shade on the paper."""
+CONTRAST, NOISE = 18, 5
+"""Ink is so many grey levels darker than the paper, and so many times its noise."""
+CLEAR = 40
+"""Darkness from which on what Otsu's threshold parts is ink and paper, and not the paper's noise."""
+REACH = 12
+"""px from where a line should be that it is looked for."""
+FULL = (0.6, 0.8, 0.95)
+"""Shares of a side that its line is dark along, the least that does first."""
+THICK = 10
+"""px that a line is thick at most."""
+INSET = 0.1
+"""Share of a side at its ends that says nothing: other lines meet it there."""
+HEAVIER = 1.15
+"""A line is so many times as heavy as where it is lightest, and a pixel of the page more, or a stroke
+lies on it."""
+THICKER = 2
+"""px that a stroke reaches beyond a line on either side, where it crosses it."""
+PEN = 4
+"""px that a stroke is thick, at least, of which the line it touches can be cut off."""
+SPECK = 8
+"""px that ink must have to be more than a speck: a dot of a hairline pen has 9."""
+APART = 0.35
+"""A thing with a larger share of its ink outside the box is cut off at the box's edge."""
+
+CORE = 0.25
+"""What lies further in from all sides, as a share of the box, is its middle."""
+
+Mask = NDArray[np.bool_]
+
+
+class Lined(NamedTuple):
+    """Where a box's four sides are in its picture, px: the outer edges of their lines."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+class Band(NamedTuple):
+    """A printed line: its first row or column, and the one past its last."""
+
+    start: int
+    end: int
+
+
+class Lines(NamedTuple):
+    """The printed lines in the picture of a box.
+
+    Attributes:
+        upright: by their columns.
+        level: by their rows.
+        box: the box's own sides; where no line was found, as they should be.
+    """
+
+    upright: list[Band]
+    level: list[Band]
+    box: Lined
+
+
+def darkness(drawn: Grey) -> Grey:
+    """Take the paper away, shaded as it may be: how dark each pixel is, 255 for black.
+
+    What ink takes away is a share of the light there is: under a shadow it looks as on white.
+    """
+    side = np.ones((STROKE, STROKE), np.uint8)
+    smooth = cv2.medianBlur(drawn, 5)  # which keeps the edge of a shadow where it is
+    paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, side, borderType=cv2.BORDER_REPLICATE)
+    light = np.maximum(paper, 1).astype(np.float32)
+    return np.asarray(np.clip(255 - 255 * (drawn / light), 0, 255), np.uint8)
+
+
+def threshold(dark: Grey) -> float:
+    """Say from which darkness on there is ink: over the noise of the paper alone."""
+    split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    paper = dark[dark <= split] if split >= CLEAR else dark
+    quiet = float(np.median(paper))
+    noise = 1.4826 * float(np.median(np.abs(paper.astype(np.float32) - quiet)))
+    return max(CONTRAST, quiet + NOISE * noise)
+
+
+def lines(dark: Grey, box: Lined) -> Lines:
+    """Find the printed lines of a box, and those of its neighbours.
+
+    Args:
+        dark: uint8, shape (H, W).
+        box: where its sides should be.
+    """
+    mask = dark >= threshold(dark)
+    across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
+    down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
+    upright, left, right = _bands(across, box.left, box.right)
+    level, top, bottom = _bands(down, box.top, box.bottom)
+    return Lines(upright, level, Lined(left, right, top, bottom))
+
+
+def _inset(start: float, end: float) -> tuple[int, int]:
+    by = INSET * (end - start)
+    return round(start + by), round(end - by)
+
+
+def _bands(dark: NDArray[np.float64], start: float, end: float) -> tuple[list[Band], float, float]:
+    """Find the lines on and beyond two opposite sides, and where these are.
+
+    Args:
+        dark: the share of each row, or column, that is dark.
+        start: where the first side should be, px.
+        end: where the second should be.
+    """
+    first, second = _band(dark, start), _band(dark, end)
+    low, high = first.start if first else start - REACH, second.end if second else end + REACH
+    beyond = dark >= FULL[0]
+    beyond[max(0, int(low)) : int(high)] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], beyond.astype(np.int8), [0]])))
+    others = [Band(*pair) for pair in edges.reshape(-1, 2).tolist()]
+    own = [band for band in (first, second) if band]
+    return own + others, first.start if first else start, second.end if second else end
+
+
+def _band(dark: NDArray[np.float64], near: float) -> Band | None:
+    """Find the line nearest to where it should be, by the share of each row that is dark.
+
+    Rows that a digit fills beside the line are told from it by a larger share.
+    """
+    low = max(0, round(near) - REACH)
+    for full in FULL:
+        lined = dark >= full
+        places = np.flatnonzero(lined[low : round(near) + REACH]) + low
+        if not len(places):
+            return None
+        start = end = int(places[np.abs(places - near).argmin()])
+        while start > 0 and lined[start - 1]:
+            start -= 1
+        while end + 1 < len(lined) and lined[end + 1]:
+            end += 1
+        if end - start < THICK:
+            return Band(start, end + 1)
+    return None
+
+
+def without_lines(dark: Grey, found: Lines, pixel: float) -> Mask:
+    """Take printed lines out, but for where a stroke crosses or covers them.
+
+    Args:
+        dark: uint8, shape (H, W).
+        found: the lines.
+        pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
+
+    Returns:
+        The ink that is left, (H, W).
+    """
+    ink = (dark >= threshold(dark)).view(np.uint8)
+    sides = [(dark, ink, band) for band in found.level]
+    sides += [(dark.T, ink.T, band) for band in found.upright]
+    whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
+    lightest = min([_weight(*side) for side in whole], default=0)
+    heavy = HEAVIER * lightest + 255 * max(pixel, 1)
+    for side in sides:
+        _erase(*side, heavy)
+    return ink.view(bool)
+
+
+def _weight(dark: Grey, ink: NDArray[np.uint8], band: Band) -> float:
+    """Weigh a level line where nothing crosses it: darkness down a column, in the lightest quarter.
+
+    A weight does not depend on how the line lies to the pixels, as its thickness does.
+    """
+    weights = _weights(dark, _runs(ink, band), band)
+    return float(np.quantile(weights[weights > 0], 0.25))
+
+
+def _weights(dark: Grey, runs: Mask, band: Band) -> NDArray[np.int64]:
+    rows = dark[max(0, band.start - REACH) : band.end + REACH]
+    return np.asarray((rows * runs).sum(axis=0, dtype=np.int64))
+
+
+def _runs(ink: NDArray[np.uint8], band: Band) -> Mask:
+    """Tell what hangs together with a level line, straight above and below: (rows, W)."""
+    rows = slice(max(0, band.start - REACH), band.end + REACH)
+    out = ink[rows].astype(bool)
+    start, end = band.start - rows.start, band.end - rows.start
+    for row in range(start - 1, -1, -1):
+        out[row] &= out[row + 1]
+    for row in range(end, len(out)):
+        out[row] &= out[row - 1]
+    return out
+
+
+def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None:
+    """Take a level line out of a picture, but where a stroke crosses it, or lies half on it.
+
+    A stroke that only touches the line ends at it: the rest of the stroke stays.
+    """
+    runs = _runs(ink, band)
+    first = max(0, band.start - REACH)
+    start, end = max(0, band.start - 1 - first), band.end + 1 - first
+    before, after = runs[:start].sum(axis=0), runs[end:].sum(axis=0)
+    line = _weights(dark, runs, band) <= heavy
+    crossed = (before >= THICKER) & (after >= THICKER)
+    half = np.maximum(before, after) < PEN
+    part = ink[first : band.end + REACH]
+    part[runs & line] = 0
+    part[start:end, ~(line | crossed | half)] = 0
+
+
+def kept(ink: Mask, frame: Lined) -> Mask:
+    """Keep what belongs to the box: things with most of their ink within it, or some in its middle.
+
+    Args:
+        ink: (H, W), without printed lines.
+        frame: the box's sides.
+
+    Returns:
+        (H, W): no specks, nothing of the neighbours; what leaves the box far is cut at its edge.
+    """
+    inside = np.zeros(ink.shape, bool)
+    rows = slice(int(frame.top), int(np.ceil(frame.bottom)))
+    inside[rows, int(frame.left) : int(np.ceil(frame.right))] = True
+    middle = np.zeros(ink.shape, bool)
+    by = (round(CORE * (rows.stop - rows.start)), round(CORE * (frame.right - frame.left)))
+    middle[
+        rows.start + by[0] : rows.stop - by[0], int(frame.left) + by[1] : int(frame.right) - by[1]
+    ] = True
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    within = np.bincount(labels[inside], minlength=count)
+    centred = np.bincount(labels[middle], minlength=count)
+    ours = ((2 * within > area) | (centred >= SPECK)) & (within >= SPECK)
+    ours[0] = False
+    out: Mask = ours[labels]
+    leaves = ours & (area - within > APART * area)
+    out &= inside | ~leaves[labels]
+    return out

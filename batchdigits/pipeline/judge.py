@@ -1,0 +1,90 @@
+"""Pictures become readings by the model, and readings rows."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate, classify
+from batchdigits.normalize import shares
+from batchdigits.options import RunOptions
+from batchdigits.pipeline.desk import Item, Prepared
+from batchdigits.pipeline.tasks import Task
+from batchdigits.pipeline.values import Filled, Read, Value, of_field, of_image
+from batchdigits.records import Digit, Laid, Row
+
+log = logging.getLogger(__name__)
+
+Batch = Sequence[tuple[Sequence[Task], Prepared]]
+
+
+class Done(NamedTuple):
+    """What came of a batch.
+
+    Attributes:
+        rows: of the table.
+        digits: of `--digits-out`; none where the options do not ask for them.
+        laid: the pages of forms that were laid straight.
+    """
+
+    rows: list[Row]
+    digits: list[Digit]
+    laid: list[Laid]
+
+
+class Judge:
+    """Turns what the workers prepared into rows; the model is loaded at the first picture."""
+
+    def __init__(self, card: classify.Card, options: RunOptions) -> None:
+        """Take the threshold from the options, else from the model's card."""
+        self._card, self._options = card, options
+        wanted = options.min_confidence
+        self._threshold = card.threshold if wanted is None else wanted
+        self._classifier: classify.Classifier | None = None
+
+    def done(self, batch: Batch) -> Done:
+        """Classify the batch's pictures and give the row of each item, in order."""
+        pictures = np.concatenate([prepared.pictures for _, prepared in batch])
+        readings = iter(self._readings(pictures))
+        out = Done([], [], [])
+        for tasks, prepared in batch:
+            for item in prepared.items:
+                self._add(out, tasks[item.source].source.file, item, readings)
+            out.laid.extend(prepared.laid)
+        return out
+
+    def _readings(self, pictures: NDArray[np.uint8]) -> list[Read]:
+        if not len(pictures):
+            return []
+        if self._classifier is None:
+            self._classifier = classify.load(self._options.model, device=self._options.device)
+            if not self._card.calibrated:
+                log.warning(
+                    "model '%s' is uncalibrated: its confidences may be far off", self._card.name
+                )
+        logits = self._classifier.logits(shares(pictures))
+        judged = calibrate.judged(logits, self._card.temperature)
+        columns = [column.tolist() for column in judged[:-1]]
+        return [Read(*one) for one in zip(*columns, judged.likely, strict=True)]
+
+    def _add(self, out: Done, file: str, item: Item, readings: Iterator[Read]) -> None:
+        """Add what an item says, and its digits."""
+        name = "" if item.field is None else item.field.name
+        filled: Filled = [
+            (spot, next(readings) if spot.status is None else None) for spot in item.spots
+        ]
+        if item.status is not None:
+            confidence = 0.0 if item.status == "review" else None
+            value = Value("", confidence, item.status, item.detail)
+        elif item.field is None:
+            value = of_image(*filled[0], self._threshold)
+        else:
+            value = of_field(item.field, filled, self._threshold, item.detail)
+        out.rows.append(Row(file, item.page, name, *value))
+        if self._options.digits_out is not None:
+            for position, (spot, read) in enumerate(filled, 1):
+                if read is not None:
+                    said = (str(read.digit), read.confidence, str(read.second), read.runner_up)
+                    out.digits.append(Digit(file, item.page, name, position, *said, *spot.place))

@@ -1,0 +1,86 @@
+"""What the workers take at a time: files, and single pages of files that have many."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from batchdigits.records import Source
+
+LEAST_FILES, MOST_FILES = 64, 1024
+"""Files a worker takes at a time: many, as crops of one size are worked on together, but so few
+that every worker has several chunks to take. It changes no result."""
+CHUNK_BYTES = 16 << 20
+"""Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
+PAGES = 4
+"""Pages a worker takes at a time of a file that has many."""
+PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
+"""Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
+
+
+class Task(NamedTuple):
+    """What a worker takes at a time.
+
+    Attributes:
+        source: the file.
+        page: counted from 1; None for all its pages.
+        last: whether nothing of the file comes after it.
+    """
+
+    source: Source
+    page: int | None = None
+    last: bool = True
+
+
+def paged(files: Sequence[Source]) -> list[Source]:
+    """Choose the files of which it is worth knowing how many pages they have."""
+    found = []
+    for source in files:
+        least = PAGED.get(os.path.splitext(source.path)[1].lower())
+        if least is not None and not source.fault and _size(source.path) >= least:
+            found.append(source)
+    return found
+
+
+def split(files: Iterable[Source], pages: Callable[[Source], int]) -> Iterator[Task]:
+    """Make a task of each file, and of each page where there are more than `PAGES`.
+
+    So each page of a large file has its own limits of time and memory, and one that breaks them
+    takes no other page along.
+    """
+    for source in files:
+        count = pages(source)
+        if count <= PAGES:
+            yield Task(source)
+        else:
+            yield from (Task(source, page, page == count) for page in range(1, count + 1))
+
+
+def chunks(tasks: Iterable[Task], count: int, workers: int) -> Iterator[list[Task]]:
+    """Cut tasks into chunks by number, by size on disk, and by pages.
+
+    Args:
+        tasks: of all files, in order.
+        count: how many files there are.
+        workers: how many share the work.
+    """
+    most = min(max(count // (4 * max(workers, 1)), LEAST_FILES), MOST_FILES)
+    chunk: list[Task] = []
+    room = CHUNK_BYTES
+    for task in tasks:
+        size = 0 if task.source.fault else _size(task.source.path)
+        if task.page is not None:
+            size = CHUNK_BYTES // PAGES
+        if chunk and (len(chunk) == most or size > room):
+            yield chunk
+            chunk, room = [], CHUNK_BYTES
+        chunk.append(task)
+        room -= size
+    if chunk:
+        yield chunk
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,139 @@
+"""Readings of single boxes become the value of a field, and what to say of it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate
+from batchdigits.forms import rules
+from batchdigits.forms.template import Field
+from batchdigits.pipeline.desk import Spot
+from batchdigits.records import Status
+
+
+class Read(NamedTuple):
+    """How one picture was read; see `calibrate.Judged`."""
+
+    digit: int
+    confidence: float
+    second: int
+    other: bool
+    likely: NDArray[np.float64]
+
+    @property
+    def runner_up(self) -> float:
+        """Give the probability of the second, as written in the table."""
+        return _written(self.likely[self.second])
+
+
+class Value(NamedTuple):
+    """What a row says; see `records.Row`."""
+
+    value: str
+    confidence: float | None
+    status: Status
+    detail: str
+
+
+Filled = Sequence[tuple[Spot, Read | None]]
+"""The boxes of a field with their readings; None where there was no picture."""
+
+
+def of_image(spot: Spot, read: Read | None, threshold: float) -> Value:
+    """Say what an image of one digit holds."""
+    if read is None:
+        blank = spot.status == "blank"
+        return Value("", None if blank else 0.0, "blank" if blank else "review", spot.detail)
+    digit = str(read.digit)
+    if read.other:
+        detail = f"not a digit; if it is one, {digit} or {read.second}"
+        return Value(digit, read.confidence, "review", detail)
+    if read.confidence >= threshold:
+        return Value(digit, read.confidence, "ok", "")
+    detail = f"under {round(threshold, 10)}; may be {read.second}"
+    return Value(digit, read.confidence, "review", detail)
+
+
+def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> Value:
+    """Say what a field of a form holds.
+
+    Args:
+        field: with its rules.
+        filled: its boxes, from left to right.
+        threshold: the confidence from which a value is `ok`.
+        why: not empty where the value is for review whatever it is, and says why.
+    """
+    if all(spot.status == "blank" for spot, _ in filled):
+        if field.optional:
+            return Value("", None, "blank", "no ink")
+        return Value("", 0.0, "review", "blank, and not optional")
+    unread = [(n, spot) for n, (spot, _) in enumerate(filled, 1) if spot.status == "review"]
+    if unread:
+        shown = "".join(_sign(read) for _, read in filled).strip("_")
+        number, spot = unread[0]
+        return Value("", 0.0, "review", f"reads {shown}: box {number}: {spot.detail}")
+    reads = [read for _, read in filled if read]
+    raw = "".join(str(read.digit) for read in reads)
+    sure = _written(np.prod([read.confidence for read in reads]))
+    value = _judged(field, raw, sure, reads, threshold)
+    for fault in (why, _gap(filled, field), _strange(filled)):
+        if fault:
+            value = Value(raw, sure, "review", fault)
+            break
+    return value._replace(value=_punctuated(value.value, field.decimals))
+
+
+def _sign(read: Read | None) -> str:
+    return "_" if read is None else str(read.digit)
+
+
+def _judged(field: Field, raw: str, sure: float, reads: Sequence[Read], threshold: float) -> Value:
+    broken = rules.broken(field, raw)
+    if not broken:
+        if sure >= threshold:
+            return Value(raw, sure, "ok", "")
+        least = min(range(len(reads)), key=lambda n: reads[n].confidence)
+        box = f"box {least + 1} " if len(reads) > 1 else ""
+        detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
+        return Value(raw, sure, "review", detail)
+    likely = rules.likeliest(field, np.array([read.likely for read in reads]))
+    if likely is None:
+        return Value(raw, sure, "review", f"{raw} {broken}")
+    confidence = _written(likely.confidence)
+    if confidence >= threshold:
+        detail = f"corrected by rule: read as {raw}, which {broken}"
+        return Value(likely.digits, confidence, "ok", detail)
+    return Value(raw, sure, "review", f"{raw} {broken}; may be {likely.digits}")
+
+
+def _written(confidence: float | np.floating) -> float:
+    return float(calibrate.written(np.array([confidence], np.float64))[0])
+
+
+def _gap(filled: Filled, field: Field) -> str:
+    """Say whether a blank stands between digits, or behind those of an amount."""
+    inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
+    if len(inked) <= inked[-1] - inked[0]:
+        blank = next(n for n in range(inked[0], inked[-1]) if n not in inked)
+        return f"box {blank + 1} is blank between digits"
+    if field.decimals and inked[-1] < len(filled) - 1:
+        return f"box {len(filled)} is blank: which digits are decimals is not certain"
+    return ""
+
+
+def _strange(filled: Filled) -> str:
+    """Say whether what stands in a box is no digit."""
+    for number, (_, read) in enumerate(filled, 1):
+        if read is not None and read.other:
+            return f"box {number}: not a digit; if it is one, {read.digit} or {read.second}"
+    return ""
+
+
+def _punctuated(digits: str, decimals: int) -> str:
+    """Put the separator back: digits 1250 with two decimals are 12.50."""
+    if not decimals or not digits:
+        return digits
+    padded = digits.rjust(decimals + 1, "0")
+    return f"{padded[:-decimals]}.{padded[-decimals:]}"

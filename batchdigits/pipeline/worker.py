@@ -1,0 +1,148 @@
+"""What runs in the workers: files are decoded, pages laid straight, digits normalised."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import cells, pages, register
+from batchdigits.pipeline.desk import Desk, Prepared
+from batchdigits.pipeline.references import Forms
+from batchdigits.pipeline.tasks import Task
+from batchdigits.records import As, Failure, Grey, Invert, Kind, Laid, Page
+
+DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
+"""What `--as auto` goes by; see `kind_of`."""
+DARK = 110
+"""Median grey level under which a page is taken for light ink on dark paper."""
+
+
+def kind_of(as_: As, height: int, width: int) -> tuple[Kind, str]:
+    """Tell what an image holds, and why it is taken for that.
+
+    Args:
+        as_: digit, number or form where the user said so; auto goes by size.
+        height: in pixels, upright.
+        width: in pixels, upright.
+    """
+    size = f"{width} x {height} px"
+    if as_ != "auto":
+        return as_, f"{size}; --as {as_}"
+    if max(height, width) <= DIGIT_SIDE and width <= DIGIT_ASPECT * height:
+        return "digit", f"{size}: up to {DIGIT_SIDE} px, no wider than {DIGIT_ASPECT} x its height"
+    if width > DIGIT_ASPECT * height and height < NUMBER_HEIGHT:
+        return "number", f"{size}: wider than {DIGIT_ASPECT} x its height, under 600 px high"
+    return "form", f"{size}: over {DIGIT_SIDE} px"
+
+
+def prepare(
+    chunk: list[Task],
+    *,
+    as_: As,
+    invert: Invert,
+    max_pixels: int,
+    forms: Forms = Forms(),  # noqa: B008  (a tuple of constants)
+) -> Prepared:
+    """Decode and normalise a chunk of files; this is what runs in the workers."""
+    desk = Desk("yes" if forms.templates else invert)
+    for index, (source, only, _) in enumerate(chunk):
+        if source.fault:
+            desk.say(index, 1, "error", source.fault)
+            continue
+        for page in pages.read(source.path, max_pixels=max_pixels):
+            if only is not None and only != (
+                page.page if isinstance(page, Failure) else page.number
+            ):
+                continue
+            if isinstance(page, pages.Unread):
+                page = Failure(1, "PDF")
+            if forms.templates:
+                _lay(desk, (index, source.file), page, forms, invert)
+            else:
+                _take(desk, index, page, as_)
+    return desk.done()
+
+
+def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) -> Prepared:
+    """Normalise crops that are decoded already, each as the one page of a file of its own."""
+    desk = Desk(invert)
+    for index, crop in enumerate(crops):
+        desk.digit(index, 1, crop)
+    return desk.done()
+
+
+def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
+    """Lay one page on the desk, as what it is."""
+    if isinstance(page, Failure):
+        desk.say(index, page.page, "error", page.detail)
+        return
+    kind, why = kind_of(as_, *page.grey.shape)
+    if kind == "digit":
+        desk.digit(index, page.number, page.grey)
+        return
+    what = "a number of several digits" if kind == "number" else "a page"
+    hint = "give its --template" if kind == "form" else "this version reads single digits"
+    desk.say(index, page.number, "review", f"looks like {what} ({why}); {hint}")
+
+
+def _lay(
+    desk: Desk, source: tuple[int, str], page: Page | Failure, forms: Forms, invert: Invert
+) -> None:
+    """Lay a page of a form on the desk, field by field; `source` is its index and its name."""
+    index, file = source
+    if isinstance(page, Failure):
+        _lost(desk, index, page.page, page.detail, forms)
+        return
+    light = invert == "no" or (invert == "auto" and np.median(page.grey[::8, ::8]) < DARK)
+    grey = 255 - page.grey if light else page.grey
+    found = register.match(grey, forms.templates, forms.references)
+    if isinstance(found, register.Lost):
+        _lost(desk, index, page.number, found.why, forms)
+        return
+    template, pose = found
+    desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    for field in template.fields:
+        cut = cells.cut(grey, pose.matrix, field.boxes())
+        desk.field(index, page.number, field, cut, _coarse(cut))
+
+
+def _lost(desk: Desk, index: int, page: int, why: str, forms: Forms) -> None:
+    """Say why a page cannot be read: of each field where it is known which form it should be."""
+    for field in forms.only.fields if forms.only else [None]:
+        desk.say(index, page, "error", why, field)
+
+
+def _coarse(cut: Sequence[cells.Cell]) -> str:
+    """Say whether boxes have too few pixels to be read."""
+    fine = min(cell.fineness for cell in cut)
+    if fine >= cells.LEAST:
+        return ""
+    high = min(round(min(cell.place[2:])) for cell in cut)
+    return f"boxes of {high} px ({25.4 * fine:.0f} dpi) are too few pixels: scan at 150 dpi or more"
+
+
+class Planned(NamedTuple):
+    """A line of `--dry-run`: a file, what it would be read as, its pages, and why."""
+
+    file: str
+    read_as: str
+    pages: int
+    why: str
+
+
+def look(chunk: list[Task], *, as_: As, max_pixels: int) -> list[Planned]:
+    """Tell of a chunk of files, from their headers, what each would be read as."""
+    out = []
+    for source, *_ in chunk:
+        seen = source.fault or pages.look(source.path, max_pixels=max_pixels)
+        if isinstance(seen, str):
+            out.append(Planned(source.file, "error", 1, seen))
+        elif isinstance(seen, Failure):
+            out.append(Planned(source.file, "error", 1, seen.detail))
+        elif seen.format == "PDF":
+            out.append(Planned(source.file, "form", seen.pages, "PDF"))
+        else:
+            kind, why = kind_of(as_, seen.height, seen.width)
+            out.append(Planned(source.file, kind, seen.pages, f"{seen.format}, {why}"))
+    return out

@@ -1,0 +1,198 @@
+"""Boxes cut out of a page: printed lines go, what was written stays, blank is blank."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from batchdigits.cells import LEAST, Cell, cut
+
+MM = 300 / 25.4
+"""Pixels a millimetre of the pages drawn here."""
+BOX = (10.0, 10.0, 8.0, 10.0)
+NEIGHBOURS = ((0.5, 10.0, 8.0, 10.0), (19.5, 10.0, 8.0, 10.0))
+STROKES: dict[str, list[tuple[float, float]]] = {
+    "a 1 in the middle": [(14, 12), (14, 18)],
+    "a 7 in the middle": [(12, 12), (16, 12), (13.5, 18)],
+    "a 7 whose bar lies half on the line": [(11, 10.2), (17, 10.2), (13.5, 18)],
+    "a 7 whose bar lies on the line": [(11, 10.0), (17, 10.0), (13.5, 18)],
+    "a 1 along the left line": [(10.3, 12), (10.3, 18.5)],
+    "a 1 that stands on the line": [(14, 12), (14, 20)],
+    "a 1 that goes through the line": [(14, 12), (14, 21)],
+    "a 4 that crosses the right line": [(12, 12), (12, 16), (18.8, 16)],
+    "a 2 whose foot lies on the line": [(12, 13), (15, 12.5), (16, 14), (12, 19.8), (16.5, 19.8)],
+}
+
+
+def page(
+    strokes: list[tuple[float, float]] = (),  # type: ignore[assignment]
+    *,
+    line: int = 0,
+    ink: int = 60,
+    pen: float = 0.6,
+    boxes: tuple[tuple[float, ...], ...] = (BOX, *NEIGHBOURS),
+    moved: tuple[float, float] = (0, 0),
+    light: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda x: 0 * x + 255,
+) -> NDArray[np.uint8]:
+    """Draw a page of 30 mm with boxes, and a stroke through points in mm."""
+    side = round(30 * MM)
+    sheet = np.broadcast_to(light(np.arange(side, dtype=np.float64)), (side, side))
+    fine = 4  # drawn finer, and reduced, as a scanner sees it
+    drawn = np.full((fine * side, fine * side), 255, np.uint8)
+    for x, y, wide, high in boxes:
+        corners = np.array([[x, y], [x + wide, y + high]]) + moved
+        start, end = (tuple(np.rint(fine * MM * one).astype(int).tolist()) for one in corners)
+        cv2.rectangle(drawn, start, end, line, round(fine * MM * 0.35))
+    if len(strokes):
+        points = np.rint(fine * MM * np.array(strokes)).astype(np.int32)
+        over = np.full(drawn.shape, 255, np.uint8)
+        cv2.polylines(over, [points], False, ink, round(fine * MM * pen), cv2.LINE_AA)
+        drawn = np.minimum(drawn, over)
+    reduced = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
+    return (sheet * (reduced / 255.0)).astype(np.uint8)
+
+
+def upright(scale: float = MM) -> NDArray[np.float64]:
+    """The pose of a page that is not turned: mm → px, pixel centres at whole numbers."""
+    return np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
+
+
+def one(sheet: NDArray[np.uint8], matrix: NDArray[np.float64] | None = None) -> Cell:
+    return cut(sheet, upright() if matrix is None else matrix, [BOX])[0]
+
+
+def noisy(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(1).normal(0, 6, sheet.shape)
+    return np.clip(sheet + noise, 0, 255).astype(np.uint8)
+
+
+def one_bit(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.where(sheet > 128, 255, 0).astype(np.uint8)
+
+
+def jpeg(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    coded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+COMB = ((2.0, 10.0, 8.0, 10.0), BOX, (18.0, 10.0, 8.0, 10.0))
+EMPTY = {
+    "separate boxes": page(),
+    "adjoining boxes": page(boxes=COMB),
+    "boxes in light red, grey as a scanner sees it": page(line=190),
+    "boxes dropped out by the scanner": page(boxes=()),
+    "paper stretched by half a millimetre": page(moved=(0.5, -0.4)),
+    "a lamp from the left": page(light=lambda x: 130 + 120 * x / len(x)),
+    "the edge of a shadow": page(light=lambda x: np.where(x < 165, 255.0, 150.0)),
+    "grain": noisy(page()),
+    "one bit": one_bit(noisy(page())),
+    "JPEG": jpeg(noisy(page())),
+    "a neighbour that reaches in": page([(19.7, 12), (22, 12), (17.6, 17)]),
+    "a neighbour's number over both lines": page([(23, 12), (19, 14), (17.4, 15)]),
+}
+
+
+@pytest.mark.parametrize("sheet", EMPTY.values(), ids=EMPTY.keys())
+def test_a_box_without_ink_of_its_own_is_blank(sheet: NDArray[np.uint8]) -> None:
+    cell = one(sheet)
+    assert cell.blank
+    assert cell.crop.min() == 255
+
+
+INKED = {
+    "a faint pencil": {"ink": 228},
+    "a hairline pen": {"pen": 0.2},
+    "a marker": {"pen": 1.4},
+    "boxes in light red": {"line": 190},
+    "no lines at all": {"boxes": ()},
+    "adjoining boxes": {"boxes": COMB},
+    "a lamp from the left": {"light": lambda x: 130 + 120 * x / len(x)},
+    "paper stretched by half a millimetre": {"moved": (0.5, -0.4)},
+}
+
+
+@pytest.mark.parametrize("how", INKED.values(), ids=INKED.keys())
+def test_ink_of_every_kind_is_seen(how: dict[str, object]) -> None:
+    cell = one(page(STROKES["a 7 in the middle"], **how))  # type: ignore[arg-type]
+    assert not cell.blank
+    seen = boxes_of(cell)
+    assert len(seen) == 1
+    assert seen[0][3] == pytest.approx(60 + 10 * float(how.get("pen", 0.6)), abs=5)  # type: ignore[arg-type]
+
+
+def boxes_of(cell: Cell) -> list[list[int]]:
+    """List the things in a crop: x, y, width, height, area."""
+    mask = (cell.crop < 255).astype(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return [row for row in stats[1:].tolist() if row[4] >= 8]
+
+
+@pytest.mark.parametrize("name", STROKES)
+@pytest.mark.parametrize("degrade", [lambda s: s, noisy, one_bit, jpeg])
+def test_strokes_survive_the_lines_they_touch(
+    name: str, degrade: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> None:
+    """What is left is as large as what was drawn, in one thing, and no line is left with it."""
+    cell = one(degrade(page(STROKES[name], pen=0.7)))
+    assert not cell.blank
+    seen = boxes_of(cell)
+    largest = max(seen, key=lambda row: row[4])
+    assert largest[4] >= 0.9 * sum(row[4] for row in seen)
+    points = np.array(STROKES[name])
+    wide, high = 10 * (np.ptp(points, axis=0) + 0.7)
+    assert largest[2] == pytest.approx(wide, abs=8)
+    assert largest[3] == pytest.approx(high, abs=8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    angle=st.floats(-180, 180),
+    scale=st.floats(4.0, 24.0),
+    x=st.floats(11.5, 16.5),
+    y=st.floats(11.5, 18.5),
+)
+def test_what_is_cut_out_is_what_stands_there(
+    angle: float, scale: float, x: float, y: float
+) -> None:
+    """A spot drawn anywhere in a box comes back at its place, however the page is turned."""
+    turn = np.radians(angle)
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    middle = np.array([15.0, 15.0])
+    matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
+    side = int(45 * scale)
+    matrix[:2, 2] = side / 2 - matrix[:2, :2] @ middle
+    sheet = np.full((side, side), 255, np.uint8)
+    at = matrix @ [x, y, 1]
+    centre = (round(16 * at[0]), round(16 * at[1]))
+    cv2.circle(sheet, centre, round(16 * 0.8 * scale), 0, -1, cv2.LINE_AA, 4)
+    cell = one(sheet, matrix)
+    assert not cell.blank
+    assert cell.fineness == pytest.approx(scale, rel=1e-6)
+    ink = 255.0 - cell.crop
+    seen_x = (ink.sum(0) @ np.arange(ink.shape[1])) / ink.sum()
+    seen_y = (ink.sum(1) @ np.arange(ink.shape[0])) / ink.sum()
+    assert seen_x / 10 == pytest.approx(x - 10, abs=0.25)
+    assert seen_y / 10 == pytest.approx(y - 10, abs=0.25)
+
+
+def test_a_cell_says_where_it_stands_and_how_fine_the_page_is() -> None:
+    cell = one(page())
+    assert cell.place == pytest.approx((10 * MM - 0.5, 10 * MM - 0.5, 8 * MM, 10 * MM))
+    assert cell.fineness == pytest.approx(MM)
+    assert 72 / 25.4 < LEAST < 100 / 25.4
+
+
+def test_a_box_beyond_the_page_is_blank() -> None:
+    sheet = page(STROKES["a 7 in the middle"])[: round(5 * MM)]
+    assert one(sheet).blank
+
+
+def test_specks_are_no_ink() -> None:
+    sheet = page()
+    for x, y in ((13, 13), (15.5, 16), (12, 18)):
+        sheet[round(y * MM), round(x * MM)] = 0
+    assert one(sheet).blank
