@@ -36,10 +36,15 @@ def wanted(options: RunOptions) -> Forms:
     """
     templates = forms.gathered(options.template)
     anchored = [one for one in templates if one.form.anchor == "image"]
-    return Forms(templates, {one.form.name: _learned(one, options.max_pixels) for one in anchored})
+    return Forms(templates, {one.form.name: learned(one, options.max_pixels) for one in anchored})
 
 
-def _learned(template: Template, max_pixels: int) -> register.Reference:
+def learned(template: Template, max_pixels: int) -> register.Reference:
+    """Read the picture of a blank form that a template names.
+
+    Raises:
+        TemplateError: it cannot be read.
+    """
     place = Path(template.place).parent / (template.form.reference or "")
     first = next(iter(pages.read(str(place), max_pixels=max_pixels)))
     if not isinstance(first, Page):

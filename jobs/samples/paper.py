@@ -141,7 +141,7 @@ def _value(field: Field, random: np.random.Generator) -> str:
     count = field.cells or max(1, min(8, int(field.box[2] / field.box[3] / 0.7)))
     for _ in range(20_000):
         value = "".join(map(str, random.integers(0, 10, count)))
-        if rules.allowed(field, value):
+        if not rules.broken(field, value):
             return value
     raise ValueError(f"no value of {count} digits was found that field '{field.name}' allows")
 
