@@ -40,20 +40,15 @@ def check(pattern: str, cells: int | None) -> None:
 
     Args:
         pattern: of sets, groups, `|` and repetitions.
-        cells: how many digits the value has; None for any number up to `MOST`.
+        cells: how many digits the value has at most; None for `MOST`.
 
     Raises:
         ValueError: it is no such pattern, or no such value matches it.
     """
     tree = _parsed(pattern)
-    lengths = range(1, MOST + 1) if cells is None else (cells,)
-    if not any(_matches(tree, [_DIGITS] * many) for many in lengths):
-        value = (
-            "no digits match"
-            if cells is None
-            else f"no value of {cells} digit{'s' * (cells > 1)} matches"
-        )
-        raise ValueError(f"{value} {pattern!r}")
+    if not any(_matches(tree, [_DIGITS] * many) for many in range(1, (cells or MOST) + 1)):
+        few = f"no value of up to {cells} digits matches" if cells else "no digits match"
+        raise ValueError(f"{few} {pattern!r}")
 
 
 def _matches(tree: Any, places: list[frozenset[str]]) -> bool:

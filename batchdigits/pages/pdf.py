@@ -32,7 +32,7 @@ def read_pdf(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Pag
     except MemoryError:
         raise
     except Exception as error:
-        yield Failure(only or 1, words(error, "PDF"))
+        yield Failure(only or 1, words(error, "PDF"), whole=only is None)
         return
     with closing(document):
         for number in numbers(len(document), only):

@@ -89,13 +89,13 @@ def _lay(
     """Lay a page of a form on the desk, field by field; `source` is its index and its name."""
     index, file = source
     if isinstance(page, Failure):
-        _lost(desk, index, page.page, page.detail, forms)
+        _lost(desk, index, page, forms)
         return
     light = invert == "no" or (invert == "auto" and np.median(page.grey[::8, ::8]) < DARK)
     grey = 255 - page.grey if light else page.grey
     found = register.match(grey, forms.templates, forms.references)
     if isinstance(found, register.Lost):
-        _lost(desk, index, page.number, found.why, forms)
+        _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
@@ -104,10 +104,11 @@ def _lay(
         desk.field(index, page.number, field, cut, _coarse(cut))
 
 
-def _lost(desk: Desk, index: int, page: int, why: str, forms: Forms) -> None:
+def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
     """Say why a page cannot be read: of each field where it is known which form it should be."""
-    for field in forms.only.fields if forms.only else [None]:
-        desk.say(index, page, "error", why, field)
+    form = None if lost.whole else forms.only
+    for field in form.fields if form else [None]:
+        desk.say(index, lost.page, "error", lost.detail, field)
 
 
 def _coarse(cut: Sequence[cells.Cell]) -> str:
