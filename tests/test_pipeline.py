@@ -463,6 +463,11 @@ SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
         ),
         (
             {},
+            ["", SURE[0], read(7, 0.8, 1)],
+            ("17", 0.7992, "review", "under 0.95; box 3 may be 1"),
+        ),
+        (
+            {},
             [SURE[0], read(7, 0.3, 1, other=True)],
             ("17", 0.2996, "review", "box 2: not a digit; if it is one, 7 or 1"),
         ),
