@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import pages
+from batchdigits.pages import paper
 from batchdigits.records import Failure, Grey, Page
 
 pytestmark = pytest.mark.skipif(
@@ -823,3 +824,35 @@ def test_density_goes_with_the_stored_axes(kind: str, tmp_path: Path) -> None:
 def test_the_limit_holds_for_the_squared_page(tmp_path: Path) -> None:
     data = encode(PICTURE, "TIFF", dpi=(200, 100))
     assert "40x48 is 1,920 pixels" in detail(tmp_path, data, 1900)
+
+
+def test_a_file_says_how_large_its_paper_is(tmp_path: Path) -> None:
+    picture = Image.new("L", (300, 600), 255)
+    place = str(tmp_path / "a")
+    for options, wanted, why in (
+        ({"format": "PNG", "dpi": (300, 300)}, (25.4, 50.8), "pixels a metre in PNG"),
+        ({"format": "TIFF", "dpi": (200, 100)}, (38.1, 152.4), "a fax is finer across"),
+        ({"format": "JPEG", "dpi": (150, 150)}, (50.8, 101.6), "JFIF"),
+        ({"format": "PDF", "resolution": 100}, (76.2, 152.4), "a PDF's page has a size"),
+        ({"format": "PNG", "dpi": (72, 72)}, None, "72 is what programs write that know none"),
+        ({"format": "PNG"}, None, "nothing is said"),
+    ):
+        picture.save(place, **options)
+        found = paper.paper(place, 1)
+        assert found == (wanted and pytest.approx(wanted, abs=0.05)), why
+        assert paper.paper(place, 2) is None, "there is no second page"
+
+
+def test_paper_is_turned_with_its_picture(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    place = str(tmp_path / "a.jpg")
+    Image.new("L", (300, 600), 255).save(place, dpi=(300, 150), exif=exif)
+    assert paper.paper(place, 1) == pytest.approx((101.6, 25.4), abs=0.05)
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.4 broken", b"\x89PNG\r\n\x1a\n"])
+def test_a_broken_file_says_nothing_of_its_paper(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(data)
+    assert paper.paper(str(tmp_path / "a"), 1) is None
+    assert paper.paper(str(tmp_path / "gone"), 1) is None

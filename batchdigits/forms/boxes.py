@@ -116,9 +116,12 @@ def _mended(flat: Ink, tall: Ink) -> Ink:
         )
         if (other := next(beside, None)) is None:
             continue
-        tops = ((x + wide // 2, y), (other[0] + other[2] // 2, other[1]))
-        ends = tuple(
-            (left, at + tall_ - 1) for (left, at), tall_ in zip(tops, (high, other[3]), strict=True)
+        inset = max(0, min(wide, other[2]) // 2 - 1)  # the lost line was as thick
+        ends_x = (x + wide // 2, other[0] + other[2] // 2)
+        tops = ((ends_x[0], y + inset), (ends_x[1], other[1] + inset))
+        ends = (
+            (ends_x[0], y + high - 1 - inset),
+            (ends_x[1], other[1] + other[3] - 1 - inset),
         )
         top, bottom = _drawn(flat, *tops), _drawn(flat, *ends)
         if top >= DRAWN and bottom < DRAWN / 2 and not _goes_on(tall, ends, 1):
@@ -132,7 +135,7 @@ def _goes_on(tall: Ink, ends: Sequence[tuple[int, int]], way: int) -> bool:
     """Tell whether beyond an end, downwards (1) or upwards (-1), its line begins again."""
     near = int(THICK * FINE)
     for x, y in ends:
-        from_, to = sorted((y + way * 3, y + way * 3 * near))
+        from_, to = sorted((y + way * FINE // 2, y + way * 3 * near))
         if tall[max(from_, 0) : max(to, 0), max(x - near, 0) : x + near].any():
             return True
     return False

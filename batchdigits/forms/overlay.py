@@ -32,9 +32,9 @@ def drawn(grey: Grey, template: Template, matrix: NDArray[np.float64]) -> NDArra
     for marker in template.form.marks:
         _frame(picture, matrix, marker.box, MARKER, thick)
     for field in template.fields:
+        corners = _frame(picture, matrix, field.box, FIELD, thick)
         for cell in field.boxes() if field.cells is not None else ():
             _frame(picture, matrix, cell, CELL, thick)
-        corners = _frame(picture, matrix, field.box, FIELD, thick)
         left, top = corners.min(axis=0)
         place = (int(left), int(max(top - 2 * thick, LETTER * fine)))
         scale = LETTER * fine / _HEIGHT

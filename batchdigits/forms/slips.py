@@ -42,6 +42,8 @@ def words(
             where.append(_which(part, path.pop(0), found))
         else:
             where.append(f"[{part}]" if part in found else part)
+    if first["type"] == "missing" and not path:
+        return f"expected {'[form]' if where == ['form'] else 'a [[field]]'}, which is missing"
     key = str(path[0]) if path else ""
     return ": ".join([*where, _said(first, key, model)])
 
@@ -55,8 +57,7 @@ def _said(error: Any, key: str, model: type[BaseModel]) -> str:
     if key in _SHAPES and kind != "value_error" and error["loc"][-1] != key:
         return f"{key}: expected {_SHAPES[key]}"  # one of its numbers
     if kind == "missing":
-        lacking = {"field": "a [[field]]", "form": "[form]"}.get(key, key)
-        return f"expected {lacking}, which is missing"
+        return f"expected {key}, which is missing"
     if key in _SHAPES and kind != "value_error":
         return f"{key}: expected {_SHAPES[key]}, got {given!r}"
     text = _PLAIN.get(kind) or error["msg"].removeprefix("Value error, ")

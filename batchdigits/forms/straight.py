@@ -80,7 +80,7 @@ def _found(small: Grey, name: str) -> Iterator[Marker]:
     side = name[0]
     dictionary = getattr(cv2.aruco, f"DICT_{side}X{side}_1000")
     settings = cv2.aruco.DetectorParameters()
-    settings.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_CONTOUR
+    settings.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
     detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(dictionary), settings)
     quads, ids, _ = detector.detectMarkers(small)
     for quad, number in zip(quads, [] if ids is None else ids.ravel().tolist(), strict=True):
