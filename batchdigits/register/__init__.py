@@ -27,7 +27,7 @@ REACHES = (2.0, 2.0, 1.2)
 """How far from where the pose puts them lines are looked for, mm, step by step."""
 TESTED = 1.5
 """The same, of the lines that no fit used, mm."""
-FEWEST = 0.6
+FEWEST = 0.7
 """Share of the printed lines that must be where they should."""
 FAINT = 0.15
 """Lines less dark than this, 0 to 1, are dropping out; of them fewer need be there."""
@@ -52,12 +52,14 @@ class Pose(NamedTuple):
             from where it puts them.
         how: what it was fitted on, in words.
         lines: how many pieces of printed lines are where it puts them.
+        unseen: fields of whose lines most are not there: torn off, covered, or another form's.
     """
 
     matrix: Matrix
     residual: float
     how: str
     lines: int = 0
+    unseen: tuple[str, ...] = ()
 
 
 class Lost(NamedTuple):
@@ -180,7 +182,7 @@ def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Po
     found = features.ways(grey, reference, template.form.size)
     first = [Pose(matrix, np.nan, "features of the reference") for matrix in found]
     settled = _best(grey, first, template)
-    return _by_lines(grey, template) if isinstance(settled, Lost) and not found else settled
+    return _by_lines(grey, template) if isinstance(settled, Lost) else settled
 
 
 def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
@@ -254,5 +256,16 @@ def _settled(grey: Grey, pose: Pose, template: Template) -> Pose | _Missed:
     if residual > LIMIT:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"
         return _Missed(Lost(text), share)
-    there = int(left.there.sum() + seen.there.sum())
-    return Pose(matrix, residual, f"{pose.how}, {int(seen.there.sum())} printed lines", there)
+    there = np.zeros(len(every.box), np.bool_)
+    there[fit], there[~fit] = seen.there, left.there
+    how = f"{pose.how}, {int(seen.there.sum())} printed lines"
+    return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, there))
+
+
+def _unseen(
+    template: Template, every: lines.Sides, there: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    field = np.repeat(np.arange(len(template.fields)), [len(one.boxes()) for one in template.fields])
+    whole = np.bincount(field[every.box], minlength=len(template.fields))
+    seen = np.bincount(field[every.box], there, minlength=len(template.fields))
+    return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

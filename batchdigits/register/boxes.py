@@ -24,6 +24,10 @@ SHAPE, SIZE, TURN = 0.25, 0.15, 0.1
 radians, the way from one box to another."""
 PAIRS = 10
 """Pairs of boxes in the page that are tried as any pair of the template's."""
+CLOSE = 0.4
+"""A box falls on another when their middles are nearer than this share of its lesser side."""
+COUNTED = 60
+"""Of the template's boxes so many are counted, evenly drawn."""
 WAYS = 3
 """Ways of lying that are followed up, at most."""
 
@@ -87,20 +91,22 @@ def ways(seen: Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
     kept = np.argsort(-_alike(seen.size), kind="stable")[:MOST]
     seen = Boxes(*(part[kept] for part in seen))
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    tree = cKDTree(seen.centre)
     angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
-    tried: list[tuple[int, Matrix]] = []
-    for quarter in range(4):
-        size = seen.size[:, ::-1] if quarter % 2 else seen.size
-        turned = angle + quarter * np.pi / 2
-        for matrix in _guesses(seen.centre, size, turned, middle, boxes[:, 2:]):
-            tried.append((len(_pairs(tree, seen, matrix, middle, boxes)[0]), matrix))
-    tried.sort(key=lambda one: -one[0])
+    guesses = np.concatenate([_guesses(seen, boxes, angle, quarter) for quarter in range(4)])
+    some = np.linspace(0, len(boxes) - 1, min(len(boxes), COUNTED)).astype(int)
+    place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
+    reach = CLOSE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
+    count = _counts(place, reach, seen.centre)
+    tree = cKDTree(seen.centre)
     out: list[Matrix] = []
-    for count, matrix in tried[: 8 * WAYS]:
-        if count < 3 or len(out) == WAYS:
-            break
-        grown = _grown(tree, seen, matrix, middle, boxes)
+    while len(out) < WAYS and count.max(initial=0) >= 3:
+        best = int(count.argmax())
+        turn, shift = guesses[best]
+        count[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
+        matrix = np.array(
+            [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
+        )
+        grown = _grown(tree, seen.centre, matrix, middle, boxes)
         if grown is not None and all(apart(grown, other, boxes) for other in out):
             out.append(grown)
     return out
@@ -120,63 +126,75 @@ def _alike(size: Points) -> NDArray[np.int64]:
 
 
 def _guesses(
-    centre: Points, size: Points, turned: float, middle: Points, sizes: Points
-) -> list[Matrix]:
-    """Take pairs of boxes in the page for pairs of the template's: similarities, mm → px."""
-    random = np.random.default_rng(0)
-    spread = np.linalg.norm(centre - np.median(centre, axis=0), axis=1)
-    far = np.median(spread)
-    out: list[Matrix] = []
-    ratio = np.log(size[:, None] / sizes[None])  # (page's, template's, 2), log px per mm
+    seen: Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
+) -> NDArray[np.complex128]:
+    """Take pairs of boxes in the page for pairs of the template's.
+
+    Returns:
+        Similarities (G, 2): a point z, mm, as a complex number, comes to lie at
+        px z * [:, 0] + [:, 1].
+    """
+    size = seen.size[:, ::-1] if quarter % 2 else seen.size
+    turned = angle + quarter * np.pi / 2
+    centre, middle = seen.centre @ [1, 1j], (boxes[:, :2] + boxes[:, 2:] / 2) @ [1, 1j]
+    far = np.median(np.abs(centre - np.median(seen.centre, axis=0) @ [1, 1j]))
+    ratio = np.log(size[:, None] / boxes[None, :, 2:])  # (page's, template's, 2)
     shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE
-    scale = ratio.mean(axis=2)
-    step = middle[None] - middle[:, None]  # (from, to, 2), mm
-    length = np.hypot(step[..., 0], step[..., 1])
-    way = np.arctan2(step[..., 1], step[..., 0])
-    for one, two in random.integers(0, len(centre), (6 * PAIRS, 2)).tolist():
-        leap = centre[two] - centre[one]
-        if np.hypot(*leap) < far or len(out) > 40 * PAIRS:
+    scale = ratio.mean(axis=2)  # log px per mm
+    out = []
+    pairs = np.random.default_rng(0).integers(0, len(centre), (8 * PAIRS, 2))
+    leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
+    for (one, two), leap in list(zip(pairs, leaps, strict=True)):
+        if abs(leap) < far or len(out) == PAIRS:
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
-        block = np.ix_(froms, tos)
-        with np.errstate(divide="ignore"):
-            grown = np.log(np.hypot(*leap)) - np.log(length[block])
-        off = np.angle(np.exp(1j * (np.arctan2(leap[1], leap[0]) - turned - way[block])))
-        good = (np.abs(off) < TURN) & (np.abs(grown - scale[one][froms][:, None]) < SIZE)
-        good &= np.abs(grown - scale[two][tos][None]) < SIZE
-        for i, j in np.argwhere(good).tolist():
-            a, b = froms[i], tos[j]
-            out.append(_similar(middle[a], middle[b], centre[one], centre[two]))
-    return out
+        step = middle[tos][None] - middle[froms][:, None]
+        turn = leap / np.where(step == 0, 1e-9, step)  # far too large, where it is the same box
+        grown = np.log(np.abs(turn))
+        good = np.abs(np.angle(turn * np.exp(-1j * turned))) < TURN
+        good &= np.abs(grown - scale[one, froms][:, None]) < SIZE
+        good &= np.abs(grown - scale[two, tos][None]) < SIZE
+        start, _ = np.nonzero(good)
+        out.append(np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]]))
+    return np.concatenate(out) if out else np.zeros((0, 2), np.complex128)
 
 
-def _similar(a: Points, b: Points, one: Points, two: Points) -> Matrix:
-    """Give the similarity that carries points a, b into one, two: (3, 3)."""
-    turn = complex(*(two - one)) / complex(*(b - a))
-    inner = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return np.vstack([np.column_stack([inner, one - inner @ a]), [0, 0, 1]])
+def _counts(
+    place: NDArray[np.complex128], reach: NDArray[np.float64], centre: Points
+) -> NDArray[np.int64]:
+    """Count for each guess how many of the template's boxes fall on one in the page: (G,)."""
+    low, high = centre.min(axis=0), centre.max(axis=0)
+    cell = max(1.0, float((high - low).max()) / 500)
+    size = np.ceil((high - low) / cell).astype(int) + 3
+    free = np.ones(size[::-1], np.uint8)
+    x, y = ((centre - low) / cell).round().astype(int).T + 1
+    free[y, x] = 0
+    away = cv2.distanceTransform(free, cv2.DIST_L2, 3) * cell  # px to the nearest box
+    across = np.clip((place.real - low[0]) / cell + 1, 0, size[0] - 1).astype(int)
+    down = np.clip((place.imag - low[1]) / cell + 1, 0, size[1] - 1).astype(int)
+    return np.asarray((away[down, across] < reach).sum(axis=1))
 
 
 def _pairs(
-    tree: cKDTree, seen: Boxes, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
+    tree: cKDTree, matrix: Matrix, middle: Points, least: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair the template's boxes with the page's where they fall on one: indices of either."""
     distance, near = tree.query(projected(matrix, middle))
-    reach = 0.4 * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * boxes[:, 2:].min(axis=1)
+    reach = CLOSE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
     mine = np.flatnonzero(distance < reach)
     _, once = np.unique(near[mine], return_index=True)
     return mine[once], near[mine[once]]
 
 
 def _grown(
-    tree: cKDTree, seen: Boxes, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
+    tree: cKDTree, centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
     """Fit a pose to more and more pairs, until no more fall together."""
     for _ in range(6):
-        mine, other = _pairs(tree, seen, matrix, middle, boxes)
+        mine, other = _pairs(tree, matrix, middle, boxes[:, 2:].min(axis=1))
         if len(mine) < 3 or np.ptp(middle[mine], axis=0).min() < 1:
             return matrix if len(mine) >= 3 else None
-        matrix = fitted(middle[mine], seen.centre[other])
+        matrix = fitted(middle[mine], centre[other])
         if abs(np.linalg.det(matrix)) < 1e-9:
             return None
     return matrix
