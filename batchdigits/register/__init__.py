@@ -29,13 +29,17 @@ TESTED = 1.5
 """The same, of the lines that no fit used, mm."""
 FEWEST = 0.7
 """Share of the printed lines that must be where they should."""
+FEWEST_ALONE = 0.85
+"""The same, where nothing but the lines themselves tells where the paper lies."""
+WHOLE = 0.97
+"""Share of lines in place from which on no other place is tried."""
 FAINT = 0.15
 """Lines less dark than this, 0 to 1, are dropping out; of them fewer need be there."""
 FEWEST_FAINT = 0.3
 GONE = 0.1
 """Share of the lines that may be found by chance where the scanner dropped them all."""
-STRAY = 3
-"""Boxes from which on a page with none of the template's lines is another form."""
+STRAY, SHORT = 3, 3.0
+"""Boxes, of so many mm or more, from which on a page with none of the template's lines is another form."""
 ALIKE = 0.05
 """Two ways a page may lie, or two forms it may be, are alike when one has less than this share more
 lines in place."""
@@ -157,7 +161,7 @@ def _without_lines(
     """
     seen = boxes.found(grey)
     fine = np.sqrt(abs(np.linalg.det(pose.matrix[:2, :2])))
-    if (seen.size.min(axis=1) > 3 * fine).sum() >= STRAY:
+    if (boxes.sizes(seen) > SHORT * fine).sum() >= STRAY:
         return lost
     count = len(paper) // 4
     left = []
@@ -186,28 +190,37 @@ def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Po
 
 
 def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
-    every = _boxes(template)
-    found = [Pose(way, np.nan, "printed boxes") for way in boxes.ways(boxes.found(grey), every)]
-    settled = _best(grey, found, template)
+    """Lay the template's boxes on the page's; in a photograph, once its edges are laid straight."""
+    every, seen = _boxes(template), boxes.found(grey)
+    found = [Pose(way, np.nan, "printed boxes") for way in boxes.ways(seen, every)]
+    settled = _best(grey, found, template, FEWEST_ALONE)
     if isinstance(settled, Pose):
         return settled
-    sheets = [Pose(way, np.nan, "the page's edges") for way in edges.ways(grey, template.form.size)]
-    by_edges = _best(grey, sheets, template)
-    return settled if found and isinstance(by_edges, Lost) else by_edges
+    sheets = edges.ways(grey, template.form.size)
+    for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
+        flat = lines.projected(np.linalg.inv(sheet), seen)
+        for way in boxes.ways(flat, every):
+            found.append(Pose(sheet @ way, np.nan, "the page's edges and printed boxes"))
+    found += [Pose(sheet, np.nan, "the page's edges") for sheet in sheets]
+    return _best(grey, found, template, FEWEST_ALONE)
 
 
-def _best(grey: Grey, poses: Sequence[Pose], template: Template) -> Pose | Lost:
+def _best(
+    grey: Grey, poses: Sequence[Pose], template: Template, fewest: float = FEWEST
+) -> Pose | Lost:
     """Settle poses, and choose the one with the most lines in place, if there is one."""
     every = _boxes(template)
     good: list[Pose] = []
     lost = Lost("another form: nothing in the page lies as this form's boxes do")
     most = -1.0
     for pose in poses:
-        settled = _settled(grey, pose, template)
+        settled = _settled(grey, pose, template, fewest)
         if isinstance(settled, _Missed):
             if settled.seen > most:
                 lost, most = settled.lost, settled.seen
-        elif all(boxes.apart(settled.matrix, one.matrix, every) for one in good):
+            continue
+        settled = _shifted(grey, settled, template, fewest)
+        if all(boxes.apart(settled.matrix, one.matrix, every) for one in good):
             good.append(settled)
     good.sort(key=lambda one: -one.lines)
     if len(good) > 1 and good[0].lines * (1 - ALIKE) <= good[1].lines:
@@ -216,6 +229,20 @@ def _best(grey: Grey, poses: Sequence[Pose], template: Template) -> Pose | Lost:
             "another turn; cut the page, or give the form markers"
         )
     return good[0] if good else lost
+
+
+def _shifted(grey: Grey, pose: Pose, template: Template, fewest: float) -> Pose:
+    """Try whether the page fits better a box further: rows of boxes look alike from box to box."""
+    every = _boxes(template)
+    if pose.lines >= WHOLE * len(lines.sides(every).box):
+        return pose
+    best = pose
+    for across, down in boxes.steps(every):
+        matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
+        other = _settled(grey, pose._replace(matrix=matrix, how=pose.how.rsplit(", ", 1)[0]), template, fewest)
+        if isinstance(other, Pose) and other.lines > best.lines:
+            best = other
+    return best
 
 
 class _Missed(NamedTuple):
@@ -229,7 +256,9 @@ def _boxes(template: Template) -> NDArray[np.float64]:
     return np.array([box for field in template.fields for box in field.boxes()])
 
 
-def _settled(grey: Grey, pose: Pose, template: Template) -> Pose | _Missed:
+def _settled(
+    grey: Grey, pose: Pose, template: Template, fewest: float = FEWEST
+) -> Pose | _Missed:
     """Draw a first pose to the lines of every other box, and measure it on the others'."""
     every = lines.sides(_boxes(template))
     few = every.box.max() < 3
@@ -246,7 +275,7 @@ def _settled(grey: Grey, pose: Pose, template: Template) -> Pose | _Missed:
     left = lines.measured(grey, matrix, every.some(~fit), TESTED)
     seen = lines.measured(grey, matrix, every.some(fit), TESTED)
     share = float(left.there.mean())
-    enough = FEWEST
+    enough = fewest
     if left.there.any() and np.median(left.darkness[left.there]) < FAINT:
         enough = FEWEST_FAINT
     if share < enough:

@@ -28,25 +28,28 @@ CLOSE = 0.4
 """A box falls on another when their middles are nearer than this share of its lesser side."""
 COUNTED = 60
 """Of the template's boxes so many are counted, evenly drawn."""
+SHIFT = 0.5
+"""Shifts of a template that are alike to so many mm are one."""
+STEPS = 8
+"""Shifts that are tried, at most."""
 WAYS = 3
 """Ways of lying that are followed up, at most."""
 
 
-class Boxes(NamedTuple):
-    """Boxes in a page, N of them.
+Quads = NDArray[np.float64]
+"""Corners of boxes, (N, 4, 2), px, each box's in order round it."""
 
-    Attributes:
-        centre: (N, 2), px.
-        size: (N, 2), px, along and across `angle`.
-        angle: (N,), radians, within half a right angle of upright.
-    """
+
+class _Boxes(NamedTuple):
+    """Boxes in a page, N of them: middles (N, 2), sides along and across `angle` (N, 2), px, and
+    angles (N,), radians, within half a right angle of upright."""
 
     centre: Points
     size: Points
     angle: NDArray[np.float64]
 
 
-def found(grey: Grey) -> Boxes:
+def found(grey: Grey) -> Quads:
     """Find what looks like a printed box, at any turn: light, four-sided, with a dark line round."""
     share = min(1.0, LONGEST / max(grey.shape))
     size = [max(1, round(n * share)) for n in grey.shape[::-1]]
@@ -58,21 +61,32 @@ def found(grey: Grey) -> Boxes:
     for shape, links in zip(shapes, [] if tree is None else tree[0], strict=True):
         if links[3] >= 0 or len(shape) < 4:
             continue
-        (x, y), (wide, high), angle = cv2.minAreaRect(shape)
-        least, most = min(wide, high), max(wide, high)
-        if least < SMALL or most > LONGEST / 2:
+        frame = cv2.minAreaRect(shape)
+        wide, high = frame[1]
+        if min(wide, high) < SMALL or max(wide, high) > LONGEST / 2:
             continue
-        if cv2.contourArea(cv2.convexHull(shape)) < FULL * wide * high:
-            continue
-        quarter = round(angle / 90)
-        sides = (high, wide) if quarter % 2 else (wide, high)
-        out.append((x, y, *sides, np.radians(angle - 90 * quarter)))
-    every = np.array(out, np.float64).reshape(-1, 5)
-    scale = np.array(grey.shape[::-1]) / size
-    return Boxes((every[:, :2] + 0.5) * scale - 0.5, every[:, 2:4] * scale, every[:, 4])
+        if cv2.contourArea(cv2.convexHull(shape)) >= FULL * wide * high:
+            out.append(cv2.boxPoints(frame))
+    every = np.array(out, np.float64).reshape(-1, 4, 2)
+    return (every + 0.5) * (np.array(grey.shape[::-1]) / size) - 0.5
 
 
-def ways(seen: Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
+def sizes(quads: Quads) -> NDArray[np.float64]:
+    """Give the lesser side of each box: (N,), px."""
+    return _measured(quads).size.min(axis=1)
+
+
+def _measured(quads: Quads) -> _Boxes:
+    edge = np.roll(quads, -1, axis=1) - quads
+    sides = np.linalg.norm((edge[:, :2] - edge[:, 2:]) / 2, axis=2)
+    along = (edge[:, 0] - edge[:, 2]) @ [1, 1j]
+    angle = np.angle(along)
+    quarter = np.rint(angle / (np.pi / 2))
+    size = np.where((quarter % 2 == 1)[:, None], sides[:, ::-1], sides)
+    return _Boxes(quads.mean(axis=1), size, angle - quarter * np.pi / 2)
+
+
+def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     """Find how a template may lie in a page so that its boxes fall on the page's.
 
     Two boxes of the page, far from each other, are taken for every two of the template's that are
@@ -80,16 +94,17 @@ def ways(seen: Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
     boxes says which is likely.
 
     Args:
-        seen: the page's boxes.
+        quads: the page's boxes.
         boxes: (N, 4), the template's, x, y, width, height, mm.
 
     Returns:
         Poses, mm → px, the likeliest first; none where there is too little to go by.
     """
-    if len(seen.centre) < 3 or len(boxes) < 3:
+    if len(quads) < 3 or len(boxes) < 3:
         return []
+    seen = _measured(quads)
     kept = np.argsort(-_alike(seen.size), kind="stable")[:MOST]
-    seen = Boxes(*(part[kept] for part in seen))
+    seen = _Boxes(*(part[kept] for part in seen))
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
     guesses = np.concatenate([_guesses(seen, boxes, angle, quarter) for quarter in range(4)])
@@ -112,6 +127,17 @@ def ways(seen: Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
     return out
 
 
+def steps(boxes: NDArray[np.float64]) -> Points:
+    """List the ways a template's boxes may be shifted so that most fall on others: (N, 2), mm."""
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    every = (middle[:, None] - middle[None]).reshape(-1, 2)
+    near = np.rint(every / SHIFT).astype(np.int64)
+    _, first, count = np.unique(near, axis=0, return_index=True, return_counts=True)
+    often = (count > len(boxes) / 3) & (count < len(boxes))
+    order = np.argsort(-count[often], kind="stable")[:STEPS]
+    return np.asarray(every[first[often][order]])
+
+
 def apart(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
     """Tell whether two poses put a template's boxes in other places: by over half their height."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
@@ -126,7 +152,7 @@ def _alike(size: Points) -> NDArray[np.int64]:
 
 
 def _guesses(
-    seen: Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
+    seen: _Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> NDArray[np.complex128]:
     """Take pairs of boxes in the page for pairs of the template's.
 

@@ -97,6 +97,8 @@ def sides(boxes: NDArray[np.float64]) -> Sides:
 def projected(matrix: NDArray[np.float64], points: Points) -> Points:
     """Carry points on paper, mm, (..., 2), into the picture, px."""
     flat = points.reshape(1, -1, 2)
+    if not flat.size:
+        return points
     return np.asarray(cv2.perspectiveTransform(flat, matrix)).reshape(points.shape)
 
 
