@@ -11,11 +11,12 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field as Setting,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
+)
+from pydantic import (
+    Field as Setting,
 )
 
 from batchdigits.errors import TemplateError

@@ -139,11 +139,16 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
     found = marks.found(grey, template.form)
     count = f"{len(found.quads)} of {len(template.form.marks)} markers"
     if len(found.twice) > 1:
-        return Lost(f"the form is there twice, or more: cut the page, {len(found.twice)} of its markers are there again")
+        return Lost(
+            f"the form is there twice, or more: cut the page, {len(found.twice)} of its markers are there again"
+        )
     if len(found.quads) < 3:
         return Lost(f"another form, or cut off: {count} are there, expected three or more")
     numbers = list(found.quads)
-    paper, picture = marks.corners(template.form, numbers), np.concatenate(list(found.quads.values()))
+    paper, picture = (
+        marks.corners(template.form, numbers),
+        np.concatenate(list(found.quads.values())),
+    )
     pose = Pose(fits.fitted(paper, picture), np.nan, count)
     settled = _settled(grey, pose, template)
     if isinstance(settled, Pose) or settled.seen > GONE:
@@ -239,7 +244,9 @@ def _shifted(grey: Grey, pose: Pose, template: Template, fewest: float) -> Pose:
     best = pose
     for across, down in boxes.steps(every):
         matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-        other = _settled(grey, pose._replace(matrix=matrix, how=pose.how.rsplit(", ", 1)[0]), template, fewest)
+        other = _settled(
+            grey, pose._replace(matrix=matrix, how=pose.how.rsplit(", ", 1)[0]), template, fewest
+        )
         if isinstance(other, Pose) and other.lines > best.lines:
             best = other
     return best
@@ -256,9 +263,7 @@ def _boxes(template: Template) -> NDArray[np.float64]:
     return np.array([box for field in template.fields for box in field.boxes()])
 
 
-def _settled(
-    grey: Grey, pose: Pose, template: Template, fewest: float = FEWEST
-) -> Pose | _Missed:
+def _settled(grey: Grey, pose: Pose, template: Template, fewest: float = FEWEST) -> Pose | _Missed:
     """Draw a first pose to the lines of every other box, and measure it on the others'."""
     every = lines.sides(_boxes(template))
     few = every.box.max() < 3
@@ -291,10 +296,10 @@ def _settled(
     return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, there))
 
 
-def _unseen(
-    template: Template, every: lines.Sides, there: NDArray[np.bool_]
-) -> tuple[str, ...]:
-    field = np.repeat(np.arange(len(template.fields)), [len(one.boxes()) for one in template.fields])
+def _unseen(template: Template, every: lines.Sides, there: NDArray[np.bool_]) -> tuple[str, ...]:
+    field = np.repeat(
+        np.arange(len(template.fields)), [len(one.boxes()) for one in template.fields]
+    )
     whole = np.bincount(field[every.box], minlength=len(template.fields))
     seen = np.bincount(field[every.box], there, minlength=len(template.fields))
     return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

@@ -42,7 +42,8 @@ Quads = NDArray[np.float64]
 
 class _Boxes(NamedTuple):
     """Boxes in a page, N of them: middles (N, 2), sides along and across `angle` (N, 2), px, and
-    angles (N,), radians, within half a right angle of upright."""
+    angles (N,), radians, within half a right angle of upright.
+    """
 
     centre: Points
     size: Points

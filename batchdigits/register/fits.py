@@ -37,7 +37,11 @@ def fitted(paper: Points, picture: Points) -> Matrix:
     if flat <= CURVED or len(paper) < 8:
         return affine
     bent, _ = cv2.findHomography(paper, picture, 0)
-    if bent is not None and abs(np.linalg.det(bent)) > 1e-9 and off(bent, paper, picture) < flat / 2:
+    if (
+        bent is not None
+        and abs(np.linalg.det(bent)) > 1e-9
+        and off(bent, paper, picture) < flat / 2
+    ):
         return np.asarray(bent, np.float64)
     return affine
 
@@ -53,7 +57,9 @@ def distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.floa
     return np.asarray(np.linalg.norm(back - paper, axis=1))
 
 
-def corrected(matrix: Matrix, middle: Points, normal: Points, offset: NDArray[np.float64]) -> Matrix:
+def corrected(
+    matrix: Matrix, middle: Points, normal: Points, offset: NDArray[np.float64]
+) -> Matrix:
     """Correct a pose by how far lines stand from where it puts them.
 
     The correction on paper is δ = t + A p + p (g·p), to first order a perspective; each line tells
@@ -82,5 +88,7 @@ def corrected(matrix: Matrix, middle: Points, normal: Points, offset: NDArray[np
     inner[:2, :2] += turn
     inner[:2, 2] = move
     inner[2, :2] = -bend
-    there = np.array([[1 / SPAN, 0, -centre[0] / SPAN], [0, 1 / SPAN, -centre[1] / SPAN], [0, 0, 1]])
+    there = np.array(
+        [[1 / SPAN, 0, -centre[0] / SPAN], [0, 1 / SPAN, -centre[1] / SPAN], [0, 0, 1]]
+    )
     return np.asarray(matrix @ np.linalg.inv(there) @ inner @ there)

@@ -96,7 +96,9 @@ def _missing(
     detector: Any, grey: Grey, form: Form, quads: dict[int, Quad], number: int
 ) -> Quad | None:
     """Look for a marker where the others say that it is, in finer detail."""
-    matrix, _ = cv2.estimateAffine2D(corners(form, list(quads)), np.concatenate(list(quads.values())))
+    matrix, _ = cv2.estimateAffine2D(
+        corners(form, list(quads)), np.concatenate(list(quads.values()))
+    )
     if matrix is None:
         return None
     place = corners(form, [number]) @ matrix[:, :2].T + matrix[:, 2]
