@@ -41,8 +41,8 @@ GONE = 0.1
 STRAY, SHORT = 3, 3.0
 """Boxes, of so many mm or more, from which on a page with none of the template's lines is another form."""
 ALIKE = 0.05
-"""Two ways a page may lie, or two forms it may be, are alike when one has less than this share more
-lines in place."""
+"""Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
+share, of lines in place."""
 LONGEST = 16_000
 """Longer pages, px, are made smaller first: OpenCV samples none over 32,767."""
 
@@ -140,7 +140,8 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
     count = f"{len(found.quads)} of {len(template.form.marks)} markers"
     if len(found.twice) > 1:
         return Lost(
-            f"the form is there twice, or more: cut the page, {len(found.twice)} of its markers are there again"
+            f"the form is there twice, or more: {len(found.twice)} of its markers are there again; "
+            "cut the page"
         )
     if len(found.quads) < 3:
         return Lost(f"another form, or cut off: {count} are there, expected three or more")
@@ -198,26 +199,36 @@ def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
     """Lay the template's boxes on the page's; in a photograph, once its edges are laid straight."""
     every, seen = _boxes(template), boxes.found(grey)
     found = [Pose(way, np.nan, "printed boxes") for way in boxes.ways(seen, every)]
-    settled = _best(grey, found, template, FEWEST_ALONE)
+    settled = _best(grey, found, template, alone=True)
     if isinstance(settled, Pose):
         return settled
     sheets = edges.ways(grey, template.form.size)
     for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
         flat = lines.projected(np.linalg.inv(sheet), seen)
-        for way in boxes.ways(flat, every):
-            found.append(Pose(sheet @ way, np.nan, "the page's edges and printed boxes"))
+        found += [
+            Pose(sheet @ way, np.nan, "the page's edges and printed boxes")
+            for way in boxes.ways(flat, every)
+        ]
     found += [Pose(sheet, np.nan, "the page's edges") for sheet in sheets]
-    return _best(grey, found, template, FEWEST_ALONE)
+    return _best(grey, found, template, alone=True)
 
 
 def _best(
-    grey: Grey, poses: Sequence[Pose], template: Template, fewest: float = FEWEST
+    grey: Grey, poses: Sequence[Pose], template: Template, *, alone: bool = False
 ) -> Pose | Lost:
-    """Settle poses, and choose the one with the most lines in place, if there is one."""
+    """Settle poses, and choose the one with the most lines in place, if there is one.
+
+    Args:
+        grey: the page.
+        poses: first ones.
+        template: the form's.
+        alone: whether lines alone tell where the paper lies, and which way up.
+    """
     every = _boxes(template)
     good: list[Pose] = []
     lost = Lost("another form: nothing in the page lies as this form's boxes do")
     most = -1.0
+    fewest = FEWEST_ALONE if alone else FEWEST
     for pose in poses:
         settled = _settled(grey, pose, template, fewest)
         if isinstance(settled, _Missed):
@@ -225,8 +236,13 @@ def _best(
                 lost, most = settled.lost, settled.seen
             continue
         settled = _shifted(grey, settled, template, fewest)
-        if all(boxes.apart(settled.matrix, one.matrix, every) for one in good):
-            good.append(settled)
+        turned = [settled.matrix @ turn for turn in boxes.turns(every)] if alone else []
+        others = (_settled(grey, pose._replace(matrix=one), template, fewest) for one in turned)
+        for one in (settled, *others):
+            if isinstance(one, Pose) and all(
+                boxes.apart(one.matrix, other.matrix, every) for other in good
+            ):
+                good.append(one)
     good.sort(key=lambda one: -one.lines)
     if len(good) > 1 and good[0].lines * (1 - ALIKE) <= good[1].lines:
         return Lost(
@@ -244,9 +260,8 @@ def _shifted(grey: Grey, pose: Pose, template: Template, fewest: float) -> Pose:
     best = pose
     for across, down in boxes.steps(every):
         matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-        other = _settled(
-            grey, pose._replace(matrix=matrix, how=pose.how.rsplit(", ", 1)[0]), template, fewest
-        )
+        how = pose.how.rsplit(", ", 1)[0]
+        other = _settled(grey, Pose(matrix, np.nan, how), template, fewest)
         if isinstance(other, Pose) and other.lines > best.lines:
             best = other
     return best
@@ -284,8 +299,8 @@ def _settled(grey: Grey, pose: Pose, template: Template, fewest: float = FEWEST)
     if left.there.any() and np.median(left.darkness[left.there]) < FAINT:
         enough = FEWEST_FAINT
     if share < enough:
-        text = f"another form: {left.there.sum()} of {len(left.there)} printed lines are where they should be"
-        return _Missed(Lost(text), share)
+        text = f"{left.there.sum()} of {len(left.there)} printed lines are where they should be"
+        return _Missed(Lost(f"another form: {text}"), share)
     residual = float(np.quantile(np.abs(left.offset[left.there]), 0.95))
     if residual > LIMIT:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"

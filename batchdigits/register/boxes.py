@@ -32,6 +32,10 @@ SHIFT = 0.5
 """Shifts of a template that are alike to so many mm are one."""
 STEPS = 8
 """Shifts that are tried, at most."""
+AGAIN = 0.5
+"""Share of the template's boxes that are left over where there is a second copy, at least."""
+SAME = 0.85
+"""Share of a template's boxes that fall on each other when it looks the same at another turn."""
 WAYS = 3
 """Ways of lying that are followed up, at most."""
 
@@ -41,8 +45,12 @@ Quads = NDArray[np.float64]
 
 
 class _Boxes(NamedTuple):
-    """Boxes in a page, N of them: middles (N, 2), sides along and across `angle` (N, 2), px, and
-    angles (N,), radians, within half a right angle of upright.
+    """Boxes in a page, N of them.
+
+    Attributes:
+        centre: (N, 2), px.
+        size: (N, 2), px, along and across `angle`.
+        angle: (N,), radians, within half a right angle of upright.
     """
 
     centre: Points
@@ -51,7 +59,7 @@ class _Boxes(NamedTuple):
 
 
 def found(grey: Grey) -> Quads:
-    """Find what looks like a printed box, at any turn: light, four-sided, with a dark line round."""
+    """Find what looks like a printed box, at any turn: light, with four sides and a line round."""
     share = min(1.0, LONGEST / max(grey.shape))
     size = [max(1, round(n * share)) for n in grey.shape[::-1]]
     small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -106,6 +114,18 @@ def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     seen = _measured(quads)
     kept = np.argsort(-_alike(seen.size), kind="stable")[:MOST]
     seen = _Boxes(*(part[kept] for part in seen))
+    out = _searched(seen, boxes)
+    if not out:
+        return []
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    _, taken = _pairs(cKDTree(seen.centre), out[0], middle, boxes[:, 2:].min(axis=1))
+    left = _Boxes(*(np.delete(part, taken, axis=0) for part in seen))
+    if len(left.centre) >= max(3, AGAIN * len(boxes)):  # enough for a second copy of the form
+        out += _searched(left, boxes)[:1]
+    return out
+
+
+def _searched(seen: _Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
     guesses = np.concatenate([_guesses(seen, boxes, angle, quarter) for quarter in range(4)])
@@ -117,15 +137,31 @@ def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     out: list[Matrix] = []
     while len(out) < WAYS and count.max(initial=0) >= 3:
         best = int(count.argmax())
-        turn, shift = guesses[best]
         count[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
-        matrix = np.array(
-            [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
-        )
-        grown = _grown(tree, seen.centre, matrix, middle, boxes)
+        grown = _grown(tree, seen.centre, _matrix(*guesses[best]), middle, boxes)
         if grown is not None and all(apart(grown, other, boxes) for other in out):
             out.append(grown)
     return out
+
+
+def _matrix(turn: complex, shift: complex) -> Matrix:
+    return np.array(
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
+    )
+
+
+def turns(boxes: NDArray[np.float64]) -> list[Matrix]:
+    """List turns, mm → mm, by which a template's boxes all but fall on each other."""
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    tree = cKDTree(middle)
+    centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
+    every = (_matrix(turn, centre - turn * centre) for turn in (1j, -1, -1j))
+    least = boxes[:, 2:].min(axis=1)
+    return [
+        turn
+        for turn in every
+        if (tree.query(projected(turn, middle))[0] < CLOSE * least).mean() > SAME
+    ]
 
 
 def steps(boxes: NDArray[np.float64]) -> Points:

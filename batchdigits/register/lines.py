@@ -15,7 +15,7 @@ ALONG = 16
 INSET = 0.12
 """Share of a piece at either end that is left out: there other sides meet it."""
 PIECE = 12.0
-"""Sides are cut into pieces no longer than this, mm: a longer one would be smeared by a small turn."""
+"""Sides are cut into pieces no longer than this, mm: a small turn would smear a longer one."""
 DARK = 0.3
 """A line's darkness is the quantile at this share along it: a broken line is one still, and a
 stroke or a row of letters, which is dark here and there, is none."""
