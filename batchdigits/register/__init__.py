@@ -27,18 +27,22 @@ REACHES = (2.0, 2.0, 1.2)
 """How far from where the pose puts them lines are looked for, mm, step by step."""
 TESTED = 1.5
 """The same, of the lines that no fit used, mm."""
-FEWEST = 0.6
+FEWEST = 0.7
 """Share of the printed lines that must be where they should."""
+FEWEST_ALONE = 0.85
+"""The same, where nothing but the lines themselves tells where the paper lies."""
+WHOLE = 0.97
+"""Share of lines in place from which on no other place is tried."""
 FAINT = 0.15
 """Lines less dark than this, 0 to 1, are dropping out; of them fewer need be there."""
 FEWEST_FAINT = 0.3
 GONE = 0.1
 """Share of the lines that may be found by chance where the scanner dropped them all."""
-STRAY = 3
-"""Boxes from which on a page with none of the template's lines is another form."""
+STRAY, SHORT = 3, 3.0
+"""Boxes, of so many mm or more, from which on a page with none of the template's lines is another form."""
 ALIKE = 0.05
-"""Two ways a page may lie, or two forms it may be, are alike when one has less than this share more
-lines in place."""
+"""Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
+share, of lines in place."""
 LONGEST = 16_000
 """Longer pages, px, are made smaller first: OpenCV samples none over 32,767."""
 
@@ -52,12 +56,14 @@ class Pose(NamedTuple):
             from where it puts them.
         how: what it was fitted on, in words.
         lines: how many pieces of printed lines are where it puts them.
+        unseen: fields of whose lines most are not there: torn off, covered, or another form's.
     """
 
     matrix: Matrix
     residual: float
     how: str
     lines: int = 0
+    unseen: tuple[str, ...] = ()
 
 
 class Lost(NamedTuple):
@@ -134,7 +140,8 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
     count = f"{len(found.quads)} of {len(template.form.marks)} markers"
     if len(found.twice) > 1:
         return Lost(
-            f"the form is there twice, or more: cut the page, {len(found.twice)} of its markers are there again"
+            f"the form is there twice, or more: {len(found.twice)} of its markers are there again; "
+            "cut the page"
         )
     if len(found.quads) < 3:
         return Lost(f"another form, or cut off: {count} are there, expected three or more")
@@ -160,7 +167,7 @@ def _without_lines(
     """
     seen = boxes.found(grey)
     fine = np.sqrt(abs(np.linalg.det(pose.matrix[:2, :2])))
-    if (seen.size.min(axis=1) > 3 * fine).sum() >= STRAY:
+    if (boxes.sizes(seen) > SHORT * fine).sum() >= STRAY:
         return lost
     count = len(paper) // 4
     left = []
@@ -185,33 +192,57 @@ def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Po
     found = features.ways(grey, reference, template.form.size)
     first = [Pose(matrix, np.nan, "features of the reference") for matrix in found]
     settled = _best(grey, first, template)
-    return _by_lines(grey, template) if isinstance(settled, Lost) and not found else settled
+    return _by_lines(grey, template) if isinstance(settled, Lost) else settled
 
 
 def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
-    every = _boxes(template)
-    found = [Pose(way, np.nan, "printed boxes") for way in boxes.ways(boxes.found(grey), every)]
-    settled = _best(grey, found, template)
+    """Lay the template's boxes on the page's; in a photograph, once its edges are laid straight."""
+    every, seen = _boxes(template), boxes.found(grey)
+    found = [Pose(way, np.nan, "printed boxes") for way in boxes.ways(seen, every)]
+    settled = _best(grey, found, template, alone=True)
     if isinstance(settled, Pose):
         return settled
-    sheets = [Pose(way, np.nan, "the page's edges") for way in edges.ways(grey, template.form.size)]
-    by_edges = _best(grey, sheets, template)
-    return settled if found and isinstance(by_edges, Lost) else by_edges
+    sheets = edges.ways(grey, template.form.size)
+    for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
+        flat = lines.projected(np.linalg.inv(sheet), seen)
+        found += [
+            Pose(sheet @ way, np.nan, "the page's edges and printed boxes")
+            for way in boxes.ways(flat, every)
+        ]
+    found += [Pose(sheet, np.nan, "the page's edges") for sheet in sheets]
+    return _best(grey, found, template, alone=True)
 
 
-def _best(grey: Grey, poses: Sequence[Pose], template: Template) -> Pose | Lost:
-    """Settle poses, and choose the one with the most lines in place, if there is one."""
+def _best(
+    grey: Grey, poses: Sequence[Pose], template: Template, *, alone: bool = False
+) -> Pose | Lost:
+    """Settle poses, and choose the one with the most lines in place, if there is one.
+
+    Args:
+        grey: the page.
+        poses: first ones.
+        template: the form's.
+        alone: whether lines alone tell where the paper lies, and which way up.
+    """
     every = _boxes(template)
     good: list[Pose] = []
     lost = Lost("another form: nothing in the page lies as this form's boxes do")
     most = -1.0
+    fewest = FEWEST_ALONE if alone else FEWEST
     for pose in poses:
-        settled = _settled(grey, pose, template)
+        settled = _settled(grey, pose, template, fewest)
         if isinstance(settled, _Missed):
             if settled.seen > most:
                 lost, most = settled.lost, settled.seen
-        elif all(boxes.apart(settled.matrix, one.matrix, every) for one in good):
-            good.append(settled)
+            continue
+        settled = _shifted(grey, settled, template, fewest)
+        turned = [settled.matrix @ turn for turn in boxes.turns(every)] if alone else []
+        others = (_settled(grey, pose._replace(matrix=one), template, fewest) for one in turned)
+        for one in (settled, *others):
+            if isinstance(one, Pose) and all(
+                boxes.apart(one.matrix, other.matrix, every) for other in good
+            ):
+                good.append(one)
     good.sort(key=lambda one: -one.lines)
     if len(good) > 1 and good[0].lines * (1 - ALIKE) <= good[1].lines:
         return Lost(
@@ -219,6 +250,21 @@ def _best(grey: Grey, poses: Sequence[Pose], template: Template) -> Pose | Lost:
             "another turn; cut the page, or give the form markers"
         )
     return good[0] if good else lost
+
+
+def _shifted(grey: Grey, pose: Pose, template: Template, fewest: float) -> Pose:
+    """Try whether the page fits better a box further: rows of boxes look alike from box to box."""
+    every = _boxes(template)
+    if pose.lines >= WHOLE * len(lines.sides(every).box):
+        return pose
+    best = pose
+    for across, down in boxes.steps(every):
+        matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
+        how = pose.how.rsplit(", ", 1)[0]
+        other = _settled(grey, Pose(matrix, np.nan, how), template, fewest)
+        if isinstance(other, Pose) and other.lines > best.lines:
+            best = other
+    return best
 
 
 class _Missed(NamedTuple):
@@ -232,7 +278,7 @@ def _boxes(template: Template) -> NDArray[np.float64]:
     return np.array([box for field in template.fields for box in field.boxes()])
 
 
-def _settled(grey: Grey, pose: Pose, template: Template) -> Pose | _Missed:
+def _settled(grey: Grey, pose: Pose, template: Template, fewest: float = FEWEST) -> Pose | _Missed:
     """Draw a first pose to the lines of every other box, and measure it on the others'."""
     every = lines.sides(_boxes(template))
     few = every.box.max() < 3
@@ -249,15 +295,26 @@ def _settled(grey: Grey, pose: Pose, template: Template) -> Pose | _Missed:
     left = lines.measured(grey, matrix, every.some(~fit), TESTED)
     seen = lines.measured(grey, matrix, every.some(fit), TESTED)
     share = float(left.there.mean())
-    enough = FEWEST
+    enough = fewest
     if left.there.any() and np.median(left.darkness[left.there]) < FAINT:
         enough = FEWEST_FAINT
     if share < enough:
-        text = f"another form: {left.there.sum()} of {len(left.there)} printed lines are where they should be"
-        return _Missed(Lost(text), share)
+        text = f"{left.there.sum()} of {len(left.there)} printed lines are where they should be"
+        return _Missed(Lost(f"another form: {text}"), share)
     residual = float(np.quantile(np.abs(left.offset[left.there]), 0.95))
     if residual > LIMIT:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"
         return _Missed(Lost(text), share)
-    there = int(left.there.sum() + seen.there.sum())
-    return Pose(matrix, residual, f"{pose.how}, {int(seen.there.sum())} printed lines", there)
+    there = np.zeros(len(every.box), np.bool_)
+    there[fit], there[~fit] = seen.there, left.there
+    how = f"{pose.how}, {int(seen.there.sum())} printed lines"
+    return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, there))
+
+
+def _unseen(template: Template, every: lines.Sides, there: NDArray[np.bool_]) -> tuple[str, ...]:
+    field = np.repeat(
+        np.arange(len(template.fields)), [len(one.boxes()) for one in template.fields]
+    )
+    whole = np.bincount(field[every.box], minlength=len(template.fields))
+    seen = np.bincount(field[every.box], there, minlength=len(template.fields))
+    return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

@@ -15,7 +15,7 @@ ALONG = 16
 INSET = 0.12
 """Share of a piece at either end that is left out: there other sides meet it."""
 PIECE = 12.0
-"""Sides are cut into pieces no longer than this, mm: a longer one would be smeared by a small turn."""
+"""Sides are cut into pieces no longer than this, mm: a small turn would smear a longer one."""
 DARK = 0.3
 """A line's darkness is the quantile at this share along it: a broken line is one still, and a
 stroke or a row of letters, which is dark here and there, is none."""
@@ -97,6 +97,8 @@ def sides(boxes: NDArray[np.float64]) -> Sides:
 def projected(matrix: NDArray[np.float64], points: Points) -> Points:
     """Carry points on paper, mm, (..., 2), into the picture, px."""
     flat = points.reshape(1, -1, 2)
+    if not flat.size:
+        return points
     return np.asarray(cv2.perspectiveTransform(flat, matrix)).reshape(points.shape)
 
 

@@ -104,7 +104,7 @@ def flat(dpi: float) -> Matrix:
     return np.array([[fine, 0, -0.5], [0, fine, -0.5], [0, 0, 1]])
 
 
-def filled(
+def filled(  # noqa: PLR0913 - each is said by its name
     template: Template,
     digits: Digits,
     random: np.random.Generator,
@@ -146,7 +146,7 @@ def _value(field: Field, random: np.random.Generator) -> str:
     raise ValueError(f"no value of {count} digits was found that field '{field.name}' allows")
 
 
-def _write(
+def _write(  # noqa: PLR0913, PLR0917 - what it writes, where, with what
     grey: Grey,
     field: Field,
     value: str,
