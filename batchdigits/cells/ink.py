@@ -14,7 +14,7 @@ more is shade on the paper."""
 CONTRAST, NOISE = 18, 5
 """Ink is so many grey levels darker than the paper, and so many times its noise."""
 CLEAR = 40
-"""Darkness from which on what Otsu's threshold parts is ink and paper, and not the paper's noise."""
+"""Darkness from which on Otsu's threshold parts ink from paper, and not the paper's noise."""
 REACH = 12
 """px from where a line should be that it is looked for."""
 FULL = (0.6, 0.8, 0.95)
@@ -24,8 +24,8 @@ THICK = 10
 INSET = 0.1
 """Share of a side at its ends that says nothing: other lines meet it there."""
 HEAVIER = 1.15
-"""A line is so many times as heavy as where it is lightest, and a pixel of the page more, or a stroke
-lies on it."""
+"""A line is so many times as heavy as where it is lightest, and a pixel of the page more; else a
+stroke lies on it."""
 THICKER = 2
 """px that a stroke reaches beyond a line on either side, where it crosses it."""
 PEN = 4
