@@ -118,7 +118,7 @@ def _luhn(digits: str) -> bool:
 
 
 def _mod11(digits: str) -> bool:
-    """As in ISBN-10: weights 1 to 10 from the right, then 1 again; their sum is a multiple of 11."""
+    """As in ISBN-10: weights 1 to 10 from the right, then 1 again; the sum is a multiple of 11."""
     return sum((n % 10 + 1) * int(one) for n, one in enumerate(reversed(digits))) % 11 == 0
 
 

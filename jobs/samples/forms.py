@@ -63,7 +63,8 @@ def main() -> None:
         page, values = paper.filled(template, digits, random)
         grey, _, _ = paper.scanned(page, random, ranges)
         save(name, grey)
-        truth += [(name, field, with_point(template, field, v)) for field, v in values.items()]
+        decimals = {field.name: field.decimals for field in template.fields}
+        truth += [(name, n, paper.punctuated(v, decimals[n])) for n, v in values.items()]
     random = np.random.default_rng((4, 11))
     shifted = [
         f.model_copy(update={"box": (f.box[0], f.box[1] + 30, *f.box[2:])}) for f in template.fields
@@ -80,12 +81,6 @@ def main() -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("file", "page", "field", "value"))
         table.writerows((f"{FORMS}/{name}", 1, field, value) for name, field, value in truth)
-
-
-def with_point(template: forms.Template, name: str, digits: str) -> str:
-    """Write a value as the table has it, with the separator of an amount."""
-    decimals = next(field.decimals for field in template.fields if field.name == name)
-    return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals and digits else digits
 
 
 def save(name: str, grey: paper.Grey) -> None:

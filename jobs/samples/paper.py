@@ -146,6 +146,11 @@ def _value(field: Field, random: np.random.Generator) -> str:
     raise ValueError(f"no value of {count} digits was found that field '{field.name}' allows")
 
 
+def punctuated(digits: str, decimals: int) -> str:
+    """Write digits as the table has them, with the separator of an amount."""
+    return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals and digits else digits
+
+
 def _write(  # noqa: PLR0913, PLR0917 - what it writes, where, with what
     grey: Grey,
     field: Field,
