@@ -7,7 +7,6 @@ maps the unit square, a picture's bottom left corner at (0, 0), to the page befo
 import io
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,36 +181,46 @@ def check(picture: Picture) -> None:
     size = picture.rows * -(-picture.columns * bits // 8)
     if filters == ["FlateDecode"]:
         inflated([memoryview(image.get_data()).cast("B")], size, "PDF")
-    elif last in pypdfium2.PdfImage.SIMPLE_FILTERS:
+    elif not filters or last in pypdfium2.PdfImage.SIMPLE_FILTERS:
         if raw.FPDFImageObj_GetImageDataDecoded(image, None, 0) < size:
             raise TroubleError("truncated PDF: a picture's data end too early; scan it again")
     elif last == "DCTDecode":
-        _check_jpeg(bytes(image.get_data(decode_simple=True)))
+        data = bytes(image.get_data(decode_simple=True))
+        load_jpeg(header(io.BytesIO(data), "JPEG"), data)
     elif last == "JPXDecode":
         check_jpeg2000(bytes(image.get_data(decode_simple=True)))
     elif last == "CCITTFaxDecode":
         _check_fax(bytes(image.get_data(decode_simple=True)), picture)
 
 
-def _check_jpeg(data: bytes) -> None:
-    """Decode a JPEG whose end mark is missing; most have theirs, and are whole."""
-    if b"\xff\xd9" not in data[-64:]:
-        load_jpeg(header(io.BytesIO(data), "JPEG"), data)
-
-
 def _check_fax(data: bytes, picture: Picture) -> None:
-    """Decode a fax whose end code is missing and whose end may have been filled up.
+    """Look for what a fax's decoder made up after the end of its data.
 
     ITU-T T.4 and T.6 end a picture by two or more end-of-line codes in a row, which PDF lets a
-    writer leave out. How the lines are coded pdfium does not tell: one of the ways must do.
+    writer leave out. Then the lines must be the same whatever is put behind the data. In which
+    coding they are pdfium does not tell: one must do.
     """
     tail = int.from_bytes(data.rstrip(b"\0\r\n")[-16:] + b"\0\0")
-    last = picture.image.get_bitmap().to_numpy()[-1]
-    if re.search("0{11}1(1?)0{11}1", f"{tail:0144b}") or last.min() < last.max():
+    if re.search("0{11}1(1?)0{11}1", f"{tail:0144b}"):
         return
-    for group, options in ((4, 0), (3, 0), (3, 1)):
-        fax = wrapped_fax(data, (picture.columns, picture.rows), group=group, options=options)
-        with suppress(TroubleError):
-            load_tiff(header(fax, "TIFF"))
+    last = picture.image.get_bitmap().to_numpy()[-1]
+    if last.min() < last.max():
+        return
+    size = picture.columns, picture.rows
+    for coding in ((4, 0), (3, 0), (3, 1), (2, 0)):
+        once, again = (
+            _lines(wrapped_fax(data + more, size, coding)) for more in (b"", bytes(range(1, 65)))
+        )
+        if once is not None and once == again:
             return
     raise TroubleError("truncated PDF: a fax in it breaks off; copy or scan it again")
+
+
+def _lines(fax: io.BytesIO) -> bytes | None:
+    """Decode a fax; None if its decoder complains."""
+    try:
+        image = header(fax, "TIFF")
+        load_tiff(image)
+    except (TroubleError, OSError):
+        return None
+    return image.tobytes()

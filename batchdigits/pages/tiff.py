@@ -43,16 +43,16 @@ def put_first(file: io.BytesIO, start: int) -> None:
     struct.pack_into(form, file.getbuffer(), at, start)
 
 
-def wrapped_fax(data: bytes, size: tuple[int, int], *, group: int, options: int = 0) -> io.BytesIO:
+def wrapped_fax(data: bytes, size: tuple[int, int], coding: tuple[int, int]) -> io.BytesIO:
     """Make a TIFF of a fax's bare lines: TIFF 6.0 sections 10 and 11, one strip.
 
     Args:
         data: as coded by ITU-T T.4 or T.6.
         size: width and height, in pixels.
-        group: 3 or 4.
-        options: of group 3, the tag T4Options: 1 for coding in two dimensions.
+        coding: the tag Compression: group 3 or 4, or 2 for lines that begin at whole bytes; and,
+            of group 3, the tag T4Options: 1 for coding in two dimensions.
     """
-    width, height = size
+    (width, height), (group, options) = size, coding
     tags = {256: width, 257: height, 258: 1, 259: group, 262: 0, 273: 8, 277: 1, 278: height}
     tags |= {279: len(data), **({292: options} if group == 3 else {})}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
