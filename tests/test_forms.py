@@ -91,6 +91,10 @@ WRONG = {
     ),
     "a table of another name": (edited("[[field]]", "[[fields]]"), "did you mean 'field'?"),
     "our own attribute": ('place = "x"\n' + FORM + FIELD, "unknown key 'place'"),
+    "a field within the form": (
+        FORM + "field = 3",
+        "[form]: unknown key 'field'; expected one of name, size",
+    ),
     "no fields": (FORM, "expected a [[field]], which is missing"),
     "no form": (FIELD, "expected [form], which is missing"),
     "no name": (edited('name = "member_id"\n', ""), "field 1: expected name, which is missing"),
@@ -113,7 +117,10 @@ WRONG = {
         "cells: expected a whole number, got '8'",
     ),
     "truth for a number": (edited("cells = 8", "cells = true"), "a whole number, got True"),
-    "a field that is no table": (FORM + "field = [3]", "field 1: expected a table of keys, got 3"),
+    "a field that is no table": (
+        "field = [3]\n" + FORM,
+        "field 1: expected a table of keys, got 3",
+    ),
     "no number": (edited("gap = 2", "gap = nan"), "gap: expected a number, got nan"),
     "half a page's size": (
         edited("[210, 297]", "[210]"),
@@ -627,7 +634,8 @@ def test_another_form_is_told(template: str, capsys: Capture) -> None:
     assert "'white.png' is not the form 'membership'" in capsys.readouterr().err
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[list[str], int, str]] = {
+    "no command": ([], 2, "Missing command. (see --help)"),
     "a template with a slip": (["check", "bad.toml"], 6, "did you mean 'cells'?"),
     "a template that is not there": (["check", "gone.toml"], 6, "No such file"),
     "a page that is not there": (["check", "form.toml", "gone.png"], 2, "no such file"),

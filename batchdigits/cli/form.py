@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from batchdigits.register import Pose
 
 app = typer.Typer(
-    no_args_is_help=True,
     help="Check a template, print a blank form from it, draft one from a blank form.",
 )
 

@@ -35,7 +35,7 @@ def words(
     first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
     path, model = list(first["loc"]), models[""]
     where: list[str] = []
-    while path and path[0] in models:
+    while path and path[0] in models and path[0] in _keys(model):
         part = str(path.pop(0))
         model = models[part]
         if path and isinstance(path[0], int):
@@ -52,8 +52,7 @@ def _said(error: Any, key: str, model: type[BaseModel]) -> str:
     """Put one error of a key into words; an empty key is the table itself."""
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        return f"unknown key '{key}'{_nearest(key, [one for one in known if one != 'place'])}"
+        return f"unknown key '{key}'{_nearest(key, _keys(model))}"
     if key in _SHAPES and kind != "value_error" and error["loc"][-1] != key:
         return f"{key}: expected {_SHAPES[key]}"  # one of its numbers
     if kind == "missing":
@@ -71,6 +70,12 @@ def _which(part: str, number: Any, found: dict[str, Any]) -> str:
     one = listed[number]
     known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
     return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """List what a table may hold; `place` is no key but the template's own path."""
+    names = (field.alias or name for name, field in model.model_fields.items())
+    return [name for name in names if name != "place"]
 
 
 def _nearest(name: str, known: list[str]) -> str:
