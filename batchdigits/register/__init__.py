@@ -39,7 +39,7 @@ FEWEST_FAINT = 0.3
 GONE = 0.1
 """Share of the lines that may be found by chance where the scanner dropped them all."""
 STRAY, SHORT = 3, 3.0
-"""Boxes, of so many mm or more, from which on a page with none of the template's lines is another form."""
+"""From so many boxes on, of so many mm, a page with none of the template's lines is another form."""
 ALIKE = 0.05
 """Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
 share, of lines in place."""

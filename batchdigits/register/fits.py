@@ -53,7 +53,7 @@ def off(matrix: Matrix, paper: Points, picture: Points) -> float:
 
 def distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.float64]:
     """Say how far each of N points is from where a pose puts it: (N,), mm."""
-    back = projected(np.linalg.inv(matrix), picture.astype(np.float64))
+    back = projected(np.asarray(np.linalg.inv(matrix), np.float64), np.asarray(picture, np.float64))
     return np.asarray(np.linalg.norm(back - paper, axis=1))
 
 

@@ -54,7 +54,7 @@ class Sides(NamedTuple):
 
     def some(self, which: NDArray[np.bool_]) -> "Sides":
         """Choose some of them, by a mask (N,)."""
-        return Sides(*(part[which] for part in self))
+        return Sides(self.start[which], self.end[which], self.normal[which], self.box[which])
 
 
 class Found(NamedTuple):
