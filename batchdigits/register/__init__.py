@@ -6,74 +6,32 @@ the limit, or whose lines are not there, is another form, and never read.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from batchdigits.errors import TemplateError
 from batchdigits.forms.template import Template
 from batchdigits.records import Grey
 from batchdigits.register import boxes, edges, features, fits, lines, marks
 from batchdigits.register.features import Reference, learned
-from batchdigits.register.fits import Matrix
+from batchdigits.register.poses import FEWEST, LIMIT, First, Lost, Missed, Pose, printed, settled
 
 __all__ = ["LIMIT", "Lost", "Pose", "Reference", "learned", "match", "register"]
 
-LIMIT = 0.5
-"""Largest residual of a page that is read, mm."""
-REACHES = (2.0, 2.0, 1.2)
-"""How far from where the pose puts them lines are looked for, mm, step by step."""
-TESTED = 1.5
-"""The same, of the lines that no fit used, mm."""
-FEWEST = 0.7
-"""Share of the printed lines that must be where they should."""
 FEWEST_ALONE = 0.85
 """The same, where nothing but the lines themselves tells where the paper lies."""
 WHOLE = 0.97
 """Share of lines in place from which on no other place is tried."""
-FAINT = 0.15
-"""Lines less dark than this, 0 to 1, are dropping out; of them fewer need be there."""
-FEWEST_FAINT = 0.3
 GONE = 0.1
 """Share of the lines that may be found by chance where the scanner dropped them all."""
 STRAY, SHORT = 3, 3.0
-"""Boxes, of so many mm or more, from which on a page with none of the template's lines is another form."""
+"""From so many boxes, of so many mm, a page with none of the template's lines is another form."""
 ALIKE = 0.05
 """Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
 share, of lines in place."""
 LONGEST = 16_000
 """Longer pages, px, are made smaller first: OpenCV samples none over 32,767."""
-
-
-class Pose(NamedTuple):
-    """Where the paper lies in a page.
-
-    Attributes:
-        matrix: (3, 3), mm on paper, 1 → px in the page, up to scale.
-        residual: mm, the 95th percentile of how far lines, or marks, that the fit did not use stand
-            from where it puts them.
-        how: what it was fitted on, in words.
-        lines: how many pieces of printed lines are where it puts them.
-        unseen: fields of whose lines most are not there: torn off, covered, or another form's.
-    """
-
-    matrix: Matrix
-    residual: float
-    how: str
-    lines: int = 0
-    unseen: tuple[str, ...] = ()
-
-
-class Lost(NamedTuple):
-    """A page without a pose.
-
-    Attributes:
-        why: in plain words.
-    """
-
-    why: str
 
 
 def register(grey: Grey, template: Template, reference: Reference | None = None) -> Pose | Lost:
@@ -150,25 +108,23 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
         marks.corners(template.form, numbers),
         np.concatenate(list(found.quads.values())),
     )
-    pose = Pose(fits.fitted(paper, picture), np.nan, count)
-    settled = _settled(grey, pose, template)
-    if isinstance(settled, Pose) or settled.seen > GONE:
-        return settled.lost if isinstance(settled, _Missed) else settled
-    return _without_lines(grey, pose, paper, picture, settled.lost)
+    first = First(fits.fitted(paper, picture), count, fits.Held(paper, picture))
+    pose = settled(grey, first, template)
+    if isinstance(pose, Pose):
+        return pose
+    return pose.lost if pose.seen > GONE else _without_lines(grey, first, pose.lost)
 
 
-def _without_lines(
-    grey: Grey, pose: Pose, paper: lines.Points, picture: lines.Points, lost: Lost
-) -> Pose | Lost:
+def _without_lines(grey: Grey, first: First, lost: Lost) -> Pose | Lost:
     """Measure a pose by markers alone, each left out of a fit to the others in turn.
 
     Scanners that drop a colour leave none of the boxes; but where there are other boxes than the
     template's, it is another form.
     """
-    seen = boxes.found(grey)
-    fine = np.sqrt(abs(np.linalg.det(pose.matrix[:2, :2])))
-    if (boxes.sizes(seen) > SHORT * fine).sum() >= STRAY:
+    fine = np.sqrt(abs(np.linalg.det(first.matrix[:2, :2])))
+    if first.held is None or (boxes.sizes(boxes.found(grey)) > SHORT * fine).sum() >= STRAY:
         return lost
+    paper, picture = first.held.paper, first.held.picture
     count = len(paper) // 4
     left = []
     for n in range(count):
@@ -180,7 +136,7 @@ def _without_lines(
     residual = float(np.quantile(np.concatenate(left), 0.95))
     if residual > LIMIT:
         return Lost(f"the page cannot be laid straight: markers are {residual:.2f} mm off")
-    return pose._replace(residual=residual, how=f"{pose.how}, no printed line seen")
+    return Pose(first.matrix, residual, f"{first.how}, no printed line seen")
 
 
 def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Pose | Lost:
@@ -190,55 +146,55 @@ def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Po
             "expected the picture of a blank form"
         )
     found = features.ways(grey, reference, template.form.size)
-    first = [Pose(matrix, np.nan, "features of the reference") for matrix in found]
-    settled = _best(grey, first, template)
-    return _by_lines(grey, template) if isinstance(settled, Lost) else settled
+    first = [First(matrix, "features of the reference", held) for matrix, held in found]
+    pose = _best(grey, first, template)
+    return _by_lines(grey, template) if isinstance(pose, Lost) else pose
 
 
 def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
     """Lay the template's boxes on the page's; in a photograph, once its edges are laid straight."""
-    every, seen = _boxes(template), boxes.found(grey)
-    found = [Pose(way, np.nan, "printed boxes") for way in boxes.ways(seen, every)]
-    settled = _best(grey, found, template, alone=True)
-    if isinstance(settled, Pose):
-        return settled
+    every, seen = printed(template), boxes.found(grey)
+    found = [First(way, "printed boxes") for way in boxes.ways(seen, every)]
+    pose = _best(grey, found, template, alone=True)
+    if isinstance(pose, Pose):
+        return pose
     sheets = edges.ways(grey, template.form.size)
     for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
         flat = lines.projected(np.linalg.inv(sheet), seen)
         found += [
-            Pose(sheet @ way, np.nan, "the page's edges and printed boxes")
+            First(sheet @ way, "the page's edges and printed boxes")
             for way in boxes.ways(flat, every)
         ]
-    found += [Pose(sheet, np.nan, "the page's edges") for sheet in sheets]
+    found += [First(sheet, "the page's edges") for sheet in sheets]
     return _best(grey, found, template, alone=True)
 
 
 def _best(
-    grey: Grey, poses: Sequence[Pose], template: Template, *, alone: bool = False
+    grey: Grey, firsts: Sequence[First], template: Template, *, alone: bool = False
 ) -> Pose | Lost:
     """Settle poses, and choose the one with the most lines in place, if there is one.
 
     Args:
         grey: the page.
-        poses: first ones.
+        firsts: first poses.
         template: the form's.
         alone: whether lines alone tell where the paper lies, and which way up.
     """
-    every = _boxes(template)
+    every = printed(template)
     good: list[Pose] = []
     lost = Lost("another form: nothing in the page lies as this form's boxes do")
     most = -1.0
     fewest = FEWEST_ALONE if alone else FEWEST
-    for pose in poses:
-        settled = _settled(grey, pose, template, fewest)
-        if isinstance(settled, _Missed):
-            if settled.seen > most:
-                lost, most = settled.lost, settled.seen
+    for first in firsts:
+        pose = settled(grey, first, template, fewest)
+        if isinstance(pose, Missed):
+            if pose.seen > most:
+                lost, most = pose.lost, pose.seen
             continue
-        settled = _shifted(grey, settled, template, fewest)
-        turned = [settled.matrix @ turn for turn in boxes.turns(every)] if alone else []
-        others = (_settled(grey, pose._replace(matrix=one), template, fewest) for one in turned)
-        for one in (settled, *others):
+        pose = _shifted(grey, pose, first.how, template, fewest)
+        turned = [pose.matrix @ turn for turn in boxes.turns(every)] if alone else []
+        others = (settled(grey, First(one, first.how), template, fewest) for one in turned)
+        for one in (pose, *others):
             if isinstance(one, Pose) and all(
                 boxes.apart(one.matrix, other.matrix, every) for other in good
             ):
@@ -252,69 +208,15 @@ def _best(
     return good[0] if good else lost
 
 
-def _shifted(grey: Grey, pose: Pose, template: Template, fewest: float) -> Pose:
+def _shifted(grey: Grey, pose: Pose, how: str, template: Template, fewest: float) -> Pose:
     """Try whether the page fits better a box further: rows of boxes look alike from box to box."""
-    every = _boxes(template)
+    every = printed(template)
     if pose.lines >= WHOLE * len(lines.sides(every).box):
         return pose
     best = pose
     for across, down in boxes.steps(every):
         matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-        how = pose.how.rsplit(", ", 1)[0]
-        other = _settled(grey, Pose(matrix, np.nan, how), template, fewest)
+        other = settled(grey, First(matrix, how), template, fewest)
         if isinstance(other, Pose) and other.lines > best.lines:
             best = other
     return best
-
-
-class _Missed(NamedTuple):
-    """A first pose that led nowhere: why, and the share of the lines that were seen."""
-
-    lost: Lost
-    seen: float
-
-
-def _boxes(template: Template) -> NDArray[np.float64]:
-    return np.array([box for field in template.fields for box in field.boxes()])
-
-
-def _settled(grey: Grey, pose: Pose, template: Template, fewest: float = FEWEST) -> Pose | _Missed:
-    """Draw a first pose to the lines of every other box, and measure it on the others'."""
-    every = lines.sides(_boxes(template))
-    few = every.box.max() < 3
-    fit = (np.arange(len(every.box)) if few else every.box) % 2 == 0
-    matrix = pose.matrix
-    for reach in REACHES:
-        pieces = every.some(fit)
-        seen = lines.measured(grey, matrix, pieces, reach)
-        if seen.there.sum() >= 4:
-            used = seen.there
-            matrix = fits.corrected(
-                matrix, pieces.middle[used], pieces.normal[used], seen.offset[used]
-            )
-    left = lines.measured(grey, matrix, every.some(~fit), TESTED)
-    seen = lines.measured(grey, matrix, every.some(fit), TESTED)
-    share = float(left.there.mean())
-    enough = fewest
-    if left.there.any() and np.median(left.darkness[left.there]) < FAINT:
-        enough = FEWEST_FAINT
-    if share < enough:
-        text = f"{left.there.sum()} of {len(left.there)} printed lines are where they should be"
-        return _Missed(Lost(f"another form: {text}"), share)
-    residual = float(np.quantile(np.abs(left.offset[left.there]), 0.95))
-    if residual > LIMIT:
-        text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"
-        return _Missed(Lost(text), share)
-    there = np.zeros(len(every.box), np.bool_)
-    there[fit], there[~fit] = seen.there, left.there
-    how = f"{pose.how}, {int(seen.there.sum())} printed lines"
-    return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, there))
-
-
-def _unseen(template: Template, every: lines.Sides, there: NDArray[np.bool_]) -> tuple[str, ...]:
-    field = np.repeat(
-        np.arange(len(template.fields)), [len(one.boxes()) for one in template.fields]
-    )
-    whole = np.bincount(field[every.box], minlength=len(template.fields))
-    seen = np.bincount(field[every.box], there, minlength=len(template.fields))
-    return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import Grey
-from batchdigits.register.fits import Matrix
+from batchdigits.register.fits import Held, Matrix
 from batchdigits.register.lines import Points
 
 LONGEST = 1000
@@ -19,6 +19,9 @@ RATIO = 0.85
 "Distinctive image features from scale-invariant keypoints", 2004)."""
 NEAR = 0.8
 """How far features may be from where a pose puts them, mm."""
+HELD, LOOSE = 60, 0.1
+"""Features that hold a pose while it is drawn to lines, at most, and what one counts against a
+line: its place is known to a px of the small picture, 0.3 mm."""
 FEWEST = 12
 """Features that agree on a pose, at least."""
 
@@ -41,13 +44,16 @@ def learned(grey: Grey) -> Reference:
     return Reference((points + 0.5) / grey.shape[::-1], features)
 
 
-def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Matrix]:
-    """Find how the paper may lie in a page: poses, mm → px, the likeliest first; at most two.
+def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tuple[Matrix, Held]]:
+    """Find how the paper may lie in a page, the likeliest way first; at most two.
 
     Args:
         grey: the page.
         reference: of the blank form.
         size: of the paper, mm.
+
+    Returns:
+        Poses, mm → px, each with features that agree on it.
     """
     points, features = _features(grey)
     if len(features) < FEWEST or len(reference.features) < FEWEST:
@@ -56,7 +62,7 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Ma
     kept = [one for one, next_ in found if one.distance < RATIO * next_.distance]
     here = points[[one.queryIdx for one in kept]].reshape(-1, 2)
     paper = (reference.points * size)[[one.trainIdx for one in kept]].reshape(-1, 2)
-    out: list[Matrix] = []
+    out: list[tuple[Matrix, Held]] = []
     while len(here) >= FEWEST and len(out) < 2:
         back, mask = cv2.findHomography(
             here, paper, cv2.USAC_MAGSAC, NEAR, maxIters=2000, confidence=0.999
@@ -64,8 +70,10 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Ma
         if back is None or mask.sum() < FEWEST or abs(np.linalg.det(back)) < 1e-12:
             break
         forth = np.linalg.inv(back)
-        out.append(np.asarray(forth / forth[2, 2], np.float64))
         left = mask.ravel() == 0
+        some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // HELD)]
+        held = Held(paper[some], here[some], LOOSE)
+        out.append((np.asarray(forth / forth[2, 2], np.float64), held))
         here, paper = here[left], paper[left]
     return out
 

@@ -1,5 +1,7 @@
 """Fits: a pose to points, and its correction to lines."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +55,30 @@ def off(matrix: Matrix, paper: Points, picture: Points) -> float:
 
 def distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.float64]:
     """Say how far each of N points is from where a pose puts it: (N,), mm."""
-    back = projected(np.linalg.inv(matrix), picture.astype(np.float64))
+    back = projected(np.asarray(np.linalg.inv(matrix), np.float64), np.asarray(picture, np.float64))
     return np.asarray(np.linalg.norm(back - paper, axis=1))
 
 
+class Held(NamedTuple):
+    """Points that a pose was fitted to, and that hold it while it is drawn to lines.
+
+    Attributes:
+        paper: (N, 2), mm.
+        picture: (N, 2), px.
+        weight: of each, against a line's.
+    """
+
+    paper: Points
+    picture: Points
+    weight: float = 1.0
+
+
 def corrected(
-    matrix: Matrix, middle: Points, normal: Points, offset: NDArray[np.float64]
+    matrix: Matrix,
+    middle: Points,
+    normal: Points,
+    offset: NDArray[np.float64],
+    held: Held | None = None,
 ) -> Matrix:
     """Correct a pose by how far lines stand from where it puts them.
 
@@ -70,19 +90,28 @@ def corrected(
         middle: (N, 2), mm, of the lines.
         normal: (N, 2), unit vectors.
         offset: (N,), mm, along the normals.
+        held: points that tell their part too, both across and down.
     """
+    sure = np.ones(len(offset))
+    if held is not None:
+        back = projected(np.asarray(np.linalg.inv(matrix), np.float64), held.picture) - held.paper
+        count = len(back)
+        middle = np.concatenate([middle, held.paper, held.paper])
+        normal = np.concatenate([normal, np.repeat(np.eye(2), count, axis=0)])
+        offset = np.concatenate([offset, back[:, 0], back[:, 1]])
+        sure = np.concatenate([sure, np.full(2 * count, held.weight)])
     centre = middle.mean(axis=0)
     p = (middle - centre) / SPAN
     along = (normal * p).sum(axis=1, keepdims=True)
     told = np.column_stack([normal, normal[:, :1] * p, normal[:, 1:] * p, along * p])  # (N, 8)
-    weight = np.ones(len(offset))
+    weight = sure
     solved = np.zeros(8)
     for _ in range(8):
         scaled = told * weight[:, None]
         solved = np.linalg.solve(scaled.T @ told + PRIOR * np.eye(8), scaled.T @ offset)
         left = np.abs(offset - told @ solved)
         wide = BISQUARE * max(FINE, 1.48 * float(np.median(left)))
-        weight = np.clip(1 - (left / wide) ** 2, 0, None) ** 2
+        weight = sure * np.clip(1 - (left / wide) ** 2, 0, None) ** 2
     move, turn, bend = solved[:2] / SPAN, solved[2:6].reshape(2, 2) / SPAN, solved[6:] / SPAN
     inner = np.eye(3)
     inner[:2, :2] += turn

@@ -20,7 +20,7 @@ DARK = 0.3
 """A line's darkness is the quantile at this share along it: a broken line is one still, and a
 stroke or a row of letters, which is dark here and there, is none."""
 LEAST = 0.04
-"""Least darkness of a line, as a share from paper to black."""
+"""Least darkness of a line, as a share from the page's paper to black."""
 NOISE = 5.0
 """A line is darker than its surroundings by so many times their own deviation."""
 WIDE = 0.5
@@ -54,7 +54,7 @@ class Sides(NamedTuple):
 
     def some(self, which: NDArray[np.bool_]) -> "Sides":
         """Choose some of them, by a mask (N,)."""
-        return Sides(*(part[which] for part in self))
+        return Sides(self.start[which], self.end[which], self.normal[which], self.box[which])
 
 
 class Found(NamedTuple):
@@ -145,7 +145,8 @@ def _profiles(
     np.minimum(lit[:, :-1], thick[:, 1:], out=thick[:, 1:])
     nth = ALONG - 1 - int(DARK * ALONG)
     bright = np.partition(thick, nth, axis=2)[:, :, nth]
-    return np.asarray(1 - bright.astype(np.float32) / 255, np.float32)
+    paper = max(1.0, float(np.percentile(lit[:, ::4], 90)))
+    return np.asarray(np.maximum(1 - bright.astype(np.float32) / paper, 0), np.float32)
 
 
 def _narrow(

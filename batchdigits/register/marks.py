@@ -47,9 +47,9 @@ def found(grey: Grey, form: Form) -> Marks:
             break
     if len(quads) >= 3:
         for number in wanted - quads.keys():
-            quad = _missing(detector, grey, form, quads, number)
-            if quad is not None:
-                quads[number] = quad
+            there = _missing(detector, grey, form, quads, number)
+            if there is not None:
+                quads[number] = there
     return Marks({number: _refined(grey, quad) for number, quad in quads.items()}, twice)
 
 
@@ -112,7 +112,7 @@ def _missing(
         share = min(1.0, longest / max(part.shape))
         for one, quad in _seen(detector, part, share):
             if one == number:
-                return quad + low
+                return np.asarray(quad + low, np.float64)
     return None
 
 
