@@ -11,6 +11,7 @@ import pandas as pd
 import pypdfium2
 import pytest
 from conftest import FakeClassifier, Save, drawn
+from fpdf import FPDF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -217,11 +218,16 @@ def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
     assert {name for name, row in found.items() if row.status == "ok"} == set(digits)
 
 
-def test_a_pdf_is_for_review_until_pages_are_read(inbox: Path) -> None:
-    (inbox / "scan.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
-    (row,) = rows()
-    assert (row.status, row.page) == ("review", 1)
-    assert row.detail == "looks like a page (PDF); this version reads single digits"
+def test_a_pdf_is_a_page_whatever_its_size(inbox: Path) -> None:
+    pdf = FPDF(unit="mm", format=(10, 10))
+    pdf.add_page()
+    pdf.line(2, 2, 8, 8)
+    (inbox / "scan.pdf").write_bytes(bytes(pdf.output()))
+    (inbox / "torn.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    whole, torn = rows()
+    assert (whole.status, whole.page) == ("review", 1)
+    assert whole.detail == "looks like a page (118 x 118 px: PDF); give its --template"
+    assert (torn.status, torn.page) == ("error", 1)
 
 
 def test_thresholds_compare_what_is_written(
