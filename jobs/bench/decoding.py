@@ -1,4 +1,4 @@
-"""What worker processes of `pages.py` call: they import it from here, as they cannot from a script."""
+"""What the worker processes of `pages.py` call: from a script they could not import it."""
 
 from batchdigits import pages as decoded
 from batchdigits.records import Source
