@@ -122,8 +122,10 @@ def _measured(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list
         across, down = fineness(scan)
         width, height = round(wide * across), round(high * down)
     else:
-        across = min(DRAWN, (most / (wide * high)) ** 0.5)
-        width, height = int(wide * across + 1e-3), int(high * across + 1e-3)
+        width, height = round(wide * DRAWN), round(high * DRAWN)
+        if width * height > most:
+            fit = (most / (wide * high)) ** 0.5
+            width, height = int(wide * fit), int(high * fit)
     width, height = max(1, width), max(1, height)
     limit(width, height, most)
     settle(found, page.get_bbox(), (width, height))
