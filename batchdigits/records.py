@@ -59,10 +59,12 @@ class Failure:
     Attributes:
         page: counted from 1.
         detail: why, in plain words on one line.
+        whole: whether it is about a whole file, of which not even the number of pages is known.
     """
 
     page: int
     detail: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,7 +310,7 @@ def test_interrupted_leaves_the_old_table(
         os.kill(os.getpid(), signal_number)
         time.sleep(5)
 
-    monkeypatch.setattr(pipeline.Judge, "rows", stop)
+    monkeypatch.setattr(pipeline.Judge, "done", stop)
     before = signal.signal(signal_number, cli._stop)
     try:
         assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code

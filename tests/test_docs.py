@@ -2,8 +2,10 @@
 
 import re
 import shlex
+from contextlib import closing
 from pathlib import Path
 
+import pypdfium2
 import pytest
 from conftest import FakeClassifier, Save, drawn
 
@@ -15,10 +17,11 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 COMMANDS = [one.callback.__name__ for one in cli.app.registered_commands if one.callback]
+COMMANDS += ["form print", "form draft", "form check"]
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert cli._exit_code([command, "--help"]) == 0
+    assert cli._exit_code([*command.split(), "--help"]) == 0
     return capsys.readouterr().out
 
 
@@ -34,6 +37,9 @@ TYPED_ONLY = {
     "compare": {"out"},
     "calibrate": {"out"},
     "train": {"data"},  # several, and one variable holds one
+    "form print": {"out"},
+    "form draft": {"out"},
+    "form check": {"out"},
 }
 
 
@@ -165,6 +171,24 @@ def test_the_lines_on_the_default_recipe_are_understood(
         (("mnist.npz", "crops/"), None, "my-model"),
         (("crops/",), "my-model", "my-second"),
     ]
+
+
+def test_the_lines_on_forms_run(inbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    section = README.partition("## Forms")[2].partition("\n## ")[0]
+    lines = re.findall(r"^batchdigits .*$", section, re.M)
+    assert [line.split()[2] for line in lines] == ["print", "draft", "check", "check"]
+    (template,) = re.findall(r"```toml\n(.*?)```", section, re.S)
+    Path("form.toml").write_text(template, "utf-8")
+    printed, drafted, *checked = (shlex.split(line)[1:] for line in lines)
+    assert cli._exit_code(printed) == 0
+    with closing(pypdfium2.PdfDocument("form.pdf")) as document:
+        page = document[0].render(scale=150 / 72, grayscale=True).to_pil()
+    page.save("blank.png", dpi=(150, 150))
+    page.save("scan.png")
+    for arguments in (drafted, *checked):
+        assert cli._exit_code(arguments) == 0, arguments
+    assert capsys.readouterr().out == ""
+    assert Path("drawn.png").exists()
 
 
 def test_info_tells_versions_and_the_card(

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import pages
+from batchdigits.pages import paper
 from batchdigits.records import Failure, Grey, Page
 
 pytestmark = pytest.mark.skipif(
@@ -820,6 +821,38 @@ def test_the_limit_holds_for_the_squared_page(tmp_path: Path) -> None:
     assert "40x48 is 1,920 pixels" in detail(tmp_path, data, 1900)
 
 
+def test_a_file_says_how_large_its_paper_is(tmp_path: Path) -> None:
+    picture = Image.new("L", (300, 600), 255)
+    place = str(tmp_path / "a")
+    for options, wanted, why in (
+        ({"format": "PNG", "dpi": (300, 300)}, (25.4, 50.8), "pixels a metre in PNG"),
+        ({"format": "TIFF", "dpi": (200, 100)}, (38.1, 152.4), "a fax is finer across"),
+        ({"format": "JPEG", "dpi": (150, 150)}, (50.8, 101.6), "JFIF"),
+        ({"format": "PDF", "resolution": 100}, (76.2, 152.4), "a PDF's page has a size"),
+        ({"format": "PNG", "dpi": (72, 72)}, None, "72 is what programs write that know none"),
+        ({"format": "PNG"}, None, "nothing is said"),
+    ):
+        picture.save(place, **options)
+        found = paper.paper(place, 1)
+        assert found == (wanted and pytest.approx(wanted, abs=0.05)), why
+        assert paper.paper(place, 2) is None, "there is no second page"
+
+
+def test_paper_is_turned_with_its_picture(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    place = str(tmp_path / "a.jpg")
+    Image.new("L", (300, 600), 255).save(place, dpi=(300, 150), exif=exif)
+    assert paper.paper(place, 1) == pytest.approx((101.6, 25.4), abs=0.05)
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.4 broken", b"\x89PNG\r\n\x1a\n"])
+def test_a_broken_file_says_nothing_of_its_paper(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(data)
+    assert paper.paper(str(tmp_path / "a"), 1) is None
+    assert paper.paper(str(tmp_path / "gone"), 1) is None
+
+
 # --- PDF ----------------------------------------------------------------------------------------
 
 
@@ -1027,11 +1060,18 @@ def test_a_drawn_page_has_300_dots_an_inch_within_the_limit(tmp_path: Path) -> N
 
 
 def test_what_was_typed_into_a_form_is_drawn(tmp_path: Path) -> None:
-    look_of_it = stream(b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]", b"0 0 9 9 re f")
-    field = b"/Annots[<</Type/Annot/Subtype/Widget/FT/Tx/F 4/Rect[9 9 18 18]/AP<</N 6 0 R>>>>]"
-    page = grey(tmp_path, sheets({"contents": b"", "more": field, "form": look_of_it}))
+    things = {
+        1: b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]>>>>",
+        2: b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        3: b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 40 24]/Annots[4 0 R 6 0 R]>>",
+        4: b"<</Subtype/Widget/FT/Tx/T(a)/F 4/Rect[9 9 18 18]/AP<</N 5 0 R>>>>",
+        5: stream(b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]", b"0 0 9 9 re f"),
+        6: b"<</Subtype/Stamp/F 4/Rect[27 9 36 18]/AP<</N 5 0 R>>>>",
+    }
+    page = grey(tmp_path, pdf(things))
     assert page.shape == (100, 167)
-    assert page[30:60, 40:72].max() < 10
+    assert page[30:60, 40:72].max() == 0  # a field
+    assert page[30:60, 115:147].max() == 0  # a stamp
     assert page[:20].min() == 255
 
 

@@ -2,10 +2,13 @@
 
 import io
 import os
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
+import pypdfium2
 import pytest
 from conftest import FakeClassifier, Save, drawn
 from hypothesis import HealthCheck, given, settings
@@ -13,9 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import batchdigits
-from batchdigits import classify, pipeline
+from batchdigits import classify, forms, pipeline
 from batchdigits.errors import ModelError, UsageError
-from batchdigits.forms import Field
+from batchdigits.forms import Field, Template
+from batchdigits.forms.paper import printed
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import desk, tasks, worker
 from batchdigits.pipeline.values import Read, of_field
@@ -213,11 +217,38 @@ def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
     assert {name for name, row in found.items() if row.status == "ok"} == set(digits)
 
 
-def test_a_pdf_is_for_review_until_pages_are_read(inbox: Path) -> None:
+@pytest.fixture
+def scans(inbox: Path) -> Path:
+    """Two digits, a page of a PDF each, as large as they are."""
+    pictures = [Image.fromarray(drawn(digit)).convert("RGB") for digit in (3, 4)]
+    pictures[0].save(inbox / "scan.pdf", save_all=True, append_images=pictures[1:], quality=100)
+    return inbox / "scan.pdf"
+
+
+def test_pages_of_a_pdf_are_pages_whatever_their_size(scans: Path) -> None:
+    found = rows()
+    assert [(row.page, row.status) for row in found] == [(1, "review"), (2, "review")]
+    assert {row.detail for row in found} == {
+        "looks like a page (28 x 28 px: PDF); give its --template"
+    }
+    source = pipeline.find(["inbox"], [], None).sources
+    (line,) = pipeline.plan(source, RunOptions.of({"workers": 0}))
+    assert line == ("inbox/scan.pdf", "form", 2, "PDF, 28 x 28 px: PDF")
+
+
+def test_pages_of_a_pdf_are_digits_where_the_user_says_so(
+    scans: Path, fake_classifier: FakeClassifier
+) -> None:
+    found = rows(as_="digit")
+    assert [row.page for row in found] == [1, 2]
+    assert all(row.value for row in found)
+
+
+def test_a_pdf_that_cannot_be_read_is_an_error(inbox: Path) -> None:
     (inbox / "scan.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
     (row,) = rows()
-    assert (row.status, row.page) == ("review", 1)
-    assert row.detail == "looks like a page (PDF); this version reads single digits"
+    assert (row.page, row.status, row.confidence) == (1, "error", None)
+    assert row.detail == "truncated or damaged PDF; copy or scan it again"
 
 
 def test_thresholds_compare_what_is_written(
@@ -459,6 +490,11 @@ SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
         ),
         (
             {},
+            ["", SURE[0], read(7, 0.8, 1)],
+            ("17", 0.7992, "review", "under 0.95; box 3 may be 1"),
+        ),
+        (
+            {},
             [SURE[0], read(7, 0.3, 1, other=True)],
             ("17", 0.2996, "review", "box 2: not a digit; if it is one, 7 or 1"),
         ),
@@ -480,6 +516,11 @@ SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
             {"pattern": "[0-4][0-9]"},
             [read(7, 0.9, 1), SURE[0]],
             ("71", 0.8991, "review", "71 does not match [0-4][0-9]; may be 11"),
+        ),
+        (  # of the values that are near, Luhn allows this one alone
+            {"check": "luhn"},
+            [read(5, 0.9, 6), read(9, 0.999, 1)],
+            ("59", 0.9988, "ok", "confirmed by its check digit (luhn)"),
         ),
         (  # the digit alone is as good as certain: whoever wrote it broke the rule
             {"pattern": "[0-4][0-9]"},
@@ -503,3 +544,188 @@ def test_a_field_says_what_its_boxes_hold(
 def test_what_a_page_says_of_itself_puts_its_fields_into_review() -> None:
     found = of_field(a_field(), filled(*SURE), 0.95, "boxes of 20 px are too few pixels")
     assert found == ("123", 0.9970, "review", "boxes of 20 px are too few pixels")
+
+
+# --- pages of forms ---
+
+TEMPLATE = """\
+[form]
+name = "{name}"
+size = [105, 148]
+anchor = "markers"
+
+[[field]]
+name = "member"
+box = [15, 30, 58, 10]
+cells = 6
+gap = 2
+
+[[field]]
+name = "year"
+box = [15, 60, 38, 10]
+cells = 4
+gap = 2
+optional = true
+"""
+
+
+@pytest.fixture
+def form(inbox: Path) -> Template:
+    Path("form.toml").write_text(TEMPLATE.format(name="small"))
+    return forms.read("form.toml")
+
+
+def page(template: Template, member: str = "123456", year: str = "", dpi: int = 200) -> Grey:
+    """Print a form and fill it in."""
+    with closing(pypdfium2.PdfDocument(printed(template))) as document:
+        bitmap = document[0].render(scale=dpi / 72, grayscale=True)
+        sheet = np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width)
+    for field, text in zip(template.fields, (member, year), strict=True):
+        for (x, y, wide, high), digit in zip(field.boxes(), text, strict=False):
+            left, top = round((x + 1.2) * dpi / 25.4), round((y + 2) * dpi / 25.4)
+            side = round((min(wide, high) - 2.6) * dpi / 25.4)
+            if digit != " ":
+                part = sheet[top : top + side, left : left + side]
+                np.minimum(part, drawn(int(digit), side=side), out=part)
+    return np.asarray(sheet, np.uint8)
+
+
+def read_forms(**options: object) -> list[Row]:
+    return rows(**{"template": "form.toml", **options})
+
+
+def test_a_page_of_a_form_has_a_row_a_field(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", page(form, "123456"))
+    save("b.png", page(form, "12    ", "1999"))
+    save("c.png", page(form, "12 456", "19"))
+    found = read_forms(min_confidence=0)
+    assert [(row.file, row.field) for row in found] == [
+        (f"inbox/{name}.png", field) for name in "abc" for field in ("member", "year")
+    ]
+    assert [len(row.value) for row in found] == [6, 0, 2, 4, 5, 2]
+    assert [row.status for row in found] == ["ok", "blank", "ok", "ok", "review", "ok"]
+    assert found[4].detail == "box 3 is blank between digits"
+
+
+def test_a_page_reads_the_same_upside_down_and_in_negative(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    sheet = page(form, "907   ")
+    save("a.png", sheet)
+    save("b.png", 255 - sheet)
+    save("c.png", np.ascontiguousarray(np.rot90(sheet, 2)))
+    first, second, third = (
+        [row for row in read_forms(min_confidence=0) if row.file == f"inbox/{name}.png"]
+        for name in "abc"
+    )
+    assert [row.value for row in first] == [row.value for row in second]
+    assert [(row.status, len(row.value)) for row in first] == [
+        (row.status, len(row.value)) for row in third
+    ]
+
+
+def test_pages_that_are_not_the_form_are_told_apart(
+    form: Template, inbox: Path, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", np.full((1100, 800), 255, np.uint8))
+    (inbox / "b.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    (inbox / "c.pdf").write_bytes(b"%PDF-1.7 no more")
+    found = read_forms()
+    named = [(row.file[6:], row.field, row.status) for row in found]
+    assert named == [
+        ("a.png", "member", "error"),
+        ("a.png", "year", "error"),
+        ("b.png", "member", "error"),
+        ("b.png", "year", "error"),
+        ("c.pdf", "", "error"),  # how many pages it had is not known
+    ]
+    other = TEMPLATE.format(name="other").replace("60, 38", "80, 38")
+    Path("other.toml").write_text(other)
+    two = rows(template=["form.toml", "other.toml"])
+    assert [(row.file[6:], row.field) for row in two] == [
+        ("a.png", ""),
+        ("b.png", ""),
+        ("c.pdf", ""),
+    ]
+
+
+def test_each_page_is_matched_to_its_form(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    other = TEMPLATE.format(name="other").replace("15, 60, 38, 10", "55, 90, 38, 10")
+    Path("other.toml").write_text(other.replace('"year"', '"day"'))
+    save("a.png", page(form))
+    save("b.png", page(forms.read("other.toml")))
+    found = rows(template=["form.toml", "other.toml"])
+    assert [row.field for row in found] == ["member", "year", "member", "day"]
+    assert {row.status for row in found} <= {"ok", "review", "blank"}
+
+
+def test_a_coarse_page_is_for_review(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", page(form, dpi=72))
+    found = read_forms(min_confidence=0)
+    assert {row.status for row in found if row.value} == {"review"}
+    assert "too few pixels" in found[0].detail
+    assert "(72 dpi)" in found[0].detail
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_page_that_is_too_much_takes_no_other_along(
+    form: Template,
+    inbox: Path,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    monkeypatch.setattr(pipeline, "WORKER_MIB", 96)
+    monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
+    sheets = [Image.fromarray(page(form)) for _ in range(6)]
+    sheets[2] = Image.fromarray(np.full((12_000, 9_000), 255, np.uint8))  # 103 MiB
+    sheets[0].save(
+        inbox / "a.tif",
+        save_all=True,
+        append_images=sheets[1:],
+        compression="group4" if sheets[0].mode == "1" else "tiff_deflate",
+    )
+    found = read_forms(workers=workers)
+    assert [(row.page, row.field) for row in found] == [
+        (number, field) for number in range(1, 7) for field in ("member", "year")
+    ]
+    assert {row.page for row in found if row.status == "error"} == {3}
+
+
+def test_digits_are_told_with_their_places(
+    form: Template, save: Save, fake_classifier: FakeClassifier, tmp_path: Path
+) -> None:
+    save("a.png", page(form, "123456", "19"))
+    options = RunOptions.of({"workers": 0, "template": "form.toml", "digits_out": "d.csv"})
+    pipeline.run(pipeline.find(["inbox"], [], None), "o.csv", options)
+    table = pd.read_csv("d.csv", dtype={"digit": "str"})
+    assert table["field"].tolist() == ["member"] * 6 + ["year"] * 2
+    assert table["position"].tolist() == [1, 2, 3, 4, 5, 6, 1, 2]
+    per_mm = 200 / 25.4
+    for at, (field, position) in enumerate([(form.fields[0], n) for n in range(6)]):
+        box = np.array(field.boxes()[position]) * per_mm
+        place = table.loc[at, ["x", "y", "width", "height"]].to_numpy(float)
+        assert place == pytest.approx(box, abs=2)
+    values = pd.read_csv("o.csv", dtype="str").set_index("field")["value"]
+    assert "".join(table["digit"][:6]) == values["member"]
+
+
+def test_the_same_name_for_both_tables_is_refused(inbox: Path) -> None:
+    options = RunOptions.of({"digits_out": "inbox/../o.csv"})
+    with pytest.raises(UsageError, match="both"):
+        pipeline.check("o.csv", options)
+
+
+def test_a_row_a_page(form: Template, save: Save, fake_classifier: FakeClassifier) -> None:
+    save("a.png", page(form, "123456", "19"))
+    options = RunOptions.of({"workers": 0, "template": "form.toml", "wide": True})
+    pipeline.run(pipeline.find(["inbox"], [], None), "o.csv", options)
+    table = pd.read_csv("o.csv", dtype="str", keep_default_na=False)
+    assert list(table) == ["file", "page", "member", "year", "min_confidence", "status", "detail"]
+    assert len(table.loc[0, "member"]) == 6

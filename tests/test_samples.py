@@ -9,17 +9,20 @@ import batchdigits
 from batchdigits.evaluate import read_results, read_truth, right, with_truth
 
 ROOT = Path(__file__).parent.parent
+FOLDERS = {"samples": {}, "samples/forms": {"template": "samples/forms/membership.toml"}}
+ALL = pytest.mark.parametrize("folder", FOLDERS)
 
 
-def rows(name: str) -> list[dict[str, str]]:
-    with (ROOT / "samples" / name).open(newline="", encoding="utf-8") as file:
+def rows(folder: str) -> list[dict[str, str]]:
+    with (ROOT / folder / "expected.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def test_samples_are_read_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+@ALL
+def test_samples_are_read_as_expected(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = batchdigits.read("samples", workers=1).to_dict("records")
-    expected = rows("expected.csv")
+    found = batchdigits.read(folder, workers=1, **FOLDERS[folder]).to_dict("records")
+    expected = rows(folder)
     assert len(found) == len(expected)
     for got, wanted in zip(found, expected, strict=True):
         for column in ("file", "field", "value", "status", "detail"):
@@ -31,10 +34,11 @@ def test_samples_are_read_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:
             assert got["confidence"] != got["confidence"]  # not a number
 
 
-def test_expected_agrees_with_the_truth() -> None:
-    truth = read_truth(str(ROOT / "samples/truth.csv"))
-    found = with_truth(read_results(str(ROOT / "samples/expected.csv")), truth)
+@ALL
+def test_expected_agrees_with_the_truth(folder: str) -> None:
+    truth = read_truth(str(ROOT / folder / "truth.csv"))
+    found = with_truth(read_results(str(ROOT / folder / "expected.csv")), truth)
     assert found.unknown == 0
-    assert len(found.readings) == len(truth.lines)
+    assert len(found.readings) + found.skipped == len(truth.lines)
     assert right(found.readings)[found.readings["status"] == "ok"].all()
-    assert set(found.readings["status"]) == {"ok", "review", "blank", "error"}
+    assert set(found.readings["status"]) >= {"ok", "review", "blank"}

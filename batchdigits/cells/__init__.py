@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import Lined, darkness, kept, lines, without_lines
+from batchdigits.cells.ink import Lined, darkness, inked, kept, lines, without_lines
 from batchdigits.records import Grey
 
 SCALE = 10.0
@@ -67,10 +67,11 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
     dark = darkness(drawn)
     edge = MARGIN * SCALE
-    found = lines(dark, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
-    mask = kept(without_lines(dark, found), found.box)
-    low, high_ = corners.min(axis=0), corners.max(axis=0)
-    place = (float(low[0]), float(low[1]), *(float(side) for side in high_ - low))
+    ink = inked(dark)
+    found = lines(ink, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
+    mask = kept(without_lines(dark, ink, found, SCALE / fineness), found.box)
+    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
+    place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     return Cell(_shown(dark, mask, found.box), not mask.any(), place, fineness)
 
 

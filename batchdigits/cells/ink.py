@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from batchdigits.records import Grey
 
-STROKE = 25
+STROKE = 41
 """px, of the picture of a box: broader than any stroke, narrower than the box; what is dark over
 more is shade on the paper."""
 CONTRAST, NOISE = 18, 5
 """Ink is so many grey levels darker than the paper, and so many times its noise."""
+CLEAR = 40
+"""Darkness from which on Otsu's threshold parts ink from paper, and not the paper's noise."""
 REACH = 12
 """px from where a line should be that it is looked for."""
 FULL = (0.6, 0.8, 0.95)
@@ -21,8 +23,9 @@ THICK = 10
 """px that a line is thick at most."""
 INSET = 0.1
 """Share of a side at its ends that says nothing: other lines meet it there."""
-HEAVIER = 1.4
-"""A line is so many times as heavy as where it is lightest, or a stroke lies on it."""
+HEAVIER = 1.15
+"""A line is so many times as heavy as where it is lightest, and a pixel of the page more; else a
+stroke lies on it."""
 THICKER = 2
 """px that a stroke reaches beyond a line on either side, where it crosses it."""
 PEN = 4
@@ -31,6 +34,9 @@ SPECK = 8
 """px that ink must have to be more than a speck: a dot of a hairline pen has 9."""
 APART = 0.35
 """A thing with a larger share of its ink outside the box is cut off at the box's edge."""
+
+CORE = 0.25
+"""What lies further in from all sides, as a share of the box, is its middle."""
 
 Mask = NDArray[np.bool_]
 
@@ -77,21 +83,35 @@ def darkness(drawn: Grey) -> Grey:
     return np.asarray(np.clip(255 - 255 * (drawn / light), 0, 255), np.uint8)
 
 
-def threshold(dark: Grey) -> float:
-    """Say from which darkness on there is ink: over the paper's own noise."""
-    quiet = float(np.median(dark))
-    noise = 1.4826 * float(np.median(np.abs(dark.astype(np.float32) - quiet)))
-    return max(CONTRAST, quiet + NOISE * noise)
+def inked(dark: Grey) -> Mask:
+    """Tell ink from paper: what is darker than the noise of the paper alone.
+
+    Args:
+        dark: uint8, shape (H, W), as from `darkness`.
+    """
+    split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    counts = np.bincount(dark.ravel(), minlength=256)
+    if split >= CLEAR:
+        counts[int(split) + 1 :] = 0
+    quiet = _median(np.arange(256), counts)
+    noise = 1.4826 * _median(np.abs(np.arange(256) - quiet), counts)
+    return np.asarray(dark >= max(CONTRAST, quiet + NOISE * noise))
 
 
-def lines(dark: Grey, box: Lined) -> Lines:
+def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """Find the median of values that come so often each."""
+    order = np.argsort(values, kind="stable")
+    along = counts[order].cumsum()
+    return int(values[order[np.searchsorted(2 * along, along[-1])]])
+
+
+def lines(mask: Mask, box: Lined) -> Lines:
     """Find the printed lines of a box, and those of its neighbours.
 
     Args:
-        dark: uint8, shape (H, W).
+        mask: where there is ink, (H, W).
         box: where its sides should be.
     """
-    mask = dark >= threshold(dark)
     across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
     down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
     upright, left, right = _bands(across, box.left, box.right)
@@ -143,13 +163,24 @@ def _band(dark: NDArray[np.float64], near: float) -> Band | None:
     return None
 
 
-def without_lines(dark: Grey, found: Lines) -> Mask:
-    """Take printed lines out, (H, W), but for where a stroke crosses or covers them."""
-    ink = (dark >= threshold(dark)).view(np.uint8)
+def without_lines(dark: Grey, mask: Mask, found: Lines, pixel: float) -> Mask:
+    """Take printed lines out, but for where a stroke crosses or covers them.
+
+    Args:
+        dark: uint8, shape (H, W).
+        mask: where there is ink.
+        found: the lines.
+        pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
+
+    Returns:
+        The ink that is left, (H, W).
+    """
+    ink = mask.astype(np.uint8)
     sides = [(dark, ink, band) for band in found.level]
     sides += [(dark.T, ink.T, band) for band in found.upright]
     whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
-    heavy = HEAVIER * min([_weight(*side) for side in whole], default=0)
+    lightest = min([_weight(*side) for side in whole], default=0)
+    heavy = HEAVIER * lightest + 255 * max(pixel, 1)
     for side in sides:
         _erase(*side, heavy)
     return ink.view(bool)
@@ -161,7 +192,8 @@ def _weight(dark: Grey, ink: NDArray[np.uint8], band: Band) -> float:
     A weight does not depend on how the line lies to the pixels, as its thickness does.
     """
     weights = _weights(dark, _runs(ink, band), band)
-    return float(np.quantile(weights[weights > 0], 0.25))
+    some = np.sort(weights[weights > 0])
+    return float(some[len(some) // 4])
 
 
 def _weights(dark: Grey, runs: Mask, band: Band) -> NDArray[np.int64]:
@@ -199,7 +231,7 @@ def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None
 
 
 def kept(ink: Mask, frame: Lined) -> Mask:
-    """Keep what belongs to the box: things with most of their ink within it.
+    """Keep what belongs to the box: things with most of their ink within it, or some in its middle.
 
     Args:
         ink: (H, W), without printed lines.
@@ -211,11 +243,18 @@ def kept(ink: Mask, frame: Lined) -> Mask:
     inside = np.zeros(ink.shape, bool)
     rows = slice(int(frame.top), int(np.ceil(frame.bottom)))
     inside[rows, int(frame.left) : int(np.ceil(frame.right))] = True
+    middle = np.zeros(ink.shape, bool)
+    by = (round(CORE * (rows.stop - rows.start)), round(CORE * (frame.right - frame.left)))
+    middle[
+        rows.start + by[0] : rows.stop - by[0], int(frame.left) + by[1] : int(frame.right) - by[1]
+    ] = True
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
     area = stats[:, cv2.CC_STAT_AREA]
     within = np.bincount(labels[inside], minlength=count)
-    ours = (2 * within > area) & (within >= SPECK)
+    centred = np.bincount(labels[middle], minlength=count)
+    ours = ((2 * within > area) | (centred >= SPECK)) & (within >= SPECK)
     ours[0] = False
     out: Mask = ours[labels]
     leaves = ours & (area - within > APART * area)
-    return out & (inside | ~leaves[labels])
+    out &= inside | ~leaves[labels]
+    return out

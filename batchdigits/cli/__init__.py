@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli import evaluate, models, run, train
+from batchdigits.cli import evaluate, form, models, run, train
 from batchdigits.errors import BatchdigitsError
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ app.command()(models.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(models.info)
+app.add_typer(form.app, name="form")
 
 
 class _Stopped(BaseException):

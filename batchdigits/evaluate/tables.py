@@ -16,6 +16,8 @@ from batchdigits.records import Status
 
 KEY = ("file", "page", "field")
 """What a value is known by, in results and in truth."""
+VALUE = r"[0-9]+\.[0-9]+|[0-9]*"
+"""What a value may be: digits, those of an amount with a separator, or nothing."""
 RESULTS = [*KEY, "value", "confidence", "status"]
 """The columns of the results that an evaluation uses."""
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -45,7 +47,7 @@ def read_results(path: str) -> pd.DataFrame:
     table = read_text(path, ("file", "value", "confidence", "status"))
     table["page"] = pages(table.get("page", pd.Series("1", table.index)), path)
     table["field"] = table.get("field", pd.Series("", table.index, dtype="str"))
-    refuse(path, table["value"], ~table["value"].str.fullmatch("[0-9]*"), "a value of digits")
+    refuse(path, table["value"], ~table["value"].str.fullmatch(VALUE), "a value of digits")
     known = table["status"].isin(STATUSES)
     refuse(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
     written = table["confidence"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from batchdigits.errors import UsageError
-from batchdigits.evaluate.tables import KEY, pages, read_text, refuse
+from batchdigits.evaluate.tables import KEY, VALUE, pages, read_text, refuse
 
 NONE = "none"
 """The truth of what is no digit."""
@@ -65,7 +65,7 @@ def read_truth(path: str, labels: Mapping[str, str] | None = None) -> Truth:
     value = table["value"].str.strip()
     meant = value.map({name: _MEANINGS[word] for name, word in (labels or {}).items()})
     truth = meant.astype("str").fillna(value)
-    wrong = ~truth.str.fullmatch(f"[0-9]*|{NONE}|{_SKIP}")
+    wrong = ~truth.str.fullmatch(f"{VALUE}|{NONE}|{_SKIP}")
     refuse(path, table["value"], wrong, "digits, nothing (blank) or none (--labels maps others)")
     return Truth(path, key, table[key].assign(truth=truth))
 

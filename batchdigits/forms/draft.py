@@ -1,20 +1,17 @@
 """The picture of a blank form becomes a template to edit: its boxes, grouped into fields."""
 
+import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.template import Box
+from batchdigits.forms.boxes import boxes
+from batchdigits.forms.straight import LEAST, angle, markers, straightened
+from batchdigits.forms.template import Box, Marker
 from batchdigits.records import Grey
 
-LEAST, MOST = 3.0, 0.6
-"""A box is so many mm wide and high, at least; at most this share of the page."""
-THICK = 1.2
-"""What is darker for longer than this, mm, is no line of a box."""
-FULL = 0.92
-"""Share of its frame that the white within a box fills, at least."""
 ALIKE = 0.12
 """How much boxes of one field may differ in size, and their gaps from each other, as a share of
 the box."""
@@ -22,6 +19,13 @@ APART = 1.0
 """Widest gap between boxes of one field, as a share of a box's width."""
 WIDE = 1.8
 """A box alone that is so many times wider than high is for a number written freely."""
+SHARED = 0.25
+"""Boxes less than this apart, mm, share a line."""
+CELLS = 64
+"""Most boxes of one field that a template takes."""
+
+Boxes = NDArray[np.float64]
+"""(N, 4): x, y, width, height, mm."""
 
 
 class Drafted(NamedTuple):
@@ -38,121 +42,135 @@ class Drafted(NamedTuple):
     gap: float
 
 
-def fields(grey: Grey, per_mm: float) -> list[Drafted]:
+class Draft(NamedTuple):
+    """A form as it was found.
+
+    Attributes:
+        size: of the paper, mm.
+        fields: in reading order.
+        dictionary: of the markers.
+        markers: three or more, or none.
+        grey: the picture, laid straight: uint8, as large as it was.
+        turned: by how many degrees it had to be turned back; 0 where it was straight.
+    """
+
+    size: tuple[float, float]
+    fields: list[Drafted]
+    dictionary: str
+    markers: list[Marker]
+    grey: Grey
+    turned: float
+
+
+def drafted(grey: Grey, size: tuple[float, float]) -> Draft:
+    """Find what a template needs to say of a blank form.
+
+    Args:
+        grey: the blank form, uint8, (height, width), upright, dark lines on light paper; turned by
+            12 degrees at most.
+        size: width and height of the paper in it, mm.
+    """
+    turned = angle(grey, size)
+    turned = turned if abs(turned) >= LEAST else 0.0
+    straight = straightened(grey, turned) if turned else grey
+    dictionary, marks = markers(straight, size)
+    return Draft(size, fields(straight, size), dictionary, marks, straight, turned)
+
+
+def fields(grey: Grey, size: tuple[float, float]) -> list[Drafted]:
     """Find boxes and group them into fields, in reading order.
 
     Args:
-        grey: the blank form, upright and straight, dark lines on light paper.
-        per_mm: pixels a millimetre.
+        grey: as for `drafted`, and straight.
+        size: width and height of the paper in it, mm.
     """
-    found = boxes(grey, per_mm)
-    return [_field(row) for row in _rows(found)]
+    found = boxes(grey, size)
+    rows = [row for line in _levels(found) for row in _rows(line)]
+    return _in_order([_field(row, size) for row in rows])
 
 
-def boxes(grey: Grey, per_mm: float) -> NDArray[np.float64]:
-    """Find the boxes on a blank form: (N, 4), x, y, width, height, mm, to the middle of lines."""
-    block = 2 * int(4 * per_mm) + 1
-    light = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, 20)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(light, connectivity=4)
-    x, y, wide, high, area = stats[1:].T.astype(np.float64)
-    most = MOST * np.array(grey.shape[::-1])
-    large = (wide >= LEAST * per_mm) & (high >= LEAST * per_mm)
-    small = (wide <= most[0]) & (high <= most[1])
-    kept = large & small & (area >= FULL * wide * high)
-    out = []
-    for left, top, width, height in np.column_stack([x, y, wide, high])[kept].astype(int).tolist():
-        lines = _lines(light, left, top, width, height, int(THICK * per_mm) + 1)
-        if all(0 < thick <= THICK * per_mm for thick in lines):
-            before, after, above, below = (thick / 2 for thick in lines)
-            box = (left - before, top - above, width + before + after, height + above + below)
-            out.append([side / per_mm for side in box])
-    return np.array(out, np.float64).reshape(-1, 4)
+def _levels(found: Boxes) -> list[Boxes]:
+    """Part boxes by where they stand on the page's height; of one level are those as high."""
+    left = found[np.argsort(found[:, 1], kind="stable")]
+    levels = []
+    while len(left):
+        near = ALIKE * left[0, 3]
+        level = (np.abs(left[:, [1, 3]] - left[0, [1, 3]]) < near).all(axis=1)
+        levels.append(left[level][np.argsort(left[level, 0], kind="stable")])
+        left = left[~level]
+    return levels
 
 
-def _lines(
-    light: NDArray[np.uint8], left: int, top: int, width: int, height: int, reach: int
-) -> list[float]:
-    """Measure how thick the lines round a white frame are, px: left, right, top, bottom."""
-    tall, flat = (
-        slice(top + height // 4, top + height - height // 4),
-        slice(left + width // 4, left + width - width // 4),
-    )
-    outward = (
-        light[tall, max(left - reach - 1, 0) : left][:, ::-1],
-        light[tall, left + width : left + width + reach + 1],
-        light[max(top - reach - 1, 0) : top, flat].T[:, ::-1],
-        light[top + height : top + height + reach + 1, flat].T,
-    )
-    return [_run(strips) for strips in outward]
+def _rows(level: Boxes) -> list[Boxes]:
+    """Part boxes of one level where they differ in width, or stand far apart for their row."""
+    wide, gaps = level[:, 2], _gaps(level)
+    cut = (np.abs(np.diff(wide)) > ALIKE * wide[:-1]) | (gaps > APART * wide[:-1])
+    cut |= (wide >= WIDE * level[:, 3])[:-1]  # each of those is a field of its own
+    rows = []
+    for row in np.split(level, np.flatnonzero(cut) + 1):
+        further = _gaps(row) > _gaps(row).min(initial=np.inf) + ALIKE * row[0, 2]
+        for part in np.split(row, np.flatnonzero(further) + 1):
+            rows += [part[n : n + CELLS] for n in range(0, len(part), CELLS)]
+    return rows
 
 
-def _run(strips: NDArray[np.uint8]) -> float:
-    """Count the dark pixels that strips (N, M) begin with: the median; 0 where there is no room."""
-    if not strips.size:
-        return 0.0
-    ends = np.concatenate([strips, np.ones((len(strips), 1), np.uint8)], axis=1)
-    return float(np.median(ends.argmax(axis=1)))
+def _gaps(row: Boxes) -> NDArray[np.float64]:
+    return np.asarray(row[1:, 0] - row[:-1, 0] - row[:-1, 2])
 
 
-def _rows(found: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Group boxes that stand in a row, alike and as far apart from each other."""
-    left = list(found[np.lexsort((found[:, 0], found[:, 1]))])
-    rows: list[NDArray[np.float64]] = []
+def _field(row: Boxes, size: tuple[float, float]) -> Drafted:
+    left, top = max(0.0, row[0, 0]), max(0.0, float(np.median(row[:, 1])))
+    right = min(size[0], row[-1, 0] + row[-1, 2])
+    bottom = min(size[1], top + float(np.median(row[:, 3])))
+    x, y, wide, high = (round(float(side), 2) for side in (left, top, right - left, bottom - top))
+    if len(row) == 1 and row[0, 2] >= WIDE * row[0, 3]:
+        return Drafted((x, y, wide, high), None, 0.0)
+    gap = round(float(_gaps(row).mean()), 2) if len(row) > 1 else 0.0
+    return Drafted((x, y, wide, high), len(row), gap if gap >= SHARED else 0.0)
+
+
+def _in_order(found: list[Drafted]) -> list[Drafted]:
+    """Put fields in reading order; in one line are those that begin above its first's middle."""
+    left = sorted(found, key=lambda one: one.box[1])
+    out: list[Drafted] = []
     while left:
-        row = [left.pop(0)]
-        beside = sorted(
-            (n for n, box in enumerate(left) if _level(row[0], box)), key=lambda n: left[n][0]
-        )
-        taken = []
-        for n in beside:
-            if left[n][0] > row[-1][0] and _joins(row, left[n]):
-                row.append(left[n])
-                taken.append(n)
-        left = [box for n, box in enumerate(left) if n not in taken]
-        rows.append(np.array(row))
-    tall = float(np.median(found[:, 3])) if len(found) else 1.0
-    return sorted(rows, key=lambda row: (round(row[0][1] / tall), row[0][0]))
+        middle = left[0].box[1] + left[0].box[3] / 2
+        line = [one for one in left if one.box[1] < middle]
+        out += sorted(line, key=lambda one: one.box[0])
+        left = left[len(line) :]
+    return out
 
 
-def _level(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    near = ALIKE * one[3]
-    return bool(abs(one[1] - other[1]) < near and abs(one[3] - other[3]) < near)
+def text(name: str, draft: Draft, reference: str | None = None) -> str:
+    """Write a template as TOML, its fields named by their order, for a person to edit.
 
-
-def _joins(row: list[NDArray[np.float64]], box: NDArray[np.float64]) -> bool:
-    gap = box[0] - row[-1][0] - row[-1][2]
-    if abs(box[2] - row[0][2]) > ALIKE * row[0][2] or gap > APART * row[0][2]:
-        return False
-    if len(row) == 1:
-        return bool(row[0][2] < WIDE * row[0][3])
-    before = row[1][0] - row[0][0] - row[0][2]
-    return bool(abs(gap - before) < ALIKE * row[0][2])
-
-
-def _field(row: NDArray[np.float64]) -> Drafted:
-    x, y = row[:, 0].min(), float(np.median(row[:, 1]))
-    end, high = (row[:, 0] + row[:, 2]).max(), float(np.median(row[:, 3]))
-    box = (round(float(x), 2), round(y, 2), round(float(end - x), 2), round(high, 2))
-    if len(row) == 1:
-        free = row[0][2] >= WIDE * row[0][3]
-        return Drafted(box, None if free else 1, 0.0)
-    gaps = row[1:, 0] - row[:-1, 0] - row[:-1, 2]
-    return Drafted(box, len(row), max(0.0, round(float(gaps.mean()), 2)))
-
-
-def text(name: str, size: tuple[float, float], anchor: str, drafted: list[Drafted]) -> str:
-    """Write a template as TOML, fields named by their order, for a person to edit."""
-    lines = [
-        "[form]",
-        f'name = "{name}"',
-        f"size = [{size[0]:g}, {size[1]:g}]",
-        *anchor.splitlines(),
-    ]
-    for number, field in enumerate(drafted, 1):
-        lines += ["", "[[field]]", f'name = "field_{number:03}"']
-        lines.append(f"box = [{', '.join(f'{side:g}' for side in field.box)}]")
+    Args:
+        name: of the form.
+        draft: what was found of it.
+        reference: the picture of the blank form, straight, as seen from the template's folder.
+    """
+    anchor = "markers" if draft.markers else "image" if reference is not None else "page"
+    lines = ["[form]", f"name = {_quoted(name)}", f"size = {_listed(draft.size)}"]
+    lines.append(f'anchor = "{anchor}"')
+    if reference is not None:
+        lines.append(f"reference = {_quoted(reference)}")
+    if draft.markers:
+        lines.append(f'dictionary = "{draft.dictionary}"')
+    for marker in draft.markers:
+        lines += ["", "[[form.markers]]", f"id = {marker.id}", f"box = {_listed(marker.box)}"]
+    for number, field in enumerate(draft.fields, 1):
+        lines += ["", "[[field]]", f'name = "field_{number:03}"', f"box = {_listed(field.box)}"]
         if field.cells is not None:
             lines.append(f"cells = {field.cells}")
         if field.gap:
             lines.append(f"gap = {field.gap:g}")
     return "\n".join(lines) + "\n"
+
+
+def _quoted(words: str) -> str:
+    """Write a TOML string: JSON's, but for one character that JSON leaves as it is."""
+    return json.dumps(words, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return f"[{', '.join(f'{round(number, 2):g}' for number in numbers)}]"

@@ -1,5 +1,6 @@
 """A template becomes a blank form to print: a vector PDF, its boxes where the template has them."""
 
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -7,11 +8,11 @@ import cv2
 import numpy as np
 from fpdf import FPDF
 
-from batchdigits.forms.template import Box, Field, Form, Template, overlap
+from batchdigits.forms.template import Box, Form, Template, overlap
 
 LINE = 0.35
 """Width of a box's line, mm; its middle runs along the box's edge."""
-TITLE, LABEL = 14, 8
+TITLE, LABEL, SMALL = 14, 8, 5
 """Sizes of type, points."""
 POINT = 25.4 / 72
 """mm."""
@@ -30,24 +31,29 @@ def printed(template: Template) -> bytes:
         template: its reference is not looked at.
     """
     form = template.form
-    pdf = FPDF(unit="mm", format=form.size)
-    pdf.set_auto_page_break(False)
-    pdf.set_title(form.name)
-    pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same bytes on every day
-    pdf.add_page()
-    pdf.set_line_width(LINE)
+    sheet = _Sheet(template)
     for marker in form.marks:
-        for x, y, wide, high in _squares(marker.box, bits(form, marker.id)):
-            pdf.rect(x, y, wide, high, style="F")
+        for bar in _squares(marker.box, bits(form, marker.id)):
+            sheet.pdf.rect(*bar, style="F")
     for field in template.fields:
         for box in field.boxes():
-            pdf.rect(*box)
-    taken = [field.box for field in template.fields] + [marker.box for marker in form.marks]
+            sheet.pdf.rect(*box)
     for field in template.fields:
-        _label(pdf, field, form, taken)
-    _line(pdf, form, form.name, TITLE, taken, from_top=True)
-    _line(pdf, form, f"{form.name}, page 1 of 1", LABEL, taken, from_top=False)
-    return bytes(pdf.output())
+        sheet.label(field.name.replace("_", " "), field.box)
+    sheet.line(form.name, TITLE, from_top=True)
+    sheet.line(f"{form.name}, page 1 of 1", LABEL, from_top=False)
+    return bytes(sheet.pdf.output())
+
+
+def plain(text: str) -> str:
+    """Write text in the letters that a PDF's own fonts have, Western Europe's; others as `?`."""
+    latin = (one if one.encode("latin-1", "ignore") else _bare(one) for one in text)
+    return "".join(latin).encode("latin-1", "replace").decode("latin-1")
+
+
+def _bare(letter: str) -> str:
+    """Take a letter's accents off."""
+    return unicodedata.normalize("NFKD", letter)[0]
 
 
 def bits(form: Form, number: int) -> np.ndarray:
@@ -69,36 +75,58 @@ def _squares(box: Box, black: np.ndarray) -> Iterator[Box]:
             yield x + start * wide, y + row * high, (end - start) * wide, high
 
 
-def _label(pdf: FPDF, field: Field, form: Form, taken: list[Box]) -> None:
-    """Write a field's name above its box, or below, or beside it: where there is room."""
-    text = field.name.replace("_", " ")
-    pdf.set_font("Helvetica", size=LABEL)
-    wide, high = pdf.get_string_width(text), LABEL * POINT
-    x, y, width, height = field.box
-    for left, top in (
-        (x, y - high - SPACE),
-        (x, y + height + SPACE),
-        (x - wide - 2 * SPACE, y + (height - high) / 2),
-        (x + width + 2 * SPACE, y + (height - high) / 2),
-    ):
-        place = (left, top, wide, high)
-        on_page = left >= 0 and top >= 0 and left + wide <= form.size[0]
-        if on_page and not any(overlap(place, other) for other in taken):
-            pdf.text(left, top + 0.8 * high, text)
-            taken.append(place)
-            return
+class _Sheet:
+    """A page that text is put on where there is room."""
 
+    def __init__(self, template: Template) -> None:
+        form = template.form
+        self.wide, self.high = form.size
+        self.taken = [field.box for field in template.fields] + [one.box for one in form.marks]
+        self.pdf = FPDF(unit="mm", format=form.size)
+        self.pdf.set_auto_page_break(False)
+        self.pdf.set_title(form.name)
+        self.pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same bytes on every day
+        self.pdf.add_page()
+        self.pdf.set_line_width(LINE)
 
-def _line(
-    pdf: FPDF, form: Form, text: str, size: float, taken: list[Box], *, from_top: bool
-) -> None:
-    """Write a line in the middle of the page, as near to its top or bottom as there is room."""
-    pdf.set_font("Helvetica", size=size)
-    wide, high = pdf.get_string_width(text), size * POINT
-    left = (form.size[0] - wide) / 2
-    tops = np.arange(high, form.size[1] / 4, 1.0)
-    for top in tops.tolist() if from_top else (form.size[1] - high - tops).tolist():
-        place = (left, top, wide, high)
-        if left > 0 and not any(overlap(place, other) for other in taken):
-            pdf.text(left, top + 0.8 * high, text)
-            return
+    def label(self, text: str, box: Box) -> None:
+        """Write a field's name above its box, or below, or beside it."""
+        x, y, width, height = box
+        for size in (LABEL, SMALL):
+            wide, high = self._extent(text, size)
+            level = y + (height - high) / 2
+            for place in (
+                (x, y - high - SPACE),
+                (x, y + height + SPACE),
+                (x - wide - 2 * SPACE, level),
+                (x + width + 2 * SPACE, level),
+            ):
+                if self._put(text, size, place):
+                    return
+
+    def line(self, text: str, size: float, *, from_top: bool) -> None:
+        """Write a line in the middle of the page, as near to its top or bottom as can be."""
+        text = plain(text)
+        while size > SMALL and self._extent(text, size)[0] > self.wide - 4 * SPACE:
+            size -= 1
+        wide, high = self._extent(text, size)
+        for down in np.arange(high, self.high / 4, SPACE).tolist():
+            top = down if from_top else self.high - high - down
+            if self._put(text, size, ((self.wide - wide) / 2, top)):
+                return
+
+    def _extent(self, text: str, size: float) -> tuple[float, float]:
+        self.pdf.set_font("Helvetica", size=size)
+        return self.pdf.get_string_width(text), size * POINT
+
+    def _put(self, text: str, size: float, place: tuple[float, float]) -> bool:
+        """Write text with its top left corner at a place, if nothing is there."""
+        wide, high = self._extent(text, size)
+        left, top = place
+        box = (left, top, wide, high)
+        inside = left >= 0 and top >= 0 and left + wide <= self.wide and top + high <= self.high
+        if not inside or any(overlap(box, other) for other in self.taken):
+            return False
+        self.pdf.text(left, top + 0.8 * high, text)
+        self.taken.append(box)
+        return True

@@ -1,13 +1,14 @@
 """What may stand in a field: which values a rule allows, and the likeliest of those."""
 
 import heapq
-import re
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.forms import patterns
 from batchdigits.forms.template import Field
 
 MOST = 4096
@@ -33,21 +34,14 @@ class Likely(NamedTuple):
     confidence: float
 
 
-def allowed(field: Field, digits: str) -> bool:
-    """Tell whether a field may hold a value, written as digits with leading zeros."""
-    if field.pattern is not None and not re.fullmatch(field.pattern, digits):
-        return False
-    number = int(digits) / 10**field.decimals
-    if field.min is not None and number < field.min:
-        return False
-    if field.max is not None and number > field.max:
-        return False
-    return field.check is None or _CHECKS[field.check](digits)
-
-
 def broken(field: Field, digits: str) -> str:
-    """Say which rule of a field a value breaks, in plain words; empty if none."""
-    if field.pattern is not None and not re.fullmatch(field.pattern, digits):
+    """Say which rule of a field a value breaks, in plain words; empty if none.
+
+    Args:
+        field: its rules.
+        digits: the value, one digit or more, leading zeros kept.
+    """
+    if field.pattern is not None and not patterns.matches(field.pattern, digits):
         return f"does not match {field.pattern}"
     number = int(digits) / 10**field.decimals
     if field.min is not None and number < field.min:
@@ -67,8 +61,8 @@ def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
 
     Args:
         field: its rule.
-        cells: (N, 10), the probability of each digit in each cell; a row sums to less than 1 where
-            the cell may hold no digit.
+        cells: float64 (N, 10), N of 1 or more: the probability of each digit in each cell; a row
+            sums to less than 1 where the cell may hold no digit.
 
     Returns:
         The value, and the probability that it is right; None where none of the likeliest `MOST` is
@@ -79,7 +73,7 @@ def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
     left = whole = float(cells.sum(axis=1).prod())
     for digits, probability in ordered(cells):
         left -= probability
-        if allowed(field, digits):
+        if not broken(field, digits):
             if not best:
                 best, share = digits, probability
             allowed_ += probability
@@ -92,30 +86,29 @@ def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
 
 
 def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str, float]]:
-    """Yield values from the likeliest down, each with its probability.
+    """Yield values from the likeliest down, each with its probability; no impossible ones.
 
     A value is a choice of rank in each cell; from one to the next some rank goes down by one. Each
     value is reached from one only: that with its last lowered rank put back.
     """
     order = np.argsort(-cells, axis=1, kind="stable")
-    sorted_ = np.take_along_axis(cells, order, axis=1)
+    falling = np.take_along_axis(cells, order, axis=1).tolist()
+    names = [[str(digit) for digit in row] for row in order.tolist()]
     start = (0,) * len(cells)
-    heap: list[tuple[float, tuple[int, ...], int]] = [(-_share(sorted_, start), start, 0)]
+    heap = [(-_share(falling, start), start, 0)]
     for _ in range(most):
-        if not heap:
+        if not heap or not heap[0][0]:
             return
         minus, ranks, last = heapq.heappop(heap)
-        if minus == 0:
-            return
-        yield "".join(str(order[n, rank]) for n, rank in enumerate(ranks)), -minus
+        yield "".join(row[rank] for row, rank in zip(names, ranks, strict=True)), -minus
         for n in range(last, len(ranks)):
             if ranks[n] + 1 < cells.shape[1]:
                 lower = (*ranks[:n], ranks[n] + 1, *ranks[n + 1 :])
-                heapq.heappush(heap, (-_share(sorted_, lower), lower, n))
+                heapq.heappush(heap, (-_share(falling, lower), lower, n))
 
 
-def _share(sorted_: NDArray[np.float64], ranks: Sequence[int]) -> float:
-    return float(np.prod([sorted_[n, rank] for n, rank in enumerate(ranks)]))
+def _share(falling: list[list[float]], ranks: Sequence[int]) -> float:
+    return math.prod(row[rank] for row, rank in zip(falling, ranks, strict=True))
 
 
 def _luhn(digits: str) -> bool:
@@ -125,8 +118,8 @@ def _luhn(digits: str) -> bool:
 
 
 def _mod11(digits: str) -> bool:
-    """As in ISBN-10: weights 1, 2, 3 … from the right; the sum is a multiple of 11."""
-    return sum(weight * int(one) for weight, one in enumerate(reversed(digits), 1)) % 11 == 0
+    """As in ISBN-10: weights 1 to 10 from the right, then 1 again; the sum is a multiple of 11."""
+    return sum((n % 10 + 1) * int(one) for n, one in enumerate(reversed(digits))) % 11 == 0
 
 
 def _mod97(digits: str) -> bool:

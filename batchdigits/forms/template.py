@@ -1,30 +1,31 @@
 """A template: where each field stands on the paper, in millimetres, and what may stand in it."""
 
-import difflib
 import re
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field as Setting,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic import (
+    Field as Setting,
+)
 
 from batchdigits.errors import TemplateError
+from batchdigits.forms import patterns, slips
 
 MARKER, MARGIN = 8.0, 8.0
 """Side of a corner marker, and its distance from the page's edges, mm; where a template does not
 say otherwise."""
-DICTIONARY = "4x4"
-NEAR = 0.01
+DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
+"""Squares of a marker, without its border."""
+NEAR = 0.2
 """Boxes that overlap by less, in mm, touch."""
 
 Box = tuple[float, float, float, float]
@@ -35,7 +36,9 @@ Check = Literal["luhn", "mod11", "mod97"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    """Every key is known, and of its own kind: no "8" for 8, no true for 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _has_area(box: Box) -> Box:
@@ -44,7 +47,8 @@ def _has_area(box: Box) -> Box:
     return box
 
 
-Area = Annotated[Box, AfterValidator(_has_area)]
+_List = Setting(strict=False)  # for a tuple
+Area = Annotated[Box, AfterValidator(_has_area), _List]
 
 
 class Marker(_Strict):
@@ -73,12 +77,19 @@ class Form(_Strict):
             left.
     """
 
-    name: str = Setting(min_length=1, max_length=80)
-    size: tuple[float, float]
+    name: str = Setting(max_length=80)
+    size: Annotated[tuple[float, float], _List]
     anchor: Anchor
     reference: str | None = None
-    dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = DICTIONARY
-    markers: tuple[Marker, ...] = ()
+    dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = "4x4"
+    markers: Annotated[tuple[Marker, ...], _List] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_line(cls, name: str) -> str:
+        if not name.isprintable() or not name.strip():
+            raise ValueError("expected one line of text")
+        return name
 
     @field_validator("size")
     @classmethod
@@ -147,16 +158,6 @@ class Field(_Strict):
             raise ValueError("expected lower case letters, digits and _, a letter first")
         return name
 
-    @field_validator("pattern")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"expected a regular expression: {error}") from None
-        return pattern
-
     @model_validator(mode="after")
     def _can_be_filled_in(self) -> Self:
         if self.cells is None and self.gap:
@@ -166,14 +167,20 @@ class Field(_Strict):
                 f"{self.cells} boxes with {self.gap:g} mm between them need more than "
                 f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
             )
+        if self.pattern is not None:
+            try:
+                patterns.check(self.pattern, self.cells)
+            except ValueError as error:
+                raise ValueError(f"pattern: {error}") from None
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is over max {self.max:g}")
         if self.cells is not None and self.decimals >= self.cells:
             raise ValueError(f"{self.decimals} decimals leave none of {self.cells} boxes before")
-        if self.cells is not None and self.min is not None:
-            most = (10**self.cells - 1) / 10**self.decimals
-            if self.min > most:
-                raise ValueError(f"min {self.min:g} is over {most:g}, the most that fits the boxes")
+        most = (10 ** (self.cells or patterns.MOST) - 1) / 10**self.decimals
+        if self.min is not None and self.min > most:
+            raise ValueError(f"min {self.min:g} is over {most:g}, the most that fits the boxes")
+        if self.max is not None and self.max < 0:
+            raise ValueError(f"max {self.max:g} is under 0, the least that can be written")
         return self
 
     def boxes(self) -> list[Box]:
@@ -195,7 +202,7 @@ class Template(_Strict):
     """
 
     form: Form
-    fields: tuple[Field, ...] = Setting(alias="field", min_length=1)
+    fields: tuple[Field, ...] = Setting(alias="field", min_length=1, strict=False)
     place: str = ""
 
     @field_validator("fields")
@@ -209,8 +216,9 @@ class Template(_Strict):
     @model_validator(mode="after")
     def _boxes_have_their_own_place(self) -> Self:
         width, height = self.form.size
-        taken = [(f"marker {one.id}", one.box) for one in self.form.marks]
-        for words, box in taken + [(f"field '{one.name}'", one.box) for one in self.fields]:
+        places = [(f"marker {one.id}", one.box) for one in self.form.marks]
+        places += [(f"field '{one.name}'", one.box) for one in self.fields]
+        for words, box in places:
             over = {
                 "left": -box[0],
                 "top": -box[1],
@@ -223,11 +231,10 @@ class Template(_Strict):
                         f"{words} goes {by:g} mm over the {side} edge of a page of "
                         f"{width:g} x {height:g} mm"
                     )
-        for field in self.fields:
-            for words, box in taken:
-                if overlap(field.box, box):
-                    raise ValueError(f"field '{field.name}' overlaps {words}")
-            taken.append((f"field '{field.name}'", field.box))
+        for n, (words, box) in enumerate(places):
+            for other, its in places[:n]:
+                if overlap(box, its):
+                    raise ValueError(f"{words} overlaps {other}")
         return self
 
 
@@ -246,60 +253,26 @@ def read(path: str) -> Template:
     """
     name = f"template '{path}'"
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except OSError as error:
         raise TemplateError(f"{name} cannot be read: {error.strerror}") from None
-    except ValueError:
+    except UnicodeError:
         raise TemplateError(f"{name}: expected text in UTF-8: save it so") from None
+    except ValueError:
+        raise TemplateError(f"{name}: not a path: it holds a zero byte") from None
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise TemplateError(f"{name} is no TOML: {error}") from None
+    if "place" in found:
+        raise TemplateError(f"{name}: unknown key 'place'; expected one of form, field")
     try:
         return Template(**found, place=path)
     except ValidationError as error:
-        raise TemplateError(f"{name}: {_words(error, found)}") from None
-    except TypeError:
-        raise TemplateError(f"{name}: unknown key 'place'") from None
-
-
-def _words(error: ValidationError, found: dict[str, Any]) -> str:
-    """Tell the first thing that is wrong, by field and key, on one line; slips of the pen first."""
-    every = error.errors()
-    first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
-    path, text = list(first["loc"]), first["msg"].removeprefix("Value error, ")
-    model: type[BaseModel] = Template
-    where: list[str] = []
-    while path and path[0] in ("form", "field", "markers"):
-        part = str(path.pop(0))
-        model = {"form": Form, "field": Field, "markers": Marker}[part]
-        if part == "form":
-            where.append("[form]")
-        elif path and isinstance(path[0], int):
-            where.append(_which(part, int(str(path.pop(0))), found))
-        else:
-            where.append(part)
-    key = str(path[0]) if path else ""
-    known = [field.alias or name for name, field in model.model_fields.items() if name != "place"]
-    if first["type"] == "extra_forbidden":
-        text = f"unknown key '{key}'{_nearest(key, known)}"
-    elif first["type"] == "missing":
-        text = f"expected {key or 'a [[field]]'}, which is missing"
-    elif key:
-        text = f"{key}: {text[0].lower()}{text[1:]}"
-        if not isinstance(first["input"], dict | list):
-            text += f", got {first['input']!r}"
-    return ": ".join([*where, text])
-
-
-def _which(part: str, number: int, found: dict[str, Any]) -> str:
-    """Name the n-th field or marker as its writer knows it."""
-    listed = found.get("field", []) if part == "field" else found.get("form", {}).get(part, [])
-    one = listed[number] if isinstance(listed, Sequence) and number < len(listed) else {}
-    known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
-    return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(known)}"
+        models: dict[str, type[BaseModel]] = {
+            "": Template,
+            "form": Form,
+            "field": Field,
+            "markers": Marker,
+        }
+        raise TemplateError(f"{name}: {slips.words(error, found, models)}") from None

@@ -86,7 +86,7 @@ def read(path: str, *, max_pixels: int, only: int | None = None) -> Iterator[Pag
         except MemoryError:
             raise
         except Exception as error:
-            yield Failure(only or 1, words(error, "file"))
+            yield Failure(only or 1, words(error, "file"), whole=only is None)
             return
         if kind == "PDF":
             yield from read_pdf(file, max_pixels, only)
@@ -237,7 +237,7 @@ def _read_tiff(file: io.BytesIO, max_pixels: int, only: int | None) -> Iterator[
     starts, fault = directories(file)
     for number in numbers(len(starts) + bool(fault), only):
         if number > len(starts):
-            yield Failure(number, fault or GONE)
+            yield Failure(number, fault or GONE, whole=only is None)
             return
         if number > 1:
             put_first(file, starts[number - 1])

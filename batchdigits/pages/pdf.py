@@ -32,7 +32,7 @@ def read_pdf(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Pag
     except MemoryError:
         raise
     except Exception as error:
-        yield Failure(only or 1, words(error, "PDF"))
+        yield Failure(only or 1, words(error, "PDF"), whole=only is None)
         return
     with closing(document):
         for number in numbers(len(document), only):
@@ -61,11 +61,13 @@ def look_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
 
 def _opened(file: BinaryIO) -> pypdfium2.PdfDocument:
     try:
-        return pypdfium2.PdfDocument(file)
+        document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as error:
         if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
             raise TroubleError("encrypted PDF: save it without a password") from None
         raise TroubleError("truncated or damaged PDF; copy or scan it again") from None
+    document.init_forms()  # what was typed into fields is drawn apart
+    return document
 
 
 def _loaded(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
@@ -141,5 +143,8 @@ def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Grey:
     bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_Gray)
     with closing(bitmap):
         bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
-        raw.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, raw.FPDF_ANNOT)
+        where = (0, 0, width, height, 0, raw.FPDF_ANNOT)
+        raw.FPDF_RenderPageBitmap(bitmap, page, *where)
+        if page.formenv:
+            raw.FPDF_FFLDraw(page.formenv, bitmap, page, *where)
         return np.asarray(bitmap.to_numpy(), np.uint8)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from batchdigits import classify, engine, forms, results, sources
 from batchdigits.errors import UsageError
-from batchdigits.forms import Template
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import Item, Prepared, no_pictures
 from batchdigits.pipeline.judge import Done, Judge
+from batchdigits.pipeline.references import Forms, wanted
 from batchdigits.pipeline.tasks import Task, chunks, paged, split
 from batchdigits.pipeline.terms import settled, usable_card
 from batchdigits.pipeline.worker import Planned, look, prepare, prepare_crops
@@ -98,7 +98,7 @@ def check(out: str, options: RunOptions) -> None:
         ):
             raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
-    forms.gathered(options.template)
+    wanted(options)
 
 
 def run(
@@ -182,13 +182,13 @@ def read(
 ) -> Generator[Done, None, None]:
     """Read files; yield what came of them batch by batch, in the order of the files."""
     judge = Judge(usable_card(options.model), settled(options))
-    templates = forms.gathered(options.template)
+    known = wanted(options)
     prepare_chunk = partial(
         prepare,
         as_=options.as_,
         invert=options.invert,
         max_pixels=options.max_pixels,
-        templates=templates,
+        forms=known,
     )
     outcomes = engine.run(
         prepare_chunk,
@@ -199,7 +199,7 @@ def read(
         ahead=max(2, AHEAD // max(options.workers, 1)),
     )
     with closing(outcomes):  # whatever happens, no worker stays behind
-        for batch in _batches(outcomes, options.batch_size, templates):
+        for batch in _batches(outcomes, options.batch_size, known):
             yield judge.done(batch)
             progress(sum(task.last for tasks, _ in batch for task in tasks))
 
@@ -237,7 +237,7 @@ def crop_rows(
 def _batches(
     outcomes: Iterable[engine.Outcome[Task, Prepared]],
     batch_size: int,
-    templates: Sequence[Template],
+    known: Forms,
 ) -> Iterator[list[tuple[list[Task], Prepared]]]:
     """Gather outcomes until they hold `batch_size` pictures; a fault becomes error items.
 
@@ -246,7 +246,7 @@ def _batches(
     batch: list[tuple[list[Task], Prepared]] = []
     pictures, wanted = 0, 1
     for outcome in outcomes:
-        prepared = outcome.result or _failed(outcome.items[0], outcome.fault, templates)
+        prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures)
         if pictures >= wanted:
@@ -256,12 +256,14 @@ def _batches(
         yield batch
 
 
-def _failed(task: Task, fault: str, templates: Sequence[Template]) -> Prepared:
+def _failed(task: Task, fault: str, known: Forms) -> Prepared:
     """Say of a file, or of each field of a page, that it was too much for a worker."""
-    known = task.page is not None and len(templates) == 1
-    fields = templates[0].fields if known else (None,)
+    form = known.only if task.page is not None else None
     why = f"could not be read: {fault}"
-    return Prepared([Item(0, task.page or 1, "error", why, one) for one in fields], no_pictures())
+    items = [
+        Item(0, task.page or 1, "error", why, one) for one in (form.fields if form else [None])
+    ]
+    return Prepared(items, no_pictures())
 
 
 def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:

@@ -1,6 +1,6 @@
 """Readings of single boxes become the value of a field, and what to say of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,9 +74,9 @@ def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> V
         shown = "".join(_sign(read) for _, read in filled).strip("_")
         number, spot = unread[0]
         return Value("", 0.0, "review", f"reads {shown}: box {number}: {spot.detail}")
-    reads = [read for _, read in filled if read]
-    raw = "".join(str(read.digit) for read in reads)
-    sure = _written(np.prod([read.confidence for read in reads]))
+    reads = {n: read for n, (_, read) in enumerate(filled, 1) if read}
+    raw = "".join(str(read.digit) for read in reads.values())
+    sure = _written(np.prod([read.confidence for read in reads.values()]))
     value = _judged(field, raw, sure, reads, threshold)
     for fault in (why, _gap(filled, field), _strange(filled)):
         if fault:
@@ -89,23 +89,27 @@ def _sign(read: Read | None) -> str:
     return "_" if read is None else str(read.digit)
 
 
-def _judged(field: Field, raw: str, sure: float, reads: Sequence[Read], threshold: float) -> Value:
+def _judged(
+    field: Field, raw: str, sure: float, reads: Mapping[int, Read], threshold: float
+) -> Value:
+    """Judge digits by the field's rule; what a rule lifts over the threshold says so."""
     broken = rules.broken(field, raw)
+    if not broken and sure >= threshold:
+        return Value(raw, sure, "ok", "")
+    likely = rules.likeliest(field, np.array([read.likely for read in reads.values()]))
+    confidence = _written(likely.confidence) if likely else 0.0
     if not broken:
-        if sure >= threshold:
-            return Value(raw, sure, "ok", "")
-        least = min(range(len(reads)), key=lambda n: reads[n].confidence)
-        box = f"box {least + 1} " if len(reads) > 1 else ""
+        if field.check and likely and likely.digits == raw and confidence >= threshold:
+            return Value(raw, confidence, "ok", f"confirmed by its check digit ({field.check})")
+        least = min(reads, key=lambda number: reads[number].confidence)
+        box = f"box {least} " if len(reads) > 1 else ""
         detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
         return Value(raw, sure, "review", detail)
-    likely = rules.likeliest(field, np.array([read.likely for read in reads]))
-    if likely is None:
-        return Value(raw, sure, "review", f"{raw} {broken}")
-    confidence = _written(likely.confidence)
-    if confidence >= threshold:
+    if likely and confidence >= threshold:
         detail = f"corrected by rule: read as {raw}, which {broken}"
         return Value(likely.digits, confidence, "ok", detail)
-    return Value(raw, sure, "review", f"{raw} {broken}; may be {likely.digits}")
+    instead = f"; may be {likely.digits}" if likely else ""
+    return Value(raw, sure, "review", f"{raw} {broken}{instead}")
 
 
 def _written(confidence: float | np.floating) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import cells, pages, register
-from batchdigits.forms.template import Template
 from batchdigits.pipeline.desk import Desk, Prepared
+from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.tasks import Task
 from batchdigits.records import As, Failure, Grey, Invert, Kind, Laid, Page
 
@@ -45,17 +45,17 @@ def prepare(
     as_: As,
     invert: Invert,
     max_pixels: int,
-    templates: Sequence[Template] = (),
+    forms: Forms = Forms(),  # noqa: B008  (a tuple of constants)
 ) -> Prepared:
     """Decode and normalise a chunk of files; this is what runs in the workers."""
-    desk = Desk("yes" if templates else invert)
+    desk = Desk("yes" if forms.templates else invert)
     for index, (source, only, _) in enumerate(chunk):
         if source.fault:
             desk.say(index, 1, "error", source.fault)
             continue
         for page in pages.read(source.path, max_pixels=max_pixels, only=only):
-            if templates:
-                _lay(desk, (index, source.file), page, templates, invert)
+            if forms.templates:
+                _lay(desk, (index, source.file), page, forms, invert)
             else:
                 _take(desk, index, page, as_)
     return desk.done()
@@ -84,36 +84,31 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
 
 
 def _lay(
-    desk: Desk,
-    source: tuple[int, str],
-    page: Page | Failure,
-    templates: Sequence[Template],
-    invert: Invert,
+    desk: Desk, source: tuple[int, str], page: Page | Failure, forms: Forms, invert: Invert
 ) -> None:
     """Lay a page of a form on the desk, field by field; `source` is its index and its name."""
     index, file = source
     if isinstance(page, Failure):
-        _lost(desk, index, page.page, page.detail, templates)
+        _lost(desk, index, page, forms)
         return
     light = invert == "no" or (invert == "auto" and np.median(page.grey[::8, ::8]) < DARK)
     grey = 255 - page.grey if light else page.grey
-    found = register.match(grey, templates)
+    found = register.match(grey, forms.templates, forms.references)
     if isinstance(found, register.Lost):
-        _lost(desk, index, page.number, found.why, templates)
+        _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
-    name = template.form.name
-    desk.straight(Laid(file, page.number, name, round(pose.residual, 3), pose.how))
+    desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
     for field in template.fields:
         cut = cells.cut(grey, pose.matrix, field.boxes())
         desk.field(index, page.number, field, cut, _coarse(cut))
 
 
-def _lost(desk: Desk, index: int, page: int, why: str, templates: Sequence[Template]) -> None:
+def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
     """Say why a page cannot be read: of each field where it is known which form it should be."""
-    fields = templates[0].fields if len(templates) == 1 else (None,)
-    for field in fields:
-        desk.say(index, page, "error", why, field)
+    form = None if lost.whole else forms.only
+    for field in form.fields if form else [None]:
+        desk.say(index, lost.page, "error", lost.detail, field)
 
 
 def _coarse(cut: Sequence[cells.Cell]) -> str:

@@ -1,144 +1,222 @@
 """A page → where the paper lies in it: one transform from millimetres to pixels.
 
-A first pose comes from what the template is anchored by. It is then drawn to the printed lines of
-half of the boxes, and measured on those of the other half, which no fit has used: a page whose
-residual is over the limit, or whose lines are not there, is another form, and never read.
+First poses come from what the template is anchored by. Each is drawn to the printed lines of every
+other box, and measured on those of the others, which no fit has used: a page whose residual is over
+the limit, or whose lines are not there, is another form, and never read.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from batchdigits.errors import TemplateError
 from batchdigits.forms.template import Template
 from batchdigits.records import Grey
-from batchdigits.register import lines, marks
+from batchdigits.register import boxes, edges, features, fits, lines, marks
+from batchdigits.register.features import Reference, learned
+from batchdigits.register.poses import FEWEST, LIMIT, First, Lost, Missed, Pose, printed, settled
 
-LIMIT = 0.5
-"""Largest residual of a page that is read, mm."""
-REACH = 2.0
-"""How far from where a first pose puts them lines are looked for, mm."""
-CURVED = 0.1
-"""Residual of an affine pose, mm, over which perspective is tried, and must halve it."""
-FEWEST = 0.5
-"""Share of the boxes' sides that must be found where the form has printed lines at all."""
+__all__ = ["LIMIT", "Lost", "Pose", "Reference", "learned", "match", "register"]
 
-Matrix = NDArray[np.float64]
-
-
-class Pose(NamedTuple):
-    """Where the paper lies in a page.
-
-    Attributes:
-        matrix: (3, 3), mm on paper, 1 → px in the page, up to scale.
-        residual: mm, the 95th percentile of how far lines, or marks, that the fit did not use stand
-            from where it puts them.
-        how: what it was fitted on, in words.
-    """
-
-    matrix: Matrix
-    residual: float
-    how: str
+FEWEST_ALONE = 0.85
+"""The same, where nothing but the lines themselves tells where the paper lies."""
+WHOLE = 0.97
+"""Share of lines in place from which on no other place is tried."""
+GONE = 0.1
+"""Share of the lines that may be found by chance where the scanner dropped them all."""
+STRAY, SHORT = 3, 3.0
+"""From so many boxes, of so many mm, a page with none of the template's lines is another form."""
+ALIKE = 0.05
+"""Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
+share, of lines in place."""
+LONGEST = 16_000
+"""Longer pages, px, are made smaller first: OpenCV samples none over 32,767."""
 
 
-class Lost(NamedTuple):
-    """A page without a pose.
-
-    Attributes:
-        why: in plain words.
-    """
-
-    why: str
-
-
-def register(grey: Grey, template: Template) -> Pose | Lost:
+def register(grey: Grey, template: Template, reference: Reference | None = None) -> Pose | Lost:
     """Find where the paper of a form lies in a page.
 
     Args:
         grey: the page, uint8, (height, width), dark ink on light paper, at any turn.
         template: the form's.
+        reference: what `learned` makes of the blank form's picture; for anchor = "image".
+
+    Raises:
+        TemplateError: anchor = "image" without a reference.
     """
-    found = marks.corners(grey, template.form)
-    wanted = {marker.id: marker for marker in template.form.marks}
-    if len(found) < 3:
-        return Lost(f"another form, or cut off: {len(found)} of {len(wanted)} markers are there")
-    paper = np.concatenate([_corners(wanted[number].box) for number in found])
-    picture = np.concatenate(list(found.values()))
-    pose = Pose(fitted(paper, picture), float("nan"), f"{len(found)} of {len(wanted)} markers")
-    return settled(grey, pose, template)
+    longest = max(grey.shape)
+    if longest > LONGEST:
+        size = [max(1, round(side * LONGEST / longest)) for side in grey.shape[::-1]]
+        pose = register(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), template, reference)
+        if isinstance(pose, Lost):
+            return pose
+        wide, high = np.array(grey.shape[::-1]) / size
+        larger = np.array([[wide, 0, (wide - 1) / 2], [0, high, (high - 1) / 2], [0, 0, 1]])
+        return pose._replace(matrix=larger @ pose.matrix)
+    if template.form.anchor == "markers":
+        return _by_markers(grey, template)
+    if template.form.anchor == "image":
+        return _by_image(grey, template, reference)
+    return _by_lines(grey, template)
 
 
-def _corners(box: tuple[float, float, float, float]) -> NDArray[np.float64]:
-    x, y, wide, high = box
-    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
+def match(
+    grey: Grey, templates: Sequence[Template], references: Mapping[str, Reference] | None = None
+) -> tuple[Template, Pose] | Lost:
+    """Find which of several forms a page is, and where it lies in it.
 
+    Args:
+        grey: as in `register`.
+        templates: of the forms.
+        references: form's name → what `learned` makes of its reference.
 
-def fitted(paper: lines.Points, picture: lines.Points) -> Matrix:
-    """Fit a pose to N points on paper, mm, and in the page, px: affine, or with perspective.
+    Returns:
+        The form with the most printed lines in place; lost where none is this page's, or where two
+        are so alike that either may be.
 
-    A scanner's page is affine, and fitted with perspective its far corners swing; so perspective
-    has to show that it is needed.
+    Raises:
+        TemplateError: as `register`.
     """
-    lifted = np.column_stack([paper, np.ones(len(paper))])
-    solved, *_ = np.linalg.lstsq(lifted, picture, rcond=None)
-    affine = np.vstack([solved.T, [0, 0, 1]])
-    flat = off(affine, paper, picture)
-    if flat <= CURVED or len(paper) < 8:
-        return affine
-    bent, _ = cv2.findHomography(paper, picture, 0)
-    if bent is not None and off(bent, paper, picture) < flat / 2:
-        return np.asarray(bent, np.float64)
-    return affine
+    known = references or {}
+    every = [(one, register(grey, one, known.get(one.form.name))) for one in templates]
+    posed = [(one, pose) for one, pose in every if isinstance(pose, Pose)]
+    if not posed:
+        lost = [f"{one.form.name}: {pose.why}" for one, pose in every if isinstance(pose, Lost)]
+        if len(lost) == 1:
+            return Lost(lost[0].removeprefix(f"{every[0][0].form.name}: "))
+        return Lost(f"none of {len(lost)} forms ({'; '.join(lost[:3])})")
+    posed.sort(key=lambda one: -one[1].lines)
+    if len(posed) > 1 and posed[0][1].lines * (1 - ALIKE) <= posed[1][1].lines:
+        first, second = (one.form.name for one, _ in posed[:2])
+        return Lost(f"may be '{first}' or '{second}': give the forms markers with ids of their own")
+    return posed[0]
 
 
-def off(matrix: Matrix, paper: lines.Points, picture: lines.Points) -> float:
-    """Say how far points are from where a pose puts them: root of the mean square, mm."""
-    back = lines.projected(np.linalg.inv(matrix), picture.astype(np.float64))
-    return float(np.sqrt(((back - paper) ** 2).sum(axis=1).mean()))
-
-
-def settled(grey: Grey, pose: Pose, template: Template) -> Pose | Lost:
-    """Draw a first pose to the lines of every other box, and measure it on the others."""
-    boxes = np.array([box for field in template.fields for box in field.boxes()])
-    fit, test = boxes[::2], boxes[1::2]
-    shift, seen = _shifts(grey, pose.matrix, fit)
-    if seen.sum() >= max(4, FEWEST * len(fit)):
-        middle = fit[seen, :2] + fit[seen, 2:] / 2
-        moved = lines.projected(pose.matrix, middle + shift[seen])
-        corners = np.concatenate([_corners(tuple(box)) for box in fit[seen]])
-        swung = np.repeat(shift[seen], 4, axis=0)
-        matrix = fitted(corners, lines.projected(pose.matrix, corners + swung))
-        pose = pose._replace(matrix=matrix, how=f"{pose.how}, {len(moved)} boxes")
-    left = lines.measured(grey, pose.matrix, lines.sides(test if len(test) else fit), REACH)
-    there = ~np.isnan(left.offset)
-    if there.mean() < FEWEST:
+def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
+    found = marks.found(grey, template.form)
+    count = f"{len(found.quads)} of {len(template.form.marks)} markers"
+    if len(found.twice) > 1:
         return Lost(
-            f"another form: {there.sum()} of {len(there)} printed lines are where they should be"
+            f"the form is there twice, or more: {len(found.twice)} of its markers are there again; "
+            "cut the page"
         )
-    residual = float(np.quantile(np.abs(left.offset[there]), 0.95))
+    if len(found.quads) < 3:
+        return Lost(f"another form, or cut off: {count} are there, expected three or more")
+    numbers = list(found.quads)
+    paper, picture = (
+        marks.corners(template.form, numbers),
+        np.concatenate(list(found.quads.values())),
+    )
+    first = First(fits.fitted(paper, picture), count, fits.Held(paper, picture))
+    pose = settled(grey, first, template)
+    if isinstance(pose, Pose):
+        return pose
+    return pose.lost if pose.seen > GONE else _without_lines(grey, first, pose.lost)
+
+
+def _without_lines(grey: Grey, first: First, lost: Lost) -> Pose | Lost:
+    """Measure a pose by markers alone, each left out of a fit to the others in turn.
+
+    Scanners that drop a colour leave none of the boxes; but where there are other boxes than the
+    template's, it is another form.
+    """
+    fine = np.sqrt(abs(np.linalg.det(first.matrix[:2, :2])))
+    if first.held is None or (boxes.sizes(boxes.found(grey)) > SHORT * fine).sum() >= STRAY:
+        return lost
+    paper, picture = first.held.paper, first.held.picture
+    count = len(paper) // 4
+    left = []
+    for n in range(count):
+        out = np.arange(len(paper)) // 4 == n
+        if count == 3:  # two markers tell nothing of the third; half of its corners do
+            out &= np.arange(len(paper)) % 2 == 0
+        fit = fits.fitted(paper[~out], picture[~out])
+        left.append(fits.distances(fit, paper[out], picture[out]))
+    residual = float(np.quantile(np.concatenate(left), 0.95))
     if residual > LIMIT:
-        return Lost(f"the page cannot be laid straight: lines are {residual:.2f} mm off")
-    return pose._replace(residual=residual)
+        return Lost(f"the page cannot be laid straight: markers are {residual:.2f} mm off")
+    return Pose(first.matrix, residual, f"{first.how}, no printed line seen")
 
 
-def _shifts(
-    grey: Grey, matrix: Matrix, boxes: NDArray[np.float64]
-) -> tuple[lines.Points, NDArray[np.bool_]]:
-    """Measure how far each box stands from its place, mm (N, 2); which of them were seen (N,)."""
-    found = lines.measured(grey, matrix, lines.sides(boxes), REACH)
-    left, right, top, bottom = found.offset.reshape(4, -1)
-    across = np.nanmean([-left, right], axis=0)
-    down = np.nanmean([-top, bottom], axis=0)
-    shift = np.column_stack([across, down])
-    return shift, ~np.isnan(shift).any(axis=1)
+def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Pose | Lost:
+    if reference is None:
+        raise TemplateError(
+            f"form '{template.form.name}' is anchored by its reference, and was given none: "
+            "expected the picture of a blank form"
+        )
+    found = features.ways(grey, reference, template.form.size)
+    first = [First(matrix, "features of the reference", held) for matrix, held in found]
+    pose = _best(grey, first, template)
+    return _by_lines(grey, template) if isinstance(pose, Lost) else pose
 
 
-def match(grey: Grey, templates: Sequence[Template]) -> tuple[Template, Pose] | Lost:
-    """Find which of several forms a page is, and where the paper lies in it."""
-    for template in templates:
-        found = register(grey, template)
-        if isinstance(found, Pose):
-            return template, found
-    return found
+def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
+    """Lay the template's boxes on the page's; in a photograph, once its edges are laid straight."""
+    every, seen = printed(template), boxes.found(grey)
+    found = [First(way, "printed boxes") for way in boxes.ways(seen, every)]
+    pose = _best(grey, found, template, alone=True)
+    if isinstance(pose, Pose):
+        return pose
+    sheets = edges.ways(grey, template.form.size)
+    for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
+        flat = lines.projected(np.linalg.inv(sheet), seen)
+        found += [
+            First(sheet @ way, "the page's edges and printed boxes")
+            for way in boxes.ways(flat, every)
+        ]
+    found += [First(sheet, "the page's edges") for sheet in sheets]
+    return _best(grey, found, template, alone=True)
+
+
+def _best(
+    grey: Grey, firsts: Sequence[First], template: Template, *, alone: bool = False
+) -> Pose | Lost:
+    """Settle poses, and choose the one with the most lines in place, if there is one.
+
+    Args:
+        grey: the page.
+        firsts: first poses.
+        template: the form's.
+        alone: whether lines alone tell where the paper lies, and which way up.
+    """
+    every = printed(template)
+    good: list[Pose] = []
+    lost = Lost("another form: nothing in the page lies as this form's boxes do")
+    most = -1.0
+    fewest = FEWEST_ALONE if alone else FEWEST
+    for first in firsts:
+        pose = settled(grey, first, template, fewest)
+        if isinstance(pose, Missed):
+            if pose.seen > most:
+                lost, most = pose.lost, pose.seen
+            continue
+        pose = _shifted(grey, pose, first.how, template, fewest)
+        turned = [pose.matrix @ turn for turn in boxes.turns(every)] if alone else []
+        others = (settled(grey, First(one, first.how), template, fewest) for one in turned)
+        for one in (pose, *others):
+            if isinstance(one, Pose) and all(
+                boxes.apart(one.matrix, other.matrix, every) for other in good
+            ):
+                good.append(one)
+    good.sort(key=lambda one: -one.lines)
+    if len(good) > 1 and good[0].lines * (1 - ALIKE) <= good[1].lines:
+        return Lost(
+            "lies in two ways that fit as well: the form is there twice, or looks the same at "
+            "another turn; cut the page, or give the form markers"
+        )
+    return good[0] if good else lost
+
+
+def _shifted(grey: Grey, pose: Pose, how: str, template: Template, fewest: float) -> Pose:
+    """Try whether the page fits better a box further: rows of boxes look alike from box to box."""
+    every = printed(template)
+    if pose.lines >= WHOLE * len(lines.sides(every).box):
+        return pose
+    best = pose
+    for across, down in boxes.steps(every):
+        matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
+        other = settled(grey, First(matrix, how), template, fewest)
+        if isinstance(other, Pose) and other.lines > best.lines:
+            best = other
+    return best

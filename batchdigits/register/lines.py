@@ -8,102 +8,154 @@ from numpy.typing import NDArray
 
 from batchdigits.records import Grey
 
-STEP = 0.06
+STEP = 0.08
 """Distance of samples across a line, mm."""
 ALONG = 16
-"""Samples along a side."""
+"""Samples along a piece of a side."""
 INSET = 0.12
-"""Share of a side at either end that is left out: there other sides meet it."""
-CONTRAST = 0.12
-"""Least darkness of a line, as a share from paper to black, on the mean along the side."""
+"""Share of a piece at either end that is left out: there other sides meet it."""
+PIECE = 12.0
+"""Sides are cut into pieces no longer than this, mm: a small turn would smear a longer one."""
+DARK = 0.3
+"""A line's darkness is the quantile at this share along it: a broken line is one still, and a
+stroke or a row of letters, which is dark here and there, is none."""
+LEAST = 0.04
+"""Least darkness of a line, as a share from the page's paper to black."""
+NOISE = 5.0
+"""A line is darker than its surroundings by so many times their own deviation."""
+WIDE = 0.5
+"""Half the width, mm, of what may be a line; beyond, on both sides, it is light again."""
+SAME = 0.1
+"""Sides whose ends are nearer, mm, are one printed line of two boxes that adjoin."""
 
 Points = NDArray[np.float64]
 """Shape (N, 2), x before y."""
 
 
 class Sides(NamedTuple):
-    """Sides of boxes, N of them, on paper.
+    """Pieces of the sides of boxes, N of them, on paper.
 
     Attributes:
         start: (N, 2), mm.
         end: (N, 2), mm.
         normal: (N, 2), unit vectors across, out of the box.
+        box: (N,), which box it is of.
     """
 
     start: Points
     end: Points
     normal: Points
+    box: NDArray[np.int64]
+
+    @property
+    def middle(self) -> Points:
+        """(N, 2), mm."""
+        return (self.start + self.end) / 2
+
+    def some(self, which: NDArray[np.bool_]) -> "Sides":
+        """Choose some of them, by a mask (N,)."""
+        return Sides(self.start[which], self.end[which], self.normal[which], self.box[which])
 
 
 class Found(NamedTuple):
-    """What was found of N sides.
+    """What was found of N pieces.
 
     Attributes:
         offset: (N,), mm, how far along the normal the line stands from where it should; nan where
             there is none.
-        darkness: (N,), mean darkness of the line over its surroundings, 0 to 1.
+        darkness: (N,), of what is darkest there, over its surroundings, 0 to 1.
     """
 
     offset: NDArray[np.float64]
     darkness: NDArray[np.float64]
 
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """(N,), which were found."""
+        return ~np.isnan(self.offset)
+
 
 def sides(boxes: NDArray[np.float64]) -> Sides:
-    """List the four sides of boxes (N, 4: x, y, width, height, mm): left, right, top, bottom."""
+    """List the sides of boxes (N, 4: x, y, width, height, mm) in pieces, lines they share once."""
     x, y, wide, high = boxes.T
-    corners = {
-        "tl": np.column_stack([x, y]),
-        "tr": np.column_stack([x + wide, y]),
-        "bl": np.column_stack([x, y + high]),
-        "br": np.column_stack([x + wide, y + high]),
-    }
-    pairs = (("tl", "bl"), ("tr", "br"), ("tl", "tr"), ("bl", "br"))
-    out = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], np.float64)
-    start, end = (np.concatenate([corners[pair[n]] for pair in pairs]) for n in (0, 1))
-    return Sides(start, end, np.repeat(out, len(boxes), axis=0))
+    left_top, right_top = np.column_stack([x, y]), np.column_stack([x + wide, y])
+    left_end, right_end = np.column_stack([x, y + high]), np.column_stack([x + wide, y + high])
+    start = np.concatenate([left_top, right_top, left_top, left_end])
+    end = np.concatenate([left_end, right_end, right_top, right_end])
+    normal = np.repeat(np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], np.float64), len(boxes), axis=0)
+    box = np.tile(np.arange(len(boxes)), 4)
+    ends = np.rint(np.column_stack([start, end]) / SAME).astype(np.int64)
+    _, once = np.unique(ends, axis=0, return_index=True)
+    count = np.ceil(np.linalg.norm(end - start, axis=1)[once] / PIECE).astype(int)
+    whole = np.repeat(once, count)
+    part = np.concatenate([np.arange(n) for n in count])[:, None]
+    step = (end - start)[whole] / np.repeat(count, count)[:, None]
+    begin = start[whole] + part * step
+    return Sides(begin, begin + step, normal[whole], box[whole])
 
 
 def projected(matrix: NDArray[np.float64], points: Points) -> Points:
     """Carry points on paper, mm, (..., 2), into the picture, px."""
     flat = points.reshape(1, -1, 2)
+    if not flat.size:
+        return points
     return np.asarray(cv2.perspectiveTransform(flat, matrix)).reshape(points.shape)
 
 
-def measured(grey: Grey, matrix: NDArray[np.float64], lines: Sides, reach: float) -> Found:
-    """Look for each side's line, as far as `reach` mm on either side of where it should be.
+def measured(grey: Grey, matrix: NDArray[np.float64], pieces: Sides, reach: float) -> Found:
+    """Look for each piece's line, as far as `reach` mm on either side of where it should be.
 
     Args:
         grey: the page, dark ink on light paper.
         matrix: (3, 3), mm on paper → px.
-        lines: the sides.
+        pieces: of sides.
         reach: mm.
     """
     across = np.arange(-reach, reach + STEP / 2, STEP)
-    along = np.linspace(INSET, 1 - INSET, ALONG)
-    middle = lines.start[:, None] + along[:, None] * (lines.end - lines.start)[:, None]
-    points = middle[:, None] + across[:, None, None] * lines.normal[:, None, None]
-    where = projected(matrix, points).astype(np.float32)  # (N, across, along, 2)
-    rows = where.reshape(len(lines.start), -1, 2)
-    seen = np.asarray(
-        cv2.remap(
-            grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
-        )
-    )
-    profile = 1 - seen.reshape(where.shape[:3]).mean(axis=2, dtype=np.float64) / 255
+    profile = _profiles(grey, matrix, pieces, across)  # (N, across)
     ground = np.median(profile, axis=1, keepdims=True)
-    nearer = 0.3 * np.abs(across) / reach  # of two lines as dark the nearer one
-    peak = (profile - nearer * (profile > ground + CONTRAST)).argmax(axis=1)
-    dark = profile[np.arange(len(peak)), peak] - ground[:, 0]
-    above = np.maximum(profile - ground - 0.5 * dark[:, None], 0)
-    weight = np.where(_around(above > 0, peak), above, 0)
+    noise = 1.48 * np.median(np.abs(profile - ground), axis=1)
+    rise = profile - ground
+    peak = (rise * (1 - 0.4 * np.abs(across) / reach)).argmax(axis=1)  # the nearer of two
+    dark = rise[np.arange(len(peak)), peak]
+    far = np.abs(np.arange(len(across)) - peak[:, None]) * STEP
+    weight = np.where(far <= WIDE, np.maximum(rise - dark[:, None] / 2, 0), 0)
     total = weight.sum(axis=1)
     offset = (weight * across).sum(axis=1) / np.where(total > 0, total, 1)
-    inside = (peak > 0) & (peak < len(across) - 1)
-    return Found(np.where((dark >= CONTRAST) & inside, offset, np.nan), dark)
+    reached = np.abs(across[peak]) < reach - STEP / 2
+    good = reached & _narrow(rise, dark, peak) & (dark >= np.maximum(LEAST, NOISE * noise))
+    return Found(np.where(good, offset, np.nan), dark)
 
 
-def _around(run: NDArray[np.bool_], at: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Keep of each row's true places those that are joined to the one at `at`: (N, M), (N,)."""
-    part = np.cumsum(np.diff(run, axis=1, prepend=run[:, :1]), axis=1)
-    found: NDArray[np.bool_] = run & (part == np.take_along_axis(part, at[:, None], axis=1))
-    return found
+def _profiles(
+    grey: Grey, matrix: NDArray[np.float64], pieces: Sides, across: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Sample how dark it is along each piece, at each distance across it: (N, across), 0 to 1."""
+    along = np.linspace(INSET, 1 - INSET, ALONG)
+    line = pieces.start[:, None] + along[:, None] * (pieces.end - pieces.start)[:, None]
+    points = line[:, None] + across[:, None, None] * pieces.normal[:, None, None]
+    where = projected(matrix, points).astype(np.float32)  # (N, across, along, 2)
+    rows = where.reshape(len(pieces.start), -1, 2)
+    seen = cv2.remap(
+        grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
+    )
+    lit = seen.reshape(where.shape[:3])
+    thick = lit.copy()  # a line that is not quite straight is one still
+    np.minimum(lit[:, 1:], thick[:, :-1], out=thick[:, :-1])
+    np.minimum(lit[:, :-1], thick[:, 1:], out=thick[:, 1:])
+    nth = ALONG - 1 - int(DARK * ALONG)
+    bright = np.partition(thick, nth, axis=2)[:, :, nth]
+    paper = max(1.0, float(np.percentile(lit[:, ::4], 90)))
+    return np.asarray(np.maximum(1 - bright.astype(np.float32) / paper, 0), np.float32)
+
+
+def _narrow(
+    rise: NDArray[np.float32], dark: NDArray[np.float32], peak: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell which peaks fall off on both sides: the edge of something dark is no line."""
+    out = []
+    for way in (-1, 1):
+        at = peak[:, None] + way * np.arange(round(WIDE / STEP), round(2 * WIDE / STEP))
+        beside = np.take_along_axis(rise, np.clip(at, 0, rise.shape[1] - 1), axis=1)
+        out.append(beside.min(axis=1) < dark / 2)
+    return np.asarray(out[0] & out[1])

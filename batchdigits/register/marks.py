@@ -1,5 +1,7 @@
 """ArUco markers in a page: where a template's markers are, corner by corner."""
 
+from typing import Any, NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,38 +9,118 @@ from numpy.typing import NDArray
 from batchdigits.forms.template import Form
 from batchdigits.records import Grey
 
-SIDES = (1200, 2400)
-"""Longest sides, px, that a page is searched at, until all markers are found: small markers are
+SIDES = (1200, 2400, 4800)
+"""Longest sides, px, that a page is searched at, until enough markers are found: small markers are
 lost in a small picture, and blurred ones found in a small picture alone."""
+ROUND = 2.5
+"""A marker that is missing is looked for so many sides of a marker round where it should be."""
+
+Quad = NDArray[np.float64]
+"""Corners (4, 2), px, clockwise from the marker's own top left."""
 
 
-def corners(grey: Grey, form: Form) -> dict[int, NDArray[np.float64]]:
-    """Find the form's markers: id → corners (4, 2), px, clockwise from the marker's top left."""
+class Marks(NamedTuple):
+    """The markers in a page.
+
+    Attributes:
+        quads: id → corners, each once.
+        twice: ids that are there more than once.
+    """
+
+    quads: dict[int, Quad]
+    twice: set[int]
+
+
+def found(grey: Grey, form: Form) -> Marks:
+    """Find a form's markers."""
+    detector = _detector(form)
+    wanted = {marker.id for marker in form.marks}
+    quads: dict[int, Quad] = {}
+    twice: set[int] = set()
+    for longest in SIDES:
+        for number, quad in _seen(detector, grey, min(1.0, longest / max(grey.shape))):
+            if number in quads and _apart(quads[number], quad):
+                twice.add(number)
+            elif number in wanted:
+                quads.setdefault(number, quad)
+        if len(quads) >= 3 or longest >= max(grey.shape):
+            break
+    if len(quads) >= 3:
+        for number in wanted - quads.keys():
+            there = _missing(detector, grey, form, quads, number)
+            if there is not None:
+                quads[number] = there
+    return Marks({number: _refined(grey, quad) for number, quad in quads.items()}, twice)
+
+
+def corners(form: Form, numbers: list[int]) -> NDArray[np.float64]:
+    """Give the corners of markers on paper, mm: (4 N, 2), in the order of `Quad`."""
+    places = {marker.id: marker.box for marker in form.marks}
+    out = []
+    for number in numbers:
+        x, y, wide, high = places[number]
+        out += [[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]]
+    return np.array(out, np.float64).reshape(-1, 2)
+
+
+def _detector(form: Form) -> Any:
     side = form.dictionary[0]
     dictionary = getattr(cv2.aruco, f"DICT_{side}X{side}_1000")
     settings = cv2.aruco.DetectorParameters()
     settings.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-    detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(dictionary), settings)
-    wanted = {marker.id for marker in form.marks}
-    found: dict[int, NDArray[np.float64]] = {}
-    for longest in (*SIDES, max(grey.shape)):
-        share = min(1.0, longest / max(grey.shape))
-        size = [max(1, round(n * share)) for n in grey.shape[::-1]]
-        small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-        quads, ids, _ = detector.detectMarkers(small)
-        for quad, number in zip(quads, [] if ids is None else ids.ravel().tolist(), strict=True):
-            if number in wanted and number not in found:
-                scale = np.array(grey.shape[::-1]) / size
-                found[number] = (quad[0] + 0.5) * scale - 0.5
-        if wanted <= found.keys() or share == 1:
-            break
-    return {number: _refined(grey, quad) for number, quad in found.items()}
+    return cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(dictionary), settings)
 
 
-def _refined(grey: Grey, quad: NDArray[np.float64]) -> NDArray[np.float64]:
+def _seen(detector: Any, grey: Grey, share: float) -> list[tuple[int, Quad]]:
+    """Find markers of any id, in the page made smaller by a share."""
+    size = [max(1, round(n * share)) for n in grey.shape[::-1]]
+    small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    quads, ids, _ = detector.detectMarkers(small)
+    scale = np.array(grey.shape[::-1]) / size
+    numbers = [] if ids is None else ids.ravel().tolist()
+    return [
+        (number, (quad[0].astype(np.float64) + 0.5) * scale - 0.5)
+        for quad, number in zip(quads, numbers, strict=True)
+    ]
+
+
+def _side(quad: Quad) -> float:
+    return float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).min())
+
+
+def _apart(one: Quad, other: Quad) -> bool:
+    return bool(np.linalg.norm(one.mean(axis=0) - other.mean(axis=0)) > _side(one))
+
+
+def _missing(
+    detector: Any, grey: Grey, form: Form, quads: dict[int, Quad], number: int
+) -> Quad | None:
+    """Look for a marker where the others say that it is, in finer detail."""
+    matrix, _ = cv2.estimateAffine2D(
+        corners(form, list(quads)), np.concatenate(list(quads.values()))
+    )
+    if matrix is None:
+        return None
+    place = corners(form, [number]) @ matrix[:, :2].T + matrix[:, 2]
+    reach = ROUND * _side(place)
+    low = np.maximum(np.floor(place.min(axis=0) - reach), 0).astype(int)
+    high = np.minimum(np.ceil(place.max(axis=0) + reach), grey.shape[::-1]).astype(int)
+    part = grey[low[1] : high[1], low[0] : high[0]]
+    if min(part.shape) < 16:
+        return None
+    for longest in (600, 300):
+        share = min(1.0, longest / max(part.shape))
+        for one, quad in _seen(detector, part, share):
+            if one == number:
+                return np.asarray(quad + low, np.float64)
+    return None
+
+
+def _refined(grey: Grey, quad: Quad) -> Quad:
     """Bring corners to a fraction of a pixel in the page itself."""
-    side = np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).min()
-    reach = max(2, int(side / 16))
+    reach = max(2, int(_side(quad) / 16))
     ends = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 40, 0.01)
     points = quad.astype(np.float32).reshape(-1, 1, 2)
-    return cv2.cornerSubPix(grey, points, (reach, reach), (-1, -1), ends)[:, 0].astype(np.float64)
+    return np.asarray(
+        cv2.cornerSubPix(grey, points, (reach, reach), (-1, -1), ends)[:, 0], np.float64
+    )

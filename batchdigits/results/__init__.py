@@ -12,8 +12,6 @@ import io
 import json
 import os
 import re
-import secrets
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +35,7 @@ from batchdigits.results.layouts import (
     Line,
     pages,
 )
+from batchdigits.results.place import aside, check_place, faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +84,8 @@ def check(out: str, *, excel: bool = False) -> None:
         install = f"pip install 'batchdigits[{ending[1:]}]'"
         raise UsageError(f"cannot import what writes {ending} ({fault}): {install}") from fault
     if out != "-":
-        with _faults(out):
-            _check_place(out)
+        with faults(out):
+            check_place(out)
     elif sys.stdout is None:
         raise OutputError("--out - writes to standard output, which is closed: open it")
 
@@ -132,8 +131,8 @@ def writer(out: str, *layouts: Layout, excel: bool = False) -> Iterator[Write]:
     check(out, excel=excel)
     held = (layouts or (LONG,))[: None if _ending(out) == ".xlsx" else 1]
     with ExitStack() as stack:
-        with _faults(out):
-            place = _standard_output() if out == "-" else _aside(Path(os.path.realpath(out)))
+        with faults(out):
+            place = _standard_output() if out == "-" else aside(Path(os.path.realpath(out)))
             puts = stack.enter_context(_format(out, stack.enter_context(place), held, excel))
 
         def write(records: Iterable[Any]) -> None:
@@ -141,11 +140,11 @@ def writer(out: str, *layouts: Layout, excel: bool = False) -> Iterator[Write]:
             for layout, put in zip(held, puts, strict=True):
                 lines = layout.lines(given)
                 while chunk := list(islice(lines, _CHUNK)):
-                    with _faults(out):  # only around ours: a fault of who makes them is theirs
+                    with faults(out):  # only around ours: a fault of who makes them is theirs
                         put(chunk)
 
         yield write
-        with _faults(out):
+        with faults(out):
             stack.close()
 
 
@@ -156,53 +155,6 @@ def _ending(out: str) -> str:
         parts = " (a folder of parts, not available in this version)" if out[-1:] == "/" else ""
         raise UsageError(f"--out must end in {known}, got {out!r}{parts}")
     return ending
-
-
-def _check_place(out: str) -> None:
-    target = Path(os.path.realpath(out))
-    folder = target.parent
-    if not folder.is_dir():
-        raise OutputError(f"{out!r}: {str(folder)!r} is no folder: make it, or choose another")
-    if target.exists() and not target.is_file():
-        raise OutputError(f"--out {out!r} is a folder or no regular file: give a file's name")
-    # Only trying tells: permission bits say nothing of network drives, or to root.
-    tempfile.TemporaryFile(prefix=".batchdigits-", suffix=".tmp", dir=folder).close()
-
-
-@contextmanager
-def _faults(out: str) -> Iterator[None]:
-    """Turn what the operating system says while the table is written into an OutputError."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as fault:
-        why = f"{fault.strerror or fault} (a table that was there is unchanged)"
-        raise OutputError(f"cannot write {out!r}: {why}: make room, or choose another") from fault
-
-
-@contextmanager
-def _aside(target: Path) -> Iterator[BinaryIO]:
-    """Give a hidden new file beside `target`, which takes its place if all goes well."""
-    path = target.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
-    file = path.open("xb")
-    try:
-        with suppress(FileNotFoundError):
-            shutil.copymode(target, path)
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
-        path.replace(target)
-        with suppress(OSError):  # it is in place by now, and some network drives cannot do this
-            folder = os.open(target.parent, os.O_RDONLY)
-            with suppress(OSError):
-                os.fsync(folder)
-            os.close(folder)
-    finally:
-        for tidy in (file.close, path.unlink):
-            with suppress(OSError):
-                tidy()
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Make `samples/` from MNIST's test set, or its expected table anew after a change.
 
-    python jobs/samples/regenerate.py                    # samples/expected.csv alone
+    python jobs/samples/regenerate.py                    # the expected tables alone
     python jobs/samples/regenerate.py --mnist mnist.npz  # the pictures and the truth too
 
-Refuses to write an expected table that agrees less with `samples/truth.csv` than the present
-one, or that has a wrong value with status ok.
+Refuses to write an expected table that agrees less with its `truth.csv` than the present one, or
+that has a wrong value with status ok. The pages of `samples/forms/` are made by `forms.py`.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SAMPLES = Path("samples")
+FORMS = SAMPLES / "forms"
 EACH = 3
 """Plain samples of each digit."""
 
@@ -38,7 +39,8 @@ def main() -> None:
     if given.mnist:
         data = np.load(given.mnist)
         make(data["x_test"], data["y_test"])
-    expect()
+    expect(SAMPLES, {})
+    expect(FORMS, {"template": str(FORMS / "membership.toml")})
 
 
 def make(digits: Grey, labels: NDArray[np.int64]) -> None:
@@ -67,6 +69,9 @@ def make(digits: Grey, labels: NDArray[np.int64]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("file", "page", "value"))
         table.writerows((f"samples/{n}", page, v) for (n, page), v in sorted(truth.items()))
+        known = {".csv", ".toml"}  # without its template, a page of a form has no truth
+        pages = sorted(str(p) for p in FORMS.iterdir() if p.suffix not in known)
+        table.writerows((page, 1, "skip") for page in pages)
 
 
 def save(name: str, picture: Grey) -> None:
@@ -142,19 +147,19 @@ def no_digits(pick: Pick) -> Iterator[tuple[str, Grey]]:
     )
 
 
-def expect() -> None:
-    """Write the expected table, if it is no worse than the present one."""
+def expect(folder: Path, options: dict[str, str]) -> None:
+    """Write the expected table of a folder, if it is no worse than the present one."""
     from batchdigits import pipeline, results
     from batchdigits.evaluate import read_results, read_truth, right, with_truth
     from batchdigits.options import RunOptions
 
-    place = SAMPLES / "expected.csv"
-    truth = read_truth(str(SAMPLES / "truth.csv"))
-    found = pipeline.find(["samples"], [], None)
-    batches = pipeline.rows(found.sources, RunOptions.of({"workers": 1}))
+    place = folder / "expected.csv"
+    truth = read_truth(str(folder / "truth.csv"))
+    found = pipeline.find([str(folder)], [], None)
+    batches = pipeline.rows(found.sources, RunOptions.of({"workers": 1, **options}))
     rows = [row for batch in batches for row in batch]
     if len(rows) != len(truth.lines):
-        sys.exit("truth.csv and the pictures do not belong together: run with --mnist")
+        sys.exit(f"{folder}: truth.csv and the pictures do not belong together: run with --mnist")
     readings = with_truth(results.table(rows), truth).readings
     good = right(readings)
     for name in readings["file"][(readings["status"] == "ok") & ~good]:
@@ -164,10 +169,10 @@ def expect() -> None:
         known = read_results(str(place))
         before = right(known.merge(truth.lines, on=truth.key)).sum()
     if good.sum() < before:
-        sys.exit(f"refused: {good.sum()} of {len(rows)} are right, {before} were before")
+        sys.exit(f"refused: {good.sum()} of {len(readings)} are right, {before} were before")
     with results.writer(str(place)) as write:
         write(rows)
-    print(f"{good.sum()} of {len(rows)} are right; {before} were before")
+    print(f"{folder}: {good.sum()} of {len(readings)} are right; {before} were before")
 
 
 if __name__ == "__main__":

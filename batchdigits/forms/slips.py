@@ -1,0 +1,83 @@
+"""What is wrong with a template, in one line that its writer understands."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+_PLAIN = {
+    "int_type": "expected a whole number",
+    "float_type": "expected a number",
+    "finite_number": "expected a number",
+    "string_type": "expected text in quotes",
+    "bool_type": "expected true or false",
+    "tuple_type": "expected a list",
+    "model_type": "expected a table of keys",
+}
+_SHAPES = {
+    "box": "[x, y, width, height], four numbers in millimetres",
+    "size": "[width, height], two numbers in millimetres",
+}
+
+
+def words(
+    error: ValidationError, found: dict[str, Any], models: Mapping[str, type[BaseModel]]
+) -> str:
+    """Tell the first thing that is wrong, by field and key; unknown keys before all else.
+
+    Args:
+        error: what pydantic says.
+        found: what it was said of, as read from TOML.
+        models: of the whole, under "", and of each table by its key.
+    """
+    every = error.errors()
+    first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
+    path, model = list(first["loc"]), models[""]
+    where: list[str] = []
+    while path and path[0] in models and path[0] in _keys(model):
+        part = str(path.pop(0))
+        model = models[part]
+        if path and isinstance(path[0], int):
+            where.append(_which(part, path.pop(0), found))
+        else:
+            where.append(f"[{part}]" if part in found else part)
+    if first["type"] == "missing" and not path:
+        return f"expected {'[form]' if where == ['form'] else 'a [[field]]'}, which is missing"
+    key = str(path[0]) if path else ""
+    return ": ".join([*where, _said(first, key, model)])
+
+
+def _said(error: Any, key: str, model: type[BaseModel]) -> str:
+    """Put one error of a key into words; an empty key is the table itself."""
+    kind, given = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key '{key}'{_nearest(key, _keys(model))}"
+    if key in _SHAPES and kind != "value_error" and error["loc"][-1] != key:
+        return f"{key}: expected {_SHAPES[key]}"  # one of its numbers
+    if kind == "missing":
+        return f"expected {key}, which is missing"
+    if key in _SHAPES and kind != "value_error":
+        return f"{key}: expected {_SHAPES[key]}, got {given!r}"
+    text = _PLAIN.get(kind) or error["msg"].removeprefix("Value error, ")
+    text = text if not key else f"{key}: {text[0].lower()}{text[1:]}"
+    return text if isinstance(given, dict | list) else f"{text}, got {given!r}"
+
+
+def _which(part: str, number: Any, found: dict[str, Any]) -> str:
+    """Name the n-th field or marker as its writer knows it."""
+    listed = found.get(part, found.get("form", {}).get(part))
+    one = listed[number]
+    known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
+    return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """List what a table may hold; `place` is no key but the template's own path."""
+    names = (field.alias or name for name, field in model.model_fields.items())
+    return [name for name in names if name != "place"]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(known)}"

@@ -1,0 +1,263 @@
+"""Printed boxes in a page, and where a template's boxes would lie among them."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from batchdigits.records import Grey
+from batchdigits.register.fits import Matrix, fitted
+from batchdigits.register.lines import Points, projected
+
+LONGEST = 1600
+"""Longest side, px, that boxes are looked for at."""
+SMALL = 10
+"""Least side of a box, px at that size."""
+FULL = 0.86
+"""Share of its upright frame that a box fills; an ellipse fills π / 4."""
+MOST = 500
+"""Boxes that are looked at, the commonest sizes first."""
+SHAPE, SIZE, TURN = 0.25, 0.15, 0.1
+"""How far, as natural logarithms, the shape and the size of a box may be off, and how far, in
+radians, the way from one box to another."""
+PAIRS = 10
+"""Pairs of boxes in the page that are tried as any pair of the template's."""
+CLOSE = 0.4
+"""A box falls on another when their middles are nearer than this share of its lesser side."""
+COUNTED = 60
+"""Of the template's boxes so many are counted, evenly drawn."""
+SHIFT = 0.5
+"""Shifts of a template that are alike to so many mm are one."""
+STEPS = 8
+"""Shifts that are tried, at most."""
+AGAIN = 0.5
+"""Share of the template's boxes that are left over where there is a second copy, at least."""
+SAME = 0.85
+"""Share of a template's boxes that fall on each other when it looks the same at another turn."""
+WAYS = 3
+"""Ways of lying that are followed up, at most."""
+
+
+Quads = NDArray[np.float64]
+"""Corners of boxes, (N, 4, 2), px, each box's in order round it."""
+
+
+class _Boxes(NamedTuple):
+    """Boxes in a page, N of them.
+
+    Attributes:
+        centre: (N, 2), px.
+        size: (N, 2), px, along and across `angle`.
+        angle: (N,), radians, within half a right angle of upright.
+    """
+
+    centre: Points
+    size: Points
+    angle: NDArray[np.float64]
+
+
+def found(grey: Grey) -> Quads:
+    """Find what looks like a printed box, at any turn: light, with four sides and a line round."""
+    share = min(1.0, LONGEST / max(grey.shape))
+    size = [max(1, round(n * share)) for n in grey.shape[::-1]]
+    small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    light = cv2.adaptiveThreshold(small, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12)
+    light = cv2.erode(light, np.ones((2, 2), np.uint8))  # close small breaks in lines
+    shapes, tree = cv2.findContours(light, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    out = []
+    for shape, links in zip(shapes, [] if tree is None else tree[0], strict=True):
+        if links[3] >= 0 or len(shape) < 4:
+            continue
+        frame = cv2.minAreaRect(shape)
+        wide, high = frame[1]
+        if min(wide, high) < SMALL or max(wide, high) > LONGEST / 2:
+            continue
+        if cv2.contourArea(cv2.convexHull(shape)) >= FULL * wide * high:
+            out.append(cv2.boxPoints(frame))
+    every = np.array(out, np.float64).reshape(-1, 4, 2)
+    return (every + 0.5) * (np.array(grey.shape[::-1]) / size) - 0.5
+
+
+def sizes(quads: Quads) -> NDArray[np.float64]:
+    """Give the lesser side of each box: (N,), px."""
+    return _measured(quads).size.min(axis=1)
+
+
+def _measured(quads: Quads) -> _Boxes:
+    edge = np.roll(quads, -1, axis=1) - quads
+    sides = np.linalg.norm((edge[:, :2] - edge[:, 2:]) / 2, axis=2)
+    along = (edge[:, 0] - edge[:, 2]) @ [1, 1j]
+    angle = np.angle(along)
+    quarter = np.rint(angle / (np.pi / 2))
+    size = np.where((quarter % 2 == 1)[:, None], sides[:, ::-1], sides)
+    return _Boxes(quads.mean(axis=1), size, angle - quarter * np.pi / 2)
+
+
+def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
+    """Find how a template may lie in a page so that its boxes fall on the page's.
+
+    Two boxes of the page, far from each other, are taken for every two of the template's that are
+    as large and lie as far and in the same direction from each other; how many others then fall on
+    boxes says which is likely.
+
+    Args:
+        quads: the page's boxes.
+        boxes: (N, 4), the template's, x, y, width, height, mm.
+
+    Returns:
+        Poses, mm → px, the likeliest first; none where there is too little to go by.
+    """
+    if len(quads) < 3 or len(boxes) < 3:
+        return []
+    seen = _measured(quads)
+    kept = np.argsort(-_alike(seen.size), kind="stable")[:MOST]
+    seen = _Boxes(*(part[kept] for part in seen))
+    out = _searched(seen, boxes)
+    if not out:
+        return []
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    _, taken = _pairs(cKDTree(seen.centre), out[0], middle, boxes[:, 2:].min(axis=1))
+    left = _Boxes(*(np.delete(part, taken, axis=0) for part in seen))
+    if len(left.centre) >= max(3, AGAIN * len(boxes)):  # enough for a second copy of the form
+        out += _searched(left, boxes)[:1]
+    return out
+
+
+def _searched(seen: _Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
+    guesses = np.concatenate([_guesses(seen, boxes, angle, quarter) for quarter in range(4)])
+    some = np.linspace(0, len(boxes) - 1, min(len(boxes), COUNTED)).astype(int)
+    place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
+    reach = CLOSE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
+    count = _counts(place, reach, seen.centre)
+    tree = cKDTree(seen.centre)
+    out: list[Matrix] = []
+    while len(out) < WAYS and count.max(initial=0) >= 3:
+        best = int(count.argmax())
+        count[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
+        grown = _grown(tree, seen.centre, _matrix(*guesses[best]), middle, boxes)
+        if grown is not None and all(apart(grown, other, boxes) for other in out):
+            out.append(grown)
+    return out
+
+
+def _matrix(turn: complex, shift: complex) -> Matrix:
+    return np.array(
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
+    )
+
+
+def turns(boxes: NDArray[np.float64]) -> list[Matrix]:
+    """List turns, mm → mm, by which a template's boxes all but fall on each other."""
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    tree = cKDTree(middle)
+    centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
+    every = (_matrix(turn, centre - turn * centre) for turn in (1j, -1, -1j))
+    least = boxes[:, 2:].min(axis=1)
+    return [
+        turn
+        for turn in every
+        if (tree.query(projected(turn, middle))[0] < CLOSE * least).mean() > SAME
+    ]
+
+
+def steps(boxes: NDArray[np.float64]) -> Points:
+    """List the ways a template's boxes may be shifted so that most fall on others: (N, 2), mm."""
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    every = (middle[:, None] - middle[None]).reshape(-1, 2)
+    near = np.rint(every / SHIFT).astype(np.int64)
+    _, first, count = np.unique(near, axis=0, return_index=True, return_counts=True)
+    often = (count > len(boxes) / 3) & (count < len(boxes))
+    order = np.argsort(-count[often], kind="stable")[:STEPS]
+    return np.asarray(every[first[often][order]])
+
+
+def apart(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
+    """Tell whether two poses put a template's boxes in other places: by over half their height."""
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    back = projected(np.linalg.inv(one), projected(other, middle))
+    return bool(np.median(np.linalg.norm(back - middle, axis=1)) > 0.5 * np.median(boxes[:, 3]))
+
+
+def _alike(size: Points) -> NDArray[np.int64]:
+    """Count for each box how many others are as large: a form's boxes come in numbers."""
+    tree = cKDTree(np.log(size))
+    return np.asarray(tree.query_ball_point(np.log(size), SIZE / 2, return_length=True))
+
+
+def _guesses(
+    seen: _Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
+) -> NDArray[np.complex128]:
+    """Take pairs of boxes in the page for pairs of the template's.
+
+    Returns:
+        Similarities (G, 2): a point z, mm, as a complex number, comes to lie at
+        px z * [:, 0] + [:, 1].
+    """
+    size = seen.size[:, ::-1] if quarter % 2 else seen.size
+    turned = angle + quarter * np.pi / 2
+    centre, middle = seen.centre @ [1, 1j], (boxes[:, :2] + boxes[:, 2:] / 2) @ [1, 1j]
+    far = np.median(np.abs(centre - np.median(seen.centre, axis=0) @ [1, 1j]))
+    ratio = np.log(size[:, None] / boxes[None, :, 2:])  # (page's, template's, 2)
+    shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE
+    scale = ratio.mean(axis=2)  # log px per mm
+    out = []
+    pairs = np.random.default_rng(0).integers(0, len(centre), (8 * PAIRS, 2))
+    leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
+    for (one, two), leap in list(zip(pairs, leaps, strict=True)):
+        if abs(leap) < far or len(out) == PAIRS:
+            continue
+        froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
+        step = middle[tos][None] - middle[froms][:, None]
+        turn = leap / np.where(step == 0, 1e-9, step)  # far too large, where it is the same box
+        grown = np.log(np.abs(turn))
+        good = np.abs(np.angle(turn * np.exp(-1j * turned))) < TURN
+        good &= np.abs(grown - scale[one, froms][:, None]) < SIZE
+        good &= np.abs(grown - scale[two, tos][None]) < SIZE
+        start, _ = np.nonzero(good)
+        out.append(np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]]))
+    return np.concatenate(out) if out else np.zeros((0, 2), np.complex128)
+
+
+def _counts(
+    place: NDArray[np.complex128], reach: NDArray[np.float64], centre: Points
+) -> NDArray[np.int64]:
+    """Count for each guess how many of the template's boxes fall on one in the page: (G,)."""
+    low, high = centre.min(axis=0), centre.max(axis=0)
+    cell = max(1.0, float((high - low).max()) / 500)
+    size = np.ceil((high - low) / cell).astype(int) + 3
+    free = np.ones(size[::-1], np.uint8)
+    x, y = ((centre - low) / cell).round().astype(int).T + 1
+    free[y, x] = 0
+    away = cv2.distanceTransform(free, cv2.DIST_L2, 3) * cell  # px to the nearest box
+    across = np.clip((place.real - low[0]) / cell + 1, 0, size[0] - 1).astype(int)
+    down = np.clip((place.imag - low[1]) / cell + 1, 0, size[1] - 1).astype(int)
+    return np.asarray((away[down, across] < reach).sum(axis=1))
+
+
+def _pairs(
+    tree: cKDTree, matrix: Matrix, middle: Points, least: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair the template's boxes with the page's where they fall on one: indices of either."""
+    distance, near = tree.query(projected(matrix, middle))
+    reach = CLOSE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
+    mine = np.flatnonzero(distance < reach)
+    _, once = np.unique(near[mine], return_index=True)
+    return mine[once], near[mine[once]]
+
+
+def _grown(
+    tree: cKDTree, centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
+) -> Matrix | None:
+    """Fit a pose to more and more pairs, until no more fall together."""
+    for _ in range(6):
+        mine, other = _pairs(tree, matrix, middle, boxes[:, 2:].min(axis=1))
+        if len(mine) < 3 or np.ptp(middle[mine], axis=0).min() < 1:
+            return matrix if len(mine) >= 3 else None
+        matrix = fitted(middle[mine], centre[other])
+        if abs(np.linalg.det(matrix)) < 1e-9:
+            return None
+    return matrix

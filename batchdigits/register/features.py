@@ -1,0 +1,90 @@
+"""Features of a reference picture, found again in a page."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+from batchdigits.register.fits import Held, Matrix
+from batchdigits.register.lines import Points
+
+LONGEST = 1000
+"""Longest side, px, that features are looked for at: print is a few px high there."""
+MANY = 2000
+"""Features of a picture."""
+RATIO = 0.85
+"""A feature is found again when its likest is so much nearer than its next likest (Lowe,
+"Distinctive image features from scale-invariant keypoints", 2004)."""
+NEAR = 0.8
+"""How far features may be from where a pose puts them, mm."""
+HELD, LOOSE = 60, 0.1
+"""Features that hold a pose while it is drawn to lines, at most, and what one counts against a
+line: its place is known to a px of the small picture, 0.3 mm."""
+FEWEST = 12
+"""Features that agree on a pose, at least."""
+
+
+class Reference(NamedTuple):
+    """A blank form's picture, as `register` needs it.
+
+    Attributes:
+        points: (N, 2), share of the picture's width and height.
+        features: uint8 (N, 32), what is there, as ORB tells it.
+    """
+
+    points: Points
+    features: NDArray[np.uint8]
+
+
+def learned(grey: Grey) -> Reference:
+    """Find the features of a reference: the whole page of a blank form, upright, edge to edge."""
+    points, features = _features(grey)
+    return Reference((points + 0.5) / grey.shape[::-1], features)
+
+
+def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tuple[Matrix, Held]]:
+    """Find how the paper may lie in a page, the likeliest way first; at most two.
+
+    Args:
+        grey: the page.
+        reference: of the blank form.
+        size: of the paper, mm.
+
+    Returns:
+        Poses, mm → px, each with features that agree on it.
+    """
+    points, features = _features(grey)
+    if len(features) < FEWEST or len(reference.features) < FEWEST:
+        return []
+    found = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(features, reference.features, k=2)
+    kept = [one for one, next_ in found if one.distance < RATIO * next_.distance]
+    here = points[[one.queryIdx for one in kept]].reshape(-1, 2)
+    paper = (reference.points * size)[[one.trainIdx for one in kept]].reshape(-1, 2)
+    out: list[tuple[Matrix, Held]] = []
+    while len(here) >= FEWEST and len(out) < 2:
+        back, mask = cv2.findHomography(
+            here, paper, cv2.USAC_MAGSAC, NEAR, maxIters=2000, confidence=0.999
+        )
+        if back is None or mask.sum() < FEWEST or abs(np.linalg.det(back)) < 1e-12:
+            break
+        forth = np.linalg.inv(back)
+        left = mask.ravel() == 0
+        some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // HELD)]
+        held = Held(paper[some], here[some], LOOSE)
+        out.append((np.asarray(forth / forth[2, 2], np.float64), held))
+        here, paper = here[left], paper[left]
+    return out
+
+
+def _features(grey: Grey) -> tuple[Points, NDArray[np.uint8]]:
+    share = min(1.0, LONGEST / max(grey.shape))
+    size = [max(1, round(n * share)) for n in grey.shape[::-1]]
+    small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    keys, features = cv2.ORB_create(MANY, fastThreshold=10).detectAndCompute(small, None)
+    if features is None:
+        return np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
+    scale = np.array(grey.shape[::-1]) / size
+    points = (np.array([key.pt for key in keys], np.float64) + 0.5) * scale - 0.5
+    return points, features
