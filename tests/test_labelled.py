@@ -35,6 +35,12 @@ def png(picture: np.ndarray[Any, Any], suffix: str = ".png") -> bytes:
     return bytes(cv2.imencode(suffix, picture)[1].tobytes())
 
 
+def pdf(picture: np.ndarray[Any, Any]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PDF")
+    return out.getvalue()
+
+
 @pytest.fixture
 def npz(tmp_path: Path) -> Place:
     def write(**held: Any) -> str:
@@ -310,7 +316,8 @@ def test_every_page_of_a_tiff_is_a_crop(folder: Place) -> None:
         ({"1/a.png": png(X[0]), "2/a.txt": b"words"}, "2' holds no images"),
         ({"1/a.png": png(X[0])[:-20]}, "1/a.png' cannot be read"),
         ({"1/a.png": b"", "1/b.png": b"\0" * 9, "2/c.png": png(X[0])}, "(and 1 more like it)"),
-        ({"1/a.pdf": b"%PDF-1.4"}, "PDF is not read as crops"),
+        ({"1/a.pdf": b"%PDF-1.4"}, "truncated or damaged PDF"),
+        ({"1/a.pdf": pdf(X[0])}, "PDF is not read as crops"),
         ({"1/a.png": png(X[0]), "ten/a.png": png(X[0])}, "the label 'ten' is no digit"),
         ({"01/a.png": png(X[0])}, "--labels '01=empty'"),
         ({"٣/a.png": png(X[0])}, "the label '٣' is no digit"),

@@ -8,12 +8,14 @@ import sys
 import tracemalloc
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
 import cv2
 import numpy as np
 import pytest
+from fpdf import FPDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -42,7 +44,7 @@ def encode(picture: Grey | Image.Image, kind: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def readings(folder: Path, data: bytes, most: int = MOST) -> list[Page | Failure | pages.Unread]:
+def readings(folder: Path, data: bytes, most: int = MOST) -> list[Page | Failure]:
     path = folder / "file.jpg"  # on purpose no format's own name for most
     path.write_bytes(data)
     return list(pages.read(str(path), max_pixels=most))
@@ -719,13 +721,6 @@ def test_what_is_no_picture_is_told_plainly(data: bytes, words: str, tmp_path: P
     assert isinstance(look, Failure)
 
 
-@pytest.mark.parametrize("junk", [b"", b"\n", b"junk" * 200])
-def test_pdf_is_left_unread(junk: bytes, tmp_path: Path) -> None:
-    assert readings(tmp_path, junk + b"%PDF-1.7\n...") == [pages.Unread(1, "PDF")]
-    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
-    assert look == pages.Look("PDF", 0, 0, 1)
-
-
 def only(path: str | Path) -> str:
     (failure,) = pages.read(str(path), max_pixels=MOST)
     assert isinstance(failure, Failure)
@@ -856,3 +851,410 @@ def test_a_broken_file_says_nothing_of_its_paper(data: bytes, tmp_path: Path) ->
     (tmp_path / "a").write_bytes(data)
     assert paper.paper(str(tmp_path / "a"), 1) is None
     assert paper.paper(str(tmp_path / "gone"), 1) is None
+
+
+# --- PDF ----------------------------------------------------------------------------------------
+
+
+def stream(entries: bytes, data: bytes) -> bytes:
+    return b"<<%s/Length %d>>stream\n%s\nendstream" % (entries, len(data), data)
+
+
+def pdf(things: dict[int, bytes], extra: bytes = b"") -> bytes:
+    """A PDF of numbered objects, the first its catalogue; those missing are marked as free."""
+    out, places = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", {}
+    for number, body in things.items():
+        places[number] = len(out)
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    size = max(things) + 1
+    lines = [b"%010d 00000 n \n" % places.get(n, 0) for n in range(1, size)]
+    lines = [line if n in places else line[:-3] + b"f \n" for n, line in enumerate(lines, 1)]
+    xref = b"xref\n0 %d\n0000000000 65535 f \n" % size + b"".join(lines)
+    trailer = b"trailer<</Size %d/Root 1 0 R%s>>\n" % (size, extra)
+    return out + xref + trailer + b"startxref\n%d\n%%%%EOF\n" % len(out)
+
+
+def fax_lines(picture: Grey) -> bytes:
+    """The bare lines of group 4, 0 for black, as a fax machine has them."""
+    image = Image.fromarray(picture).convert("1", dither=Image.Dither.NONE)
+    data = encode(image, "TIFF", compression="group4", tiffinfo={278: len(picture)})
+    tags = Image.open(io.BytesIO(data)).tag_v2  # type: ignore[attr-defined]
+    return data[tags[273][0] : tags[273][0] + tags[279][0]]
+
+
+BITS = b"/ColorSpace/DeviceGray/BitsPerComponent "
+FILTERS = {
+    "flate": (BITS + b"8/Filter/FlateDecode", lambda grey: zlib.compress(grey.tobytes())),
+    "bits": (
+        BITS + b"1/Filter/FlateDecode",
+        lambda grey: zlib.compress(np.packbits(grey > 127, axis=1).tobytes()),
+    ),
+    "hex": (BITS + b"8/Filter/ASCIIHexDecode", lambda grey: grey.tobytes().hex().encode() + b">"),
+    "bare": (BITS + b"8", lambda grey: grey.tobytes()),
+    "jpeg": (BITS + b"8/Filter/DCTDecode", lambda grey: encode(grey, "JPEG", quality=95)),
+    "jpeg2000": (b"/Filter/JPXDecode", lambda grey: encode(grey, "JPEG2000")),
+    "fax": (
+        BITS + b"1/Filter/CCITTFaxDecode/DecodeParms<</K -1/BlackIs1 true/Columns %d/Rows %d>>",
+        fax_lines,
+    ),
+}
+
+
+def image(grey: Grey, kind: str = "flate", damage: Callable[[bytes], bytes] = bytes) -> bytes:
+    entries, pack = FILTERS[kind]
+    height, width = grey.shape
+    entries = entries % (width, height) if kind == "fax" else entries
+    size = b"/Type/XObject/Subtype/Image/Width %d/Height %d" % (width, height)
+    return stream(size + entries, damage(pack(grey)))
+
+
+def sheets(*sheets: dict[str, bytes], extra: bytes = b"") -> bytes:
+    """A PDF of pages, each by its `contents`, `image`, `box` and more entries of its dictionary."""
+    things = {1: b"<</Type/Catalog/Pages 2 0 R>>"}
+    for at, sheet in zip(range(3, 3 + 4 * len(sheets), 4), sheets, strict=True):
+        things[at] = b"<</Type/Page/Parent 2 0 R/MediaBox[%s]/Contents %d 0 R%s%s>>" % (
+            sheet.get("box", b"0 0 40 24"),
+            at + 1,
+            sheet.get("more", b""),
+            b"/Resources<</XObject<</I %d 0 R/F %d 0 R>>>>" % (at + 2, at + 3),
+        )
+        things[at + 1] = stream(b"", sheet.get("contents", b"q 40 0 0 24 0 0 cm /I Do Q"))
+        things[at + 2] = sheet.get("image", b"null")
+        things[at + 3] = sheet.get("form", b"null")
+        if "page" in sheet:
+            things[at] = sheet["page"]
+    kids = b" ".join(b"%d 0 R" % (3 + 4 * n) for n in range(len(sheets)))
+    things[2] = b"<</Type/Pages/Count %d/Kids[%s]>>" % (len(sheets), kids)
+    return pdf({number: body for number, body in things.items() if body}, extra)
+
+
+def scan(grey: Grey = PICTURE, kind: str = "flate", **more: bytes) -> dict[str, bytes]:
+    return {"image": image(grey, kind)} | more
+
+
+@pytest.mark.parametrize("dpi", [72, 100, 204.7, 300, 600])
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_a_scan_in_a_pdf_comes_out_pixel_by_pixel(mode: str, dpi: float, tmp_path: Path) -> None:
+    picture = np.where(PICTURE > 128, 255, 0).astype(np.uint8) if mode == "1" else PICTURE
+    height, width = picture.shape
+    document = FPDF(unit="pt", format=(72 * width / dpi, 72 * height / dpi))
+    document.set_image_filter("AUTO" if mode == "1" else "FlateDecode")  # AUTO: group 4
+    document.add_page()
+    stored = Image.fromarray(picture).convert(mode)
+    document.image(stored, 0, 0, 72 * width / dpi, 72 * height / dpi)
+    assert np.array_equal(grey(tmp_path, bytes(document.output())), picture)
+    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
+    assert look == pages.Look("PDF", width, height, 1)
+
+
+@given(
+    size=st.tuples(st.integers(8, 60), st.integers(8, 60)),
+    dpi=st.floats(60, 600),
+    slip=st.tuples(st.floats(-1e-3, 1e-3), st.floats(-1e-3, 1e-3)),
+    turned=st.booleans(),
+    signs=st.tuples(st.sampled_from([1, -1]), st.sampled_from([1, -1])),
+    rotate=st.sampled_from([0, 90, 180, 270]),
+    within=st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_scan_is_exact_however_it_lies_and_slips(
+    tmp_path_factory: pytest.TempPathFactory,
+    size: tuple[int, int],
+    dpi: float,
+    slip: tuple[float, float],
+    turned: bool,
+    signs: tuple[int, int],
+    rotate: int,
+    within: bool,
+) -> None:
+    """Turned or mirrored on the page, a thousandth of a point beside it, in a form, rotated."""
+    seen = np.random.default_rng(size[0]).integers(0, 256, size, np.uint8)
+    high, wide = (72 * side / dpi for side in size)
+    right, up = signs
+    upwards = seen[::-1][::up, ::right]  # PDF counts rows from the bottom
+    stored = (upwards.T if turned else upwards)[::-1]
+    matrix = (0, up * high, right * wide, 0) if turned else (right * wide, 0, 0, up * high)
+    start = (wide * (right < 0) + slip[0], high * (up < 0) + slip[1])
+    draw = b"q %.6f %.6f %.6f %.6f %.6f %.6f cm /I Do Q" % (*matrix, *start)
+    outer, corner = (b"q 1 0 0 1 7 5 cm /F Do Q", (7, 5)) if within else (draw, (0, 0))
+    sheet = scan(
+        np.ascontiguousarray(stored),
+        contents=outer,
+        form=stream(b"/Type/XObject/Subtype/Form/BBox[-9999 -9999 9999 9999]", draw),
+        box=b"%d %d %.6f %.6f" % (*corner, wide + corner[0], high + corner[1]),
+        more=b"/Rotate %d" % rotate,
+    )
+    page = grey(tmp_path_factory.mktemp("pdf"), sheets(sheet))
+    assert np.array_equal(page, np.rot90(seen, -rotate // 90))
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_each_packing_of_a_scan(kind: str, tmp_path: Path) -> None:
+    page = grey(tmp_path, sheets(scan(kind=kind)))
+    wanted = np.where(PICTURE > 127, 255, 0) if kind in ("bits", "fax") else PICTURE
+    assert page.shape == PICTURE.shape
+    assert abs(page.astype(int) - wanted).mean() < (2 if kind == "jpeg" else 0.01)
+
+
+def test_a_cmyk_scan_has_the_right_polarity(tmp_path: Path) -> None:
+    picture = Image.new("CMYK", (40, 24), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (0, 0, 40, 12))
+    page = grey(tmp_path, encode(picture, "PDF"))
+    assert page.shape == (24, 40)
+    assert page[:8].max() < 60  # black ink alone is no perfect black
+    assert page[16:].min() > 245
+
+
+@pytest.mark.parametrize(
+    ("box", "contents", "shape", "reason"),
+    [
+        (b"0 0 40 24", b"q 40 0 0 24 0 0 cm /I Do Q", (24, 40), "72 dpi"),
+        (b"0 0 41 25", b"q 40 0 0 24 0.3 0.4 cm /I Do Q", (25, 41), "a margin"),
+        (b"0 0 20 12", b"q 20 0 0 12 0 0 cm /I Do Q", (24, 40), "144 dpi"),
+        (b"0 0 20 6", b"q 20 0 0 6 0 0 cm /I Do Q", (12 * 2, 40 * 2), "rows half as far apart"),
+        (b"0 0 20 12.1", b"q 20 0 0 12.1 0 0 cm /I Do Q", (24, 40), "a height that was rounded"),
+        (b"0 0 4 2.4", b"q 4 0 0 2.4 0 0 cm /I Do Q", (24, 40), "720 dpi"),
+        (b"0 0 .04 .024", b"q .04 0 0 .024 0 0 cm /I Do Q", (24, 40), "a slip: 72,000 dpi"),
+        (b"0 0 400 240", b"q 400 0 0 240 0 0 cm /I Do Q", (1000, 1667), "a stretched ground"),
+        (b"0 0 100 60", b"q 40 0 0 24 0 0 cm /I Do Q", (250, 417), "a picture on a drawn page"),
+        (
+            b"0 0 40 24",
+            b"q 40 0 0 24 0 0 cm /I Do Q q 1 0 0 1 3 3 cm /I Do Q",
+            (24, 40),
+            "a small picture, finer than the scan",
+        ),
+        (
+            b"0 0 40 96",
+            b"".join(b"q 40 0 0 24 0 %d cm /I Do Q " % y for y in (0, 24, 48, 72)),
+            (96, 40),
+            "strips",
+        ),
+    ],
+)
+def test_a_page_has_the_pixels_of_its_scan(
+    box: bytes, contents: bytes, shape: tuple[int, int], reason: str, tmp_path: Path
+) -> None:
+    page = grey(tmp_path, sheets(scan(box=box, contents=contents)))
+    assert page.shape == shape, reason
+    if reason == "a margin":  # less than a pixel wide, and whole pixels all the same
+        assert np.array_equal(page[1:, :-1], PICTURE)
+    if reason == "strips":
+        assert np.array_equal(page, np.tile(PICTURE, (4, 1)))
+
+
+def test_a_drawn_page_has_300_dots_an_inch_within_the_limit(tmp_path: Path) -> None:
+    document = FPDF(unit="in", format=(2, 1))
+    document.add_page()
+    with document.local_context(fill_opacity=0.5):
+        document.set_fill_color(0, 0, 0)
+        document.rect(0.5, 0.25, 1, 0.5, style="F")
+    data = bytes(document.output())
+    page = grey(tmp_path, data)
+    assert page.shape == (300, 600)
+    assert abs(page[75:225, 150:450].astype(int) - 127).max() <= 1
+    page[75:225, 150:450] = 255
+    assert (page == 255).all()
+    (small,) = readings(tmp_path, data, 20_000)
+    assert isinstance(small, Page)
+    assert small.grey.shape == (100, 200)
+
+
+def test_what_was_typed_into_a_form_is_drawn(tmp_path: Path) -> None:
+    things = {
+        1: b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]>>>>",
+        2: b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        3: b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 40 24]/Annots[4 0 R 6 0 R]>>",
+        4: b"<</Subtype/Widget/FT/Tx/T(a)/F 4/Rect[9 9 18 18]/AP<</N 5 0 R>>>>",
+        5: stream(b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]", b"0 0 9 9 re f"),
+        6: b"<</Subtype/Stamp/F 4/Rect[27 9 36 18]/AP<</N 5 0 R>>>>",
+    }
+    page = grey(tmp_path, pdf(things))
+    assert page.shape == (100, 167)
+    assert page[30:60, 40:72].max() == 0  # a field
+    assert page[30:60, 115:147].max() == 0  # a stamp
+    assert page[:20].min() == 255
+
+
+# --- PDF: damage --------------------------------------------------------------------------------
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+NOISE = np.random.default_rng(5).integers(0, 256, (240, 400), np.uint8)
+"""No row of it is uniform, nor packs well."""
+
+
+@pytest.mark.parametrize(
+    ("sheet", "words", "reason"),
+    [
+        ({"page": b"<</Type/Pag"}, "the page cannot be found", "a page that is no dictionary"),
+        ({"page": b""}, "the page cannot be found", "a page's object is missing"),
+        ({"page": b"<</Foo 1>>"}, "nothing is on the page", "a page without anything"),
+        (scan(box=b"0 0 0 0"), "a page without a size", "pdfium makes it Letter"),
+        (scan(contents=b"garbage ( <"), "nothing is on the page", "contents that do nothing"),
+        ({}, "nothing is on the page", "the picture is missing"),
+        ({"image": image(NOISE, "flate", half)}, "data end before", "a picture cut"),
+        ({"image": image(NOISE, "bits", half)}, "data end before", "a 1-bit picture cut"),
+        (
+            {"image": image(NOISE, "flate", lambda data: data[:50] + b"\0" + data[51:])},
+            "do not unpack",
+            "a byte flipped",
+        ),
+        ({"image": image(NOISE, "hex", half)}, "data end too early", "a packing of old"),
+        ({"image": image(NOISE, "bare", half)}, "data end too early", "no packing at all"),
+        ({"image": image(NOISE, "jpeg", half)}, "truncated", "a JPEG cut"),
+        (
+            {"image": image(NOISE, "jpeg", lambda data: half(data) + b"\xff\xd9")},
+            "end before the picture",
+            "a JPEG with an end mark too early",
+        ),
+        ({"image": image(NOISE, "jpeg2000", half)}, "PDF", "a JPEG 2000 cut"),
+        ({"image": image(NOISE, "fax", half)}, "breaks off", "a fax cut"),
+        ({"image": image(NOISE, "fax", lambda data: data[:9])}, "breaks off", "a fax's beginning"),
+        *(
+            ({"image": image(NOISE, kind, lambda _: b"")}, "cannot be decoded", f"{kind}, empty")
+            for kind in ("flate", "jpeg", "jpeg2000", "fax")
+        ),
+    ],
+)
+def test_one_damaged_page_of_a_pdf_leaves_the_others(
+    sheet: dict[str, bytes],
+    words: str,
+    reason: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    results = readings(tmp_path, sheets(scan(), sheet, scan()))
+    assert [type(result) for result in results] == [Page, Failure, Page], reason
+    assert isinstance(results[1], Failure)
+    assert results[1].page == 2
+    assert words in results[1].detail, reason
+    assert results[1].detail.isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_fax_without_an_end_code_is_whole_where_its_lines_are(tmp_path: Path) -> None:
+    lower_half_white = np.where(NOISE > 127, 255, 0).astype(np.uint8)
+    lower_half_white[120:] = 255
+    bare = image(lower_half_white, "fax", lambda data: data[:-3])  # the end code has 24 bits
+    sheet = {"image": bare, "box": b"0 0 400 240", "contents": b"q 400 0 0 240 0 0 cm /I Do Q"}
+    assert np.array_equal(grey(tmp_path, sheets(sheet)), lower_half_white)
+
+
+def test_page_137_of_500_is_damaged(tmp_path: Path) -> None:
+    good, bad = scan(kind="bits"), {"image": image(NOISE, "bits", half)}
+    results = readings(tmp_path, sheets(*[good] * 136, bad, *[good] * 363))
+    assert [n for n, result in enumerate(results, 1) if isinstance(result, Failure)] == [137]
+    assert [page.number for page in results if isinstance(page, Page)] == [
+        n for n in range(1, 501) if n != 137
+    ]
+
+
+@pytest.mark.parametrize(("user", "readable"), [("secret", False), (None, True)])
+def test_an_encrypted_pdf_says_so_unless_anybody_may_read_it(
+    user: str | None, readable: bool, tmp_path: Path
+) -> None:
+    document = FPDF(unit="pt", format=(40, 24))
+    document.set_encryption(owner_password="owner", user_password=user)
+    document.set_image_filter("FlateDecode")
+    document.add_page()
+    document.image(Image.fromarray(PICTURE), 0, 0, 40, 24)
+    data = bytes(document.output())
+    if readable:
+        assert np.array_equal(grey(tmp_path, data), PICTURE)
+    else:
+        assert detail(tmp_path, data) == "encrypted PDF: save it without a password"
+        failure = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
+        assert failure == Failure(1, "encrypted PDF: save it without a password")
+
+
+@pytest.mark.parametrize("junk", [b"", b"\n", b"junk" * 200])
+def test_a_pdf_behind_junk(junk: bytes, tmp_path: Path) -> None:
+    assert np.array_equal(grey(tmp_path, junk + sheets(scan())), PICTURE)
+    assert "damaged PDF" in detail(tmp_path, junk + b"%PDF-1.7\n...")
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_a_cut_pdf_is_the_whole_picture_or_a_failure(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = sheets(scan(kind=kind))
+    whole = grey(tmp_path, data)
+    for cut in {*range(0, len(data), max(1, len(data) // 60)), *range(len(data) - 9, len(data))}:
+        for result in readings(tmp_path, data[:cut]):
+            assert isinstance(result, Failure) or np.array_equal(result.grey, whole), cut
+    assert capfd.readouterr() == ("", "")
+
+
+def test_flipped_bytes_of_a_pdf_never_raise_and_never_print(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(sheets(scan(), scan(kind="fax")))
+    for at in range(0, len(data), 23):
+        data[at] ^= 0xA5
+        assert readings(tmp_path, bytes(data), 10**6)
+        data[at] ^= 0xA5
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_scan_of_too_many_pixels_is_refused_before_it_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels)"
+    small = scan(PICTURE[:8, :10].copy(), box=b"0 0 10 8", contents=b"q 10 0 0 8 0 0 cm /I Do Q")
+    monkeypatch.setattr(pages.pdf, "_drawn", lambda page, size: np.zeros(size[::-1], np.uint8))
+    large, other = readings(tmp_path, sheets(scan(), small), 959)
+    assert large == Failure(1, expected)
+    assert isinstance(other, Page)
+    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=959)
+    assert look == pages.Look("PDF", 10, 8, 2)  # of the first page that can be read
+    assert readings(tmp_path, sheets(scan()), 959) == [large]
+    assert pages.look(str(tmp_path / "file.jpg"), max_pixels=959) == large
+
+
+def test_pdf_pages_come_one_at_a_time_and_the_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").write_bytes(sheets(scan(), scan(), scan()))
+    drawer = Mock(wraps=pages.pdf._drawn)
+    monkeypatch.setattr(pages.pdf, "_drawn", drawer)
+    before = len(os.listdir("/proc/self/fd"))
+    stream = pages.read(str(tmp_path / "in"), max_pixels=MOST)
+    next(stream)
+    assert drawer.call_count == 1
+    stream.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    list(pages.read(str(tmp_path / "in"), max_pixels=MOST))
+    assert drawer.call_count == 4
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF"])
+def test_one_page_alone_is_read_without_the_others(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(sheets(scan(), {}, scan()) if kind == "PDF" else pile(3))
+    every = list(pages.read(str(path), max_pixels=MOST))
+    for number, wanted in enumerate(every, 1):
+        (alone,) = pages.read(str(path), max_pixels=MOST, only=number)
+        assert type(alone) is type(wanted)
+        if isinstance(alone, Page) and isinstance(wanted, Page):
+            assert alone.number == wanted.number == number
+            assert np.array_equal(alone.grey, wanted.grey)
+        else:
+            assert alone == wanted
+    (gone,) = pages.read(str(path), max_pixels=MOST, only=4)
+    assert isinstance(gone, Failure)
+    assert (gone.page, gone.detail.split(":")[0]) == (4, "no such page any more")
+
+
+def test_a_page_that_is_wanted_from_a_file_of_one(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(LOSSLESS["png"])
+    (page,) = pages.read(str(tmp_path / "in"), max_pixels=MOST, only=1)
+    assert isinstance(page, Page)
+    (gone,) = pages.read(str(tmp_path / "in"), max_pixels=MOST, only=2)
+    assert isinstance(gone, Failure)
+    assert gone.page == 2
+    (gone,) = pages.read(str(tmp_path / "nothing"), max_pixels=MOST, only=2)
+    assert gone == Failure(2, "no such file")

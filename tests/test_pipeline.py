@@ -11,7 +11,6 @@ import pandas as pd
 import pypdfium2
 import pytest
 from conftest import FakeClassifier, Save, drawn
-from fpdf import FPDF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -218,16 +217,38 @@ def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
     assert {name for name, row in found.items() if row.status == "ok"} == set(digits)
 
 
-def test_a_pdf_is_a_page_whatever_its_size(inbox: Path) -> None:
-    pdf = FPDF(unit="mm", format=(10, 10))
-    pdf.add_page()
-    pdf.line(2, 2, 8, 8)
-    (inbox / "scan.pdf").write_bytes(bytes(pdf.output()))
-    (inbox / "torn.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
-    whole, torn = rows()
-    assert (whole.status, whole.page) == ("review", 1)
-    assert whole.detail == "looks like a page (118 x 118 px: PDF); give its --template"
-    assert (torn.status, torn.page) == ("error", 1)
+@pytest.fixture
+def scans(inbox: Path) -> Path:
+    """Two digits, a page of a PDF each, as large as they are."""
+    pictures = [Image.fromarray(drawn(digit)).convert("RGB") for digit in (3, 4)]
+    pictures[0].save(inbox / "scan.pdf", save_all=True, append_images=pictures[1:], quality=100)
+    return inbox / "scan.pdf"
+
+
+def test_pages_of_a_pdf_are_pages_whatever_their_size(scans: Path) -> None:
+    found = rows()
+    assert [(row.page, row.status) for row in found] == [(1, "review"), (2, "review")]
+    assert {row.detail for row in found} == {
+        "looks like a page (28 x 28 px: PDF); give its --template"
+    }
+    source = pipeline.find(["inbox"], [], None).sources
+    (line,) = pipeline.plan(source, RunOptions.of({"workers": 0}))
+    assert line == ("inbox/scan.pdf", "form", 2, "PDF, 28 x 28 px: PDF")
+
+
+def test_pages_of_a_pdf_are_digits_where_the_user_says_so(
+    scans: Path, fake_classifier: FakeClassifier
+) -> None:
+    found = rows(as_="digit")
+    assert [row.page for row in found] == [1, 2]
+    assert all(row.value for row in found)
+
+
+def test_a_pdf_that_cannot_be_read_is_an_error(inbox: Path) -> None:
+    (inbox / "scan.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (row,) = rows()
+    assert (row.page, row.status, row.confidence) == (1, "error", None)
+    assert row.detail == "truncated or damaged PDF; copy or scan it again"
 
 
 def test_thresholds_compare_what_is_written(

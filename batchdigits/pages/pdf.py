@@ -61,11 +61,13 @@ def look_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
 
 def _opened(file: BinaryIO) -> pypdfium2.PdfDocument:
     try:
-        return pypdfium2.PdfDocument(file)
+        document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as error:
         if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
             raise TroubleError("encrypted PDF: save it without a password") from None
         raise TroubleError("truncated or damaged PDF; copy or scan it again") from None
+    document.init_forms()  # what was typed into fields is drawn apart
+    return document
 
 
 def _loaded(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
@@ -122,8 +124,10 @@ def _measured(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list
         across, down = fineness(scan)
         width, height = round(wide * across), round(high * down)
     else:
-        across = min(DRAWN, (most / (wide * high)) ** 0.5)
-        width, height = int(wide * across + 1e-3), int(high * across + 1e-3)
+        width, height = round(wide * DRAWN), round(high * DRAWN)
+        if width * height > most:
+            fit = (most / (wide * high)) ** 0.5
+            width, height = int(wide * fit), int(high * fit)
     width, height = max(1, width), max(1, height)
     limit(width, height, most)
     settle(found, page.get_bbox(), (width, height))
@@ -139,5 +143,8 @@ def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Grey:
     bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_Gray)
     with closing(bitmap):
         bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
-        raw.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, raw.FPDF_ANNOT)
+        where = (0, 0, width, height, 0, raw.FPDF_ANNOT)
+        raw.FPDF_RenderPageBitmap(bitmap, page, *where)
+        if page.formenv:
+            raw.FPDF_FFLDraw(page.formenv, bitmap, page, *where)
         return np.asarray(bitmap.to_numpy(), np.uint8)

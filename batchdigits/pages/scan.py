@@ -198,22 +198,28 @@ def _check_fax(data: bytes, picture: Picture) -> None:
 
     ITU-T T.4 and T.6 end a picture by two or more end-of-line codes in a row, which PDF lets a
     writer leave out. Then the lines must be the same whatever is put behind the data. In which
-    coding they are pdfium does not tell: one must do.
+    coding they are pdfium does not tell: it is the one that gives the picture that pdfium sees.
     """
     tail = int.from_bytes(data.rstrip(b"\0\r\n")[-16:] + b"\0\0")
     if re.search("0{11}1(1?)0{11}1", f"{tail:0144b}"):
         return
-    last = picture.image.get_bitmap().to_numpy()[-1]
-    if last.min() < last.max():
+    seen = picture.image.get_bitmap().to_numpy() > 127
+    if seen[-1].any() and not seen[-1].all():
         return
+    lines = [np.packbits(one, axis=1) for one in (seen, ~seen)]
     size = picture.columns, picture.rows
     for coding in ((4, 0), (3, 0), (3, 1), (2, 0)):
         once, again = (
             _lines(wrapped_fax(data + more, size, coding)) for more in (b"", bytes(range(1, 65)))
         )
-        if once is not None and once == again:
+        if once is not None and once == again and _shows(once, lines):
             return
     raise TroubleError("truncated PDF: a fax in it breaks off; copy or scan it again")
+
+
+def _shows(data: bytes, lines: Sequence[NDArray[np.uint8]]) -> bool:
+    """Tell whether 1-bit data, rows padded to bytes, are one of these pictures."""
+    return any(data == one.tobytes() for one in lines)
 
 
 def _lines(fax: io.BytesIO) -> bytes | None:
