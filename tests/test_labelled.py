@@ -1,6 +1,7 @@
 """Labelled sets in every form in which they come, and in every state in which they should not."""
 
 import gzip
+import io
 import os
 import pickle
 import struct
@@ -15,6 +16,7 @@ from conftest import drawn
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from batchdigits import labelled
 from batchdigits.errors import UsageError
