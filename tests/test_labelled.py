@@ -1,6 +1,7 @@
 """Labelled sets in every form in which they come, and in every state in which they should not."""
 
 import gzip
+import io
 import os
 import pickle
 import struct
@@ -15,6 +16,7 @@ from conftest import drawn
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from batchdigits import labelled
 from batchdigits.errors import UsageError
@@ -298,7 +300,6 @@ def test_crops_of_one_size_are_one_array(folder: Place) -> None:
 
 
 def test_every_page_of_a_tiff_is_a_crop(folder: Place) -> None:
-    from PIL import Image
 
     place = folder({"1/": b""})
     several = [Image.fromarray(one) for one in X[:3]]
