@@ -80,8 +80,9 @@ def trained(
     """Train with some constants of the corpus changed; read what was left out, as arrays."""
     from batchdigits.train import corpus, default
 
-    none = changes.get("STRANGERS", corpus.STRANGERS) == 0
-    weighed = (lambda model, *_: model) if none else default.weighed  # a class it never learned
+    changes = {"STRANGERS": corpus.STRANGERS} | changes
+    learned = changes["STRANGERS"] > 0
+    weighed = default.weighed if learned else lambda model, *_: model  # a class it never learned
     with patch.multiple(corpus, **changes), patch.object(default, "weighed", weighed):
         plan = default.Plan(epochs, 1, place.with_suffix(".checkpoint.keras"))
         model = default.fit(sets, plan)
