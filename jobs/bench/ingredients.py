@@ -7,7 +7,7 @@ every training. One training has all ingredients, the others lack one each; all 
 epochs and seed, so those on less data take fewer steps. Told are the right ones of the legible
 digits, and how much that is no digit (letters and signs of fonts never seen, empty Sudoku cells,
 dials between two digits, all from what is held out) is not `ok` at the threshold that keeps 99%
-of the digits of the sources left out.
+of the digits held out of the other sources.
 """
 
 import argparse
@@ -101,7 +101,8 @@ def line(found: np.lib.npyio.NpzFile) -> str:
         sure = np.where(seen.other, 0, seen.confidence)
         if name in LEFT_OUT:
             shares.append((name, (seen.digit == known).mean()))
-            confidences.append(sure)
+        else:
+            confidences.append(sure[labelled.digits(known)])
         strangers.append(sure[~labelled.digits(known)])
         count += (~labelled.digits(labels)).sum()
     threshold = np.quantile(np.concatenate(confidences), 0.01)
