@@ -1,6 +1,6 @@
 """Train the default recipe without a source, for each source in turn, and read what it left out.
 
-    python jobs/train/leave_one_out.py DATA... --out runs/ [--epochs 16] [--only usps]
+    python jobs/train/leave_one_out.py DATA... --out runs/ [--epochs 30] [--only usps]
 
 DATA are folders that hold the sets of `sources.py`. Every run leaves a bundle `runs/NAME` and
 `runs/NAME.npz`: the logits and labels of each set that it did not learn from. From them
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="+", help="folders with the sets")
     parser.add_argument("--out", type=Path, required=True, help="folder for what the runs leave")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=RUNS, action="append")
     given = parser.parse_args()
