@@ -663,6 +663,19 @@ def test_each_page_is_matched_to_its_form(
     assert {row.status for row in found} <= {"ok", "review", "blank"}
 
 
+def test_a_number_written_freely_is_blank_or_for_review(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    Path("form.toml").write_text(TEMPLATE.format(name="small").replace("cells = 4\ngap = 2\n", ""))
+    form = forms.read("form.toml")
+    save("a.png", page(form, "123456", "1"))
+    save("b.png", page(form, "123456"))
+    written, blank = (row for row in read_forms() if row.field == "year")
+    assert (written.status, written.value) == ("review", "")
+    assert "written freely" in written.detail
+    assert blank.status == "blank"
+
+
 def test_a_coarse_page_is_for_review(
     form: Template, save: Save, fake_classifier: FakeClassifier
 ) -> None:

@@ -221,10 +221,11 @@ def text() -> Grey:
 
 def other(same: int) -> Template:
     """A form with the same markers, whose boxes are the same but for those after the first."""
-    moved = [
-        {**one, "box": [one["box"][0] - 6, one["box"][1] + 5, *one["box"][2:]]}  # type: ignore[index]
-        for one in FIELDS[same:]
-    ]
+    moved = []
+    for number, one in enumerate(FIELDS[same:]):
+        x, y, wide, high = one["box"]  # type: ignore[misc]
+        across, down = ((-6, 5), (4, -4), (9, 1))[number % 3]
+        moved.append({**one, "box": [x + across, y + down, wide, high]})
     return form(fields=FIELDS[:same] + moved)
 
 

@@ -110,7 +110,7 @@ def some(count):
     for i in range(count):
         yield Row(f"in/{random.randbytes(40).hex()}", 1, "", "7", 0.9, "ok", "")
 """
-HOUSE = {"PYTHONPATH": str(Path(results.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
+HOUSE = {"PYTHONPATH": str(Path(results.__file__).parents[2]), "PYTHONUNBUFFERED": ""}
 
 
 def start(code: str, **more: Any) -> subprocess.Popen[str]:

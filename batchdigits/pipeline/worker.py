@@ -101,7 +101,11 @@ def _lay(
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
     for field in template.fields:
         cut = cells.cut(grey, pose.matrix, field.boxes())
-        desk.field(index, page.number, field, cut, _coarse(cut))
+        if field.cells is None and not cut[0].blank:
+            why = "a number written freely; this version reads digits in boxes: give cells"
+            desk.say(index, page.number, "review", why, field)
+        else:
+            desk.field(index, page.number, field, cut, _coarse(cut))
 
 
 def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
