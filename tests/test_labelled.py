@@ -300,7 +300,6 @@ def test_crops_of_one_size_are_one_array(folder: Place) -> None:
 
 
 def test_every_page_of_a_tiff_is_a_crop(folder: Place) -> None:
-
     place = folder({"1/": b""})
     several = [Image.fromarray(one) for one in X[:3]]
     several[0].save(Path(place) / "1/a.tif", save_all=True, append_images=several[1:])
