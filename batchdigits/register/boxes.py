@@ -77,12 +77,12 @@ def found(grey: Grey) -> Quads:
         if cv2.contourArea(cv2.convexHull(shape)) >= FULL * wide * high:
             out.append(cv2.boxPoints(frame))
     every = np.array(out, np.float64).reshape(-1, 4, 2)
-    return (every + 0.5) * (np.array(grey.shape[::-1]) / size) - 0.5
+    return np.asarray((every + 0.5) * (np.array(grey.shape[::-1]) / size) - 0.5)
 
 
 def sizes(quads: Quads) -> NDArray[np.float64]:
     """Give the lesser side of each box: (N,), px."""
-    return _measured(quads).size.min(axis=1)
+    return np.asarray(_measured(quads).size.min(axis=1))
 
 
 def _measured(quads: Quads) -> _Boxes:
@@ -204,10 +204,10 @@ def _guesses(
     ratio = np.log(size[:, None] / boxes[None, :, 2:])  # (page's, template's, 2)
     shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE
     scale = ratio.mean(axis=2)  # log px per mm
-    out = []
+    out: list[NDArray[np.complex128]] = []
     pairs = np.random.default_rng(0).integers(0, len(centre), (8 * PAIRS, 2))
     leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
-    for (one, two), leap in list(zip(pairs, leaps, strict=True)):
+    for (one, two), leap in zip(pairs, leaps, strict=True):
         if abs(leap) < far or len(out) == PAIRS:
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
@@ -228,13 +228,14 @@ def _counts(
     """Count for each guess how many of the template's boxes fall on one in the page: (G,)."""
     low, high = centre.min(axis=0), centre.max(axis=0)
     cell = max(1.0, float((high - low).max()) / 500)
-    size = np.ceil((high - low) / cell).astype(int) + 3
+    size: NDArray[np.int64] = np.ceil((high - low) / cell).astype(np.int64) + 3
     free = np.ones(size[::-1], np.uint8)
     x, y = ((centre - low) / cell).round().astype(int).T + 1
     free[y, x] = 0
     away = cv2.distanceTransform(free, cv2.DIST_L2, 3) * cell  # px to the nearest box
-    across = np.clip((place.real - low[0]) / cell + 1, 0, size[0] - 1).astype(int)
-    down = np.clip((place.imag - low[1]) / cell + 1, 0, size[1] - 1).astype(int)
+    most_x, most_y = np.asarray(size).tolist()
+    across = np.clip((place.real - low[0]) / cell + 1, 0, most_x - 1).astype(int)
+    down = np.clip((place.imag - low[1]) / cell + 1, 0, most_y - 1).astype(int)
     return np.asarray((away[down, across] < reach).sum(axis=1))
 
 

@@ -82,7 +82,7 @@ def _features(grey: Grey) -> tuple[Points, NDArray[np.uint8]]:
     share = min(1.0, LONGEST / max(grey.shape))
     size = [max(1, round(n * share)) for n in grey.shape[::-1]]
     small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    keys, features = cv2.ORB_create(MANY, fastThreshold=10).detectAndCompute(small, None)
+    keys, features = cv2.ORB.create(MANY, fastThreshold=10).detectAndCompute(small, None)
     if features is None:
         return np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
     scale = np.array(grey.shape[::-1]) / size

@@ -55,7 +55,7 @@ def off(matrix: Matrix, paper: Points, picture: Points) -> float:
 
 def distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.float64]:
     """Say how far each of N points is from where a pose puts it: (N,), mm."""
-    back = projected(np.asarray(np.linalg.inv(matrix), np.float64), np.asarray(picture, np.float64))
+    back = projected(np.linalg.inv(matrix), np.asarray(picture, np.float64))
     return np.asarray(np.linalg.norm(back - paper, axis=1))
 
 
@@ -94,7 +94,7 @@ def corrected(
     """
     sure = np.ones(len(offset))
     if held is not None:
-        back = projected(np.asarray(np.linalg.inv(matrix), np.float64), held.picture) - held.paper
+        back = projected(np.linalg.inv(matrix), held.picture) - held.paper
         count = len(back)
         middle = np.concatenate([middle, held.paper, held.paper])
         normal = np.concatenate([normal, np.repeat(np.eye(2), count, axis=0)])

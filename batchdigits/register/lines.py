@@ -1,6 +1,6 @@
 """Where the lines of printed boxes really are, against where a pose says they are."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ NOISE = 5.0
 """A line is darker than its surroundings by so many times their own deviation."""
 WIDE = 0.5
 """Half the width, mm, of what may be a line; beyond, on both sides, it is light again."""
+HIDDEN = 0.5
+"""Surroundings darker than this, 0 to 1, hide what is printed there."""
 SAME = 0.1
 """Sides whose ends are nearer, mm, are one printed line of two boxes that adjoin."""
 
@@ -64,10 +66,12 @@ class Found(NamedTuple):
         offset: (N,), mm, how far along the normal the line stands from where it should; nan where
             there is none.
         darkness: (N,), of what is darkest there, over its surroundings, 0 to 1.
+        hidden: (N,), where it is dark all round, so that no line could be seen.
     """
 
     offset: NDArray[np.float64]
     darkness: NDArray[np.float64]
+    hidden: NDArray[np.bool_]
 
     @property
     def there(self) -> NDArray[np.bool_]:
@@ -94,12 +98,12 @@ def sides(boxes: NDArray[np.float64]) -> Sides:
     return Sides(begin, begin + step, normal[whole], box[whole])
 
 
-def projected(matrix: NDArray[np.float64], points: Points) -> Points:
+def projected(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
     """Carry points on paper, mm, (..., 2), into the picture, px."""
     flat = points.reshape(1, -1, 2)
     if not flat.size:
         return points
-    return np.asarray(cv2.perspectiveTransform(flat, matrix)).reshape(points.shape)
+    return np.asarray(cv2.perspectiveTransform(flat, matrix), np.float64).reshape(points.shape)
 
 
 def measured(grey: Grey, matrix: NDArray[np.float64], pieces: Sides, reach: float) -> Found:
@@ -124,7 +128,7 @@ def measured(grey: Grey, matrix: NDArray[np.float64], pieces: Sides, reach: floa
     offset = (weight * across).sum(axis=1) / np.where(total > 0, total, 1)
     reached = np.abs(across[peak]) < reach - STEP / 2
     good = reached & _narrow(rise, dark, peak) & (dark >= np.maximum(LEAST, NOISE * noise))
-    return Found(np.where(good, offset, np.nan), dark)
+    return Found(np.where(good, offset, np.nan), dark, (ground[:, 0] > HIDDEN) & ~good)
 
 
 def _profiles(

@@ -95,7 +95,7 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
             )
     left = lines.measured(grey, matrix, every.some(~fit), TESTED)
     seen = lines.measured(grey, matrix, every.some(fit), TESTED)
-    share = float(min(left.there.mean(), seen.there.mean()))
+    share = min(_share(left), _share(seen))
     enough = fewest
     if fewest == FEWEST and left.there.any() and np.median(left.darkness[left.there]) < FAINT:
         enough = FEWEST_FAINT
@@ -110,6 +110,11 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
     there[fit], there[~fit] = seen.there, left.there
     how = f"{first.how}, {int(seen.there.sum())} printed lines"
     return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, there))
+
+
+def _share(found: lines.Found) -> float:
+    """Say which share of the lines is there, of those that could be seen; half could, at least."""
+    return float(found.there.sum() / max((~found.hidden).sum(), len(found.hidden) / 2))
 
 
 def _unseen(template: Template, every: lines.Sides, there: NDArray[np.bool_]) -> tuple[str, ...]:
