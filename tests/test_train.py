@@ -381,7 +381,7 @@ def test_small_sources_are_shown_more_often(others: int, shown: int) -> None:
     labels = np.repeat([1, 2], [300, others])
     blank = np.zeros((len(labels), 28, 28), np.uint8)
     found = Corpus([cut(1)] * len(labels), blank, labels, (labels == 2).astype(np.int64))
-    drawn_ = int(0.07 / 0.86 * (300 + shown))
+    drawn_ = int(0.08 / 0.84 * (300 + shown))
     assert corpus.epoch_size(found) == 300 + shown + drawn_
     assert corpus.MOST_OFTEN == 3
 
