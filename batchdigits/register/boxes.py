@@ -26,6 +26,8 @@ PAIRS = 10
 """Pairs of boxes in the page that are tried as any pair of the template's."""
 CLOSE = 0.4
 """A box falls on another when their middles are nearer than this share of its lesser side."""
+NEAR = 1.0
+"""How far, mm, the middles of boxes that agree may be from each other by a pose."""
 COUNTED = 60
 """Of the template's boxes so many are counted, evenly drawn."""
 SHIFT = 0.5
@@ -265,12 +267,27 @@ def _pairs(
 def _grown(
     tree: cKDTree, centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
-    """Fit a pose to more and more pairs, until no more fall together."""
-    for _ in range(6):
+    """Fit a pose to more and more pairs, until no more fall together.
+
+    A similarity that holds here is off there in a photograph, and pairs are wrong there; so the
+    fit is by most of them, not by all.
+    """
+    count = 0
+    for _ in range(10):
         mine, other = _pairs(tree, matrix, middle, boxes[:, 2:].min(axis=1))
         if len(mine) < 3 or np.ptp(middle[mine], axis=0).min() < 1:
             return matrix if len(mine) >= 3 else None
-        matrix = fitted(middle[mine], centre[other])
+        if len(mine) <= count:
+            break
+        count = len(mine)
+        if count < 8:
+            matrix = fitted(middle[mine], centre[other])
+        else:
+            back, _ = cv2.findHomography(centre[other], middle[mine], cv2.USAC_MAGSAC, NEAR)
+            if back is None or abs(np.linalg.det(back)) < 1e-12:
+                return None
+            matrix = np.linalg.inv(back)
+            matrix = np.asarray(matrix / matrix[2, 2], np.float64)
         if abs(np.linalg.det(matrix)) < 1e-9:
             return None
     return matrix
