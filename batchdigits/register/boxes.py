@@ -22,7 +22,7 @@ MOST = 500
 SHAPE, SIZE, TURN = 0.25, 0.15, 0.1
 """How far, as natural logarithms, the shape and the size of a box may be off, and how far, in
 radians, the way from one box to another."""
-PAIRS = 10
+PAIRS = 20
 """Pairs of boxes in the page that are tried as any pair of the template's."""
 CLOSE = 0.4
 """A box falls on another when their middles are nearer than this share of its lesser side."""
@@ -221,7 +221,7 @@ def _guesses(
     pairs = np.random.default_rng(0).integers(0, len(centre), (8 * PAIRS, 2))
     leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
     for (one, two), leap in zip(pairs, leaps, strict=True):
-        if abs(leap) < far or len(out) == PAIRS:
+        if abs(leap) < far * (1 - len(out) / PAIRS / 2) or len(out) == PAIRS:
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
