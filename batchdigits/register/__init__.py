@@ -30,6 +30,14 @@ STRAY, SHORT = 3, 3.0
 ALIKE = 0.05
 """Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
 share, of lines in place."""
+UNSURE = Lost(
+    "lies in two ways that fit as well: the form is there twice, or looks the same at another "
+    "turn; cut the page, or give the form markers"
+)
+AGAIN = 0.5
+"""Share of the template's boxes that are left over where there is a second copy, at least."""
+PROVED = 1.0
+"""How far markers may be, mm, from where a pose puts them that was found without them."""
 LONGEST = 16_000
 """Longer pages, px, are made smaller first: OpenCV samples none over 32,767."""
 
@@ -101,13 +109,16 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
             f"the form is there twice, or more: {len(found.twice)} of its markers are there again; "
             "cut the page"
         )
-    if len(found.quads) < 3:
-        return Lost(f"another form, or cut off: {count} are there, expected three or more")
-    numbers = list(found.quads)
-    paper, picture = (
-        marks.corners(template.form, numbers),
-        np.concatenate(list(found.quads.values())),
-    )
+    lost = Lost(f"another form, or cut off: {count} are there, expected three or more")
+    if not found.quads:
+        return lost
+    paper = marks.corners(template.form, list(found.quads))
+    picture = np.concatenate(list(found.quads.values()))
+    if len(found.quads) < 3:  # too few to lay the page by, but enough to prove where it lies
+        alone = _by_lines(grey, template)
+        if isinstance(alone, Lost) or fits.distances(alone.matrix, paper, picture).max() > PROVED:
+            return lost
+        return alone._replace(how=f"{count}, {alone.how}")
     first = First(fits.fitted(paper, picture), count, fits.Held(paper, picture))
     pose = settled(grey, first, template)
     if isinstance(pose, Pose):
@@ -148,7 +159,9 @@ def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Po
     found = features.ways(grey, reference, template.form.size)
     first = [First(matrix, "features of the reference", held) for matrix, held in found]
     pose = _best(grey, first, template)
-    return _by_lines(grey, template) if isinstance(pose, Lost) else pose
+    if not isinstance(pose, Pose):
+        return _by_lines(grey, template) if pose is not UNSURE else pose
+    return _once(grey, pose, template, boxes.found(grey))
 
 
 def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
@@ -156,17 +169,31 @@ def _by_lines(grey: Grey, template: Template) -> Pose | Lost:
     every, seen = printed(template), boxes.found(grey)
     found = [First(way, "printed boxes") for way in boxes.ways(seen, every)]
     pose = _best(grey, found, template, alone=True)
-    if isinstance(pose, Pose):
+    if isinstance(pose, Lost) and pose is not UNSURE:
+        sheets = edges.ways(grey, template.form.size)
+        for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
+            flat = lines.projected(np.linalg.inv(sheet), seen)
+            found += [
+                First(sheet @ way, "the page's edges and printed boxes")
+                for way in boxes.ways(flat, every)
+            ]
+        found += [First(sheet, "the page's edges") for sheet in sheets]
+        pose = _best(grey, found, template, alone=True)
+    return pose if isinstance(pose, Lost) else _once(grey, pose, template, seen)
+
+
+def _once(grey: Grey, pose: Pose, template: Template, seen: boxes.Quads) -> Pose | Lost:
+    """Look for a second copy of the form among the boxes that a pose leaves over."""
+    every = printed(template)
+    left = boxes.left(seen, pose.matrix, every)
+    if len(left) < AGAIN * len(every):
         return pose
-    sheets = edges.ways(grey, template.form.size)
-    for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
-        flat = lines.projected(np.linalg.inv(sheet), seen)
-        found += [
-            First(sheet @ way, "the page's edges and printed boxes")
-            for way in boxes.ways(flat, every)
-        ]
-    found += [First(sheet, "the page's edges") for sheet in sheets]
-    return _best(grey, found, template, alone=True)
+    again = [First(way, "") for way in boxes.ways(left, every)]
+    for first in again:
+        other = settled(grey, first, template)
+        if isinstance(other, Pose) and boxes.apart(other.matrix, pose.matrix, every):
+            return UNSURE
+    return pose
 
 
 def _best(
@@ -199,12 +226,11 @@ def _best(
                 boxes.apart(one.matrix, other.matrix, every) for other in good
             ):
                 good.append(one)
+        if pose.lines >= WHOLE * len(lines.sides(every).box):
+            break
     good.sort(key=lambda one: -one.lines)
     if len(good) > 1 and good[0].lines * (1 - ALIKE) <= good[1].lines:
-        return Lost(
-            "lies in two ways that fit as well: the form is there twice, or looks the same at "
-            "another turn; cut the page, or give the form markers"
-        )
+        return UNSURE
     return good[0] if good else lost
 
 

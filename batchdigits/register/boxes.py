@@ -22,22 +22,24 @@ MOST = 500
 SHAPE, SIZE, TURN = 0.25, 0.15, 0.1
 """How far, as natural logarithms, the shape and the size of a box may be off, and how far, in
 radians, the way from one box to another."""
-PAIRS = 10
+PAIRS = 20
 """Pairs of boxes in the page that are tried as any pair of the template's."""
 CLOSE = 0.4
 """A box falls on another when their middles are nearer than this share of its lesser side."""
+NEAR = 1.0
+"""How far, mm, the middles of boxes that agree may be from each other by a pose."""
 COUNTED = 60
 """Of the template's boxes so many are counted, evenly drawn."""
 SHIFT = 0.5
 """Shifts of a template that are alike to so many mm are one."""
 STEPS = 8
 """Shifts that are tried, at most."""
-AGAIN = 0.5
-"""Share of the template's boxes that are left over where there is a second copy, at least."""
 SAME = 0.85
 """Share of a template's boxes that fall on each other when it looks the same at another turn."""
-WAYS = 3
-"""Ways of lying that are followed up, at most."""
+WAYS = 2
+"""Ways of lying that are followed up at each of the four turns, at most."""
+LIKELY = 0.6
+"""And of those none that is less likely than the likeliest by this factor."""
 
 
 Quads = NDArray[np.float64]
@@ -114,33 +116,44 @@ def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     seen = _measured(quads)
     kept = np.argsort(-_alike(seen.size), kind="stable")[:MOST]
     seen = _Boxes(*(part[kept] for part in seen))
-    out = _searched(seen, boxes)
-    if not out:
-        return []
-    middle = boxes[:, :2] + boxes[:, 2:] / 2
-    _, taken = _pairs(cKDTree(seen.centre), out[0], middle, boxes[:, 2:].min(axis=1))
-    left = _Boxes(*(np.delete(part, taken, axis=0) for part in seen))
-    if len(left.centre) >= max(3, AGAIN * len(boxes)):  # enough for a second copy of the form
-        out += _searched(left, boxes)[:1]
-    return out
-
-
-def _searched(seen: _Boxes, boxes: NDArray[np.float64]) -> list[Matrix]:
-    middle = boxes[:, :2] + boxes[:, 2:] / 2
     angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
-    guesses = np.concatenate([_guesses(seen, boxes, angle, quarter) for quarter in range(4)])
+    found = [way for quarter in range(4) for way in _turned(seen, boxes, angle, quarter)]
+    most = max((score for score, _ in found), default=0.0)
+    found.sort(key=lambda way: -way[0])
+    return [matrix for score, matrix in found if score > LIKELY * most]
+
+
+def left(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64]) -> Quads:
+    """Give the page's boxes on which none of a template's falls, by a pose."""
+    if not len(quads):
+        return quads
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    centre = quads.mean(axis=1)
+    _, taken = _pairs(cKDTree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
+    return np.asarray(np.delete(quads, taken, axis=0))
+
+
+def _turned(
+    seen: _Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
+) -> list[tuple[float, Matrix]]:
+    """Find the likeliest ways at one of the four turns, each with how likely it is."""
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    guesses = _guesses(seen, boxes, angle, quarter)
     some = np.linspace(0, len(boxes) - 1, min(len(boxes), COUNTED)).astype(int)
     place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
     reach = CLOSE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
-    count = _counts(place, reach, seen.centre)
+    score = _scores(place, reach, seen.centre)
     tree = cKDTree(seen.centre)
-    out: list[Matrix] = []
-    while len(out) < WAYS and count.max(initial=0) >= 3:
-        best = int(count.argmax())
-        count[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
+    out: list[tuple[float, Matrix]] = []
+    for _ in range(WAYS):
+        if score.max(initial=0) < 2:
+            break
+        best = int(score.argmax())
+        likely = float(score[best])
+        score[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
         grown = _grown(tree, seen.centre, _matrix(*guesses[best]), middle, boxes)
-        if grown is not None and all(apart(grown, other, boxes) for other in out):
-            out.append(grown)
+        if grown is not None and all(apart(grown, other, boxes) for _, other in out):
+            out.append((likely, grown))
     return out
 
 
@@ -208,7 +221,7 @@ def _guesses(
     pairs = np.random.default_rng(0).integers(0, len(centre), (8 * PAIRS, 2))
     leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
     for (one, two), leap in zip(pairs, leaps, strict=True):
-        if abs(leap) < far or len(out) == PAIRS:
+        if abs(leap) < far * (1 - len(out) / PAIRS / 2) or len(out) == PAIRS:
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
@@ -222,10 +235,10 @@ def _guesses(
     return np.concatenate(out) if out else np.zeros((0, 2), np.complex128)
 
 
-def _counts(
+def _scores(
     place: NDArray[np.complex128], reach: NDArray[np.float64], centre: Points
-) -> NDArray[np.int64]:
-    """Count for each guess how many of the template's boxes fall on one in the page: (G,)."""
+) -> NDArray[np.float64]:
+    """Sum for each guess how near the template's boxes fall to one in the page: (G,), up to N."""
     low, high = centre.min(axis=0), centre.max(axis=0)
     cell = max(1.0, float((high - low).max()) / 500)
     size: NDArray[np.int64] = np.ceil((high - low) / cell).astype(np.int64) + 3
@@ -236,7 +249,7 @@ def _counts(
     most_x, most_y = np.asarray(size).tolist()
     across = np.clip((place.real - low[0]) / cell + 1, 0, most_x - 1).astype(int)
     down = np.clip((place.imag - low[1]) / cell + 1, 0, most_y - 1).astype(int)
-    return np.asarray((away[down, across] < reach).sum(axis=1))
+    return np.asarray(np.maximum(1 - (away[down, across] / reach) ** 2, 0).sum(axis=1))
 
 
 def _pairs(
@@ -246,19 +259,35 @@ def _pairs(
     distance, near = tree.query(projected(matrix, middle))
     reach = CLOSE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
     mine = np.flatnonzero(distance < reach)
-    _, once = np.unique(near[mine], return_index=True)
-    return mine[once], near[mine[once]]
+    other: NDArray[np.int64] = np.asarray(near, np.int64)[mine]
+    _, once = np.unique(other, return_index=True)
+    return mine[once], other[once]
 
 
 def _grown(
     tree: cKDTree, centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
-    """Fit a pose to more and more pairs, until no more fall together."""
-    for _ in range(6):
+    """Fit a pose to more and more pairs, until no more fall together.
+
+    A similarity that holds here is off there in a photograph, and pairs are wrong there; so the
+    fit is by most of them, not by all.
+    """
+    count = 0
+    for _ in range(10):
         mine, other = _pairs(tree, matrix, middle, boxes[:, 2:].min(axis=1))
         if len(mine) < 3 or np.ptp(middle[mine], axis=0).min() < 1:
             return matrix if len(mine) >= 3 else None
-        matrix = fitted(middle[mine], centre[other])
+        if len(mine) <= count:
+            break
+        count = len(mine)
+        if count < 8:
+            matrix = fitted(middle[mine], centre[other])
+        else:
+            back, _ = cv2.findHomography(centre[other], middle[mine], cv2.USAC_MAGSAC, NEAR)
+            if back is None or abs(np.linalg.det(back)) < 1e-12:
+                return None
+            matrix = np.linalg.inv(back)
+            matrix = np.asarray(matrix / matrix[2, 2], np.float64)
         if abs(np.linalg.det(matrix)) < 1e-9:
             return None
     return matrix
