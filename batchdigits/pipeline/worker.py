@@ -14,6 +14,7 @@ from batchdigits.records import As, Failure, Grey, Invert, Kind, Laid, Page
 
 DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""
+UNSEEN = "most of its printed lines are not there: torn off, covered, or another form's"
 DARK = 110
 """Median grey level under which a page is taken for light ink on dark paper."""
 
@@ -100,6 +101,9 @@ def _lay(
     template, pose = found
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
     for field in template.fields:
+        if field.name in pose.unseen:
+            desk.say(index, page.number, "error", UNSEEN, field)
+            continue
         cut = cells.cut(grey, pose.matrix, field.boxes())
         if field.cells is None and not cut[0].blank:
             why = "a number written freely; this version reads digits in boxes: give cells"
