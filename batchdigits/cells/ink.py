@@ -79,8 +79,7 @@ def darkness(drawn: Grey) -> Grey:
     side = np.ones((STROKE, STROKE), np.uint8)
     smooth = cv2.medianBlur(drawn, 5)  # which keeps the edge of a shadow where it is
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, side, borderType=cv2.BORDER_REPLICATE)
-    light = np.maximum(paper, 1).astype(np.float32)
-    return np.asarray(np.clip(255 - 255 * (drawn / light), 0, 255), np.uint8)
+    return np.asarray(255 - cv2.divide(drawn, cv2.max(paper, 1), scale=255), np.uint8)
 
 
 def inked(dark: Grey) -> Mask:
@@ -203,14 +202,13 @@ def _weights(dark: Grey, runs: Mask, band: Band) -> NDArray[np.int64]:
 
 def _runs(ink: NDArray[np.uint8], band: Band) -> Mask:
     """Tell what hangs together with a level line, straight above and below: (rows, W)."""
-    rows = slice(max(0, band.start - REACH), band.end + REACH)
-    out = ink[rows].astype(bool)
-    start, end = band.start - rows.start, band.end - rows.start
-    for row in range(start - 1, -1, -1):
-        out[row] &= out[row + 1]
-    for row in range(end, len(out)):
-        out[row] &= out[row - 1]
-    return out
+    first = max(0, band.start - REACH)
+    part = ink[first : band.end + REACH].astype(bool)
+    start, end = band.start - first, band.end - first
+    above = np.logical_and.accumulate(part[start::-1])[::-1]
+    below = np.logical_and.accumulate(part[end - 1 :])
+    part[: start + 1], part[end - 1 :] = above, below
+    return part
 
 
 def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None:
@@ -240,21 +238,30 @@ def kept(ink: Mask, frame: Lined) -> Mask:
     Returns:
         (H, W): no specks, nothing of the neighbours; what leaves the box far is cut at its edge.
     """
-    inside = np.zeros(ink.shape, bool)
-    rows = slice(int(frame.top), int(np.ceil(frame.bottom)))
-    inside[rows, int(frame.left) : int(np.ceil(frame.right))] = True
-    middle = np.zeros(ink.shape, bool)
-    by = (round(CORE * (rows.stop - rows.start)), round(CORE * (frame.right - frame.left)))
-    middle[
-        rows.start + by[0] : rows.stop - by[0], int(frame.left) + by[1] : int(frame.right) - by[1]
-    ] = True
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    if count == 1:
+        return ink
+    box = (
+        slice(int(frame.top), int(np.ceil(frame.bottom))),
+        slice(int(frame.left), int(np.ceil(frame.right))),
+    )
     area = stats[:, cv2.CC_STAT_AREA]
-    within = np.bincount(labels[inside], minlength=count)
-    centred = np.bincount(labels[middle], minlength=count)
+    within = np.bincount(labels[box].ravel(), minlength=count)
+    centred = np.bincount(labels[_middle(box)].ravel(), minlength=count)
     ours = ((2 * within > area) | (centred >= SPECK)) & (within >= SPECK)
     ours[0] = False
     out: Mask = ours[labels]
     leaves = ours & (area - within > APART * area)
-    out &= inside | ~leaves[labels]
+    if leaves.any():
+        cut = np.zeros(ink.shape, bool)
+        cut[box] = True
+        out &= cut | ~leaves[labels]
     return out
+
+
+def _middle(box: tuple[slice, slice]) -> tuple[slice, slice]:
+    down, across = (round(CORE * (side.stop - side.start)) for side in box)
+    return (
+        slice(box[0].start + down, box[0].stop - down),
+        slice(box[1].start + across, box[1].stop - across),
+    )
