@@ -695,6 +695,13 @@ def test_a_number_written_freely_is_blank_or_for_review(
     assert blank.status == "blank"
 
 
+def test_a_dry_run_says_that_a_template_decides(form: Template, save: Save) -> None:
+    save("a.png", np.full((28, 28), 255, np.uint8))
+    options = RunOptions.of({"workers": 0, "template": "form.toml"})
+    (line,) = pipeline.plan(pipeline.find(["inbox"], [], None).sources, options)
+    assert line == ("inbox/a.png", "form", 1, "PNG, 28 x 28 px; --template")
+
+
 def test_a_coarse_page_is_for_review(
     form: Template, save: Save, fake_classifier: FakeClassifier
 ) -> None:

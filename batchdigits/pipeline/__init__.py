@@ -268,9 +268,11 @@ def _failed(task: Task, fault: str, known: Forms) -> Prepared:
 
 def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
     """Tell what a run would read and as what, from the files' headers alone."""
-    as_ = "form" if options.template else options.as_
+    look_at = partial(
+        look, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
+    )
     outcomes = engine.run(
-        partial(look, as_=as_, max_pixels=options.max_pixels),
+        look_at,
         chunks(map(Task, files), len(files), options.workers),
         workers=options.workers,
         seconds=options.page_seconds,

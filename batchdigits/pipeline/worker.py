@@ -137,7 +137,7 @@ class Planned(NamedTuple):
     why: str
 
 
-def look(chunk: list[Task], *, as_: As, max_pixels: int) -> list[Planned]:
+def look(chunk: list[Task], *, as_: As, max_pixels: int, template: bool = False) -> list[Planned]:
     """Tell of a chunk of files, from their headers, what each would be read as."""
     out = []
     for source, *_ in chunk:
@@ -146,6 +146,9 @@ def look(chunk: list[Task], *, as_: As, max_pixels: int) -> list[Planned]:
             out.append(Planned(source.file, "error", 1, seen))
         elif isinstance(seen, Failure):
             out.append(Planned(source.file, "error", 1, seen.detail))
+        elif template:
+            why = f"{seen.format}, {seen.width} x {seen.height} px; --template"
+            out.append(Planned(source.file, "form", seen.pages, why))
         else:
             kind, why = kind_of(as_, seen.height, seen.width, pdf=seen.format == "PDF")
             out.append(Planned(source.file, kind, seen.pages, f"{seen.format}, {why}"))
