@@ -179,6 +179,19 @@ def test_what_is_cut_out_is_what_stands_there(
     assert seen_y / 10 == pytest.approx(y - 10, abs=0.25)
 
 
+@pytest.mark.parametrize(
+    ("ends", "through"),
+    [
+        ([(14, 5), (13, 25)], True),  # upright, a 1 if it were shorter
+        ([(5, 14), (25, 16)], True),
+        ([(14, 12), (14, 20.8)], False),  # a 1 that leaves its box
+        ([(5, 14), (16, 16)], False),  # a neighbour's long stroke
+    ],
+)
+def test_a_line_that_goes_through_is_told(ends: list[tuple[float, float]], through: bool) -> None:
+    assert one(page(ends, pen=0.3)).through == through
+
+
 def test_a_cell_says_where_it_stands_and_how_fine_the_page_is() -> None:
     cell = one(page())
     assert cell.place == pytest.approx((10 * MM - 0.5, 10 * MM - 0.5, 8 * MM, 10 * MM))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import Lined, darkness, inked, kept, lines, without_lines
+from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
 from batchdigits.records import Grey
 
 SCALE = 10.0
@@ -36,12 +36,15 @@ class Cell(NamedTuple):
     Attributes:
         crop: uint8, shape (H, W), dark ink on white (255), nothing else in it.
         blank: whether there is no ink.
+        through: whether a line goes right through the box and beyond, as a crease does: alone it
+            would look like a 1.
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
     """
 
     crop: Grey
     blank: bool
+    through: bool
     place: Place
     fineness: float
 
@@ -69,10 +72,13 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     edge = MARGIN * SCALE
     ink = inked(dark)
     found = lines(ink, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
-    mask = kept(without_lines(dark, ink, found, SCALE / fineness), found.box)
+    written = without_lines(dark, ink, found, SCALE / fineness)
+    mask = kept(written, found.box)
     low, size = corners.min(axis=0), np.ptp(corners, axis=0)
     place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
-    return Cell(_shown(dark, mask, found.box), not mask.any(), place, fineness)
+    blank = not mask.any()
+    through = not blank and crossed(written, mask)
+    return Cell(_shown(dark, mask, found.box), blank, through, place, fineness)
 
 
 def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -> Grey:

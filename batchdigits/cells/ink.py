@@ -35,6 +35,8 @@ SPECK = 8
 APART = 0.35
 """A thing with a larger share of its ink outside the box is cut off at the box's edge."""
 
+EDGE = 9
+"""px along the sides of the picture of a box that what goes through it reaches: beyond the box."""
 CORE = 0.25
 """What lies further in from all sides, as a share of the box, is its middle."""
 
@@ -257,6 +259,21 @@ def kept(ink: Mask, frame: Lined) -> Mask:
         cut[box] = True
         out &= cut | ~leaves[labels]
     return out
+
+
+def crossed(ink: Mask, mask: Mask) -> bool:
+    """Tell whether something goes right through the picture of a box, as a crease does.
+
+    Args:
+        ink: (H, W), without printed lines.
+        mask: what was kept of it.
+    """
+    _, labels = cv2.connectedComponents(ink.view(np.uint8), connectivity=8)
+    ours = set(np.unique(labels[mask]).tolist())
+    for one, other in ((labels[:EDGE], labels[-EDGE:]), (labels[:, :EDGE], labels[:, -EDGE:])):
+        if ours & set(np.unique(one).tolist()) & set(np.unique(other).tolist()):
+            return True
+    return False
 
 
 def _middle(box: tuple[slice, slice]) -> tuple[slice, slice]:
