@@ -192,6 +192,17 @@ def test_a_line_that_goes_through_is_told(ends: list[tuple[float, float]], throu
     assert one(page(ends, pen=0.3)).through == through
 
 
+@pytest.mark.parametrize("end", [(16, 25), (25, 17), (22, 24)])
+def test_a_crease_that_breaks_the_printed_lines_is_told(end: tuple[int, int]) -> None:
+    sheet = page()
+    start = (12 * 2 - end[0] + 4, 15 * 2 - end[1])  # through the box, as far on the other side
+    ends = [tuple(np.rint(16 * MM * np.array(one)).astype(int).tolist()) for one in (start, end)]
+    cv2.line(sheet, *ends, 170, 4, cv2.LINE_AA, 4)
+    cell = one(sheet)
+    assert not cell.blank
+    assert cell.through
+
+
 def test_a_cell_says_where_it_stands_and_how_fine_the_page_is() -> None:
     cell = one(page())
     assert cell.place == pytest.approx((10 * MM - 0.5, 10 * MM - 0.5, 8 * MM, 10 * MM))

@@ -77,7 +77,7 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     low, size = corners.min(axis=0), np.ptp(corners, axis=0)
     place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     blank = not mask.any()
-    through = not blank and crossed(written, mask)
+    through = not blank and crossed(written, mask, found.box)
     return Cell(_shown(dark, mask, found.box), blank, through, place, fineness)
 
 

@@ -35,8 +35,10 @@ SPECK = 8
 APART = 0.35
 """A thing with a larger share of its ink outside the box is cut off at the box's edge."""
 
-EDGE = 9
-"""px along the sides of the picture of a box that what goes through it reaches: beyond the box."""
+STRAIGHT = 0.15
+"""What is so much narrower than long (standard deviations) is a straight line."""
+BEYOND = 4
+"""px that a line reaches beyond the box at both ends when it goes through."""
 CORE = 0.25
 """What lies further in from all sides, as a share of the box, is its middle."""
 
@@ -261,19 +263,32 @@ def kept(ink: Mask, frame: Lined) -> Mask:
     return out
 
 
-def crossed(ink: Mask, mask: Mask) -> bool:
-    """Tell whether something goes right through the picture of a box, as a crease does.
+def crossed(ink: Mask, mask: Mask, frame: Lined) -> bool:
+    """Tell whether a straight line goes through a box and beyond, as a crease does.
+
+    A crease is lighter than the printed lines that it breaks, so that it comes in pieces.
 
     Args:
         ink: (H, W), without printed lines.
-        mask: what was kept of it.
+        mask: what was kept of it; some of it is true.
+        frame: the box's sides.
     """
-    _, labels = cv2.connectedComponents(ink.view(np.uint8), connectivity=8)
-    ours = set(np.unique(labels[mask]).tolist())
-    for one, other in ((labels[:EDGE], labels[-EDGE:]), (labels[:, :EDGE], labels[:, -EDGE:])):
-        if ours & set(np.unique(one).tolist()) & set(np.unique(other).tolist()):
-            return True
-    return False
+    points = np.argwhere(mask).astype(np.float64)
+    spreads, axes = np.linalg.eigh(np.cov(points.T) + np.eye(2) * 1e-9)
+    if spreads[0] > STRAIGHT**2 * spreads[1]:
+        return False
+    near = cv2.dilate(ink.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    steps = np.arange(sum(ink.shape))[:, None] * axes[:, 1]
+    return all(_goes_on(near, points.mean(axis=0) + way * steps, frame) for way in (-1, 1))
+
+
+def _goes_on(near: Mask, points: NDArray[np.float64], frame: Lined) -> bool:
+    """Tell whether there is ink near most of those points (N, 2: y, x) that lie beyond a box."""
+    y, x = np.rint(points).astype(int).T
+    shown = (y >= 0) & (y < near.shape[0]) & (x >= 0) & (x < near.shape[1])
+    inside = (y >= frame.top - 1) & (y <= frame.bottom) & (x >= frame.left - 1) & (x <= frame.right)
+    there = near[y[shown & ~inside], x[shown & ~inside]]
+    return len(there) >= BEYOND and bool(there.mean() > 0.5)
 
 
 def _middle(box: tuple[slice, slice]) -> tuple[slice, slice]:
