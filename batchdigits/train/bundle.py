@@ -124,7 +124,7 @@ def crops_read(
         The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,).
     """
     prepared = prepare_crops(crops, invert=invert)
-    legible = np.array([item.status is None for item in prepared.items], bool)
+    legible = np.array([item.spots[0].status is None for item in prepared.items], bool)
     if not legible.any():
         return np.zeros((0, len(classify.CLASSES)), np.float32), legible
     pictures = prepared.pictures
