@@ -755,6 +755,21 @@ def test_digits_are_told_with_their_places(
     assert "".join(table["digit"][:6]) == values["member"]
 
 
+def test_the_log_and_the_summary_say_how_far_lines_are_off(
+    form: Template,
+    save: Save,
+    fake_classifier: FakeClassifier,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    save("a.png", page(form))
+    options = RunOptions.of({"workers": 0, "template": "form.toml"})
+    with caplog.at_level("INFO", "batchdigits"):
+        found = pipeline.run(pipeline.find(["inbox"], [], None), "o.csv", options)
+    assert len(found.residuals) == 1
+    assert found.residuals[0] < 0.2
+    assert "inbox/a.png, page 1: form small, residual 0." in caplog.text
+
+
 def test_the_same_name_for_both_tables_is_refused(inbox: Path) -> None:
     options = RunOptions.of({"digits_out": "inbox/../o.csv"})
     with pytest.raises(UsageError, match="both"):

@@ -181,3 +181,5 @@ def _log_to_standard_error(quiet: bool) -> None:
         format="batchdigits: %(levelname)s: %(message)s",
         level=logging.ERROR if quiet else logging.WARNING,
     )
+    ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
+    ours.setLevel(logging.ERROR if quiet else logging.INFO)
