@@ -182,4 +182,4 @@ def _log_to_standard_error(quiet: bool) -> None:
         level=logging.ERROR if quiet else logging.WARNING,
     )
     ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
-    ours.setLevel(logging.ERROR if quiet else logging.INFO)
+    ours.setLevel(logging.NOTSET if quiet else logging.INFO)

@@ -192,7 +192,12 @@ def read(
     )
     outcomes = engine.run(
         prepare_chunk,
-        chunks(split(files, _page_counts(files, options)), len(files), options.workers),
+        chunks(
+            split(files, _page_counts(files, options)),
+            len(files),
+            options.workers,
+            forms=bool(known.templates),
+        ),
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,

@@ -12,7 +12,7 @@ that every worker has several chunks to take. It changes no result."""
 CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 PAGES = 4
-"""Pages a worker takes at a time of a file that has many."""
+"""Pages that a worker takes at a time."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
@@ -55,15 +55,19 @@ def split(files: Iterable[Source], pages: Callable[[Source], int]) -> Iterator[T
             yield from (Task(source, page, page == count) for page in range(1, count + 1))
 
 
-def chunks(tasks: Iterable[Task], count: int, workers: int) -> Iterator[list[Task]]:
+def chunks(
+    tasks: Iterable[Task], count: int, workers: int, *, forms: bool = False
+) -> Iterator[list[Task]]:
     """Cut tasks into chunks by number, by size on disk, and by pages.
 
     Args:
         tasks: of all files, in order.
         count: how many files there are.
         workers: how many share the work.
+        forms: whether a file is a page, which takes as long as hundreds of crops.
     """
     most = min(max(count // (4 * max(workers, 1)), LEAST_FILES), MOST_FILES)
+    most = PAGES if forms else most
     chunk: list[Task] = []
     room = CHUNK_BYTES
     for task in tasks:

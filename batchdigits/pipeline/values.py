@@ -96,7 +96,9 @@ def _judged(
     broken = rules.broken(field, raw)
     if not broken and sure >= threshold:
         return Value(raw, sure, "ok", "")
-    likely = rules.likeliest(field, np.array([read.likely for read in reads.values()]))
+    likely = None
+    if broken or field.check:  # without a rule to break there is nothing to choose by
+        likely = rules.likeliest(field, np.array([read.likely for read in reads.values()]))
     confidence = _written(likely.confidence) if likely else 0.0
     if not broken:
         if field.check and likely and likely.digits == raw and confidence >= threshold:
