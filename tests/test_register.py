@@ -152,7 +152,7 @@ def test_the_pose_found_is_the_pose_laid(
     inner = turned(degrees, scale)
     inner[2, 0] = tilt
     grey, truth = laid(filled(), inner, ground=ground)
-    assert farthest(found(grey), truth, form()) < 0.2
+    assert farthest(found(grey), truth, form()) < 0.3
 
 
 @pytest.mark.parametrize("seed", range(6))
