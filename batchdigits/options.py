@@ -144,7 +144,7 @@ class TrainOptions(_Options):
     """
 
     recipe: str
-    out: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+    out: Place
     data: tuple[Annotated[str, BeforeValidator(_as_text)], ...] = ()
     labels: str = ""
     seed: int | None = Field(None, ge=0, lt=1 << 32)

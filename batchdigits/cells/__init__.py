@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
+from batchdigits.forms.template import corners
 from batchdigits.records import Grey
 
 SCALE = 10.0
@@ -65,8 +66,8 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     to_paper = np.array(
         [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
     )
-    corners = _projected(matrix, _corners(box))
-    fineness = float(np.sqrt(cv2.contourArea(corners.astype(np.float32)) / (box[2] * box[3])))
+    ends = np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
+    fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
     dark = darkness(drawn)
     edge = MARGIN * SCALE
@@ -74,7 +75,7 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     found = lines(ink, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
     written = without_lines(dark, ink, found, SCALE / fineness)
     mask = kept(written, found.box)
-    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
+    low, size = ends.min(axis=0), np.ptp(ends, axis=0)
     place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)
@@ -98,15 +99,6 @@ def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -
 
 def _moved(by: float) -> Matrix:
     return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
-
-
-def _corners(box: Place) -> NDArray[np.float64]:
-    x, y, wide, high = box
-    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
-
-
-def _projected(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
 
 
 def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> Grey:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.template import Box, Template
+from batchdigits.forms.template import Box, Template, corners
 from batchdigits.records import Grey
 
 FIELD, CELL, MARKER = (0, 0, 220), (220, 120, 0), (0, 160, 0)
@@ -32,10 +32,10 @@ def drawn(grey: Grey, template: Template, matrix: NDArray[np.float64]) -> NDArra
     for marker in template.form.marks:
         _frame(picture, matrix, marker.box, MARKER, thick)
     for field in template.fields:
-        corners = _frame(picture, matrix, field.box, FIELD, thick)
+        ends = _frame(picture, matrix, field.box, FIELD, thick)
         for cell in field.boxes() if field.cells is not None else ():
             _frame(picture, matrix, cell, CELL, thick)
-        left, top = corners.min(axis=0)
+        left, top = ends.min(axis=0)
         place = (int(left), int(max(top - 2 * thick, LETTER * fine)))
         scale = LETTER * fine / _HEIGHT
         font = cv2.FONT_HERSHEY_SIMPLEX
@@ -51,20 +51,18 @@ def _frame(
     thick: int,
 ) -> NDArray[np.float64]:
     """Draw a box; give its corners, px (4, 2)."""
-    corners = _corners(box, matrix)
+    ends = _projected(box, matrix)
     cv2.polylines(
-        picture, [np.rint(corners * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4
+        picture, [np.rint(ends * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4
     )
-    return corners
+    return ends
 
 
-def _corners(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    x, y, wide, high = box
-    paper = np.array([[[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]]], np.float64)
-    return np.asarray(cv2.perspectiveTransform(paper, matrix)[0], np.float64)
+def _projected(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
 
 
 def _fineness(template: Template, matrix: NDArray[np.float64]) -> float:
     """Pixels a millimetre along the page's diagonal."""
-    corners = _corners((0.0, 0.0, *template.form.size), matrix)
-    return float(np.linalg.norm(corners[2] - corners[0]) / np.hypot(*template.form.size))
+    ends = _projected((0.0, 0.0, *template.form.size), matrix)
+    return float(np.linalg.norm(ends[2] - ends[0]) / np.hypot(*template.form.size))

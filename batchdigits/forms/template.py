@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -236,6 +238,12 @@ class Template(_Strict):
                 if overlap(box, its):
                     raise ValueError(f"{words} overlaps {other}")
         return self
+
+
+def corners(box: Box) -> NDArray[np.float64]:
+    """List the corners of a box: (4, 2), mm, clockwise from the top left."""
+    x, y, wide, high = box
+    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
 
 
 def overlap(one: Box, two: Box) -> bool:

@@ -93,9 +93,7 @@ def check(out: str, options: RunOptions) -> None:
     results.check(out, excel=options.excel)
     if options.digits_out is not None:
         results.check(options.digits_out, excel=options.excel)
-        if out == options.digits_out or os.path.realpath(out) == os.path.realpath(
-            options.digits_out
-        ):
+        if os.path.realpath(out) == os.path.realpath(options.digits_out):
             raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
     wanted(options)

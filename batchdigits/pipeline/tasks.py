@@ -71,9 +71,10 @@ def chunks(
     chunk: list[Task] = []
     room = CHUNK_BYTES
     for task in tasks:
-        size = 0 if task.source.fault else _size(task.source.path)
         if task.page is not None:
             size = CHUNK_BYTES // PAGES
+        else:
+            size = 0 if task.source.fault else _size(task.source.path)
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES

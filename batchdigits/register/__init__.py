@@ -7,7 +7,6 @@ the limit, or whose lines are not there, is another form, and never read.
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 
 from batchdigits.errors import TemplateError
@@ -16,6 +15,7 @@ from batchdigits.records import Grey
 from batchdigits.register import boxes, edges, features, fits, lines, marks
 from batchdigits.register.features import Reference, learned
 from batchdigits.register.poses import FEWEST, LIMIT, First, Lost, Missed, Pose, printed, settled
+from batchdigits.register.reduced import reduced
 
 __all__ = ["LIMIT", "Lost", "Pose", "Reference", "learned", "match", "register"]
 
@@ -53,13 +53,12 @@ def register(grey: Grey, template: Template, reference: Reference | None = None)
     Raises:
         TemplateError: anchor = "image" without a reference.
     """
-    longest = max(grey.shape)
-    if longest > LONGEST:
-        size = [max(1, round(side * LONGEST / longest)) for side in grey.shape[::-1]]
-        pose = register(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), template, reference)
+    if max(grey.shape) > LONGEST:
+        small = reduced(grey, LONGEST)
+        pose = register(small.grey, template, reference)
         if isinstance(pose, Lost):
             return pose
-        wide, high = np.array(grey.shape[::-1]) / size
+        wide, high = small.scale
         larger = np.array([[wide, 0, (wide - 1) / 2], [0, high, (high - 1) / 2], [0, 0, 1]])
         return pose._replace(matrix=larger @ pose.matrix)
     if template.form.anchor == "markers":
@@ -90,10 +89,11 @@ def match(
     every = [(one, register(grey, one, known.get(one.form.name))) for one in templates]
     posed = [(one, pose) for one, pose in every if isinstance(pose, Pose)]
     if not posed:
-        lost = [f"{one.form.name}: {pose.why}" for one, pose in every if isinstance(pose, Lost)]
+        lost = [(one.form.name, pose) for one, pose in every if isinstance(pose, Lost)]
         if len(lost) == 1:
-            return Lost(lost[0].removeprefix(f"{every[0][0].form.name}: "))
-        return Lost(f"none of {len(lost)} forms ({'; '.join(lost[:3])})")
+            return lost[0][1]
+        why = "; ".join(f"{name}: {pose.why}" for name, pose in lost[:3])
+        return Lost(f"none of {len(lost)} forms ({why})")
     posed.sort(key=lambda one: -one[1].lines)
     if len(posed) > 1 and posed[0][1].lines * (1 - ALIKE) <= posed[1][1].lines:
         first, second = (one.form.name for one, _ in posed[:2])

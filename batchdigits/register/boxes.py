@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from batchdigits.records import Grey
 from batchdigits.register.fits import Matrix, fitted
 from batchdigits.register.lines import Points, projected
+from batchdigits.register.reduced import reduced
 
 LONGEST = 1600
 """Longest side, px, that boxes are looked for at."""
@@ -62,10 +63,10 @@ class _Boxes(NamedTuple):
 
 def found(grey: Grey) -> Quads:
     """Find what looks like a printed box, at any turn: light, with four sides and a line round."""
-    share = min(1.0, LONGEST / max(grey.shape))
-    size = [max(1, round(n * share)) for n in grey.shape[::-1]]
-    small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    light = cv2.adaptiveThreshold(small, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12)
+    small = reduced(grey, LONGEST)
+    light = cv2.adaptiveThreshold(
+        small.grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12
+    )
     light = cv2.erode(light, np.ones((2, 2), np.uint8))  # close small breaks in lines
     shapes, tree = cv2.findContours(light, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     out = []
@@ -78,8 +79,7 @@ def found(grey: Grey) -> Quads:
             continue
         if cv2.contourArea(cv2.convexHull(shape)) >= FULL * wide * high:
             out.append(cv2.boxPoints(frame))
-    every = np.array(out, np.float64).reshape(-1, 4, 2)
-    return np.asarray((every + 0.5) * (np.array(grey.shape[::-1]) / size) - 0.5)
+    return small.back(np.array(out, np.float64).reshape(-1, 4, 2))
 
 
 def sizes(quads: Quads) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ import numpy as np
 
 from batchdigits.records import Grey
 from batchdigits.register.fits import Matrix
+from batchdigits.register.reduced import reduced
 
 LONGEST = 600
 """Longest side, px, that edges are looked for at."""
@@ -29,10 +30,8 @@ def ways(grey: Grey, size: tuple[float, float]) -> list[Matrix]:
 
 
 def _sheets(grey: Grey) -> list[np.ndarray]:
-    share = min(1.0, LONGEST / max(grey.shape))
-    size = [max(1, round(n * share)) for n in grey.shape[::-1]]
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    _, light = cv2.threshold(small, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    small = reduced(grey, LONGEST)
+    _, light = cv2.threshold(small.grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     light = cv2.morphologyEx(light, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     shapes, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not shapes:
@@ -42,11 +41,11 @@ def _sheets(grey: Grey) -> list[np.ndarray]:
     for slack in (0.01, 0.02, 0.04, 0.08):
         quad = cv2.approxPolyDP(hull, slack * around, True)
         if len(quad) == 4:
-            if cv2.contourArea(quad) < LEAST * small.size:
+            if cv2.contourArea(quad) < LEAST * small.grey.size:
                 return []
             ends = quad.reshape(4, 2).astype(np.float64)
             x, y = ends.T
             if (x * np.roll(y, -1) - y * np.roll(x, -1)).sum() < 0:
                 ends = ends[::-1]  # clockwise on the screen, as the paper's
-            return [((ends + 0.5) * np.array(grey.shape[::-1]) / size - 0.5).astype(np.float32)]
+            return [small.back(ends).astype(np.float32)]
     return []

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from batchdigits.records import Grey
 from batchdigits.register.fits import Held, Matrix
 from batchdigits.register.lines import Points
+from batchdigits.register.reduced import reduced
 
 LONGEST = 1000
 """Longest side, px, that features are looked for at: print is a few px high there."""
@@ -79,12 +80,8 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tu
 
 
 def _features(grey: Grey) -> tuple[Points, NDArray[np.uint8]]:
-    share = min(1.0, LONGEST / max(grey.shape))
-    size = [max(1, round(n * share)) for n in grey.shape[::-1]]
-    small = grey if share == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    keys, features = cv2.ORB.create(MANY, fastThreshold=10).detectAndCompute(small, None)
+    small = reduced(grey, LONGEST)
+    keys, features = cv2.ORB.create(MANY, fastThreshold=10).detectAndCompute(small.grey, None)
     if features is None:
         return np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
-    scale = np.array(grey.shape[::-1]) / size
-    points = (np.array([key.pt for key in keys], np.float64) + 0.5) * scale - 0.5
-    return points, features
+    return small.back(np.array([key.pt for key in keys], np.float64)), features

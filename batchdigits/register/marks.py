@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.forms.template import Form
+from batchdigits.forms.template import corners as of_box
 from batchdigits.records import Grey
 
 SIDES = (1200, 2400, 4800)
@@ -57,11 +58,7 @@ def found(grey: Grey, form: Form) -> Marks:
 def corners(form: Form, numbers: list[int]) -> NDArray[np.float64]:
     """Give the corners of markers on paper, mm: (4 N, 2), in the order of `Quad`."""
     places = {marker.id: marker.box for marker in form.marks}
-    out = []
-    for number in numbers:
-        x, y, wide, high = places[number]
-        out += [[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]]
-    return np.array(out, np.float64).reshape(-1, 2)
+    return np.concatenate([of_box(places[number]) for number in numbers])
 
 
 def _detector(form: Form) -> Any:
