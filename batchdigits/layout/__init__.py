@@ -4,7 +4,6 @@ A page is looked at as if from above, at one size whatever the scan's: its lines
 Lines close in places; places that share lines, or stand in a row, are a group.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -12,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout import straight
-from batchdigits.layout.cells import Cell, cells
+from batchdigits.layout.cells import cells
 from batchdigits.layout.groups import Group, groups
-from batchdigits.layout.lines import Lines, lines
+from batchdigits.layout.lines import lines
+from batchdigits.layout.sorted import sorted_out
 from batchdigits.records import Grey
 
 SIDE = 2000
 """px: the longest side of the picture that is searched; a smaller one is searched as it is."""
-DRAWN = 0.72
-"""Least share of each of a box's sides that has ink."""
 ALONE = 15
 """px, the least side of a box that stands alone: the hole in a large letter is smaller."""
 
@@ -53,29 +51,8 @@ def find(grey: Grey) -> Layout:
     view = straight.view(small)
     laid = cv2.warpPerspective(small, view.matrix, view.size, borderValue=255)
     seen = lines(np.asarray(laid, np.uint8))
-    found = groups(_kept(cells(seen), seen))
+    found = groups(sorted_out(cells(seen)), seen.ink)
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
     return Layout(found, larger @ np.linalg.inv(view.matrix), view.size)
-
-
-def _kept(found: list[Cell], seen: Lines) -> list[Cell]:
-    """Leave out what is no box: holes in letters and codes, frames round others, pictures."""
-    sound = [cell.thin >= 3 and cell.drawn >= DRAWN for cell in found]
-    middle = np.array([cell.middle for cell in found]).reshape(-1, 2)
-    low = np.array([cell.quad.min(axis=0) for cell in found]).reshape(-1, 2)
-    high = np.array([cell.quad.max(axis=0) for cell in found]).reshape(-1, 2)
-    within = ((low[:, None] < middle) & (middle < high[:, None])).all(axis=2)
-    np.fill_diagonal(within, False)
-    kept = np.array(sound, bool)
-    holds = (within & kept).any(axis=1)  # rows: outer, columns: inner
-    kept &= ~holds
-    order = np.cumsum(kept) - 1
-    out = []
-    for n in np.flatnonzero(kept).tolist():
-        beside = tuple(
-            tuple(int(order[one]) for one in side if kept[one]) for side in found[n].beside
-        )
-        out.append(replace(found[n], beside=beside))
-    return out

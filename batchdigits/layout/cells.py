@@ -1,4 +1,4 @@
-"""Lines → the places they close in: boxes, with their corners and their neighbours."""
+"""Lines → the places they close in: boxes, by their corners."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lines import Lines
+from batchdigits.layout.lines import LONG, Ink, Lines
 
 LEAST = 9
 """px: least side of the paper in a box."""
@@ -15,16 +15,19 @@ LARGEST = 0.3
 FULL, FIT = 0.88, 0.12
 """Least share of its corners' area that a box fills; by what share of the shorter side its sides
 may bend."""
-THICK = 11
-"""px that a line is thick at most; and, as a share of the box's shorter side:"""
-HEAVY = 0.42
-SPOTS = np.linspace(0.15, 0.85, 11)
-"""Where along a side one looks at what lies beyond it."""
-BESIDE = 0.3
-"""Share of a side along which a neighbour is seen."""
+THICK, HEAVY = 11, 0.42
+"""px that a line is thick at most; and, as a share of the box's shorter side."""
+SPOTS = np.linspace(0.12, 0.88, 13)
+"""Where along a side one looks at its line."""
+DRAWN = 0.72
+"""Least share of each side that has ink."""
+STEEP = 0.2
+"""Greatest slope of a side."""
 
 Quad = NDArray[np.float64]
-"""(4, 2): corners, clockwise from the top left."""
+"""(4, 2): corners, clockwise from the top left, px of the view."""
+Side = tuple[float, float]
+"""Where a side is: at zero, and its slope."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,57 +35,57 @@ class Cell:
     """A place that lines close in.
 
     Attributes:
-        quad: its corners, to the middle of its lines, px of the view.
-        beside: which others are on its left, above, on its right, below: their numbers.
-        thin: how many of its sides are thin lines.
-        drawn: the least share of a side that there is ink on.
-        inner: the paper within: x, y, width, height, px.
+        quad: its corners, to the middle of its lines.
+        thickness: of its lines, px.
     """
 
     quad: Quad
-    beside: tuple[tuple[int, ...], ...]
-    thin: int
-    drawn: float
-    inner: tuple[int, int, int, int]
+    thickness: float
 
     @property
     def size(self) -> NDArray[np.float64]:
         """Give its width and height, px."""
-        top, right, bottom, left = np.linalg.norm(
-            self.quad - np.roll(self.quad, -1, axis=0), axis=1
-        )
-        return np.array([(top + bottom) / 2, (left + right) / 2])
+        sides = np.linalg.norm(self.quad - np.roll(self.quad, -1, axis=0), axis=1)
+        return np.array([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2])
 
     @property
     def middle(self) -> NDArray[np.float64]:
         """Give its middle, px."""
         return np.asarray(self.quad.mean(axis=0), np.float64)
 
+    @property
+    def area(self) -> float:
+        """Give its area, px."""
+        return float(self.size.prod())
+
 
 def cells(found: Lines) -> list[Cell]:
-    """Find all places that lines close in."""
-    barrier = found.level | found.upright
-    barrier[[0, -1]] = barrier[:, [0, -1]] = 255
+    """Find the places that lines close in, those of the longest lines first."""
+    out = []
+    for barrier, long in list(zip(found.barriers, LONG, strict=True))[::-1]:
+        for quad in _regions(barrier, max(LEAST, long - 5)):
+            cell = lined(found.ink, quad)
+            if cell is not None:
+                out.append(cell)
+    return out
+
+
+def _regions(barrier: Ink, least: int) -> list[Quad]:
+    """Find regions with four straight sides, none shorter than `least` px."""
     high, wide = barrier.shape
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(255 - barrier, connectivity=4)
-    fits = (stats[:, 2:4].min(axis=1) >= LEAST) & (stats[:, 4] >= LEAST**2)
+    walls = barrier.copy()
+    walls[[0, -1]] = walls[:, [0, -1]] = 255
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(255 - walls, connectivity=4)
+    fits = stats[:, 2:4].min(axis=1) >= least
     fits &= stats[:, 2] * stats[:, 3] <= LARGEST * high * wide
-    fits &= stats[:, 4] >= 0.5 * stats[:, 2] * stats[:, 3]  # leaning ones fill less of their frame
+    fits &= stats[:, 4] >= 0.4 * stats[:, 2] * stats[:, 3]  # leaning ones fill less of their frame
     fits[0] = False
-    quads = {}
+    out = []
     for number in np.flatnonzero(fits).tolist():
         x, y, width, height = stats[number, :4].tolist()
-        part = labels[y : y + height, x : x + width] == number
-        quad = _quad(part)
+        quad = _quad(labels[y : y + height, x : x + width] == number)
         if quad is not None:
-            quads[number] = quad + [x, y]
-    out = []
-    near = cv2.dilate(found.ink, np.ones((3, 3), np.uint8)) > 0
-    order = {number: n for n, number in enumerate(quads)}
-    for number, quad in quads.items():
-        outer, beside, thin = _outside(labels, quad, number, order)
-        inner = tuple(stats[number, :4].tolist())
-        out.append(Cell(outer, beside, thin, _drawn(near, outer), inner))
+            out.append(quad + [x - 0.5, y - 0.5])
     return out
 
 
@@ -94,22 +97,18 @@ def _quad(part: NDArray[np.bool_]) -> Quad | None:
     top, bottom = _sides(part.T, fit)
     if left is None or right is None or top is None or bottom is None:
         return None
-    quad = np.array([_cross(a, b) for a, b in ((top, left), (top, right), (bottom, right), (bottom, left))])
+    ends = ((top, left), (top, right), (bottom, right), (bottom, left))
+    quad = np.array([_cross(level, upright) for level, upright in ends])
     area = cv2.contourArea(quad.astype(np.float32))
     filled = float(_span(part).sum())
     whole = FULL * area <= filled <= area / FULL + 2 * (high + wide)
-    return quad if whole and min(high, wide) >= LEAST else None
+    return quad if whole else None
 
 
 def _span(part: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How far each row reaches, from its first pixel to its last: what is written does not count."""
-    seen = part.any(axis=1)
+    """Say how far each row reaches, from first to last pixel: what is written does not count."""
     first, last = part.argmax(axis=1), part.shape[1] - part[:, ::-1].argmax(axis=1)
-    return np.asarray(np.where(seen, last - first, 0), np.int64)
-
-
-Side = tuple[float, float]
-"""Where a side is: at its zero, and its slope."""
+    return np.asarray(np.where(part.any(axis=1), last - first, 0), np.int64)
 
 
 def _sides(part: NDArray[np.bool_], fit: float) -> tuple[Side | None, Side | None]:
@@ -126,12 +125,11 @@ def _line(along: NDArray[np.float64], at: NDArray[np.int64], fit: float) -> Side
     half = len(along) // 2
     if half < 2:
         return None
-    slopes = (at[half:][: half] - at[:half]) / (along[half:][: half] - along[:half])
+    slopes = (at[half : 2 * half] - at[:half]) / (along[half : 2 * half] - along[:half])
     slope = float(np.median(slopes))
     start = float(np.median(at - slope * along))
     off = np.abs(at - slope * along - start)
-    near = off <= fit
-    if near.mean() < 0.66 or abs(slope) > 0.2:
+    if (off <= fit).mean() < 0.66 or abs(slope) > STEEP:
         return None
     near = off <= max(1.5, float(np.median(off)) * 2.5)
     if near.sum() >= 4:
@@ -145,60 +143,82 @@ def _line(along: NDArray[np.float64], at: NDArray[np.int64], fit: float) -> Side
 
 def _cross(level: Side, upright: Side) -> tuple[float, float]:
     """Find where y = a + b x and x = c + d y meet."""
-    a, b = level
-    c, d = upright
+    (a, b), (c, d) = level, upright
     x = (c + d * a) / (1 - d * b)
     return x, a + b * x
 
 
-def _drawn(near: NDArray[np.bool_], quad: Quad) -> float:
-    """Say what share of each side has ink, from corner to corner: the least of the four."""
-    along = np.linspace(0, 1, 41)[:, None, None]
-    at = np.rint(quad + along * (np.roll(quad, -1, axis=0) - quad)).astype(int)
-    high, wide = near.shape
-    x, y = np.clip(at[..., 0], 0, wide - 1), np.clip(at[..., 1], 0, high - 1)
-    return float(near[y, x].mean(axis=0).min())
+def lined(ink: Ink, quad: Quad) -> Cell | None:
+    """Move each side of a box to the middle of its line; None where one has no thin line.
 
-
-def _outside(
-    labels: NDArray[np.int32], quad: Quad, number: int, order: dict[int, int]
-) -> tuple[Quad, tuple[tuple[int, ...], ...], int]:
-    """Look beyond each side: how thick its line is, and what is behind it.
-
-    Returns:
-        The box to the middle of its lines; its neighbours on the left, above, on the right, below;
-        how many sides are thin lines.
+    Args:
+        ink: of the view.
+        quad: the paper within the box, or near its lines' middles.
     """
-    top_left, top_right, bottom_right, bottom_left = quad
-    sides = (
-        (top_left, bottom_left, (-1.0, 0.0)),
-        (top_left, top_right, (0.0, -1.0)),
-        (top_right, bottom_right, (1.0, 0.0)),
-        (bottom_left, bottom_right, (0.0, 1.0)),
-    )
-    short = min(np.ptp(quad, axis=0))
-    far = int(max(THICK, min(2.5 * THICK, HEAVY * short))) + 3
-    steps = np.arange(far)
-    high, wide = labels.shape
-    by, beside, thin = [], [], 0
-    for start, end, (across, down) in sides:
-        at = start + SPOTS[:, None] * (end - start)
-        x = np.clip(np.rint(at[:, :1] + across * (steps + 0.5) - 0.5), 0, wide - 1).astype(int)
-        y = np.clip(np.rint(at[:, 1:] + down * (steps + 0.5) - 0.5), 0, high - 1).astype(int)
-        seen = labels[y, x]
-        other = (seen != 0) & (seen != number)
-        thickness = np.where(other.any(axis=1), other.argmax(axis=1), far) - 2  # lines grew
-        beyond = seen[np.arange(len(seen)), np.minimum(thickness + 2, far - 1)]
-        usual = float(np.median(thickness))
-        line = 0 < usual <= min(THICK, max(3.0, HEAVY * short))
-        thin += line
-        by.append(usual / 2 + 1 if line else 1.0)
-        names, counts = np.unique(beyond[other.any(axis=1)], return_counts=True)
-        near = [
-            order[name]
-            for name, count in zip(names.tolist(), counts.tolist(), strict=True)
-            if name in order and count >= BESIDE * len(SPOTS)
-        ]
-        beside.append(tuple(near) if line else ())
-    out = quad + [[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]]
-    return out, tuple(beside), thin
+    short = float(np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1).min())
+    most = min(THICK, max(3.0, HEAVY * short))
+    ends = (quad[[3, 0]], quad[[0, 1]], quad[[1, 2]], quad[[2, 3]])  # left, top, right, bottom
+    ways = ((-1.0, 0.0), (0.0, -1.0), (1.0, 0.0), (0.0, 1.0))
+    found = [_measured(ink, *end, way, most) for end, way in zip(ends, ways, strict=True)]
+    clear = [one for one in found if one is not None]
+    if len(clear) < 3:
+        return None
+    usual = float(np.median([thickness for _, thickness in clear]))
+    by = [usual / 2 if one is None else one[0] for one in found]
+    outer = quad + [[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]]
+    return Cell(outer, usual) if drawn(ink, outer, usual) >= DRAWN else None
+
+
+def _measured(
+    ink: Ink,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    way: tuple[float, float],
+    most: float,
+) -> tuple[float, float] | None:
+    """Measure the line along a side: how far out its middle is, and its thickness, px."""
+    back = 3
+    steps = np.arange(-back, int(most) + 5)
+    at = start + SPOTS[:, None] * (end - start)
+    high, wide = ink.shape
+    x = np.clip(np.rint(at[:, :1] + way[0] * steps), 0, wide - 1).astype(int)
+    y = np.clip(np.rint(at[:, 1:] + way[1] * steps), 0, high - 1).astype(int)
+    seen = ink[y, x] > 0
+    there = seen[:, : back + 5].any(axis=1)
+    if there.mean() < 0.5:
+        return None
+    first = seen.argmax(axis=1)
+    gone = ~seen & (steps + back > first[:, None])
+    last = np.where(gone.any(axis=1), gone.argmax(axis=1), len(steps))
+    thickness = float(np.median((last - first)[there]))
+    if thickness > most:
+        return None
+    middle = (first + last - 1)[there] / 2 - back
+    usual = np.abs((last - first)[there] - thickness) <= 1.5
+    return float(np.median(middle[usual])) if usual.any() else float(np.median(middle)), thickness
+
+
+def drawn(ink: Ink, quad: Quad, thickness: float) -> float:
+    """Say what share of each side has ink, from corner to corner: the least of the four.
+
+    A box has ink at its corners too, three of them at least: a round letter has not, and 0 is
+    what is given for it.
+    """
+    along = np.linspace(0, 1, 41)[:, None, None]
+    at = quad + along * (np.roll(quad, -1, axis=0) - quad)
+    share = _near(ink, at, 1).mean(axis=0)
+    corners = _near(ink, quad, 1 if thickness < 5 else 2)
+    return float(share.min()) if corners.sum() >= 3 else 0.0
+
+
+def _near(ink: Ink, at: NDArray[np.float64], far: int) -> NDArray[np.bool_]:
+    """Tell whether there is ink within so many px of points (…, 2)."""
+    high, wide = ink.shape
+    out = np.zeros(at.shape[:-1], bool)
+    spots = np.rint(at).astype(int)
+    for down in range(-far, far + 1):
+        for across in range(-far, far + 1):
+            x = np.clip(spots[..., 0] + across, 0, wide - 1)
+            y = np.clip(spots[..., 1] + down, 0, high - 1)
+            out |= ink[y, x] > 0
+    return out

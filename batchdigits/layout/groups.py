@@ -1,12 +1,14 @@
 """Boxes that belong together: rows of them, single ones, and tables with their rows and columns."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.cells import Cell
+from batchdigits.layout.lines import Ink
 
 Kind = Literal["boxes", "box", "table"]
 
@@ -18,6 +20,8 @@ APART = 1.0
 """Widest gap between boxes of one row, as a share of a box's width."""
 EVEN = 0.25
 """How much gaps in a row may differ, as a share of a box's width."""
+TOUCH = 0.12
+"""How far apart the sides of boxes that share a line may be, as a share of the smaller's side."""
 SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
 COMB, LONGER = 8, 4
@@ -38,23 +42,36 @@ class Group(NamedTuple):
     places: tuple[tuple[int, int], ...] = ()
 
 
-def groups(cells: list[Cell]) -> list[Group]:
-    """Part cells into groups, in reading order."""
+def groups(cells: list[Cell], ink: Ink) -> list[Group]:
+    """Part cells into groups, in reading order.
+
+    Args:
+        cells: the boxes that were found.
+        ink: of the view, where those are looked for that were not.
+    """
     out: list[Group] = []
     alone: list[Cell] = []
-    for numbers in _together(cells):
-        if len(numbers) == 1:
-            alone.append(cells[numbers[0]])
-            continue
-        out += _grid(cells, numbers)
+    for members in _together(cells):
+        if len(members) == 1:
+            alone.append(members[0])
+        else:
+            out += _grid(members)
     singles = [group.cells[0] for group in out if group.kind == "box"]
     out = [group for group in out if group.kind != "box"]
     return _in_order(out + _rows(alone + singles))
 
 
-def _together(cells: list[Cell]) -> list[list[int]]:
+def _together(cells: list[Cell]) -> list[list[Cell]]:
     """Find cells that hang together by shared lines."""
-    root = list(range(len(cells)))
+    found = defaultdict(list)
+    for cell, root in zip(cells, _roots(len(cells), _touching(cells)), strict=True):
+        found[root].append(cell)
+    return list(found.values())
+
+
+def _roots(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Join numbers by pairs; gives for each one that stands for all it is joined to."""
+    root = list(range(count))
 
     def top(n: int) -> int:
         while root[n] != n:
@@ -62,22 +79,59 @@ def _together(cells: list[Cell]) -> list[list[int]]:
             n = root[n]
         return n
 
-    for n, cell in enumerate(cells):
-        for other in (one for side in cell.beside for one in side):
-            root[top(other)] = top(n)
-    found = defaultdict(list)
-    for n in range(len(cells)):
-        found[top(n)].append(n)
-    return list(found.values())
+    for one, other in pairs:
+        root[top(other)] = top(one)
+    return [top(n) for n in range(count)]
 
 
-def _grid(cells: list[Cell], numbers: list[int]) -> list[Group]:
+def _touching(cells: list[Cell]) -> list[tuple[int, int]]:
+    """Find cells that share a line: pairs of numbers, the left or the upper one first."""
+    return [pair for axis in (0, 1) for pair in _beside(cells, axis)]
+
+
+def _beside(cells: list[Cell], axis: int) -> list[tuple[int, int]]:
+    """Find pairs that share an upright line (axis 0), or a level one (1)."""
+    if not cells:
+        return []
+    quads = np.array([cell.quad for cell in cells])
+    first, second = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
+    start = quads[:, first]  # (N, 2, 2): the ends of the side before, and of that after
+    end = quads[:, second]
+    other = 1 - axis
+    low = np.maximum(end[:, None, 0, other], start[None, :, 0, other])
+    high = np.minimum(end[:, None, 1, other], start[None, :, 1, other])
+    length = np.minimum(*(
+        np.linalg.norm(side[:, 1] - side[:, 0], axis=1)[index]
+        for side, index in ((end, np.s_[:, None]), (start, np.s_[None, :]))
+    ))
+    small = np.array([cell.size.min() for cell in cells])
+    thick = np.array([cell.thickness for cell in cells])
+    near = np.maximum(3.0, np.minimum(TOUCH * np.minimum(small[:, None], small), 6.0))
+    near = near + np.maximum(thick[:, None], thick) / 2
+    middle = (low + high) / 2
+    gap = _at(start, axis, middle, after=False) - _at(end, axis, middle, after=True)
+    pairs = (np.abs(gap) <= near) & (high - low >= 0.5 * length)
+    np.fill_diagonal(pairs, False)
+    return [(int(one), int(two)) for one, two in np.argwhere(pairs)]
+
+
+def _at(
+    side: NDArray[np.float64], axis: int, middle: NDArray[np.float64], *, after: bool
+) -> NDArray[np.float64]:
+    """Say where sides are, across, at so much along: (N, N)."""
+    index = np.s_[:, None] if after else np.s_[None, :]
+    begin, end = side[:, 0][index], side[:, 1][index]
+    share = (middle - begin[..., 1 - axis]) / (end[..., 1 - axis] - begin[..., 1 - axis])
+    return np.asarray(begin[..., axis] + share * (end[..., axis] - begin[..., axis]))
+
+
+def _grid(cells: list[Cell]) -> list[Group]:
     """Make groups of cells that share lines: a row of boxes, or a table."""
-    spans = _spans(cells, numbers)
-    rows, columns = (max(span[axis + 2] for span in spans) for axis in (0, 1))
-    order = sorted(range(len(numbers)), key=lambda n: spans[n][:2])
-    listed = [cells[numbers[n]] for n in order]
-    places = [(spans[n][0] + 1, spans[n][1] + 1) for n in order]
+    spans = _spans(cells)
+    rows, columns = spans[:, 2].max(), spans[:, 3].max()
+    order = sorted(range(len(cells)), key=lambda n: (spans[n, 0], spans[n, 1]))
+    listed = [cells[n] for n in order]
+    places = [(int(spans[n, 0]) + 1, int(spans[n, 1]) + 1) for n in order]
     size = np.median([cell.size for cell in listed], axis=0)
     narrow = size[0] < WIDE * size[1]
     if rows == 1 and not narrow:
@@ -90,69 +144,39 @@ def _grid(cells: list[Cell], numbers: list[int]) -> list[Group]:
     return [Group("table", tuple(listed), tuple(places))]
 
 
-def _spans(cells: list[Cell], numbers: list[int]) -> list[tuple[int, int, int, int]]:
-    """Say which lines of their grid cells lie between: row, column, the row and column after."""
-    rows = _levels(cells, numbers, 1)
-    columns = _levels(cells, numbers, 0)
-    return [(*one, *two) for one, two in (
-        ((rows[n][0], columns[n][0]), (rows[n][1], columns[n][1])) for n in range(len(numbers))
-    )]
+def _spans(cells: list[Cell]) -> NDArray[np.int64]:
+    """Say between which lines of their grid cells lie: (N, 4), row and column, those after it."""
+    (rows, after), (columns, beyond) = _levels(cells, 1), _levels(cells, 0)
+    return np.column_stack([rows, columns, after, beyond])
 
 
-def _levels(cells: list[Cell], numbers: list[int], axis: int) -> list[tuple[int, int]]:
-    """Number the lines across an axis: of each cell, the one before it and the one after."""
-    at = {number: n for n, number in enumerate(numbers)}
-    before, after = (0, 2) if axis == 0 else (1, 3)
-    side, next_ = (1, 3) if axis == 0 else (0, 2)
-    ends = np.array([_ends(cells[number], axis) for number in numbers])  # (N, 2)
+def _levels(cells: list[Cell], axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the lines across an axis: for each cell, the one before it and the one after.
+
+    The side before cell n is 2 n, that after it 2 n + 1. Neighbours along the axis share a line;
+    so do those beside each other whose sides meet.
+    """
+    quads = np.array([cell.quad for cell in cells])
+    ends = np.sort(quads[:, :, axis], axis=1).reshape(-1, 2, 2).mean(axis=2)
     small = float(np.quantile(ends[:, 1] - ends[:, 0], 0.2))
-    root = list(range(2 * len(numbers)))
-
-    def top(n: int) -> int:
-        while root[n] != n:
-            root[n] = root[root[n]]
-            n = root[n]
-        return n
-
-    for n, number in enumerate(numbers):
-        cell = cells[number]
-        for other in (at[one] for one in cell.beside[before] if one in at):
-            root[top(2 * other + 1)] = top(2 * n)
-        for other in (at[one] for one in cell.beside[after] if one in at):
-            root[top(2 * n + 1)] = top(2 * other)
-        for other in (at[one] for k in (side, next_) for one in cell.beside[k] if one in at):
-            for end in (0, 1):
-                if abs(_meet(cells[number], cells[numbers[other]], axis, end)) < SAME * small:
-                    root[top(2 * n + end)] = top(2 * other + end)
-    return _numbered(ends, [top(n) for n in range(len(root))], small)
-
-
-def _ends(cell: Cell, axis: int) -> tuple[float, float]:
-    low, high = np.sort(cell.quad[:, axis])[[0, 1]].mean(), np.sort(cell.quad[:, axis])[2:].mean()
-    return float(low), float(high)
-
-
-def _meet(one: Cell, two: Cell, axis: int, end: int) -> float:
-    """Say how far two neighbours' sides are from one line, where they are nearest."""
-    sides = {(0, 0): (0, 3), (0, 1): (1, 2), (1, 0): (0, 1), (1, 1): (3, 2)}[axis, end]
-    first, second = one.quad[list(sides), axis], two.quad[list(sides), axis]
-    return float(min(abs(first[1] - second[0]), abs(first[0] - second[1])))
-
-
-def _numbered(
-    ends: NDArray[np.float64], roots: list[int], small: float
-) -> list[tuple[int, int]]:
-    """Give lines that are one a number, in order."""
+    pairs = [(2 * one + 1, 2 * two) for one, two in _beside(cells, axis)]
+    corners = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
+    for one, two in _beside(cells, 1 - axis):  # two is to the right of one, or below
+        for end in (0, 1):
+            first, second = quads[one, corners[end][1], axis], quads[two, corners[end][0], axis]
+            if abs(first - second) < SAME * small:
+                pairs.append((2 * one + end, 2 * two + end))
+    roots = _roots(2 * len(cells), pairs)
     places = defaultdict(list)
     for n, root in enumerate(roots):
         places[root].append(float(ends[n // 2, n % 2]))
-    mean = sorted((float(np.mean(at)), root) for root, at in places.items())
-    number, last, out = -1, -np.inf, {}
-    for place, root in mean:
+    number, last, numbers = -1, -np.inf, {}
+    for place, root in sorted((float(np.mean(at)), root) for root, at in places.items()):
         if place - last > SAME * small:
             number += 1
-        out[root], last = number, place
-    return [(out[roots[2 * n]], out[roots[2 * n + 1]]) for n in range(len(ends))]
+        numbers[root], last = number, place
+    line = np.array([numbers[root] for root in roots]).reshape(-1, 2)
+    return line[:, 0], line[:, 1]
 
 
 def _rows(alone: list[Cell]) -> list[Group]:

@@ -17,14 +17,18 @@ CONTRAST, NOISE = 9, 4.0
 """Ink is so many grey levels darker than what surrounds it, and so many times the paper's grain."""
 SHADE = 0.55
 """What has less than this share of the paper's light is ink however large it is: a black square."""
-LONG = 13
-"""px that the shortest line has: the side of a box of 4 mm at 100 dpi, less its corners."""
+LONG = (13, 24, 44)
+"""px that lines have at least: the first is a side of a box of 4 mm at 100 dpi, less its corners.
+Of larger boxes the sides are longer, and what is written in them is not."""
+CLEAR, RIM = 0.3, 7
+"""Ink has at least so much of the darkness that is found within so many px about it: where it is
+blurred, it ends."""
 GAP, DOTS = 9, 27
 """px between dots of a line, and the least length of such a line."""
-DOT = 12
-"""px that a dot or a dash has at most."""
-THIN = 7
-"""px that a line of dots is thick at most."""
+DASH, THIN = 26, 6
+"""px that a dash is long at most, and thick; and lines that consist of them."""
+BROKEN = 5
+"""px that are bridged between the pieces of a thin line."""
 BRIDGED, WHOLE = 13, 40
 """px that may be missing from a line of so many px and more."""
 
@@ -34,13 +38,12 @@ class Lines(NamedTuple):
 
     Attributes:
         ink: all of it, and between the dots of lines.
-        level: lines across the page, a pixel thicker on either side.
-        upright: lines down the page, likewise.
+        barriers: for each of `LONG`, lines so long, across and down, a pixel thicker on either
+            side.
     """
 
     ink: Ink
-    level: Ink
-    upright: Ink
+    barriers: tuple[Ink, ...]
 
 
 def lines(grey: Grey) -> Lines:
@@ -50,11 +53,11 @@ def lines(grey: Grey) -> Lines:
         grey: uint8, (height, width), dark ink on light paper.
     """
     ink = inked(grey)
-    thick = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((THIN + 1, THIN + 1), np.uint8))
-    thin, dots = cv2.bitwise_and(ink, cv2.bitwise_not(thick)), _dots(ink)
-    level, dotted = _ruled(ink, thin, dots, level=True)
-    upright, dotted_too = _ruled(ink, thin, dots, level=False)
-    return Lines(ink | dotted | dotted_too, level, upright)
+    across, down = _dashes(ink)
+    level, dotted = _ruled(ink, across, level=True)
+    upright, dotted_too = _ruled(ink, down, level=False)
+    barriers = [one | other for one, other in zip(level, upright, strict=True)]
+    return Lines(ink | dotted | dotted_too, tuple(barriers))
 
 
 def inked(grey: Grey) -> Ink:
@@ -65,7 +68,9 @@ def inked(grey: Grey) -> Ink:
     dark = cv2.subtract(around, soft)
     paper = _paper(grey)
     black = cv2.compare(soft, cv2.multiply(paper, SHADE), cv2.CMP_LT)
-    return np.asarray(cv2.compare(dark, least, cv2.CMP_GE) | black, np.uint8)
+    sharp = cv2.dilate(dark, np.ones((RIM, RIM), np.uint8))
+    edge = cv2.compare(dark, cv2.multiply(sharp, CLEAR), cv2.CMP_GE)
+    return np.asarray((cv2.compare(dark, least, cv2.CMP_GE) & edge) | black, np.uint8)
 
 
 def _grain(soft: Grey) -> float:
@@ -83,38 +88,51 @@ def _paper(grey: Grey) -> Grey:
     return np.asarray(cv2.resize(cv2.blur(light, (5, 5)), grey.shape[::-1]), np.uint8)
 
 
-def _dots(ink: Ink) -> Ink:
-    """Keep what is as small as a dot or a dash."""
+def _dashes(ink: Ink) -> tuple[Ink, Ink]:
+    """Keep what may be a dot or a dash of a line across the page, and of one down the page."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    small = (stats[:, 2] <= DOT) & (stats[:, 3] <= DOT)
-    small[0] = False
-    return np.asarray(np.where(small, 255, 0).astype(np.uint8)[labels], np.uint8)
+    wide, high = stats[:, 2], stats[:, 3]
+    out = []
+    for long, thick in ((wide, high), (high, wide)):
+        kept = (long <= DASH) & (thick <= THIN)
+        kept[0] = False
+        out.append(np.asarray(np.where(kept, 255, 0).astype(np.uint8)[labels], np.uint8))
+    return out[0], out[1]
 
 
-def _ruled(ink: Ink, thin: Ink, dots: Ink, *, level: bool) -> tuple[Ink, Ink]:
+def _ruled(ink: Ink, dashes: Ink, *, level: bool) -> tuple[list[Ink], Ink]:
     """Keep long runs of ink in one direction, lines of dots, and what is missing between runs.
 
     Returns:
-        All lines, and those of dots.
+        Lines of each length, and those of dots.
     """
     across = _bar(3, level=not level)
-    runs = cv2.morphologyEx(cv2.dilate(ink, across), cv2.MORPH_OPEN, _bar(LONG, level=level))
-    pieces = cv2.dilate(dots | (runs & thin), across)
-    joined = cv2.morphologyEx(pieces, cv2.MORPH_CLOSE, _bar(GAP, level=level))
-    dotted = _slim(cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(DOTS, level=level)), level=level)
+    thick = cv2.dilate(ink, across)
+    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, _bar(LONG[0], level=level))
+    dotted = _joined(cv2.dilate(dashes, across), GAP, level=level)
+    if dotted.any():
+        reach = cv2.dilate(dotted, _bar(2 * DASH + 1, level=level))  # to what it ends at
+        dotted = _joined(dotted | (reach & thick), GAP, level=level)
+    slim = cv2.bitwise_and(runs, cv2.bitwise_not(_thick(runs, level=level)))
+    dotted |= _joined(slim, BROKEN, level=level)
     runs |= dotted
     whole = cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(WHOLE, level=level))
     runs |= cv2.morphologyEx(whole, cv2.MORPH_CLOSE, _bar(BRIDGED, level=level))
-    return runs, dotted
+    longer = [cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(long, level=level)) for long in LONG[1:]]
+    return [runs, *longer], dotted
+
+
+def _thick(runs: Ink, *, level: bool) -> Ink:
+    """Keep what is thicker than a line of dots is."""
+    return np.asarray(cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(THIN + 3, level=not level)))
+
+
+def _joined(pieces: Ink, gap: int, *, level: bool) -> Ink:
+    """Join pieces in one direction; keeps what is long and thin then."""
+    joined = cv2.morphologyEx(pieces, cv2.MORPH_CLOSE, _bar(gap, level=level))
+    long = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(DOTS, level=level))
+    return cv2.bitwise_and(long, cv2.bitwise_not(_thick(long, level=level)))
 
 
 def _bar(length: int, *, level: bool) -> Ink:
     return np.ones((1, length) if level else (length, 1), np.uint8)
-
-
-def _slim(mask: Ink, *, level: bool) -> Ink:
-    """Leave out what is no line but text."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    slim = stats[:, 4] <= (THIN + 2) * stats[:, 2 if level else 3]
-    slim[0] = False
-    return np.asarray(np.where(slim, 255, 0).astype(np.uint8)[labels], np.uint8)

@@ -1,0 +1,58 @@
+"""Places that lines close in, found twice, or within each other → the boxes among them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.cells import Cell
+
+SAME = 0.6
+"""Share that two boxes which are one have in common at least."""
+COVERED = 0.72
+"""Share of a place that smaller ones take when they are its boxes, and it is none."""
+SMALL = 0.45
+"""Least height of a box within another, as a share of it: less is the hole in a digit."""
+
+
+def sorted_out(found: list[Cell]) -> list[Cell]:
+    """Leave out what was found twice, what others divide, and frames round others.
+
+    Args:
+        found: those of the longest lines first.
+    """
+    boxes = np.array([[*one.quad.min(axis=0), *one.quad.max(axis=0)] for one in found])
+    boxes = boxes.reshape(-1, 4)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    common = _common(boxes)
+    kept = np.ones(len(found), bool)
+    twice = common >= SAME * (area[:, None] + area[None] - common)
+    for n in range(len(found)):
+        if kept[n]:
+            kept[n + 1 :] &= ~twice[n, n + 1 :]
+    within = (common >= 0.8 * area[None]) & (area[None] < area[:, None])  # [outer, inner]
+    for n in np.argsort(area).tolist():  # the smallest first
+        inner = np.flatnonzero(within[n] & kept)
+        if not kept[n] or not len(inner):
+            continue
+        divided = len(inner) > 1 and common[n, inner].sum() >= COVERED * area[n]
+        if divided or not _holes(boxes, n, inner, found):
+            kept[n] = False
+        else:
+            kept[inner] = False
+    return [found[n] for n in np.flatnonzero(kept).tolist()]
+
+
+def _common(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Measure what each two upright boxes have in common: (N, N), px."""
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
+
+
+def _holes(
+    boxes: NDArray[np.float64], outer: int, inner: NDArray[np.int64], found: list[Cell]
+) -> bool:
+    """Tell whether what lies in a box is holes of what is written there, not boxes in a frame."""
+    tall = boxes[outer, 3] - boxes[outer, 1]
+    high = boxes[inner, 3] - boxes[inner, 1]
+    low = boxes[inner, 1] > boxes[outer, 1] + 0
+    return bool((high < SMALL * tall).all() and low.all() and tall < 6 * found[outer].thickness * 8)
