@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout import straight
+from batchdigits.layout import contents, straight
 from batchdigits.layout.cells import cells
 from batchdigits.layout.groups import Group, groups
 from batchdigits.layout.lines import lines
@@ -49,9 +49,13 @@ def find(grey: Grey) -> Layout:
         size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
         small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     view = straight.view(small)
-    laid = cv2.warpPerspective(small, view.matrix, view.size, borderValue=255)
-    seen = lines(np.asarray(laid, np.uint8))
-    found = groups(sorted_out(cells(seen)), seen.ink)
+    laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
+    seen = lines(laid)
+    found = [
+        group
+        for group in groups(sorted_out(cells(seen)), seen.ink)
+        if group.kind != "box" or contents.box(laid, seen.ink, group.cells[0])
+    ]
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )

@@ -1,13 +1,14 @@
 """Boxes that belong together: rows of them, single ones, and tables with their rows and columns."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.cells import Cell
+from batchdigits.layout.found import added, among, beyond
 from batchdigits.layout.lines import Ink
 
 Kind = Literal["boxes", "box", "table"]
@@ -24,6 +25,8 @@ TOUCH = 0.12
 """How far apart the sides of boxes that share a line may be, as a share of the smaller's side."""
 SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
+ROUNDS = 4
+"""How often boxes that are missing are sought."""
 COMB, LONGER = 8, 4
 """A grid of narrow boxes with so many columns, so many times as many as rows, is rows of boxes."""
 
@@ -49,6 +52,24 @@ def groups(cells: list[Cell], ink: Ink) -> list[Group]:
         cells: the boxes that were found.
         ink: of the view, where those are looked for that were not.
     """
+    for _ in range(ROUNDS):
+        found = _parted(cells)
+        cells, changed = added(cells, [one for group in found for one in _missing(group, ink)])
+        if not changed:
+            break
+    return _in_order(_parted(cells))
+
+
+def _missing(group: Group, ink: Ink) -> Iterator[Cell]:
+    """Seek boxes that belong to a group and were not found."""
+    if group.kind == "table":
+        return among(list(group.cells), list(group.places), ink)
+    wide, high = group.cells[0].size
+    return beyond(list(group.cells), ink) if wide < WIDE * high else iter(())
+
+
+def _parted(cells: list[Cell]) -> list[Group]:
+    """Part cells into groups, in no order."""
     out: list[Group] = []
     alone: list[Cell] = []
     for members in _together(cells):
@@ -58,7 +79,7 @@ def groups(cells: list[Cell], ink: Ink) -> list[Group]:
             out += _grid(members)
     singles = [group.cells[0] for group in out if group.kind == "box"]
     out = [group for group in out if group.kind != "box"]
-    return _in_order(out + _rows(alone + singles))
+    return out + _rows(alone + singles)
 
 
 def _together(cells: list[Cell]) -> list[list[Cell]]:

@@ -1,0 +1,57 @@
+"""What a box holds: print, a picture, or nothing of the kind."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.cells import Cell
+from batchdigits.layout.lines import Ink
+from batchdigits.records import Grey
+
+SPECK = 3
+"""px that a letter is high at least."""
+LETTERS, LOW = 9, 0.3
+"""A box alone with so many letters, half of them no higher than this share of it, is a frame round
+text."""
+MASS = 0.3
+"""What is dark and so thick, as a share of the box's shorter side, was not written with a pen."""
+GREY = 0.82
+"""A box is paper that has this share of the light about it, at least, in its middle."""
+
+
+def box(grey: Grey, ink: Ink, cell: Cell) -> bool:
+    """Tell whether a box that stands alone is one to write in: no frame round text or a picture.
+
+    Args:
+        grey: the view.
+        ink: of it.
+        cell: the box.
+    """
+    inner = _inner(ink, cell)
+    if not inner.size or _mass(inner, cell) or _shaded(grey, cell):
+        return False
+    _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    high = stats[1:, 3][stats[1:, 3] >= SPECK]
+    return not (len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
+
+
+def _inner(ink: Ink, cell: Cell) -> Ink:
+    """Cut out the paper within a box."""
+    x, y = np.sort(cell.quad[:, 0]), np.sort(cell.quad[:, 1])
+    by = cell.thickness / 2 + 1.5
+    left, right, top, bottom = (round(n) for n in (x[1] + by, x[2] - by, y[1] + by, y[2] - by))
+    return np.ascontiguousarray(ink[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
+
+
+def _mass(inner: NDArray[np.uint8], cell: Cell) -> bool:
+    side = max(5, round(MASS * float(cell.size.min())))
+    return bool(cv2.erode(inner, np.ones((side, side), np.uint8), borderValue=0).any())
+
+
+def _shaded(grey: Grey, cell: Cell) -> bool:
+    """Tell whether the middle of a box is darker than the paper about it."""
+    inner = _inner(grey, cell)
+    low = np.floor(cell.quad.min(axis=0) - 0.5 * cell.size.min()).astype(int).clip(0)
+    high = np.ceil(cell.quad.max(axis=0) + 0.5 * cell.size.min()).astype(int)
+    about = grey[low[1] : high[1], low[0] : high[0]]
+    return bool(np.median(inner) < GREY * np.quantile(about[::3, ::3], 0.9))
