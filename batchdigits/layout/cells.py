@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lines import LONG, Ink, Lines
+from batchdigits.layout.lines import GAP, LONG, Ink, Lines
 
 LEAST = 9
 """px: least side of the paper in a box."""
@@ -20,7 +20,8 @@ THICK, HEAVY = 11, 0.42
 SPOTS = np.linspace(0.12, 0.88, 13)
 """Where along a side one looks at its line."""
 DRAWN = 0.72
-"""Least share of each side that has ink."""
+"""Least share of each side that has ink; of one of dots:"""
+DOTTED = 0.42
 STEEP = 0.2
 """Greatest slope of a side."""
 
@@ -37,10 +38,12 @@ class Cell:
     Attributes:
         quad: its corners, to the middle of its lines.
         thickness: of its lines, px.
+        dotted: whether they are of dots.
     """
 
     quad: Quad
     thickness: float
+    dotted: bool = False
 
     @property
     def size(self) -> NDArray[np.float64]:
@@ -60,13 +63,20 @@ class Cell:
 
 
 def cells(found: Lines) -> list[Cell]:
-    """Find the places that lines close in, those of the longest lines first."""
+    """Find the places that lines close in, those of the longest lines first, of dots last."""
     out = []
-    for barrier, long in list(zip(found.barriers, LONG, strict=True))[::-1]:
+    *barriers, dots = found.barriers
+    for barrier, long in list(zip(barriers, LONG, strict=True))[::-1]:
         for quad in _regions(barrier, max(LEAST, long - 5)):
-            cell = lined(found.ink, quad)
-            if cell is not None:
+            if (cell := lined(found.ink, quad)) is not None:
                 out.append(cell)
+    free = np.ones(dots.shape, np.uint8)
+    for cell in out:
+        cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
+    for quad in _regions(dots, LONG[1] - 5):
+        x, y = np.rint(quad.mean(axis=0)).astype(int).tolist()
+        if free[y, x] and (cell := lined(found.ink, quad, dotted=True)) is not None:
+            out.append(cell)
     return out
 
 
@@ -148,12 +158,13 @@ def _cross(level: Side, upright: Side) -> tuple[float, float]:
     return x, a + b * x
 
 
-def lined(ink: Ink, quad: Quad) -> Cell | None:
+def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
     """Move each side of a box to the middle of its line; None where one has no thin line.
 
     Args:
         ink: of the view.
-        quad: the paper within the box, or near its lines' middles.
+        quad: the paper within the box.
+        dotted: whether lines of dots will do.
     """
     short = float(np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1).min())
     most = min(THICK, max(3.0, HEAVY * short))
@@ -166,7 +177,7 @@ def lined(ink: Ink, quad: Quad) -> Cell | None:
     usual = float(np.median([thickness for _, thickness in clear]))
     by = [usual / 2 if one is None else one[0] for one in found]
     outer = quad + [[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]]
-    return Cell(outer, usual) if drawn(ink, outer, usual) >= DRAWN else None
+    return Cell(outer, usual, dotted) if _drawn(ink, outer, usual, dotted=dotted) else None
 
 
 def _measured(
@@ -198,17 +209,26 @@ def _measured(
     return float(np.median(middle[usual])) if usual.any() else float(np.median(middle)), thickness
 
 
-def drawn(ink: Ink, quad: Quad, thickness: float) -> float:
-    """Say what share of each side has ink, from corner to corner: the least of the four.
+def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> bool:
+    """Tell whether each side has a line, from corner to corner.
 
-    A box has ink at its corners too, three of them at least: a round letter has not, and 0 is
-    what is given for it.
+    A box has ink at its corners too, three of them at least: a round letter has not.
     """
-    along = np.linspace(0, 1, 41)[:, None, None]
-    at = quad + along * (np.roll(quad, -1, axis=0) - quad)
-    share = _near(ink, at, 1).mean(axis=0)
-    corners = _near(ink, quad, 1 if thickness < 5 else 2)
-    return float(share.min()) if corners.sum() >= 3 else 0.0
+    if _near(ink, quad, 1 if thickness < 5 else 2).sum() < 3:
+        return False
+    for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
+        length = float(np.linalg.norm(end - start))
+        share = np.linspace(0, 1, max(12, int(length / 1.5)))[:, None]
+        there = _near(ink, start + share * (end - start), 1)
+        if there.mean() < (DOTTED if dotted else DRAWN) or (dotted and _gap(there) * 1.5 > GAP):
+            return False
+    return True
+
+
+def _gap(there: NDArray[np.bool_]) -> int:
+    """Say how many in a row are false at most."""
+    at = np.flatnonzero(np.concatenate([[True], there, [True]]))
+    return int(np.diff(at).max()) - 1
 
 
 def _near(ink: Ink, at: NDArray[np.float64], far: int) -> NDArray[np.bool_]:

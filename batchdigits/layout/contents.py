@@ -49,9 +49,18 @@ def _mass(inner: NDArray[np.uint8], cell: Cell) -> bool:
 
 
 def _shaded(grey: Grey, cell: Cell) -> bool:
-    """Tell whether the middle of a box is darker than the paper about it."""
-    inner = _inner(grey, cell)
-    low = np.floor(cell.quad.min(axis=0) - 0.5 * cell.size.min()).astype(int).clip(0)
-    high = np.ceil(cell.quad.max(axis=0) + 0.5 * cell.size.min()).astype(int)
-    about = grey[low[1] : high[1], low[0] : high[0]]
-    return bool(np.median(inner) < GREY * np.quantile(about[::3, ::3], 0.9))
+    """Tell whether the middle of a box is darker than the paper on each side of it."""
+    low, high = np.sort(cell.quad, axis=0)[0], np.sort(cell.quad, axis=0)[3]
+    far = 0.3 * float(cell.size.min()) + cell.thickness
+    left, top = np.floor(low - far).astype(int).clip(0).tolist()
+    right, bottom = np.ceil(high + far).astype(int).tolist()
+    by = int(cell.thickness + 2)
+    x, y = low.astype(int).clip(0).tolist()
+    sides = (
+        grey[top : max(y - by, top + 1), left:right],
+        grey[int(high[1]) + by : bottom, left:right],
+        grey[top:bottom, left : max(x - by, left + 1)],
+        grey[top:bottom, int(high[0]) + by : right],
+    )
+    about = min((float(np.median(side)) for side in sides if side.size), default=0.0)
+    return bool(np.median(_inner(grey, cell)) < GREY * about)

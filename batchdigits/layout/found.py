@@ -29,7 +29,7 @@ def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
             edge = (last.quad[1] + last.quad[2] - last.quad[0] - last.quad[3]) / 2
             step = edge if cells is row else -edge
         for _ in range(LONGEST):
-            following = lined(ink, _shrunk(last.quad + step, last.thickness))
+            following = _at(ink, last, last.quad + step)
             if following is None or np.abs(following.size - last.size).max() > 0.2 * min(last.size):
                 break
             step = 0.5 * step + 0.5 * (following.middle - last.middle)
@@ -43,10 +43,11 @@ def _step(cells: list[Cell]) -> NDArray[np.float64]:
     return np.asarray(np.median(steps[-3:], axis=0))
 
 
-def _shrunk(quad: Quad, by: float) -> Quad:
-    """Give the paper within a box whose lines are so thick."""
-    inner = by / 2 + 0.5
-    return quad + [[inner, inner], [-inner, inner], [-inner, -inner], [inner, -inner]]
+def _at(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
+    """Look for a box at a place, with lines as another's."""
+    inner = like.thickness / 2 + 0.5
+    paper = quad + [[inner, inner], [-inner, inner], [-inner, -inner], [inner, -inner]]
+    return lined(ink, paper, dotted=like.dotted)
 
 
 def among(table: list[Cell], places: list[tuple[int, int]], ink: Ink) -> Iterator[Cell]:
@@ -63,14 +64,14 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Ink) -> Iterato
         for column in columns:
             if (row, column) in at:
                 continue
-            for quad in _wanted(at, row, column):
-                cell = lined(ink, quad)
+            for like, quad in _wanted(at, row, column):
+                cell = _at(ink, like, quad)
                 if cell is not None:
                     yield cell
                     break
 
 
-def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[Quad]:
+def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[tuple[Cell, Quad]]:
     """Say where a box should be, by those in its row and its column, the nearest first."""
     besides = sorted((c for r, c in at if r == row), key=lambda c: abs(c - column))[:3]
     aboves = sorted((r for r, c in at if c == column), key=lambda r: abs(r - row))[:3]
@@ -79,7 +80,7 @@ def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[
             if (above, beside) in at:
                 step = at[row, beside].middle - at[above, beside].middle
                 cell = at[above, column]
-                yield _shrunk(cell.quad + step, cell.thickness)
+                yield cell, cell.quad + step
 
 
 def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:

@@ -20,15 +20,11 @@ SHADE = 0.55
 LONG = (13, 24, 44)
 """px that lines have at least: the first is a side of a box of 4 mm at 100 dpi, less its corners.
 Of larger boxes the sides are longer, and what is written in them is not."""
-CLEAR, RIM = 0.3, 7
+CLEAR, RIM = 0.2, 5
 """Ink has at least so much of the darkness that is found within so many px about it: where it is
 blurred, it ends."""
-GAP, DOTS = 9, 27
-"""px between dots of a line, and the least length of such a line."""
-DASH, THIN = 26, 6
-"""px that a dash is long at most, and thick; and lines that consist of them."""
-BROKEN = 5
-"""px that are bridged between the pieces of a thin line."""
+GAP = 9
+"""px between the dots of a line, at most."""
 BRIDGED, WHOLE = 13, 40
 """px that may be missing from a line of so many px and more."""
 
@@ -37,9 +33,9 @@ class Lines(NamedTuple):
     """The ink of a page, and the lines in it.
 
     Attributes:
-        ink: all of it, and between the dots of lines.
-        barriers: for each of `LONG`, lines so long, across and down, a pixel thicker on either
-            side.
+        ink: all of it.
+        barriers: lines of each length of `LONG`, across and down, a pixel thicker on either side;
+            and those that dots make, text among them.
     """
 
     ink: Ink
@@ -53,11 +49,9 @@ def lines(grey: Grey) -> Lines:
         grey: uint8, (height, width), dark ink on light paper.
     """
     ink = inked(grey)
-    across, down = _dashes(ink)
-    level, dotted = _ruled(ink, across, level=True)
-    upright, dotted_too = _ruled(ink, down, level=False)
+    level, upright = _ruled(ink, level=True), _ruled(ink, level=False)
     barriers = [one | other for one, other in zip(level, upright, strict=True)]
-    return Lines(ink | dotted | dotted_too, tuple(barriers))
+    return Lines(ink, tuple(barriers))
 
 
 def inked(grey: Grey) -> Ink:
@@ -88,50 +82,19 @@ def _paper(grey: Grey) -> Grey:
     return np.asarray(cv2.resize(cv2.blur(light, (5, 5)), grey.shape[::-1]), np.uint8)
 
 
-def _dashes(ink: Ink) -> tuple[Ink, Ink]:
-    """Keep what may be a dot or a dash of a line across the page, and of one down the page."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    wide, high = stats[:, 2], stats[:, 3]
-    out = []
-    for long, thick in ((wide, high), (high, wide)):
-        kept = (long <= DASH) & (thick <= THIN)
-        kept[0] = False
-        out.append(np.asarray(np.where(kept, 255, 0).astype(np.uint8)[labels], np.uint8))
-    return out[0], out[1]
+def _ruled(ink: Ink, *, level: bool) -> list[Ink]:
+    """Keep runs of ink in one direction, of each length, and what is missing between long ones.
 
-
-def _ruled(ink: Ink, dashes: Ink, *, level: bool) -> tuple[list[Ink], Ink]:
-    """Keep long runs of ink in one direction, lines of dots, and what is missing between runs.
-
-    Returns:
-        Lines of each length, and those of dots.
+    The last are runs that dots make.
     """
-    across = _bar(3, level=not level)
-    thick = cv2.dilate(ink, across)
+    thick = cv2.dilate(ink, _bar(3, level=not level))
     runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, _bar(LONG[0], level=level))
-    dotted = _joined(cv2.dilate(dashes, across), GAP, level=level)
-    if dotted.any():
-        reach = cv2.dilate(dotted, _bar(2 * DASH + 1, level=level))  # to what it ends at
-        dotted = _joined(dotted | (reach & thick), GAP, level=level)
-    slim = cv2.bitwise_and(runs, cv2.bitwise_not(_thick(runs, level=level)))
-    dotted |= _joined(slim, BROKEN, level=level)
-    runs |= dotted
     whole = cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(WHOLE, level=level))
     runs |= cv2.morphologyEx(whole, cv2.MORPH_CLOSE, _bar(BRIDGED, level=level))
     longer = [cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(long, level=level)) for long in LONG[1:]]
-    return [runs, *longer], dotted
-
-
-def _thick(runs: Ink, *, level: bool) -> Ink:
-    """Keep what is thicker than a line of dots is."""
-    return np.asarray(cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(THIN + 3, level=not level)))
-
-
-def _joined(pieces: Ink, gap: int, *, level: bool) -> Ink:
-    """Join pieces in one direction; keeps what is long and thin then."""
-    joined = cv2.morphologyEx(pieces, cv2.MORPH_CLOSE, _bar(gap, level=level))
-    long = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(DOTS, level=level))
-    return cv2.bitwise_and(long, cv2.bitwise_not(_thick(long, level=level)))
+    joined = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, _bar(GAP, level=level))
+    dotted = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(LONG[1], level=level))
+    return [runs, *longer, dotted]
 
 
 def _bar(length: int, *, level: bool) -> Ink:
