@@ -38,11 +38,13 @@ class Cell:
     Attributes:
         quad: its corners, to the middle of its lines.
         thickness: of its lines, px.
+        drawn: how well: the least share of a side that has ink; less where a corner has none.
         dotted: whether they are of dots.
     """
 
     quad: Quad
     thickness: float
+    drawn: float
     dotted: bool = False
 
     @property
@@ -177,7 +179,8 @@ def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
     usual = float(np.median([thickness for _, thickness in clear]))
     by = [usual / 2 if one is None else one[0] for one in found]
     outer = quad + [[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]]
-    return Cell(outer, usual, dotted) if _drawn(ink, outer, usual, dotted=dotted) else None
+    share = _drawn(ink, outer, usual, dotted=dotted)
+    return Cell(outer, usual, share, dotted) if share else None
 
 
 def _measured(
@@ -209,20 +212,23 @@ def _measured(
     return float(np.median(middle[usual])) if usual.any() else float(np.median(middle)), thickness
 
 
-def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> bool:
-    """Tell whether each side has a line, from corner to corner.
+def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
+    """Say how much of each side has ink, from corner to corner: of the worst; 0 for too little.
 
     A box has ink at its corners too, three of them at least: a round letter has not.
     """
-    if _near(ink, quad, 1 if thickness < 5 else 2).sum() < 3:
-        return False
+    corners = _near(ink, quad, 1 if thickness < 5 else 2).sum()
+    if corners < 3:
+        return 0.0
+    out = 1.0
     for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
         length = float(np.linalg.norm(end - start))
         share = np.linspace(0, 1, max(12, int(length / 1.5)))[:, None]
         there = _near(ink, start + share * (end - start), 1)
-        if there.mean() < (DOTTED if dotted else DRAWN) or (dotted and _gap(there) * 1.5 > GAP):
-            return False
-    return True
+        out = min(out, float(there.mean()))
+        if out < (DOTTED if dotted else DRAWN) or (dotted and _gap(there) * 1.5 > GAP):
+            return 0.0
+    return out if corners == 4 else 0.8 * out
 
 
 def _gap(there: NDArray[np.bool_]) -> int:

@@ -27,7 +27,7 @@ SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
 ROUNDS = 4
 """How often boxes that are missing are sought."""
-COMB, LONGER = 8, 4
+COMB, LONGER = 12, 4
 """A grid of narrow boxes with so many columns, so many times as many as rows, is rows of boxes."""
 
 
@@ -71,15 +71,12 @@ def _missing(group: Group, ink: Ink) -> Iterator[Cell]:
 def _parted(cells: list[Cell]) -> list[Group]:
     """Part cells into groups, in no order."""
     out: list[Group] = []
-    alone: list[Cell] = []
+    rows: list[list[Cell]] = []
     for members in _together(cells):
-        if len(members) == 1:
-            alone.append(members[0])
-        else:
-            out += _grid(members)
-    singles = [group.cells[0] for group in out if group.kind == "box"]
-    out = [group for group in out if group.kind != "box"]
-    return out + _rows(alone + singles)
+        table, lines = _grid(members)
+        out += [table] if table else []
+        rows += lines
+    return out + _rows(rows)
 
 
 def _together(cells: list[Cell]) -> list[list[Cell]]:
@@ -146,23 +143,23 @@ def _at(
     return np.asarray(begin[..., axis] + share * (end[..., axis] - begin[..., axis]))
 
 
-def _grid(cells: list[Cell]) -> list[Group]:
-    """Make groups of cells that share lines: a row of boxes, or a table."""
+def _grid(cells: list[Cell]) -> tuple[Group | None, list[list[Cell]]]:
+    """Make a table of cells that share lines, or rows of boxes, or single ones."""
     spans = _spans(cells)
     rows, columns = spans[:, 2].max(), spans[:, 3].max()
     order = sorted(range(len(cells)), key=lambda n: (spans[n, 0], spans[n, 1]))
     listed = [cells[n] for n in order]
-    places = [(int(spans[n, 0]) + 1, int(spans[n, 1]) + 1) for n in order]
     size = np.median([cell.size for cell in listed], axis=0)
     narrow = size[0] < WIDE * size[1]
-    if rows == 1 and not narrow:
-        return [Group("box", (cell,)) for cell in listed]
-    if rows == 1 or (narrow and columns >= max(COMB, LONGER * rows)):
-        lines = defaultdict(list)
-        for cell, (row, _) in zip(listed, places, strict=True):
-            lines[row].append(cell)
-        return [Group("boxes", tuple(line)) for line in lines.values()]
-    return [Group("table", tuple(listed), tuple(places))]
+    if rows > 1 and not (narrow and columns >= max(COMB, LONGER * rows)):
+        places = [(int(spans[n, 0]) + 1, int(spans[n, 1]) + 1) for n in order]
+        return Group("table", tuple(listed), tuple(places)), []
+    if not narrow:
+        return None, [[cell] for cell in listed]
+    lines = defaultdict(list)
+    for n, cell in zip(order, listed, strict=True):
+        lines[spans[n, 0]].append(cell)
+    return None, list(lines.values())
 
 
 def _spans(cells: list[Cell]) -> NDArray[np.int64]:
@@ -200,42 +197,47 @@ def _levels(cells: list[Cell], axis: int) -> tuple[NDArray[np.int64], NDArray[np
     return line[:, 0], line[:, 1]
 
 
-def _rows(alone: list[Cell]) -> list[Group]:
-    """Put boxes that stand alone into rows where they are alike, level, and evenly apart."""
-    left = sorted(alone, key=lambda cell: float(cell.middle[0]))
+def _rows(found: list[list[Cell]]) -> list[Group]:
+    """Put boxes that stand apart into rows where they are alike, level, and evenly apart."""
+    left = sorted(found, key=lambda cells: float(cells[0].middle[0]))
     out = []
     while left:
-        row = [left.pop(0)]
-        while row[-1].size[0] < WIDE * row[-1].size[1]:
-            following = [one for one in left if _follows(row, one)]
-            if not following:
-                break
-            row.append(min(following, key=lambda one: float(one.middle[0])))
-            left.remove(row[-1])
+        row = left.pop(0)
+        while following := [one for one in left if _follows(row, one)]:
+            nearest = min(following, key=lambda one: float(one[0].middle[0]))
+            row = row + nearest
+            left = [one for one in left if one is not nearest]
         out += [Group("boxes" if len(part) > 1 else "box", tuple(part)) for part in _even(row)]
     return out
 
 
-def _follows(row: list[Cell], cell: Cell) -> bool:
-    """Tell whether a box is the next in a row."""
-    last = row[-1]
-    step = cell.middle - last.middle
-    if abs(cell.size - last.size).max() > max(ALIKE * last.size.min(), 2.5):
+def _usual(row: list[Cell]) -> NDArray[np.float64]:
+    return np.asarray(np.median([cell.size for cell in row], axis=0))
+
+
+def _follows(row: list[Cell], other: list[Cell]) -> bool:
+    """Tell whether boxes go on with a row."""
+    size = _usual(row)
+    if size[0] >= WIDE * size[1]:
         return False
-    return bool(
-        0.8 * last.size[0] < step[0] <= (1 + APART) * last.size[0]
-        and abs(step[1]) <= max(ALIKE * last.size[1], 2.5)
-    )
+    step = other[0].middle - row[-1].middle
+    alike = np.abs(_usual(other) - size).max() <= max(ALIKE * size.min(), 2.5)
+    near = 0.7 * size[0] < step[0] <= (1 + APART) * size[0]
+    return bool(alike and near and abs(step[1]) <= max(ALIKE * size[1], 2.5))
 
 
 def _even(row: list[Cell]) -> list[list[Cell]]:
     """Part a row where a gap is wider than in the rest of it."""
-    steps = np.array([b.middle[0] - a.middle[0] for a, b in zip(row, row[1:], strict=False)])
-    if not len(steps):
+    gaps = np.array([_gap(a, b) for a, b in zip(row, row[1:], strict=False)])
+    if not len(gaps):
         return [row]
-    wide = steps > steps.min() + max(EVEN * row[0].size[0], 2.5)
+    wide = gaps > np.quantile(gaps, 0.1) + max(EVEN * _usual(row)[0], 2.5)
     cuts = [0, *(np.flatnonzero(wide) + 1).tolist(), len(row)]
     return [row[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def _gap(one: Cell, two: Cell) -> float:
+    return float((two.quad[[0, 3], 0] - one.quad[[1, 2], 0]).mean())
 
 
 def _in_order(found: list[Group]) -> list[Group]:

@@ -9,8 +9,8 @@ SAME = 0.6
 """Share that two boxes which are one have in common at least."""
 COVERED = 0.72
 """Share of a place that smaller ones take when they are its boxes, and it is none."""
-SMALL = 0.45
-"""Least height of a box within another, as a share of it: less is the hole in a digit."""
+SURE = 0.88
+"""How well a box within another is drawn, at least: a hole in a digit is not."""
 
 
 def sorted_out(found: list[Cell]) -> list[Cell]:
@@ -33,8 +33,9 @@ def sorted_out(found: list[Cell]) -> list[Cell]:
         inner = np.flatnonzero(within[n] & kept)
         if not kept[n] or not len(inner):
             continue
+        sure = np.array([found[one].drawn >= SURE for one in inner])
         divided = len(inner) > 1 and common[n, inner].sum() >= COVERED * area[n]
-        if divided or not _holes(boxes, n, inner, found):
+        if divided or sure.any():
             kept[n] = False
         else:
             kept[inner] = False
@@ -46,13 +47,3 @@ def _common(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
-
-
-def _holes(
-    boxes: NDArray[np.float64], outer: int, inner: NDArray[np.int64], found: list[Cell]
-) -> bool:
-    """Tell whether what lies in a box is holes of what is written there, not boxes in a frame."""
-    tall = boxes[outer, 3] - boxes[outer, 1]
-    high = boxes[inner, 3] - boxes[inner, 1]
-    low = boxes[inner, 1] > boxes[outer, 1] + 0
-    return bool((high < SMALL * tall).all() and low.all() and tall < 6 * found[outer].thickness * 8)
