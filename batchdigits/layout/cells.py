@@ -15,7 +15,7 @@ LARGEST = 0.3
 FULL, FIT = 0.88, 0.12
 """Least share of its corners' area that a box fills; by what share of the shorter side its sides
 may bend."""
-THICK, HEAVY = 11, 0.42
+THICK, HEAVY = 16, 0.6
 """px that a line is thick at most; and, as a share of the box's shorter side."""
 SPOTS = np.linspace(0.12, 0.88, 13)
 """Where along a side one looks at its line."""

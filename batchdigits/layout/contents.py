@@ -13,6 +13,8 @@ SPECK = 3
 LETTERS, LOW = 9, 0.3
 """A box alone with so many letters, half of them no higher than this share of it, is a frame round
 text."""
+BUSY = 0.4
+"""Share of what lies about a box that is ink in a square code."""
 MASS = 0.3
 """What is dark and so thick, as a share of the box's shorter side, was not written with a pen."""
 GREY = 0.82
@@ -28,7 +30,7 @@ def box(grey: Grey, ink: Ink, cell: Cell) -> bool:
         cell: the box.
     """
     inner = _inner(ink, cell)
-    if not inner.size or _mass(inner, cell) or _shaded(grey, cell):
+    if not inner.size or _mass(inner, cell) or _shaded(grey, cell) or _busy(ink, cell):
         return False
     _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
     high = stats[1:, 3][stats[1:, 3] >= SPECK]
@@ -41,6 +43,21 @@ def _inner(ink: Ink, cell: Cell) -> Ink:
     by = cell.thickness / 2 + 1.5
     left, right, top, bottom = (round(n) for n in (x[1] + by, x[2] - by, y[1] + by, y[2] - by))
     return np.ascontiguousarray(ink[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
+
+
+def _busy(ink: Ink, cell: Cell) -> bool:
+    """Tell whether there is much ink all about a box, as in a square code."""
+    inner = float(cell.thickness) / 2 + 2
+    outer = inner + 0.7 * float(cell.size.min())
+    low, high = cell.quad.min(axis=0), cell.quad.max(axis=0)
+    (x, y), (right, bottom) = (
+        np.rint(low - outer).astype(int).clip(0).tolist(),
+        np.rint(high + outer).astype(int).tolist(),
+    )
+    about = ink[y:bottom, x:right] > 0
+    left, top = np.rint(low - inner).astype(int).clip(0).tolist()
+    within = ink[top : round(high[1] + inner), left : round(high[0] + inner)] > 0
+    return bool(about.sum() - within.sum() > BUSY * max(1, about.size - within.size))
 
 
 def _mass(inner: NDArray[np.uint8], cell: Cell) -> bool:

@@ -10,8 +10,35 @@ from batchdigits.layout.lines import Ink
 
 LONGEST = 64
 """Boxes that a row has at most."""
+ODD = 0.06
+"""By what share of its size a box of a row differs from most."""
 SAME, PIECE, OVER = 0.6, 0.6, 0.3
 """Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
+
+
+def steady(row: list[Cell], ink: Ink) -> list[Cell]:
+    """Give boxes of a row that differ from most the others' size, where their lines allow it.
+
+    What is written on a line may have been taken for the line.
+    """
+    if len(row) < 3:
+        return row
+    shape = _shape(row)
+    size = np.median([cell.size for cell in row], axis=0)
+    off = [np.abs(cell.size / size - 1).max() for cell in row]
+    sound = [n for n in range(len(row)) if off[n] <= ODD]
+    if len(sound) < 2:
+        return row
+    out = list(row)
+    for n, cell in enumerate(row):
+        if off[n] <= ODD:
+            continue
+        one, two = sorted(sound, key=lambda k: abs(k - n))[:2]
+        step = (row[two].middle - row[one].middle) / (two - one)
+        better = _at(ink, row[one], shape + row[one].middle + (n - one) * step)
+        if better is not None and np.abs(better.size / size - 1).max() < off[n]:
+            out[n] = better
+    return out
 
 
 def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
@@ -21,6 +48,8 @@ def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
         row: from left to right; of one box, the next is sought right beside it.
         ink: of the view.
     """
+    shape = _shape(row)
+    size = np.median([cell.size for cell in row], axis=0)
     for cells in (row, row[::-1]):
         last = cells[-1]
         if len(cells) > 1:
@@ -29,18 +58,23 @@ def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
             edge = (last.quad[1] + last.quad[2] - last.quad[0] - last.quad[3]) / 2
             step = edge if cells is row else -edge
         for _ in range(LONGEST):
-            following = _at(ink, last, last.quad + step)
-            if following is None or np.abs(following.size - last.size).max() > 0.2 * min(last.size):
+            following = _at(ink, last, shape + last.middle + step)
+            if following is None or np.abs(following.size - size).max() > 0.2 * min(size):
                 break
-            step = 0.5 * step + 0.5 * (following.middle - last.middle)
+            step = 0.7 * step + 0.3 * (following.middle - last.middle)
             yield following
             last = following
 
 
+def _shape(row: list[Cell]) -> Quad:
+    """Give the usual box of a row, about its middle."""
+    return np.asarray(np.median([cell.quad - cell.middle for cell in row], axis=0), np.float64)
+
+
 def _step(cells: list[Cell]) -> NDArray[np.float64]:
-    middles = np.array([cell.middle for cell in cells])
-    steps = np.diff(middles, axis=0)
-    return np.asarray(np.median(steps[-3:], axis=0))
+    """Say how far one box of a row is from the next, at the row's end."""
+    steps = np.diff([cell.middle for cell in cells], axis=0)
+    return np.asarray(np.median(steps[-5:], axis=0))
 
 
 def _at(ink: Ink, like: Cell, quad: Quad) -> Cell | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.cells import Cell
-from batchdigits.layout.found import added, among, beyond
+from batchdigits.layout.found import added, among, beyond, steady
 from batchdigits.layout.lines import Ink
 
 Kind = Literal["boxes", "box", "table"]
@@ -53,11 +53,19 @@ def groups(cells: list[Cell], ink: Ink) -> list[Group]:
         ink: of the view, where those are looked for that were not.
     """
     for _ in range(ROUNDS):
-        found = _parted(cells)
+        found = [_steady(group, ink) for group in _parted(cells)]
+        cells = [cell for group in found for cell in group.cells]
         cells, changed = added(cells, [one for group in found for one in _missing(group, ink)])
         if not changed:
             break
-    return _in_order(_parted(cells))
+    return _in_order([_steady(group, ink) for group in _parted(cells)])
+
+
+def _steady(group: Group, ink: Ink) -> Group:
+    """Settle the boxes of a row."""
+    if group.kind != "boxes":
+        return group
+    return group._replace(cells=tuple(steady(list(group.cells), ink)))
 
 
 def _missing(group: Group, ink: Ink) -> Iterator[Cell]:
