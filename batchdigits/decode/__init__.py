@@ -8,19 +8,27 @@ count as blank there: what counts are the digits.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.records import Grey
+
 SIGNS = ".-"
 """What a separator and a flourish are written as."""
 NO_DIGIT = "x"
 """What something that is no digit is written as."""
+STRIDE, INK = 4, 32
+"""Columns of a strip for each of the network's, and the height of the ink, px."""
 BEAM = 10
 """Beginnings that are followed at a time."""
 LEAST = 1e-4
 """A sign less probable than this in a column is not followed there."""
+INKED = 64
+"""Level of a strip from which there is ink."""
 SEEN = 0.3
 """Probability from which a separator or flourish is told of."""
 
@@ -29,6 +37,7 @@ _NAMES = f"0123456789{NO_DIGIT}"
 _EMPTY = 11  # blank among the merged classes
 
 Shares = NDArray[np.float64]
+Box = tuple[int, int, int, int]
 
 
 class Sign(NamedTuple):
@@ -56,11 +65,12 @@ class Decoded(NamedTuple):
         return "".join(sign.name for sign in self.signs)
 
 
-def decoded(logits: NDArray[np.float32]) -> Decoded:
+def decoded(logits: NDArray[np.float32], beam: int = BEAM) -> Decoded:
     """Read a strip.
 
     Args:
         logits: shape (T, 14), finite; classes as above.
+        beam: how many beginnings are followed.
     """
     levels = logits.astype(np.float64)
     powers = np.exp(levels - levels.max(axis=1, keepdims=True))
@@ -68,14 +78,16 @@ def decoded(logits: NDArray[np.float32]) -> Decoded:
     merged = np.empty((len(shares), 12))
     merged[:, :10], merged[:, 10] = shares[:, :10], shares[:, _OTHER]
     merged[:, _EMPTY] = shares[:, _BLANK] + shares[:, _SEPARATOR] + shares[:, _FLOURISH]
-    candidates = _searched(merged)
+    candidates = _searched(merged, beam)
     best = candidates[0][0]
     return Decoded(candidates, _signs(best, _aligned(merged, best), shares))
 
 
-def _searched(merged: Shares) -> list[tuple[str, float]]:
-    """Find the likeliest strings by their beginnings; of each the share that ends in a blank, and
-    the share that ends in its last sign, are kept apart."""
+def _searched(merged: Shares, beam: int) -> list[tuple[str, float]]:
+    """Find the likeliest strings by their beginnings.
+
+    Of each the share that ends in a blank, and that which ends in its last sign, are kept apart.
+    """
     beams: dict[str, tuple[float, float]] = {"": (1.0, 0.0)}
     for row in merged.tolist():
         empty = row[_EMPTY]
@@ -92,11 +104,9 @@ def _searched(merged: Shares) -> list[tuple[str, float]]:
                 longer = text + name
                 before = grown.get(longer, (0.0, 0.0))
                 grown[longer] = (before[0], before[1] + share * (ends if name == last else both))
-        if len(grown) > BEAM:
-            kept = sorted(grown.items(), key=lambda one: -sum(one[1]))[:BEAM]
-            beams = dict(kept)
-        else:
-            beams = grown
+        if len(grown) > beam:
+            grown = dict(sorted(grown.items(), key=lambda one: -sum(one[1]))[:beam])
+        beams = grown
     whole = [(text, ends + goes_on) for text, (ends, goes_on) in beams.items()]
     return sorted(whole, key=lambda one: (-one[1], one[0]))
 
@@ -142,6 +152,38 @@ def _signs(text: str, columns: list[int], shares: Shares) -> list[Sign]:
             if column not in columns:
                 out.append(Sign(name, column))
     return sorted(out, key=lambda sign: sign.column)
+
+
+def boxes(picture: Grey, signs: Sequence[Sign]) -> list[Box]:
+    """Find the box round the ink of each sign.
+
+    Neighbours are parted at the column with the least ink between those they are seen in.
+
+    Args:
+        picture: the strip, uint8, shape (height, width), ink light.
+        signs: from left to right.
+
+    Returns:
+        Of each sign x, y, width, height, px of the strip.
+    """
+    if not signs:
+        return []
+    mass = picture.sum(axis=0, dtype=np.int64)
+    at = [min(sign.column * STRIDE + STRIDE // 2, picture.shape[1] - 1) for sign in signs]
+    cuts = [a + int(mass[a : b + 1].argmin()) for a, b in pairwise(at)]
+    return [
+        _inked(picture, start, end)
+        for start, end in zip([0, *cuts], [*cuts, picture.shape[1]], strict=True)
+    ]
+
+
+def _inked(picture: Grey, start: int, end: int) -> Box:
+    """Find the box round the ink between two columns; of no ink their own."""
+    ink = picture[:, start:end] >= INKED
+    x, y = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
+    if not len(x):
+        return start, 0, max(1, end - start), picture.shape[0]
+    return start + int(x[0]), int(y[0]), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1
 
 
 def calibrated(candidates: list[tuple[str, float]], temperature: float) -> list[tuple[str, float]]:

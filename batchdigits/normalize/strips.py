@@ -172,7 +172,9 @@ def _scaled(
         return _nothing(f"too long for a number: {needed / INK:.0f} times as wide as high")
     x, y = left - MARGIN / share, (top + bottom) / 2 - HEIGHT / 2 / share
     origin = (x / shrunk + moved[0], y / shrunk + moved[1])
-    matrix = np.array([[1 / share, 0, x + (1 / share - 1) / 2], [0, 1 / share, y + (1 / share - 1) / 2]])
+    matrix = np.array(
+        [[1 / share, 0, x + (1 / share - 1) / 2], [0, 1 / share, y + (1 / share - 1) / 2]]
+    )
     if share < 0.75:  # linear sampling would skip pixels
         size = [max(1, round(side * share)) for side in levels.shape[::-1]]
         reduced = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)

@@ -1,6 +1,7 @@
 """Strings of digits as scans: on paper with a pattern, on lines, in boxes, coarse, as JPEG."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -92,7 +93,7 @@ def _boxes(lines: Grey, boxed: Sequence[int], place: tuple[int, int, int], rando
     chance = random.random()
     if chance < 0.4:
         return
-    for start, end in zip(boxed[:-1], boxed[1:], strict=True):
+    for start, end in pairwise(boxed):
         corner = (left + start + apart, top)
         cv2.rectangle(lines, corner, (left + end - apart, top + high - 1), 255, thick)
 
@@ -111,7 +112,9 @@ def _printed(strokes: Shades, random: Random) -> Grey:
     if random.random() < 0.2:
         field = random.uniform(0.5, 1.2, (3, 9)).astype(np.float32)
         pressed *= np.minimum(cv2.resize(field, strokes.shape[::-1]), 1)
-    grey = paper - np.maximum(pressed, ground) + random.normal(0, random.uniform(0, 7), ground.shape)
+    grey = (
+        paper - np.maximum(pressed, ground) + random.normal(0, random.uniform(0, 7), ground.shape)
+    )
     out = np.clip(grey, 0, 255).astype(np.uint8)
     if random.random() < 0.6:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(30, 95))]
@@ -132,7 +135,9 @@ def _pattern(shape: tuple[int, ...], random: Random) -> Shades:
             phase = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
             if random.random() < 0.6:
                 wave = random.uniform(10, 60)
-                phase = phase + random.uniform(1, 5) * np.sin((x + y) * np.float32(2 * np.pi / wave))
+                phase = phase + random.uniform(1, 5) * np.sin(
+                    (x + y) * np.float32(2 * np.pi / wave)
+                )
         line = np.cos(phase.astype(np.float32) * np.float32(2 * np.pi / period))
         sharp = random.uniform(-0.2, 0.8)
         out = np.maximum(out, np.clip((line - sharp) / (1 - sharp), 0, 1) * random.uniform(0.5, 1))

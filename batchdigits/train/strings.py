@@ -29,7 +29,7 @@ HANDS = (
     Hand(turn=3, slant=0.08, stretch=0.12, tremble=(0.4, 1.2), trembling=0.4),
     Hand(turn=5, slant=0.14, stretch=0.2, tremble=(0.4, 1.7), trembling=0.5),
 )
-_POINTS = ("." * 6 + "," * 4 + "'")
+_POINTS = "." * 6 + "," * 4 + "'"
 _ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "/", "*", "~", "o")
 _STARTS = ("#", "=", "-", "*", "$", "/")
 
@@ -160,7 +160,7 @@ class Hands:
 def _digits(random: Random) -> list[int]:
     """Choose the digits: round amounts have zeros at their end, few numbers are very long."""
     many = min(20, 1 + int(random.gamma(3.2, 1.35)))
-    digits = random.integers(0, 10, many).tolist()
+    digits: list[int] = random.integers(0, 10, many).tolist()
     if random.random() < 0.25:
         zeros = min(many - 1, int(random.integers(1, 5)))
         digits[many - zeros :] = [0] * zeros
@@ -175,7 +175,7 @@ def _points(many: int, random: Random) -> dict[int, str]:
     chance = random.random()
     sign = _POINTS[int(random.integers(len(_POINTS)))]
     if chance < 0.4:
-        return {at: sign for at in range(many - 3, 0, -3)}
+        return dict.fromkeys(range(many - 3, 0, -3), sign)
     if chance < 0.5 and many > 2:
         return {many - 2: sign}
     if chance < 0.55 and many > 1:
@@ -226,19 +226,19 @@ def _row(signs: Sequence[Sign], random: Random) -> Written:
     drift, slant = random.normal(0, 0.04), random.normal(0.12, 0.22)
     placed, x = [], 0.0
     for number, (label, ink) in enumerate(signs):
+        inked = ink
         if label in (SEPARATOR, FLOURISH):
-            tall = ink.shape[0]
-            y = _level(label, tall, random)
+            y = _level(label, ink.shape[0], random)
         else:
             high = HIGH * size * np.exp(random.normal(0, rough))
-            ink = _sized(ink, high, 1.5 * HIGH)
-            y = HIGH - ink.shape[0] + random.normal(0, HIGH * rough * 0.6)
-        step = max(random.normal(gap, uneven), -0.35 * ink.shape[1])
+            inked = _sized(ink, high, 1.5 * HIGH)
+            y = HIGH - inked.shape[0] + random.normal(0, HIGH * rough * 0.6)
+        step = max(random.normal(gap, uneven), -0.35 * inked.shape[1])
         if number and random.random() < 0.04:
             step += HIGH * random.uniform(0.2, 0.9)
         x += step if number else 0
-        placed.append((ink, x, y + drift * x))
-        x += ink.shape[1]
+        placed.append((inked, x, y + drift * x))
+        x += inked.shape[1]
     labels = [label for label, _ in signs]
     return Written(_cut(_slanted(_canvas(placed), slant)), labels, [])
 
@@ -252,12 +252,12 @@ def _level(label: int, tall: int, random: Random) -> float:
 
 def _canvas(placed: Sequence[tuple[Grey, float, float]]) -> Grey:
     """Lay inks by their x, y on a canvas that holds them all."""
-    low = np.floor([min(one[axis] for one in placed) for axis in (1, 2)]).astype(int)
+    left, top = int(min(x for _, x, _ in placed)) - 1, int(min(y for *_, y in placed)) - 1
     right = max(int(x) + ink.shape[1] for ink, x, _ in placed)
     bottom = max(int(y) + ink.shape[0] for ink, _, y in placed)
-    canvas = np.zeros((bottom - low[1] + 2, right - low[0] + 2), np.uint8)
+    canvas = np.zeros((bottom - top + 2, right - left + 2), np.uint8)
     for ink, x, y in placed:
-        _lay(canvas, ink, int(x) - low[0], int(y) - low[1])
+        _lay(canvas, ink, int(x) - left, int(y) - top)
     return canvas
 
 
@@ -275,13 +275,19 @@ def _point(sign: str, pen: int, random: Random) -> Grey:
     """Draw a point, a comma or an apostrophe."""
     canvas = np.zeros((40, 40), np.uint8)
     if sign == ".":
-        axes = (max(1, round(pen * random.uniform(0.5, 1.1))), max(1, round(pen * random.uniform(0.5, 1))))
+        axes = (
+            max(1, round(pen * random.uniform(0.5, 1.1))),
+            max(1, round(pen * random.uniform(0.5, 1))),
+        )
         cv2.ellipse(canvas, (20, 20), axes, random.uniform(0, 180), 0, 360, 255, -1, cv2.LINE_AA)
     else:
         long = random.uniform(6, 15)
         lean = random.uniform(-0.2, 0.8) * long
-        ends = [(round(20 + lean / 2), round(20 - long / 2)), (round(20 - lean / 2), round(20 + long / 2))]
-        cv2.line(canvas, *ends, 255, pen, cv2.LINE_AA)
+        ends = [
+            (round(20 + lean / 2), round(20 - long / 2)),
+            (round(20 - lean / 2), round(20 + long / 2)),
+        ]
+        cv2.line(canvas, ends[0], ends[1], 255, pen, cv2.LINE_AA)
     return _cut(canvas)
 
 
@@ -292,7 +298,9 @@ def _flourish(sign: str, pen: int, random: Random) -> Grey:
     def line(x: float, y: float, to_x: float, to_y: float) -> None:
         points = np.array([[x, y], [(x + to_x) / 2, (y + to_y) / 2], [to_x, to_y]])
         points = points + random.normal(0, 1.5, points.shape)
-        cv2.polylines(canvas, [np.rint(points * 8).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 3)
+        cv2.polylines(
+            canvas, [np.rint(points * 8).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 3
+        )
 
     long, tall = random.uniform(8, 40), random.uniform(20, 52)
     tilt = random.normal(0, 0.12) * long
@@ -309,8 +317,8 @@ def _flourish(sign: str, pen: int, random: Random) -> Grey:
     elif sign in "/$":
         line(50, 32 - tall / 2, 40, 32 + tall / 2)
         if sign == "$":
-            points = [(58, 22), (44, 18), (38, 26), (50, 32), (56, 40), (46, 48), (34, 44)]
-            cv2.polylines(canvas, [np.array(points, np.int32)], False, 255, pen, cv2.LINE_AA)
+            curl = [(58, 22), (44, 18), (38, 26), (50, 32), (56, 40), (46, 48), (34, 44)]
+            cv2.polylines(canvas, [np.array(curl, np.int32)], False, 255, pen, cv2.LINE_AA)
     elif sign == "o":
         axes = tuple(random.integers(5, 10, 2).tolist())
         cv2.ellipse(canvas, (40, 30), axes, 0, 0, 360, 255, pen, cv2.LINE_AA)
@@ -331,8 +339,11 @@ def _struck(ink: Grey, random: Random) -> Grey:
     kind = random.random()
     if kind < 0.6:
         for _ in range(int(random.integers(1, 4))):
-            ends = [(int(x), int(random.uniform(0.3, 0.7) * height)) for x in (random.uniform(0, 9), width - random.uniform(1, 9))]
-            cv2.line(out, *ends, 255, pen, cv2.LINE_AA)
+            ends = [
+                (int(x), int(random.uniform(0.3, 0.7) * height))
+                for x in (random.uniform(0, 9), width - random.uniform(1, 9))
+            ]
+            cv2.line(out, ends[0], ends[1], 255, pen, cv2.LINE_AA)
     elif kind < 0.8:
         for way in range(int(random.integers(1, 3))):
             ys = (2, height - 3) if way else (height - 3, 2)
