@@ -53,9 +53,7 @@ def _pen(canvas: Grey, random: Random) -> Grey:
     if chance < 0.3:
         return np.asarray(cv2.dilate(canvas, kernel), np.uint8)
     if chance < 0.4:
-        thin = np.asarray(cv2.erode(canvas, kernel[:3, :3]), np.uint8)
-        if int(thin.max()) > 128:
-            return np.maximum(thin, canvas // 2)
+        return np.asarray(cv2.convertScaleAbs(np.maximum(canvas, 100) - 100, alpha=2), np.uint8)
     return canvas
 
 
@@ -101,12 +99,12 @@ def _boxes(lines: Grey, boxed: Sequence[int], place: tuple[int, int, int], rando
 def _printed(strokes: Shades, random: Random) -> Grey:
     """Lay strokes on paper: patterned, shaded, grainy; compress it as JPEG at times."""
     paper = random.uniform(120, 255)
-    dark = paper * random.uniform(0.3, 0.95)
+    dark = paper * random.uniform(0.35, 0.95)
     ground = np.zeros_like(strokes)
     if random.random() < 0.6:
-        ground += _pattern(strokes.shape, random) * dark * random.uniform(0.05, 0.38)
+        ground += _pattern(strokes.shape, random) * dark * random.uniform(0.05, 0.32)
     if random.random() < 0.3:
-        corners = random.uniform(0, 0.3 * paper, (2, 2)).astype(np.float32)
+        corners = random.uniform(0, 0.15 * paper, (2, 2)).astype(np.float32)
         ground += cv2.resize(corners, strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)
     pressed = strokes * dark
     if random.random() < 0.2:

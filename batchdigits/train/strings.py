@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from batchdigits.labelled import NONE
 from batchdigits.records import Grey
-from batchdigits.train.alter import Hand, Random, laid
+from batchdigits.train.alter import Hand, Random, laid, written_otherwise
 from batchdigits.train.corpus import Corpus
 from batchdigits.train.paper import scanned
 from batchdigits.train.strangers import stranger
@@ -27,11 +27,15 @@ HIGH = 44
 
 HANDS = (
     Hand(turn=3, slant=0.08, stretch=0.12, tremble=(0.4, 1.2), trembling=0.4),
-    Hand(turn=5, slant=0.14, stretch=0.2, tremble=(0.4, 1.7), trembling=0.5),
+    Hand(turn=5, slant=0.14, stretch=0.2, tremble=(0.6, 2.4), trembling=0.8),
 )
+SIZE = 0.25
+"""How much more often a larger source is taken: by this power of its size."""
+OTHERWISE = {0: 0.03, 1: 0.45, 7: 0.5}
+"""Share of these digits that get the stroke some countries give them."""
 _POINTS = "." * 6 + "," * 4 + "'"
-_ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "/", "*", "~", "o")
-_STARTS = ("#", "=", "-", "*", "$", "/")
+_ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "*", "~")
+_STARTS = ("#", "=", "-", "*", "$")
 
 
 class Sign(NamedTuple):
@@ -69,7 +73,7 @@ class Hands:
             if all(len(one) for one in each):
                 self._digits.append(each)
         size = np.array([sum(map(len, each)) for each in self._digits], np.float64)
-        self._weights = np.sqrt(size) / np.sqrt(size).sum()
+        self._weights = size**SIZE / (size**SIZE).sum()
 
     def strip(self, random: Random) -> tuple[Grey, list[int]]:
         """Compose one string as a scan; return it with its labels."""
@@ -104,15 +108,21 @@ class Hands:
                 out.append(Sign(OTHER, self._stranger(random)))
                 continue
             source = self._source(random) if mixed else source
-            rows = self._digits[source][digit]
-            ink = laid(self._inks[int(rows[random.integers(len(rows))])], random, hand)
-            out.append(Sign(digit, _cut(_pressed(ink, thin))))
+            out.append(Sign(digit, _pressed(self._digit(source, digit, hand, random), thin)))
         if random.random() < 0.35:
             for mark in _ENDS[int(random.integers(len(_ENDS)))]:
                 label = SEPARATOR if mark in ".," else FLOURISH
                 draw = _point if label == SEPARATOR else _flourish
                 out.append(Sign(label, draw(mark, pen, random)))
         return out
+
+    def _digit(self, source: int, digit: int, hand: Hand, random: Random) -> Grey:
+        """Write one digit, at times as in countries that give 1 an upstroke and 7 a bar."""
+        rows = self._digits[source][digit]
+        ink = self._inks[int(rows[random.integers(len(rows))])]
+        if random.random() < OTHERWISE.get(digit, 0.0):
+            ink = written_otherwise(ink, digit, random)
+        return _cut(laid(ink, random, hand))
 
     def _source(self, random: Random) -> int:
         return int(random.choice(len(self._weights), p=self._weights))
@@ -148,9 +158,8 @@ class Hands:
         high = int(HIGH * random.uniform(1.15, 1.6))
         canvas = np.zeros((high, wide * len(digits)), np.uint8)
         for at, digit in enumerate(digits):
-            rows = self._digits[source][digit]
-            ink = laid(self._inks[int(rows[random.integers(len(rows))])], random, hand)
-            ink = _sized(_cut(ink), HIGH * random.uniform(0.75, 1.05), wide - 3)
+            ink = _pressed(self._digit(source, digit, hand, random), False)
+            ink = _sized(ink, HIGH * random.uniform(0.75, 1.05), wide - 3)
             x = int(wide * at + random.uniform(0.2, 0.8) * (wide - ink.shape[1]))
             y = int(random.uniform(0.1, 0.9) * max(0, high - ink.shape[0]))
             _lay(canvas, ink, x, y)
@@ -194,17 +203,19 @@ def _cut(ink: Grey) -> Grey:
 
 def _pressed(ink: Grey, thin: bool) -> Grey:
     """Bring a digit to full ink, and its strokes to a thinner pen where that leaves them whole."""
-    if thin:
-        eroded = cv2.erode(ink, np.ones((3, 3), np.uint8))
-        if int(eroded.max()) > 150:
-            ink = np.maximum(np.asarray(eroded, np.uint8), ink // 2)
-    return np.asarray(cv2.convertScaleAbs(ink, alpha=255 / max(60, int(ink.max()))), np.uint8)
+    low, high = (110 if thin else 10), max(80, int(np.quantile(ink, 0.97)))
+    low = min(low, high // 2)
+    levels = np.maximum(ink, low) - np.uint8(low)
+    return np.asarray(cv2.convertScaleAbs(levels, alpha=300 / (high - low)), np.uint8)
 
 
-def _sized(ink: Grey, high: float, widest: float = 4 * HIGH) -> Grey:
-    """Scale ink to a height, and no wider than so much."""
+def _sized(
+    ink: Grey, high: float, widest: float = 4 * HIGH, stretch: float | np.floating = 1.0
+) -> Grey:
+    """Scale ink to a height, stretched across by a factor, and no wider than so much."""
     share = min(high / ink.shape[0], widest / ink.shape[1])
-    size = [max(2, round(side * share)) for side in ink.shape[::-1]]
+    wide = min(ink.shape[1] * share * stretch, widest)
+    size = [max(2, round(wide)), max(2, round(ink.shape[0] * share))]
     way = cv2.INTER_AREA if share < 0.8 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(ink, size, interpolation=way), np.uint8)
 
@@ -223,7 +234,9 @@ def _row(signs: Sequence[Sign], random: Random) -> Written:
     gap = HIGH * random.choice((0.02, 0.1, 0.2, 0.4), p=(0.35, 0.35, 0.2, 0.1))
     uneven = HIGH * random.uniform(0.02, 0.14)
     size, rough = random.uniform(0.8, 1.0), random.uniform(0.02, 0.14)
+    stretch, small = np.exp(random.normal(0, 0.18)), random.uniform(0.55, 1.0)
     drift, slant = random.normal(0, 0.04), random.normal(0.12, 0.22)
+    level = random.choice((1.0, 0.5), p=(0.7, 0.3))
     placed, x = [], 0.0
     for number, (label, ink) in enumerate(signs):
         inked = ink
@@ -231,8 +244,9 @@ def _row(signs: Sequence[Sign], random: Random) -> Written:
             y = _level(label, ink.shape[0], random)
         else:
             high = HIGH * size * np.exp(random.normal(0, rough))
-            inked = _sized(ink, high, 1.5 * HIGH)
-            y = HIGH - inked.shape[0] + random.normal(0, HIGH * rough * 0.6)
+            high *= small if label == 0 and number else 1.0
+            inked = _sized(ink, high, 1.5 * HIGH, stretch)
+            y = (HIGH - inked.shape[0]) * level + random.normal(0, HIGH * rough * 0.6)
         step = max(random.normal(gap, uneven), -0.35 * inked.shape[1])
         if number and random.random() < 0.04:
             step += HIGH * random.uniform(0.2, 0.9)
