@@ -184,17 +184,3 @@ def _inked(picture: Grey, start: int, end: int) -> Box:
     if not len(x):
         return start, 0, max(1, end - start), picture.shape[0]
     return start + int(x[0]), int(y[0]), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1
-
-
-def calibrated(candidates: list[tuple[str, float]], temperature: float) -> list[tuple[str, float]]:
-    """Bring the probabilities of candidates to those with which they are right.
-
-    Args:
-        candidates: as in `Decoded`.
-        temperature: above 0; what the logarithms of their probabilities are divided by. What the
-            search did not find counts as one candidate more.
-    """
-    rest = max(1 - math.fsum(share for _, share in candidates), 1e-12)
-    powers = [share ** (1 / temperature) for _, share in candidates]
-    whole = math.fsum(powers) + rest ** (1 / temperature)
-    return [(text, power / whole) for (text, _), power in zip(candidates, powers, strict=True)]

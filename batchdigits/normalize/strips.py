@@ -15,6 +15,8 @@ from batchdigits.normalize.paper import MIN_CONTRAST, light_ink
 from batchdigits.normalize.parts import without_ruled_lines
 from batchdigits.records import Grey, Invert
 
+VERSION = 1
+"""Goes into a card: a number reader is only good with the preprocessing it was trained with."""
 HEIGHT = 40
 """Height of a strip, px."""
 INK = 32
@@ -156,7 +158,8 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     x, y, wide, tall, area = parts.T
     digits = tall >= TALL * tall.max()
     top, bottom = int(y[digits].min()), int((y + tall)[digits].max())
-    beside = (y < bottom) & (y + tall > top) & (area >= 0.004 * (bottom - top) ** 2)
+    some = area >= 0.004 * (bottom - top) ** 2
+    beside = digits | (some & (y < bottom) & (y + tall > top))
     return int(x[beside].min()), top, int((x + wide)[beside].max()), bottom
 
 

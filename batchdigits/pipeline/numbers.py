@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import decode
+from batchdigits import calibrate, decode
 from batchdigits.decode import NO_DIGIT, SIGNS, STRIDE, Decoded, Sign
 from batchdigits.forms import rules
 from batchdigits.forms.template import Field
@@ -21,8 +21,6 @@ GAP = 2.2
 WIDER = 4
 """Times as many beginnings are followed where a field's rule chooses among candidates."""
 NO_READER = "a number of several digits: the model has no number reader (number.keras)"
-
-Candidates = list[tuple[str, float]]
 
 
 class Digits(NamedTuple):
@@ -39,7 +37,7 @@ def read(logits: NDArray[np.float32], field: Field | None, temperature: float) -
     """Decode what the reader gives for a strip, its candidates calibrated."""
     ruled = field is not None and rules.has_rule(field)
     found = decode.decoded(logits, decode.BEAM * WIDER if ruled else decode.BEAM)
-    return found._replace(candidates=decode.calibrated(found.candidates, temperature))
+    return found._replace(candidates=calibrate.calibrated(found.candidates, temperature))
 
 
 def of_number(field: Field | None, found: Decoded, threshold: float, why: str = "") -> Value:
@@ -93,7 +91,7 @@ def _parted(signs: list[Sign]) -> str:
     return f"{''.join(names[:at])} {''.join(names[at:])}"
 
 
-def _judged(field: Field | None, numbers: Candidates, threshold: float) -> Value:
+def _judged(field: Field | None, numbers: calibrate.Candidates, threshold: float) -> Value:
     """Judge candidates by the field's rule; what a rule lifts over the threshold says so."""
     (raw, share), *others = numbers
     sure = written(share)

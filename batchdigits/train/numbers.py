@@ -4,7 +4,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ ROUND = 12_000
 """Strings that are made at a time."""
 SHARD = 500
 """Strings that one process makes at a time."""
-SHOWN = 3
+SHOWN = 4
 """How often a string is shown: making it takes longer than learning from it."""
 COLUMNS = 64 * 160
 """Columns of strips in a batch."""
@@ -67,6 +67,10 @@ class Plan:
     rate: float = RATE
     real: float = 0.0
     makers: int = 1
+
+    def finer(self, rounds: int, rate: float, real: float) -> "Plan":
+        """Plan what comes after: with real strings among the composed."""
+        return replace(self, rounds=rounds, rate=rate, real=real)
 
 
 class Strips(NamedTuple):

@@ -203,10 +203,10 @@ def _cut(ink: Grey) -> Grey:
 
 def _pressed(ink: Grey, thin: bool) -> Grey:
     """Bring a digit to full ink, and its strokes to a thinner pen where that leaves them whole."""
-    low, high = (110 if thin else 10), max(80, int(np.quantile(ink, 0.97)))
+    low, high = (110 if thin else 10), max(80, int(ink.max()))
     low = min(low, high // 2)
     levels = np.maximum(ink, low) - np.uint8(low)
-    return np.asarray(cv2.convertScaleAbs(levels, alpha=300 / (high - low)), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(levels, alpha=290 / (high - low)), np.uint8)
 
 
 def _sized(

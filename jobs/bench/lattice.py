@@ -19,11 +19,11 @@ INK = 32
 """Height of the ink in a strip, px."""
 SLANTS = np.linspace(-0.3, 0.8, 23)
 LEAST, WIDEST, PIECES = 3, 1.45, 6
-"""Columns of a piece, at least; of a digit, as a share of the ink's height, and in pieces, at most."""
+"""Columns of a piece, at least; of a digit at most, as a share of the ink's height and in pieces."""
 LOW = 0.45
 """What is not so high, as a share of the ink, is no digit but a point or a stroke."""
 COST = 0.7
-"""What each digit costs, and each mark passed over, as a logarithm: else much would be cut small."""
+"""What each digit costs, and each mark passed over, as a logarithm: else all is cut small."""
 PER_HEIGHT = 2.2
 """Weight of a segment's width: a way through the pieces is as long whatever it is cut into."""
 
@@ -94,7 +94,7 @@ def read(strips: Sequence[np.ndarray], classifier: classify.Classifier, temperat
 
 
 def _whole(crop: np.ndarray, extent: np.ndarray) -> bool:
-    """Tell whether `normalize` took all of a crop's ink for the digit, and left no neighbour off."""
+    """Tell whether `normalize` took all of a crop's ink for the digit."""
     ink = crop > 90
     own = [np.ptp(np.flatnonzero(ink.any(axis=axis))) + 1 if ink.any() else 0 for axis in (1, 0)]
     kept = extent * crop.shape
