@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, decode
-from batchdigits.decode import NO_DIGIT, SIGNS, STRIDE, Decoded, Sign
+from batchdigits.decode import INK, NO_DIGIT, SIGNS, STRIDE, Decoded
 from batchdigits.forms import rules
 from batchdigits.forms.template import Field
 from batchdigits.pipeline.desk import Number
@@ -16,8 +16,10 @@ from batchdigits.records import Grey
 
 MOST = 20
 """Digits of a number, at most."""
-GAP = 2.2
-"""Two digits further apart than so many times the ink's height are two numbers."""
+GAP, UNEVEN = 2.0, 1.8
+"""Digits further apart, from middle to middle, than so many times the ink's height are of two
+numbers, unless all stand far apart, as in boxes: then than so many times the median distance. The
+most in 1,080 amounts was 1.75."""
 WIDER = 4
 """Times as many beginnings are followed where a field's rule chooses among candidates."""
 NO_READER = "a number of several digits: the model has no number reader (number.keras)"
@@ -76,19 +78,21 @@ def _no_number(found: Decoded, raw: str) -> str:
         return f"not a number: read as {found.seen}, where {NO_DIGIT} is no digit{seen}"
     if len(raw) > MOST:
         return f"{len(raw)} digits, more than the {MOST} that a number may have"
-    columns = [sign.column for sign in found.signs]
-    widest = max(np.diff(columns), default=0) * STRIDE
-    if widest > GAP * decode.INK:
-        return f"two numbers on one line, or a wide gap: read as {_parted(found.signs)}"
+    at = _gap([sign.column for sign in found.signs if sign.name not in SIGNS])
+    if at:
+        return f"two numbers on one line, or a wide gap: read as {best[:at]} {best[at:]}"
     return ""
 
 
-def _parted(signs: list[Sign]) -> str:
-    """Write signs with a space where the gap is widest."""
-    columns = [sign.column for sign in signs]
-    at = int(np.argmax(np.diff(columns))) + 1
-    names = [sign.name for sign in signs]
-    return f"{''.join(names[:at])} {''.join(names[at:])}"
+def _gap(columns: list[int]) -> int:
+    """Tell how many digits stand before a gap as between two numbers; 0 where there is none."""
+    if len(columns) < 2:  # noqa: PLR2004
+        return 0
+    apart = np.diff(columns) * STRIDE / INK
+    at = int(apart.argmax())
+    others = np.delete(apart, at)
+    usual = float(np.median(others)) if len(others) else 0.0
+    return at + 1 if apart[at] > max(GAP, UNEVEN * usual) else 0
 
 
 def _judged(field: Field | None, numbers: calibrate.Candidates, threshold: float) -> Value:

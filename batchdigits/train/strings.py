@@ -31,7 +31,7 @@ HANDS = (
 )
 SIZE = 0.25
 """How much more often a larger source is taken: by this power of its size."""
-OTHERWISE = {0: 0.03, 1: 0.45, 7: 0.5}
+OTHERWISE = {0: 0.03, 1: 0.35, 7: 0.25}
 """Share of these digits that get the stroke some countries give them."""
 _POINTS = "." * 6 + "," * 4 + "'"
 _ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "*", "~")
@@ -84,9 +84,9 @@ class Hands:
         """Write one string."""
         digits = _digits(random)
         kind = random.random()
-        if kind < 0.07:
+        if kind < 0.05:
             return self._no_number(digits, random)
-        if kind < 0.15:
+        if kind < 0.13:
             return self._boxes(digits, random)
         signs = self._signs(digits, random)
         return _row(signs, random)
@@ -96,7 +96,7 @@ class Hands:
         hand, source = HANDS[int(random.integers(2))], self._source(random)
         mixed, pen = random.random() < 0.25, int(random.integers(3, 6))
         thin = random.random() < 0.4
-        alien = 0.25 if random.random() < 0.05 else 0.0
+        alien = 0.25 if random.random() < 0.03 else 0.0
         out = []
         points = _points(len(digits), random)
         if random.random() < 0.08:
@@ -122,7 +122,7 @@ class Hands:
         ink = self._inks[int(rows[random.integers(len(rows))])]
         if random.random() < OTHERWISE.get(digit, 0.0):
             ink = written_otherwise(ink, digit, random)
-        return _cut(laid(ink, random, hand))
+        return _proportioned(_cut(laid(ink, random, hand)), random)
 
     def _source(self, random: Random) -> int:
         return int(random.choice(len(self._weights), p=self._weights))
@@ -199,6 +199,15 @@ def _cut(ink: Grey) -> Grey:
     if not len(x):
         return np.full((4, 4), 255, np.uint8)
     return ink[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+
+
+def _proportioned(ink: Grey, random: Random) -> Grey:
+    """Give a digit other proportions: a small loop on a long stem, or the other way round."""
+    out = ink
+    for axis, spread in ((0, 0.22), (1, 0.12)):
+        along = np.linspace(0, 1, ink.shape[axis]) ** np.exp(random.normal(0, spread))
+        out = out.take(np.rint(along * (ink.shape[axis] - 1)).astype(int), axis=axis)
+    return out
 
 
 def _pressed(ink: Grey, thin: bool) -> Grey:

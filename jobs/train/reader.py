@@ -1,7 +1,7 @@
 """Train the number reader that the package ships, and those of the five folds that measure it.
 
-    python jobs/train/numbers.py DATA... --real orand_car_a_train.zip --out runs/
-    python jobs/train/numbers.py DATA... --real orand_car_a_train.zip --out runs/ --bundle BUNDLE
+    python jobs/train/reader.py DATA... --real orand_car_a_train.zip --out runs/
+    python jobs/train/reader.py DATA... --real orand_car_a_train.zip --out runs/ --bundle BUNDLE
 
 DATA are folders that hold the sets of `sources.py`. First a network learns from composed strings
 alone (`runs/composed.keras`). From there one goes on for each fold with the real strings of the
