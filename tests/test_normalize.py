@@ -344,9 +344,7 @@ def test_a_strip_has_its_height_and_lies_where_it_says(high: int, left: int, top
 def test_strips_are_the_same_in_either_polarity(text: str) -> None:
     crop = number(text)
     assert np.array_equal(strips.strip(crop).picture, strips.strip(255 - crop).picture)
-    assert np.array_equal(
-        strips.strip(crop).picture, strips.strip(crop, invert="yes").picture
-    )
+    assert np.array_equal(strips.strip(crop).picture, strips.strip(crop, invert="yes").picture)
 
 
 def test_ruled_lines_and_a_pattern_leave_the_ink_alone() -> None:

@@ -86,7 +86,7 @@ def _no_number(found: Decoded, raw: str) -> str:
 
 def _gap(columns: list[int]) -> int:
     """Tell how many digits stand before a gap as between two numbers; 0 where there is none."""
-    if len(columns) < 2:  # noqa: PLR2004
+    if len(columns) < 2:
         return 0
     apart = np.diff(columns) * STRIDE / INK
     at = int(apart.argmax())

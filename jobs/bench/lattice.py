@@ -19,7 +19,7 @@ INK = 32
 """Height of the ink in a strip, px."""
 SLANTS = np.linspace(-0.3, 0.8, 23)
 LEAST, WIDEST, PIECES = 3, 1.45, 6
-"""Columns of a piece, at least; of a digit at most, as a share of the ink's height and in pieces."""
+"""Columns of a piece at least; of a digit at most, as a share of the height and in pieces."""
 LOW = 0.45
 """What is not so high, as a share of the ink, is no digit but a point or a stroke."""
 COST = 0.7
