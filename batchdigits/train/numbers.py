@@ -31,7 +31,7 @@ SHARD = 500
 """Strings that one process makes at a time."""
 SHOWN = 4
 """How often a string is shown: making it takes longer than learning from it."""
-COLUMNS = 64 * 160
+COLUMNS = 32 * 160
 """Columns of strips in a batch."""
 LONGEST = 32
 """Signs of a string at most."""

@@ -18,6 +18,7 @@ from batchdigits.records import Grey
 from batchdigits.train.alter import Hand, Random, laid, written_otherwise
 from batchdigits.train.corpus import Corpus
 from batchdigits.train.paper import scanned
+from batchdigits.train.strokes import DRAWN, drawn
 from batchdigits.train.strangers import stranger
 
 SEPARATOR, FLOURISH, OTHER = 10, 11, 12
@@ -33,6 +34,8 @@ SIZE = 0.25
 """How much more often a larger source is taken: by this power of its size."""
 OTHERWISE = {0: 0.03, 1: 0.35, 7: 0.25}
 """Share of these digits that get the stroke some countries give them."""
+STROKES = 0.3
+"""Share of the digits in `DRAWN` that are drawn by strokes."""
 _POINTS = "." * 6 + "," * 4 + "'"
 _ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "*", "~")
 _STARTS = ("#", "=", "-", "*", "$")
@@ -118,6 +121,8 @@ class Hands:
 
     def _digit(self, source: int, digit: int, hand: Hand, random: Random) -> Grey:
         """Write one digit, at times as in countries that give 1 an upstroke and 7 a bar."""
+        if digit in DRAWN and random.random() < STROKES:
+            return _proportioned(_cut(laid(_cut(drawn(digit, random)), random, hand)), random)
         rows = self._digits[source][digit]
         ink = self._inks[int(rows[random.integers(len(rows))])]
         if random.random() < OTHERWISE.get(digit, 0.0):
