@@ -18,8 +18,8 @@ from batchdigits.records import Grey
 from batchdigits.train.alter import Hand, Random, laid, written_otherwise
 from batchdigits.train.corpus import Corpus
 from batchdigits.train.paper import scanned
-from batchdigits.train.strokes import DRAWN, drawn
 from batchdigits.train.strangers import stranger
+from batchdigits.train.strokes import DRAWN, drawn
 
 SEPARATOR, FLOURISH, OTHER = 10, 11, 12
 """What signs mean beside the ten digits: `.` and `,`; `-`, `=`, `#` and the like; no digit."""

@@ -81,17 +81,21 @@ def teller(name: str):
 
 def join(given: argparse.Namespace) -> None:
     """Calibrate the network of all strings by what the folds' networks read, and add it."""
+    from batchdigits.classify import loaded
     from batchdigits.train import reading
 
     real = cheques.read(given.real)
     fold = cheques.folds(len(real.digits))
-    parts = [
-        reading.read(given.out / f"fold-{n}.keras", cheques.taken(real, fold == n))
-        for n in range(cheques.FOLDS)
+    parts = []
+    for n in range(cheques.FOLDS):
+        unseen = cheques.taken(real, fold == n)
+        model = loaded(given.out / f"fold-{n}.keras")
+        parts.append((reading.read(model, unseen.crops), unseen.digits))
+    said = reading.calibrated(parts)
+    said["training"] = [
+        dict(zip(("source", "licence"), cheques.ABOUT, strict=True)) | {"strings": len(fold)},
+        {"source": "strings composed of the digits that the bundle's model learned from"},
     ]
-    said = reading.calibrated(parts, [cheques.taken(real, fold == n) for n in range(cheques.FOLDS)])
-    source, licence = cheques.ABOUT
-    said["training"] = [{"source": source, "licence": licence, "strings": len(real.digits)}]
     reading.join(given.bundle, given.out / "all.keras", said)
     print(f"bundle {given.bundle}")
 
