@@ -19,7 +19,7 @@ from batchdigits.train.alter import Hand, Random, laid, written_otherwise
 from batchdigits.train.corpus import Corpus
 from batchdigits.train.paper import scanned
 from batchdigits.train.strangers import stranger
-from batchdigits.train.strokes import DRAWN, drawn
+from batchdigits.train.strokes import Writer, drawn, writer
 
 SEPARATOR, FLOURISH, OTHER = 10, 11, 12
 """What signs mean beside the ten digits: `.` and `,`; `-`, `=`, `#` and the like; no digit."""
@@ -34,8 +34,8 @@ SIZE = 0.25
 """How much more often a larger source is taken: by this power of its size."""
 OTHERWISE = {0: 0.03, 1: 0.35, 7: 0.25}
 """Share of these digits that get the stroke some countries give them."""
-STROKES = 0.3
-"""Share of the digits in `DRAWN` that are drawn by strokes."""
+STROKES, WRITERS = 0.15, 0.3
+"""Share of the digits that are drawn by strokes, and of the strings that are, in one hand."""
 _POINTS = "." * 6 + "," * 4 + "'"
 _ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "*", "~")
 _STARTS = ("#", "=", "-", "*", "$")
@@ -46,6 +46,24 @@ class Sign(NamedTuple):
 
     label: int
     ink: Grey
+
+
+class Script(NamedTuple):
+    """How all of a string is written.
+
+    Attributes:
+        hand: how far its digits are from what they were.
+        source: which labelled set they come from.
+        by: who draws them by strokes, instead; None for no one.
+        thin: whether strokes are made thinner.
+        mixed: whether each digit comes from another source.
+    """
+
+    hand: Hand
+    source: int
+    by: Writer | None
+    thin: bool
+    mixed: bool
 
 
 class Written(NamedTuple):
@@ -96,9 +114,7 @@ class Hands:
 
     def _signs(self, digits: Sequence[int], random: Random) -> list[Sign]:
         """Give each digit its ink, and put separators and flourishes among them."""
-        hand, source = HANDS[int(random.integers(2))], self._source(random)
-        mixed, pen = random.random() < 0.25, int(random.integers(3, 6))
-        thin = random.random() < 0.4
+        script, pen = self._script(random), int(random.integers(3, 6))
         alien = 0.25 if random.random() < 0.03 else 0.0
         out = []
         points = _points(len(digits), random)
@@ -110,8 +126,7 @@ class Hands:
             if random.random() < alien:
                 out.append(Sign(OTHER, self._stranger(random)))
                 continue
-            source = self._source(random) if mixed else source
-            out.append(Sign(digit, _pressed(self._digit(source, digit, hand, random), thin)))
+            out.append(Sign(digit, self._digit(digit, script, random)))
         if random.random() < 0.35:
             for mark in _ENDS[int(random.integers(len(_ENDS)))]:
                 label = SEPARATOR if mark in ".," else FLOURISH
@@ -119,15 +134,27 @@ class Hands:
                 out.append(Sign(label, draw(mark, pen, random)))
         return out
 
-    def _digit(self, source: int, digit: int, hand: Hand, random: Random) -> Grey:
+    def _script(self, random: Random) -> Script:
+        """Choose how all of a string is written."""
+        return Script(
+            hand=HANDS[int(random.integers(len(HANDS)))],
+            source=self._source(random),
+            by=writer(random) if random.random() < WRITERS else None,
+            thin=random.random() < 0.4,
+            mixed=random.random() < 0.25,
+        )
+
+    def _digit(self, digit: int, script: Script, random: Random) -> Grey:
         """Write one digit, at times as in countries that give 1 an upstroke and 7 a bar."""
-        if digit in DRAWN and random.random() < STROKES:
-            return _proportioned(_cut(laid(_cut(drawn(digit, random)), random, hand)), random)
-        rows = self._digits[source][digit]
-        ink = self._inks[int(rows[random.integers(len(rows))])]
-        if random.random() < OTHERWISE.get(digit, 0.0):
-            ink = written_otherwise(ink, digit, random)
-        return _proportioned(_cut(laid(ink, random, hand)), random)
+        if script.by or random.random() < STROKES:
+            ink = _cut(drawn(digit, script.by or writer(random), random))
+        else:
+            rows = self._digits[self._source(random) if script.mixed else script.source][digit]
+            ink = self._inks[int(rows[random.integers(len(rows))])]
+            if random.random() < OTHERWISE.get(digit, 0.0):
+                ink = written_otherwise(ink, digit, random)
+        ink = _proportioned(_cut(laid(ink, random, script.hand)), random)
+        return _pressed(ink, script.thin)
 
     def _source(self, random: Random) -> int:
         return int(random.choice(len(self._weights), p=self._weights))
@@ -158,12 +185,12 @@ class Hands:
 
     def _boxes(self, digits: Sequence[int], random: Random) -> Written:
         """Write a digit into each box of a row."""
-        hand, source = HANDS[int(random.integers(2))], self._source(random)
+        script = self._script(random)._replace(thin=False)
         wide = int(HIGH * random.uniform(0.8, 1.6))
         high = int(HIGH * random.uniform(1.15, 1.6))
         canvas = np.zeros((high, wide * len(digits)), np.uint8)
         for at, digit in enumerate(digits):
-            ink = _pressed(self._digit(source, digit, hand, random), False)
+            ink = self._digit(digit, script, random)
             ink = _sized(ink, HIGH * random.uniform(0.75, 1.05), wide - 3)
             x = int(wide * at + random.uniform(0.2, 0.8) * (wide - ink.shape[1]))
             y = int(random.uniform(0.1, 0.9) * max(0, high - ink.shape[0]))

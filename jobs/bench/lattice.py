@@ -22,10 +22,6 @@ LEAST, WIDEST, PIECES = 3, 1.45, 6
 """Columns of a piece at least; of a digit at most, as a share of the height and in pieces."""
 LOW = 0.45
 """What is not so high, as a share of the ink, is no digit but a point or a stroke."""
-COST = 0.7
-"""What each digit costs, and each mark passed over, as a logarithm: else all is cut small."""
-PER_HEIGHT = 2.2
-"""Weight of a segment's width: a way through the pieces is as long whatever it is cut into."""
 
 
 class Edge(NamedTuple):
@@ -98,7 +94,7 @@ def _whole(crop: np.ndarray, extent: np.ndarray) -> bool:
     ink = crop > 90
     own = [np.ptp(np.flatnonzero(ink.any(axis=axis))) + 1 if ink.any() else 0 for axis in (1, 0)]
     kept = extent * crop.shape
-    return bool(kept.max() > 0 and kept[1] > 0.7 * own[1] and kept[0] > 0.7 * own[0])
+    return bool(kept.max() > 0 and kept[1] > 0.88 * own[1] and kept[0] > 0.88 * own[0])
 
 
 def _way(at: list[int], some: Sequence[Edge], likely: np.ndarray, blank: np.ndarray):
@@ -111,14 +107,13 @@ def _way(at: list[int], some: Sequence[Edge], likely: np.ndarray, blank: np.ndar
         score, text, surely = best[edge.start]
         rows = np.flatnonzero((edge.crop > 90).any(axis=1))
         high = (np.ptp(rows) + 1) / INK if len(rows) else 0.0
-        wide = PER_HEIGHT * (at[edge.end] - at[edge.start]) / INK
         digit = int(row[:10].argmax())
         here = float(np.log(max(row[digit], 1e-6)))
         ways = []
         if not empty and high >= LOW:
-            ways.append((score + here * (0.5 + wide) - COST, text + str(digit), surely + here))
+            ways.append((score + here, text + str(digit), surely + here))
         if high < LOW:
-            ways.append((score - COST * 0.6, text, surely))
+            ways.append((score, text, surely))
         for way in ways:
             if way[0] > best[edge.end][0]:
                 best[edge.end] = way
