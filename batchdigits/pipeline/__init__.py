@@ -54,7 +54,7 @@ AHEAD = 64
 bytes a picture."""
 
 STRIP = 8
-"""Pictures of digits that a number counts for: so much larger its strip is."""
+"""Pictures of digits that a number counts for in a batch: so much larger its strip is."""
 
 Progress = Callable[[int], object]
 

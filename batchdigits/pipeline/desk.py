@@ -1,5 +1,6 @@
 """What a worker makes of pages: pictures of digits, or words on why there are none."""
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
 from batchdigits.normalize import Levels, grey_levels
-from batchdigits.normalize.strips import EMPTY, strip
+from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.records import Grey, Invert, Laid, Status
 
 SLAB_PIXELS = 4 << 20
@@ -75,13 +76,13 @@ class Prepared(NamedTuple):
         items: what became of each page, in order.
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
-        strips: uint8, each (height, width): of the numbers, in order.
+        strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
         laid: the pages of forms that were laid straight.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
-    strips: Sequence[Grey] = ()
+    strips: Sequence[bytes] = ()
     laid: Sequence[Laid] = ()
 
 
@@ -97,7 +98,7 @@ class Desk:
         self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
         self._pictures: list[NDArray[np.uint8]] = [no_pictures()]
-        self._strips: list[Grey] = []
+        self._strips: list[bytes] = []
 
     def say(
         self, source: int, page: int, status: Status, detail: str, field: Field | None = None
@@ -147,7 +148,7 @@ class Desk:
         origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
         lies = Number(origin, (found.scale * across, found.scale * down))
         self._items.append(Item(source, page, None, why, field, (), lies))
-        self._strips.append(found.picture)
+        self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 
     def straight(self, laid: Laid) -> None:
         """Note that a page was laid straight."""
@@ -177,6 +178,11 @@ class Desk:
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
+
+
+def unpacked(strip: bytes) -> Grey:
+    """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
+    return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
 
 
 def _open(place: tuple[int, int, int, int]) -> Spot:

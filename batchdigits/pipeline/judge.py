@@ -11,7 +11,7 @@ from batchdigits import calibrate, classify
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
-from batchdigits.pipeline.desk import Item, Prepared
+from batchdigits.pipeline.desk import Item, Prepared, unpacked
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.values import Filled, Read, Value, of_field, of_image
 from batchdigits.records import Digit, Grey, Laid, Row
@@ -53,7 +53,7 @@ class Judge:
         """Classify the batch's pictures and give the row of each item, in order."""
         pictures = np.concatenate([prepared.pictures for _, prepared in batch])
         readings = iter(self._readings(pictures))
-        strips = [one for _, prepared in batch for one in prepared.strips]
+        strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
         lines = iter(zip(strips, self._lines(strips), strict=True))
         out = Done([], [], [])
         for tasks, prepared in batch:

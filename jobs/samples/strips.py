@@ -29,8 +29,13 @@ def strips(pick: Pick, random: np.random.Generator) -> Iterator[tuple[str, str, 
     yield "in-boxes.png", "190286", scanned(boxed(pick, "190286"), random)
     yield "fax.png", "8042", np.where(row(pick, "8042", 4) > 100, 0, 255).astype(np.uint8)
     yield "blank.png", "", scanned(np.zeros((HIGH, 200), np.uint8), random)
-    yield "two-numbers.png", "none", scanned(
-        np.hstack([row(pick, "325", 3), np.zeros((HIGH, 90), np.uint8), row(pick, "71", 3)]), random
+    yield (
+        "two-numbers.png",
+        "none",
+        scanned(
+            np.hstack([row(pick, "325", 3), np.zeros((HIGH, 90), np.uint8), row(pick, "71", 3)]),
+            random,
+        ),
     )
     yield "corrected.png", "none", scanned(corrected(pick), random)
     yield "scribble.png", "none", scanned(scribble(random), random)
