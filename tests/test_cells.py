@@ -220,3 +220,18 @@ def test_specks_are_no_ink() -> None:
     for x, y in ((13, 13), (15.5, 16), (12, 18)):
         sheet[round(y * MM), round(x * MM)] = 0
     assert one(sheet).blank
+
+
+@pytest.mark.parametrize(
+    "stroke",
+    [[(12, 12), (14, 18)], [(12, 12), (16, 12)], [(14, 13), (14, 18.5)]],
+    ids=["slanted", "level", "upright"],
+)
+def test_a_crop_says_where_it_lies_in_the_page(stroke: list[tuple[float, float]]) -> None:
+    cell = one(page(stroke))
+    left, top, wide, high = cell.shown
+    y, x = np.nonzero(cell.crop < 120)
+    across, down = wide / cell.crop.shape[1], high / cell.crop.shape[0]
+    seen = [left + (x.min() + x.max() + 1) / 2 * across, top + (y.min() + y.max() + 1) / 2 * down]
+    middle = np.mean(stroke, axis=0) * MM
+    assert seen == pytest.approx(middle.tolist(), abs=2)
