@@ -4,6 +4,7 @@ A page is looked at as if from above, at one size whatever the scan's: its lines
 Lines close in places; places that share lines, or stand in a row, are a group.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -11,37 +12,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout import contents, straight
-from batchdigits.layout.cells import cells
-from batchdigits.layout.groups import Group, groups
-from batchdigits.layout.lines import lines
+from batchdigits.layout.cells import Cell, cells
+from batchdigits.layout.groups import Group, Kind, groups
+from batchdigits.layout.lines import Ink, lines
 from batchdigits.layout.sorted import sorted_out
 from batchdigits.records import Grey
 
 SIDE = 2000
 """px: the longest side of the picture that is searched; a smaller one is searched as it is."""
-ALONE = 15
-"""px, the least side of a box that stands alone: the hole in a large letter is smaller."""
+SHORT = 6.0
+"""mm that the shorter side of a box is taken for: of a page that nobody described nobody knows how
+large it is, and this is what `cells` is used to."""
+
+Matrix = NDArray[np.float64]
+"""(3, 3)."""
 
 
-class Layout(NamedTuple):
-    """The groups of boxes on a page.
+class Found(NamedTuple):
+    """Boxes that belong together.
 
     Attributes:
-        groups: in reading order; cells' corners in px of the view.
-        matrix: (3, 3), px of the view → px of the page.
-        size: of the view, width and height, px.
+        kind: boxes in a row, whose digits are one value; one box for a whole number; or a table.
+        names: of a row, or of a box, one; of a table one for each cell.
+        boxes: (N, 4, 2): each box's corners, clockwise from the top left, px of the page.
+        printed: of each box, whether it holds a printed label.
     """
 
-    groups: list[Group]
-    matrix: NDArray[np.float64]
-    size: tuple[int, int]
+    kind: Kind
+    names: tuple[str, ...]
+    boxes: NDArray[np.float64]
+    printed: tuple[bool, ...]
 
 
-def find(grey: Grey) -> Layout:
-    """Find the groups of boxes on a page.
+def find(grey: Grey) -> list[Found]:
+    """Find the groups of boxes on a page, in reading order.
+
+    Rows of boxes, and boxes that stand alone, are `box_001`, `box_002` and so on; cells of a table
+    `r01c01`, by row and column; those of the page's second table `t2_r01c01`. A merged cell is
+    named after its top left one.
 
     Args:
-        grey: uint8, (height, width), dark ink on light paper.
+        grey: uint8, (height, width), dark ink on light paper, upright, give or take 40 degrees.
     """
     scale = min(1.0, SIDE / max(grey.shape))
     small = grey
@@ -59,4 +70,46 @@ def find(grey: Grey) -> Layout:
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
-    return Layout(found, larger @ np.linalg.inv(view.matrix), view.size)
+    back = larger @ np.linalg.inv(view.matrix)
+    return [
+        Found(group.kind, names, _projected(group.cells, back), _labels(group, seen.ink))
+        for group, names in zip(found, _named(found), strict=True)
+    ]
+
+
+def _labels(group: Group, ink: Ink) -> tuple[bool, ...]:
+    if group.kind != "table":
+        return (False,) * len(group.cells)
+    return tuple(contents.labels(ink, group.cells, group.places))
+
+
+def _projected(cells_: Sequence[Cell], matrix: Matrix) -> NDArray[np.float64]:
+    quads = np.array([cell.quad for cell in cells_]).reshape(1, -1, 2)
+    return np.asarray(cv2.perspectiveTransform(quads, matrix), np.float64).reshape(-1, 4, 2)
+
+
+def _named(found: Sequence[Group]) -> Iterator[tuple[str, ...]]:
+    """Name groups, and of tables the cells."""
+    boxes, tables = 0, 0
+    for group in found:
+        if group.kind == "table":
+            tables += 1
+            table = "" if tables == 1 else f"t{tables}_"
+            yield tuple(f"{table}r{row:02}c{column:02}" for row, column in group.places)
+        else:
+            boxes += 1
+            yield (f"box_{boxes:03}",)
+
+
+def flat(box: NDArray[np.float64]) -> tuple[Matrix, tuple[float, float]]:
+    """Lay a box flat: mm in it → px of the page, and its width and height, mm.
+
+    Args:
+        box: (4, 2): its corners, px of the page.
+    """
+    sides = np.linalg.norm(box - np.roll(box, -1, axis=0), axis=1)
+    size = np.array([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2])
+    wide, high = (size * SHORT / max(size.min(), 1e-6)).tolist()
+    ends = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
+    matrix = cv2.getPerspectiveTransform(ends, box.astype(np.float32))
+    return np.asarray(matrix, np.float64), (wide, high)

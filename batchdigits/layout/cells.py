@@ -1,5 +1,6 @@
 """Lines → the places they close in: boxes, by their corners."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,8 @@ SPOTS = np.linspace(0.12, 0.88, 13)
 DRAWN = 0.72
 """Least share of each side that has ink; of one of dots:"""
 DOTTED = 0.42
+RULED = 0.7
+"""Least share of a side that lies in a run as long as most of it."""
 STEEP = 0.2
 """Greatest slope of a side."""
 
@@ -65,21 +68,49 @@ class Cell:
 
 
 def cells(found: Lines) -> list[Cell]:
-    """Find the places that lines close in, those of the longest lines first, of dots last."""
-    out = []
+    """Find the places that lines close in.
+
+    What is bounded by shorter runs than its sides are long, or by dots, is taken where there is
+    nothing else: strokes of a digit may look like it.
+    """
+    out, odd = [], []
     *barriers, dots = found.barriers
     for barrier, long in list(zip(barriers, LONG, strict=True))[::-1]:
         for quad in _regions(barrier, max(LEAST, long - 5)):
             if (cell := lined(found.ink, quad)) is not None:
-                out.append(cell)
+                (out if _ruled(barriers, cell.quad) else odd).append(cell)
     free = np.ones(dots.shape, np.uint8)
     for cell in out:
         cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
+    rest = [cell for cell in odd if _free(free, cell.quad)]
+    for cell in rest:
+        cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
     for quad in _regions(dots, LONG[1] - 5):
-        x, y = np.rint(quad.mean(axis=0)).astype(int).tolist()
-        if free[y, x] and (cell := lined(found.ink, quad, dotted=True)) is not None:
-            out.append(cell)
-    return out
+        if _free(free, quad) and (cell := lined(found.ink, quad, dotted=True)) is not None:
+            rest.append(cell)
+    return out + rest
+
+
+def _free(free: Ink, quad: Quad) -> bool:
+    """Tell whether most of a box is where no other is."""
+    share = np.linspace(0.1, 0.9, 5)[:, None, None]
+    left, right = quad[0] + share * (quad[3] - quad[0]), quad[1] + share * (quad[2] - quad[1])
+    at = left + share.reshape(1, 5, 1) * (right - left)
+    high, wide = free.shape
+    x, y = np.rint(at).astype(int).reshape(-1, 2).T
+    return bool(free[y.clip(0, high - 1), x.clip(0, wide - 1)].mean() > 0.7)
+
+
+def _ruled(barriers: Sequence[Ink], quad: Quad) -> bool:
+    """Tell whether the sides of a box are runs as long as they can be."""
+    for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
+        length = float(np.linalg.norm(end - start))
+        longest = [n for n, long in enumerate(LONG) if long <= 0.75 * length]
+        if longest:
+            share = np.linspace(0.05, 0.95, 25)[:, None]
+            if _near(barriers[longest[-1]], start + share * (end - start), 1).mean() < RULED:
+                return False
+    return True
 
 
 def _regions(barrier: Ink, least: int) -> list[Quad]:

@@ -1,5 +1,7 @@
 """What a box holds: print, a picture, or nothing of the kind."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,11 @@ SPECK = 3
 LETTERS, LOW = 9, 0.3
 """A box alone with so many letters, half of them no higher than this share of it, is a frame round
 text."""
+FEW, HALF = 3, 0.5
+"""Least letters of a printed label; their greatest usual height, as a share of the cell's."""
+LEVEL, MOST = 0.15, 0.6
+"""By what share of their height letters may leave their line, and how many of them must not; of how
+many cells of a first row or column that are not empty, if they are headings."""
 BUSY = 0.4
 """Share of what lies about a box that is ink in a square code."""
 MASS = 0.3
@@ -81,3 +88,41 @@ def _shaded(grey: Grey, cell: Cell) -> bool:
     )
     about = min((float(np.median(side)) for side in sides if side.size), default=0.0)
     return bool(np.median(_inner(grey, cell)) < GREY * about)
+
+
+def labels(ink: Ink, cells: Sequence[Cell], places: Sequence[tuple[int, int]]) -> list[bool]:
+    """Tell which cells of a table hold a printed label: those of its first row and first column.
+
+    They do where most of that row or column do: what stands elsewhere may be a number.
+
+    Args:
+        ink: of the view.
+        cells: of the table.
+        places: row and column of each, from 1.
+    """
+    print_ = [_printed(ink, cell) for cell in cells]
+    out = [False] * len(cells)
+    for axis in (0, 1):
+        first = [n for n, place in enumerate(places) if place[axis] == 1]
+        held = [print_[n] for n in first if print_[n] is not None]
+        if held and np.mean([bool(one) for one in held]) >= MOST:
+            for n in first:
+                out[n] |= bool(print_[n])
+    return out
+
+
+def _printed(ink: Ink, cell: Cell) -> bool | None:
+    """Tell whether a cell holds print: several letters on a line; None for nothing."""
+    inner = _inner(ink, cell)
+    if not inner.size:
+        return None
+    _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    signs = stats[1:][stats[1:, 3] >= SPECK]
+    if not len(signs):
+        return None
+    high = float(np.median(signs[:, 3]))
+    if len(signs) < FEW or high > HALF * cell.size[1]:
+        return False
+    base = signs[:, 1] + signs[:, 3]
+    level = np.abs(base - np.median(base)) <= max(1.5, LEVEL * high)
+    return bool(level.mean() >= MOST)

@@ -17,8 +17,9 @@ def sorted_out(found: list[Cell]) -> list[Cell]:
     """Leave out what was found twice, what others divide, and frames round others.
 
     Args:
-        found: those of the longest lines first.
+        found: in any order.
     """
+    found = sorted(found, key=lambda one: (one.drawn < SURE, -one.area))
     boxes = np.array([[*one.quad.min(axis=0), *one.quad.max(axis=0)] for one in found])
     boxes = boxes.reshape(-1, 4)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

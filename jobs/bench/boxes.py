@@ -61,23 +61,14 @@ def main() -> None:
     print(f"{counts['ms'] / given.pages:.0f} ms a page to find them, in one process")
 
 
-def boxes_of(found: layout.Layout) -> list[np.ndarray]:
-    """List each group's boxes, px of the page: (N, 4, 2)."""
-    out = []
-    for group in found.groups:
-        quads = np.array([cell.quad for cell in group.cells]).reshape(1, -1, 2)
-        out.append(cv2.perspectiveTransform(quads, found.matrix).reshape(-1, 4, 2))
-    return out
-
-
-def compared(page: undescribed.Made, found: layout.Layout) -> Counter[str]:
+def compared(page: undescribed.Made, found: list[layout.Found]) -> Counter[str]:
     """Count the groups that were found, that were missed, and that are none."""
     counts: Counter[str] = Counter()
-    seen = boxes_of(found)
+    seen = [group.boxes for group in found]
     used = set()
     for group in page.groups:
         match = [n for n, boxes in enumerate(seen) if same(group.boxes, boxes)]
-        right = [n for n in match if found.groups[n].kind == group.kind]
+        right = [n for n in match if found[n].kind == group.kind]
         used |= set(match)
         if group.counts:
             counts[f"all {group.kind}"] += 1
@@ -110,13 +101,13 @@ def near(box: np.ndarray, others: np.ndarray) -> bool:
     return any(cv2.pointPolygonTest(one.astype(np.float32), middle, False) >= 0 for one in others)
 
 
-def shown(page: undescribed.Made, found: layout.Layout) -> np.ndarray:
+def shown(page: undescribed.Made, found: list[layout.Found]) -> np.ndarray:
     """Draw truth in green, what was found in red."""
     picture = cv2.cvtColor(page.grey, cv2.COLOR_GRAY2BGR)
     thick = max(1, max(page.grey.shape) // 700)
     for group in page.groups:
         cv2.polylines(picture, np.rint(group.boxes).astype(int), True, (0, 160, 0), 2 * thick)
-    for boxes in boxes_of(found):
+    for boxes in (group.boxes for group in found):
         cv2.polylines(picture, np.rint(boxes).astype(int), True, (0, 0, 255), thick)
         ends = tuple(np.rint(boxes[0][0]).astype(int).tolist())
         cv2.putText(picture, str(len(boxes)), ends, 0, thick, (200, 0, 0), thick)
