@@ -85,6 +85,8 @@ class RunOptions(_Options):
             single digits.
         wide: a row for each page of a form, with a column for each field.
         digits_out: a second table, a row for each digit; None for none.
+        debug_pages: a folder for a picture of each page of a form, with what was found and read
+            drawn on it; None for none.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
         quiet: print nothing on standard error while all goes well.
         batch_size: crops gathered before the model is called; it changes no result.
@@ -103,6 +105,7 @@ class RunOptions(_Options):
     template: Annotated[tuple[Place, ...], BeforeValidator(_several)] = ()
     wide: bool = False
     digits_out: Annotated[str | None, BeforeValidator(_as_text)] = None
+    debug_pages: Annotated[str | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
@@ -123,8 +126,11 @@ class RunOptions(_Options):
             raise ValueError(
                 f"--template makes every page a form, --as {self.as_} does not: leave one out"
             )
-        if self.wide and not self.template:
-            raise ValueError("--wide is for forms, a column for each field: give their --template")
+        if self.wide and self.as_ in ("digit", "number"):
+            raise ValueError(
+                f"--wide is for forms, a column for each field, --as {self.as_} is none: "
+                "leave one out"
+            )
         return self
 
 

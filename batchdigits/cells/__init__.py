@@ -126,3 +126,12 @@ def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> tuple[Grey, Pla
     top, left = max(0, top), max(0, left)
     shown = (255 - dark * near)[top:bottom, left:right]
     return np.ascontiguousarray(shown), (left, top, shown.shape[1], shown.shape[0])
+
+
+def coarse(boxes: Sequence[Cell]) -> str:
+    """Say whether boxes have too few pixels to be read; empty where they have enough."""
+    fine = min(box.fineness for box in boxes)
+    if fine >= LEAST:
+        return ""
+    high = min(round(min(box.place[2:])) for box in boxes)
+    return f"boxes of {high} px ({25.4 * fine:.0f} dpi) are too few pixels: scan at 150 dpi or more"

@@ -25,7 +25,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         str,
         option(
             "as",
-            "What an image holds; auto goes by its size, and with a template all are forms.",
+            "What an image holds; auto goes by its size, and with a template all are forms. Of a "
+            "form without a template the boxes that are found are read.",
             "auto|digit|number|form",
         ),
     ] = "auto",
@@ -88,6 +89,14 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "digits-out", "A second table: every digit, its runner-up, and where it stands.", "PATH"
         ),
     ] = None,
+    debug_pages: Annotated[
+        str | None,
+        option(
+            "debug-pages",
+            "A folder for a picture of each page of a form, with what was found and read.",
+            "DIR",
+        ),
+    ] = None,
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
@@ -133,6 +142,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "template": template,
             "wide": wide,
             "digits_out": digits_out,
+            "debug_pages": debug_pages,
             "excel": excel,
             "quiet": quiet,
             "batch_size": batch_size,
@@ -145,7 +155,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
 
     paths, listed = _inputs(inputs, null)
     if dry_run:
-        found = pipeline.find(paths, listed, out, digits_out)
+        found = pipeline.find(paths, listed, out, digits_out, debug_pages)
         with reader_may_leave():
             report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
         return
@@ -153,7 +163,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
     settled = pipeline.settled(options)
-    found = pipeline.find(paths, listed, out, digits_out)
+    found = pipeline.find(paths, listed, out, digits_out, debug_pages)
     if options.target_error is not None and not quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "

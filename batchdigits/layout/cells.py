@@ -85,10 +85,12 @@ def cells(found: Lines) -> list[Cell]:
     rest = [cell for cell in odd if _free(free, cell.quad)]
     for cell in rest:
         cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
-    for quad in _regions(dots, LONG[1] - 5):
-        if _free(free, quad) and (cell := lined(found.ink, quad, dotted=True)) is not None:
-            rest.append(cell)
-    return out + rest
+    dotted = (
+        lined(found.ink, quad, dotted=True)
+        for quad in _regions(dots, LONG[1] - 5)
+        if _free(free, quad)
+    )
+    return out + rest + [cell for cell in dotted if cell is not None]
 
 
 def _free(free: Ink, quad: Quad) -> bool:
@@ -128,7 +130,7 @@ def _regions(barrier: Ink, least: int) -> list[Quad]:
         x, y, width, height = stats[number, :4].tolist()
         quad = _quad(labels[y : y + height, x : x + width] == number)
         if quad is not None:
-            out.append(quad + [x - 0.5, y - 0.5])
+            out.append(quad + np.array([x - 0.5, y - 0.5]))
     return out
 
 
@@ -209,7 +211,7 @@ def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
         return None
     usual = float(np.median([thickness for _, thickness in clear]))
     by = [usual / 2 if one is None else one[0] for one in found]
-    outer = quad + [[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]]
+    outer = quad + np.array([[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]])
     share = _drawn(ink, outer, usual, dotted=dotted)
     return Cell(outer, usual, share, dotted) if share else None
 

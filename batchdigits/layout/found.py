@@ -30,7 +30,7 @@ def steady(row: list[Cell], ink: Ink) -> list[Cell]:
     if len(sound) < 2:
         return row
     out = list(row)
-    for n, cell in enumerate(row):
+    for n in range(len(row)):
         if off[n] <= ODD:
             continue
         one, two = sorted(sound, key=lambda k: abs(k - n))[:2]
@@ -80,7 +80,8 @@ def _step(cells: list[Cell]) -> NDArray[np.float64]:
 def _at(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
     """Look for a box at a place, with lines as another's."""
     inner = like.thickness / 2 + 0.5
-    paper = quad + [[inner, inner], [-inner, inner], [-inner, -inner], [inner, -inner]]
+    ends = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    paper = quad + inner * ends
     return lined(ink, paper, dotted=like.dotted)
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -126,10 +127,12 @@ def _beside(cells: list[Cell], axis: int) -> list[tuple[int, int]]:
     other = 1 - axis
     low = np.maximum(end[:, None, 0, other], start[None, :, 0, other])
     high = np.minimum(end[:, None, 1, other], start[None, :, 1, other])
-    length = np.minimum(*(
-        np.linalg.norm(side[:, 1] - side[:, 0], axis=1)[index]
-        for side, index in ((end, np.s_[:, None]), (start, np.s_[None, :]))
-    ))
+    length = np.minimum(
+        *(
+            np.linalg.norm(side[:, 1] - side[:, 0], axis=1)[index]
+            for side, index in ((end, np.s_[:, None]), (start, np.s_[None, :]))
+        )
+    )
     small = np.array([cell.size.min() for cell in cells])
     thick = np.array([cell.thickness for cell in cells])
     near = np.maximum(3.0, np.minimum(TOUCH * np.minimum(small[:, None], small), 6.0))
@@ -236,12 +239,12 @@ def _follows(row: list[Cell], other: list[Cell]) -> bool:
 
 def _even(row: list[Cell]) -> list[list[Cell]]:
     """Part a row where a gap is wider than in the rest of it."""
-    gaps = np.array([_gap(a, b) for a, b in zip(row, row[1:], strict=False)])
+    gaps = np.array([_gap(a, b) for a, b in pairwise(row)])
     if not len(gaps):
         return [row]
     wide = gaps > np.quantile(gaps, 0.1) + max(EVEN * _usual(row)[0], 2.5)
     cuts = [0, *(np.flatnonzero(wide) + 1).tolist(), len(row)]
-    return [row[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [row[a:b] for a, b in pairwise(cuts)]
 
 
 def _gap(one: Cell, two: Cell) -> float:
@@ -250,6 +253,7 @@ def _gap(one: Cell, two: Cell) -> float:
 
 def _in_order(found: list[Group]) -> list[Group]:
     """Put groups in reading order; in one line are those that begin above its first's middle."""
+
     def top(group: Group) -> float:
         return float(min(cell.quad[0, 1] for cell in group.cells))
 

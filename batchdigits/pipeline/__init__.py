@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from batchdigits import classify, engine, forms, results, sources
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
+from batchdigits.pipeline import show
 from batchdigits.pipeline.desk import Item, Prepared, no_pictures
 from batchdigits.pipeline.judge import Done, Judge
 from batchdigits.pipeline.references import Forms, wanted
@@ -77,10 +78,14 @@ class Summary:
 
 
 def find(
-    inputs: Sequence[str], listed: Sequence[str], out: str | None, digits_out: str | None = None
+    inputs: Sequence[str],
+    listed: Sequence[str],
+    out: str | None,
+    digits_out: str | None = None,
+    debug_pages: str | None = None,
 ) -> sources.Found:
     """Find the files to read; the job's own outputs are none of them."""
-    outputs = [one for one in (out, digits_out) if one not in (None, "-")]
+    outputs = [one for one in (out, digits_out, debug_pages) if one not in (None, "-")]
     return sources.find(inputs, listed=listed, outputs=outputs)
 
 
@@ -100,6 +105,8 @@ def check(out: str, options: RunOptions) -> None:
             raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
     wanted(options)
+    if options.debug_pages is not None:
+        show.check(options.debug_pages)
 
 
 def run(
@@ -130,6 +137,7 @@ def run(
     ):
         for done in batches:
             write(done)
+            _show(done, options.debug_pages)
             summary.statuses.update(row.status for row in done.rows)
             for page in done.laid:
                 log.info(
@@ -141,11 +149,25 @@ def run(
     return summary
 
 
+def _show(done: Done, folder: str | None) -> None:
+    """Save the pages that people want to see."""
+    for file, page in done.shown if folder is not None else ():
+        rows = [row for row in done.rows if row.file == file and row.page == page.page]
+        show.write(str(folder), file, page, rows)
+
+
 @contextmanager
 def _tables(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
-    """Open the table, and that of single digits where one is wanted; gives what writes to both."""
+    """Open the table, and that of single digits where one is wanted; gives what writes to both.
+
+    Where a page's columns are known only when all pages are read, rows are kept until then.
+    """
     with ExitStack() as stack:
-        write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
+        kept: list[Row] = []
+        later = options.wide and not options.template
+        write = kept.extend
+        if not later:
+            write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
         write_digits: results.Write | None = None
         if options.digits_out is not None:
             digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
@@ -157,6 +179,14 @@ def _tables(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
                 write_digits(done.digits)
 
         yield both
+        if later:
+            kept = [
+                replace(row, field="value") if row.value and not row.field else row for row in kept
+            ]
+            names = dict.fromkeys(row.field for row in kept if row.field)
+            tables = [results.pages(list(names)), results.FIELDS]
+            with results.writer(out, *tables, excel=options.excel) as put:
+                put(kept)
 
 
 def layouts(options: RunOptions) -> list[results.Layout]:
@@ -190,6 +220,7 @@ def read(
         invert=options.invert,
         max_pixels=options.max_pixels,
         forms=known,
+        shows=options.debug_pages is not None,
     )
     outcomes = engine.run(
         prepare_chunk,

@@ -11,7 +11,7 @@ from batchdigits import calibrate, classify
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
-from batchdigits.pipeline.desk import Item, Prepared, unpacked
+from batchdigits.pipeline.desk import Item, Prepared, Shown, unpacked
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.values import Filled, Read, Value, of_field, of_image
 from batchdigits.records import Digit, Grey, Laid, Row
@@ -29,11 +29,13 @@ class Done(NamedTuple):
         rows: of the table.
         digits: of `--digits-out`; none where the options do not ask for them.
         laid: the pages of forms that were laid straight.
+        shown: the pages that people want to see, each with its file.
     """
 
     rows: list[Row]
     digits: list[Digit]
     laid: list[Laid]
+    shown: list[tuple[str, Shown]]
 
 
 class Judge:
@@ -55,7 +57,7 @@ class Judge:
         readings = iter(self._readings(pictures))
         strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
         lines = iter(zip(strips, self._lines(strips), strict=True))
-        out = Done([], [], [])
+        out = Done([], [], [], [])
         for tasks, prepared in batch:
             for item in prepared.items:
                 file = tasks[item.source].source.file
@@ -64,6 +66,7 @@ class Judge:
                 else:
                     self._add_number(out, file, item, next(lines))
             out.laid.extend(prepared.laid)
+            out.shown.extend((tasks[one.source].source.file, one) for one in prepared.shown)
         return out
 
     def _readings(self, pictures: NDArray[np.uint8]) -> list[Read]:

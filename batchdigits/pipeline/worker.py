@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import cells, pages, register
+from batchdigits import cells, layout, pages, register
+from batchdigits.forms.template import Box, corners
+from batchdigits.pipeline import boxes
 from batchdigits.pipeline.desk import Desk, Prepared
 from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.tasks import Task
@@ -40,16 +43,17 @@ def kind_of(as_: As, height: int, width: int, *, pdf: bool = False) -> tuple[Kin
     return "form", f"{size}: over {DIGIT_SIDE} px"
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - each is said by its name
     chunk: list[Task],
     *,
     as_: As,
     invert: Invert,
     max_pixels: int,
     forms: Forms = Forms(),  # noqa: B008  (a tuple of constants)
+    shows: bool = False,
 ) -> Prepared:
     """Decode and normalise a chunk of files; this is what runs in the workers."""
-    desk = Desk("yes" if forms.templates else invert)
+    desk = Desk("yes" if forms.templates else invert, shows=shows)
     for index, (source, only, _) in enumerate(chunk):
         if source.fault:
             desk.say(index, 1, "error", source.fault)
@@ -58,7 +62,7 @@ def prepare(
             if forms.templates:
                 _lay(desk, (index, source.file), page, forms, invert)
             else:
-                _take(desk, index, page, as_)
+                _take(desk, index, page, as_, invert)
     return desk.done()
 
 
@@ -70,20 +74,38 @@ def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) 
     return desk.done()
 
 
-def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
+def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert) -> None:
     """Lay one page on the desk, as what it is."""
     if isinstance(page, Failure):
         desk.say(index, page.page, "error", page.detail)
         return
-    kind, why = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
+    kind, _ = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
     elif kind == "number":
         height, width = page.grey.shape
         desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
     else:
-        said = f"looks like a page ({why}); give its --template"
-        desk.say(index, page.number, "review", said)
+        grey = _dark(page.grey, invert)
+        desk.inked("yes")
+        found = boxes.lay(desk, index, page.number, grey)
+        desk.inked(invert)
+        if desk.shows:
+            ends = [(_named(one, n), box) for one in found for n, box in enumerate(one.boxes)]
+            desk.show(index, page.number, grey, ends)
+
+
+def _named(group: layout.Found, number: int) -> str:
+    """Name a box of a group as its row is named; one that has no row by nothing."""
+    if group.kind == "table":
+        return "" if group.printed[number] else group.names[number]
+    return group.names[0]
+
+
+def _dark(grey: Grey, invert: Invert) -> Grey:
+    """Give a page as dark ink on light paper."""
+    light = invert == "no" or (invert == "auto" and np.median(grey[::8, ::8]) < DARK)
+    return 255 - grey if light else grey
 
 
 def _lay(
@@ -94,20 +116,23 @@ def _lay(
     if isinstance(page, Failure):
         _lost(desk, index, page, forms)
         return
-    light = invert == "no" or (invert == "auto" and np.median(page.grey[::8, ::8]) < DARK)
-    grey = 255 - page.grey if light else page.grey
+    grey = _dark(page.grey, invert)
     found = register.match(grey, forms.templates, forms.references)
     if isinstance(found, register.Lost):
         _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    if desk.shows:
+        named = [(field.name, box) for field in template.fields for box in field.boxes()]
+        ends = [(name, _projected(box, pose.matrix)) for name, box in named]
+        desk.show(index, page.number, grey, ends)
     for field in template.fields:
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
         cut = cells.cut(grey, pose.matrix, field.boxes())
-        why = _coarse(cut)
+        why = cells.coarse(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
             desk.number(index, page.number, field, cut[0].crop, place, why)
@@ -115,20 +140,15 @@ def _lay(
             desk.field(index, page.number, field, cut, why)
 
 
+def _projected(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
+
+
 def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
     """Say why a page cannot be read: of each field where it is known which form it should be."""
     form = None if lost.whole else forms.only
     for field in form.fields if form else [None]:
         desk.say(index, lost.page, "error", lost.detail, field)
-
-
-def _coarse(cut: Sequence[cells.Cell]) -> str:
-    """Say whether boxes have too few pixels to be read."""
-    fine = min(cell.fineness for cell in cut)
-    if fine >= cells.LEAST:
-        return ""
-    high = min(round(min(cell.place[2:])) for cell in cut)
-    return f"boxes of {high} px ({25.4 * fine:.0f} dpi) are too few pixels: scan at 150 dpi or more"
 
 
 class Planned(NamedTuple):

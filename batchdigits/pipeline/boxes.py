@@ -1,0 +1,78 @@
+"""A page that no template describes: its boxes are found, and each is laid on the desk."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import cells, layout
+from batchdigits.forms.template import Field
+from batchdigits.pipeline.desk import Desk
+from batchdigits.records import Grey
+
+NOTHING = "no boxes found"
+PART, WIDE = 0.35, 0.95
+"""Of one sign, things lower than this share of the highest are parts; it is so wide at most, times
+its height."""
+
+
+def lay(desk: Desk, index: int, page: int, grey: Grey) -> Sequence[layout.Found]:
+    """Find the boxes of a page and lay them on the desk, in reading order.
+
+    Args:
+        desk: that of the chunk.
+        index: of the page's file within the chunk.
+        page: its number.
+        grey: uint8, (height, width), dark ink on light paper.
+
+    Returns:
+        What was found.
+    """
+    found = layout.find(grey)
+    laid = 0
+    for group in found:
+        boxes = [_cut(grey, box) for box in group.boxes]
+        if group.kind == "boxes":
+            field = _field(group.names[0], len(boxes))
+            desk.field(index, page, field, boxes, cells.coarse(boxes))
+            laid += 1
+            continue
+        for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
+            if not printed:
+                _one(desk, index, page, name, box)
+                laid += 1
+    if not laid:
+        desk.say(index, page, "review", NOTHING)
+    return found
+
+
+def _field(name: str, count: int | None) -> Field:
+    """Make a field of what was found: nothing is known of its rules."""
+    return Field(name=name, box=(0, 0, 1, 1), cells=count, optional=True)
+
+
+def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
+    matrix, (wide, high) = layout.flat(box)
+    return cells.cut(grey, matrix, [(0, 0, wide, high)])[0]
+
+
+def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
+    """Lay down a box, or a cell of a table: one digit, or a number."""
+    why = cells.coarse([box])
+    if box.blank or single(box.crop):
+        desk.field(index, page, _field(name, 1), [box], why)
+    else:
+        desk.number(index, page, _field(name, None), box.crop, box.shown, why)
+
+
+def single(crop: Grey) -> bool:
+    """Tell whether a crop holds one sign: in one piece, or in pieces above each other."""
+    ink = np.asarray(cv2.compare(crop, 128, cv2.CMP_LT), np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    x, y, wide, high, _ = stats[1:].T if len(stats) > 1 else np.zeros((5, 1), np.int32)
+    parts = high >= PART * high.max()
+    left, right = int(x[parts].min()), int((x + wide)[parts].max())
+    widest = int(wide[parts].max())
+    tall = int((y + high)[parts].max() - y[parts].min())
+    return right - left <= max(1.25 * widest, 2) and right - left <= WIDE * max(tall, 1)
