@@ -19,8 +19,8 @@ REACH = 12
 """px from where a line should be that it is looked for."""
 FULL = (0.6, 0.8, 0.95)
 """Shares of a side that its line is dark along, the least that does first."""
-THICK = 10
-"""px that a line is thick at most."""
+THICK, DOUBLE = 10, 22
+"""px that a line is thick at most, and that two close to each other are together."""
 INSET = 0.1
 """Share of a side at its ends that says nothing: other lines meet it there."""
 HEAVIER = 1.15
@@ -108,17 +108,18 @@ def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
     return int(values[order[np.searchsorted(2 * along, along[-1])]])
 
 
-def lines(mask: Mask, box: Lined) -> Lines:
+def lines(mask: Mask, box: Lined, *, double: bool = False) -> Lines:
     """Find the printed lines of a box, and those of its neighbours.
 
     Args:
         mask: where there is ink, (H, W).
         box: where its sides should be.
+        double: whether the next box stands so close that two upright lines may look like one.
     """
     across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
     down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
-    upright, left, right = _bands(across, box.left, box.right)
-    level, top, bottom = _bands(down, box.top, box.bottom)
+    upright, left, right = _bands(across, box.left, box.right, DOUBLE if double else THICK)
+    level, top, bottom = _bands(down, box.top, box.bottom, THICK)
     return Lines(upright, level, Lined(left, right, top, bottom))
 
 
@@ -127,15 +128,18 @@ def _inset(start: float, end: float) -> tuple[int, int]:
     return round(start + by), round(end - by)
 
 
-def _bands(dark: NDArray[np.float64], start: float, end: float) -> tuple[list[Band], float, float]:
+def _bands(
+    dark: NDArray[np.float64], start: float, end: float, thick: int
+) -> tuple[list[Band], float, float]:
     """Find the lines on and beyond two opposite sides, and where these are.
 
     Args:
         dark: the share of each row, or column, that is dark.
         start: where the first side should be, px.
         end: where the second should be.
+        thick: px that a line is thick at most.
     """
-    first, second = _band(dark, start), _band(dark, end)
+    first, second = _band(dark, start, thick), _band(dark, end, thick)
     low, high = first.start if first else start - REACH, second.end if second else end + REACH
     beyond = dark >= FULL[0]
     beyond[max(0, int(low)) : int(high)] = False
@@ -145,7 +149,7 @@ def _bands(dark: NDArray[np.float64], start: float, end: float) -> tuple[list[Ba
     return own + others, first.start if first else start, second.end if second else end
 
 
-def _band(dark: NDArray[np.float64], near: float) -> Band | None:
+def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
     """Find the line nearest to where it should be, by the share of each row that is dark.
 
     Rows that a digit fills beside the line are told from it by a larger share.
@@ -161,12 +165,14 @@ def _band(dark: NDArray[np.float64], near: float) -> Band | None:
             start -= 1
         while end + 1 < len(lined) and lined[end + 1]:
             end += 1
-        if end - start < THICK:
+        if end - start < thick:
             return Band(start, end + 1)
     return None
 
 
-def without_lines(dark: Grey, mask: Mask, found: Lines, pixel: float) -> Mask:
+def without_lines(
+    dark: Grey, mask: Mask, found: Lines, pixel: float, *, double: bool = False
+) -> Mask:
     """Take printed lines out, but for where a stroke crosses or covers them.
 
     Args:
@@ -174,6 +180,7 @@ def without_lines(dark: Grey, mask: Mask, found: Lines, pixel: float) -> Mask:
         mask: where there is ink.
         found: the lines.
         pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
+        double: as for `lines`.
 
     Returns:
         The ink that is left, (H, W).
@@ -183,9 +190,9 @@ def without_lines(dark: Grey, mask: Mask, found: Lines, pixel: float) -> Mask:
     sides += [(dark.T, ink.T, band) for band in found.upright]
     whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
     lightest = min([_weight(*side) for side in whole], default=0)
-    heavy = HEAVIER * lightest + 255 * max(pixel, 1)
     for side in sides:
-        _erase(*side, heavy)
+        wide = double and side[0] is not dark and side[2].end - side[2].start > THICK / 2
+        _erase(*side, (2 if wide else 1) * HEAVIER * lightest + 255 * max(pixel, 1))
     return ink.view(bool)
 
 
