@@ -79,9 +79,9 @@ def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
     dark = darkness(drawn)
     edge = MARGIN * SCALE
-    ink = inked(dark)
+    ink, core = inked(dark)
     sides = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
-    found = lines(ink, sides, double=beside)
+    found = lines(ink, core, sides, double=beside)
     written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
     mask = kept(written, found.box)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)

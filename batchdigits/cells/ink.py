@@ -1,5 +1,6 @@
 """Ink in a box drawn upright: its printed lines, and what was written."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -86,11 +87,15 @@ def darkness(drawn: Grey) -> Grey:
     return np.asarray(255 - cv2.divide(drawn, cv2.max(paper, 1), scale=255), np.uint8)
 
 
-def inked(dark: Grey) -> Mask:
+def inked(dark: Grey) -> tuple[Mask, Mask]:
     """Tell ink from paper: what is darker than the noise of the paper alone.
 
     Args:
         dark: uint8, shape (H, W), as from `darkness`.
+
+    Returns:
+        The ink with its soft edges, and its core: what is nearer to the darkest ink than to paper.
+        Where nothing stands out clearly, both are the same.
     """
     split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     counts = np.bincount(dark.ravel(), minlength=256)
@@ -98,7 +103,9 @@ def inked(dark: Grey) -> Mask:
         counts[int(split) + 1 :] = 0
     quiet = _median(np.arange(256), counts)
     noise = 1.4826 * _median(np.abs(np.arange(256) - quiet), counts)
-    return np.asarray(dark >= max(CONTRAST, quiet + NOISE * noise))
+    least = max(CONTRAST, quiet + NOISE * noise)
+    ink = dark >= least
+    return ink, dark >= split if split >= max(CLEAR, least) else ink
 
 
 def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
@@ -108,16 +115,18 @@ def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
     return int(values[order[np.searchsorted(2 * along, along[-1])]])
 
 
-def lines(mask: Mask, box: Lined, *, double: bool = False) -> Lines:
+def lines(ink: Mask, core: Mask, box: Lined, *, double: bool = False) -> Lines:
     """Find the printed lines of a box, and those of its neighbours.
 
     Args:
-        mask: where there is ink, (H, W).
+        ink: where there is ink, (H, W).
+        core: the dark middle of it, which soft lines do not make broad.
         box: where its sides should be.
         double: whether the next box stands so close that two upright lines may look like one.
     """
-    across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
-    down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
+    rows, columns = slice(*_inset(box.top, box.bottom)), slice(*_inset(box.left, box.right))
+    across = [mask[rows].mean(axis=0) for mask in ((ink, core) if double else (core, ink))]
+    down = [mask[:, columns].mean(axis=1) for mask in (core, ink)]
     upright, left, right = _bands(across, box.left, box.right, DOUBLE if double else THICK)
     level, top, bottom = _bands(down, box.top, box.bottom, THICK)
     return Lines(upright, level, Lined(left, right, top, bottom))
@@ -129,24 +138,36 @@ def _inset(start: float, end: float) -> tuple[int, int]:
 
 
 def _bands(
-    dark: NDArray[np.float64], start: float, end: float, thick: int
+    dark: Sequence[NDArray[np.float64]], start: float, end: float, thick: int
 ) -> tuple[list[Band], float, float]:
     """Find the lines on and beyond two opposite sides, and where these are.
 
     Args:
-        dark: the share of each row, or column, that is dark.
+        dark: the share of each row, or column, that is dark; of the core, and of all ink.
         start: where the first side should be, px.
         end: where the second should be.
         thick: px that a line is thick at most.
     """
-    first, second = _band(dark, start, thick), _band(dark, end, thick)
+    for shares in dark:
+        first, second = (_band(shares, side, thick) for side in (start, end))
+        if first and second:
+            break
     low, high = first.start if first else start - REACH, second.end if second else end + REACH
-    beyond = dark >= FULL[0]
+    beyond = shares >= FULL[0]
     beyond[max(0, int(low)) : int(high)] = False
     edges = np.flatnonzero(np.diff(np.concatenate([[0], beyond.astype(np.int8), [0]])))
     others = [Band(*pair) for pair in edges.reshape(-1, 2).tolist()]
     own = [band for band in (first, second) if band]
-    return own + others, first.start if first else start, second.end if second else end
+    return own + others, _outer(first, start, first=True), _outer(second, end, first=False)
+
+
+def _outer(band: Band | None, near: float, *, first: bool) -> float:
+    """Give the outer edge of a box's line; between two in one, their middle."""
+    if band is None:
+        return near
+    if band.end - band.start > THICK:
+        return (band.start + band.end) / 2
+    return band.start if first else band.end
 
 
 def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
@@ -232,11 +253,17 @@ def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None
     start, end = max(0, band.start - 1 - first), band.end + 1 - first
     before, after = runs[:start].sum(axis=0), runs[end:].sum(axis=0)
     line = _weights(dark, runs, band) <= heavy
+    if line.any():  # a soft line reaches beyond its core
+        before, after = (some - np.minimum(some, _middling(some[line])) for some in (before, after))
     crossed = (before >= THICKER) & (after >= THICKER)
     half = np.maximum(before, after) < PEN
     part = ink[first : band.end + REACH]
     part[runs & line] = 0
     part[start:end, ~(line | crossed | half)] = 0
+
+
+def _middling(counts: NDArray[np.int64]) -> int:
+    return int(np.partition(counts, len(counts) // 2)[len(counts) // 2])
 
 
 def kept(ink: Mask, frame: Lined) -> Mask:
