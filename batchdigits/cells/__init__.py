@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
+from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept
+from batchdigits.cells.lines import lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
 
