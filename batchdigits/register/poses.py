@@ -100,7 +100,9 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
             )
     left = lines.measured(grey, matrix, every.some(~fit), TESTED)
     seen = lines.measured(grey, matrix, every.some(fit), TESTED)
-    share = min(_share(left, sure[~fit]), _share(seen, sure[fit]))
+    share = max(
+        min(_share(left, some[~fit]), _share(seen, some[fit])) for some in (sure, sure | True)
+    )
     enough = fewest
     if fewest == FEWEST and left.there.any() and np.median(left.darkness[left.there]) < FAINT:
         enough = FEWEST_FAINT
@@ -137,7 +139,8 @@ def _fitted(every: lines.Sides, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Choose the pieces that a pose is drawn to: those of every other box."""
     boxes = np.unique(every.box[sure])
     if len(boxes) > 3:
-        return np.asarray(~sure | (np.searchsorted(boxes, every.box) % 2 == 0))
+        other = np.searchsorted(boxes, every.box) % 2 == 1
+        return np.asarray(~(other & np.isin(every.box, boxes)))
     fit = ~sure
     fit[np.flatnonzero(sure)[::2]] = True
     return fit
