@@ -131,6 +131,21 @@ def boxes_of(cell: Cell) -> list[list[int]]:
     return [row for row in stats[1:].tolist() if row[4] >= 8]
 
 
+CLOSE = ((1.36, 10.0, 8.0, 10.0), BOX, (18.64, 10.0, 8.0, 10.0))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 2.5, 4])
+def test_lines_so_close_that_they_run_together_are_taken_out(sigma: float) -> None:
+    """Two lines 0.64 mm apart, sharp and so blurred that they are one."""
+    empty = cv2.GaussianBlur(page(boxes=CLOSE), (0, 0), sigma)
+    digit = cv2.GaussianBlur(page(STROKES["a 7 in the middle"], boxes=CLOSE), (0, 0), sigma)
+    first, second = (
+        cut(np.asarray(sheet, np.uint8), upright(), CLOSE)[1] for sheet in (empty, digit)
+    )
+    assert first.blank
+    assert len(boxes_of(second)) == 1
+
+
 @pytest.mark.parametrize("name", STROKES)
 @pytest.mark.parametrize("degrade", [lambda s: s, noisy, one_bit, jpeg])
 def test_strokes_survive_the_lines_they_touch(

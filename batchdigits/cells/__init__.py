@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
+from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept
+from batchdigits.cells.lines import lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
 
@@ -22,6 +23,8 @@ SCALE = 10.0
 20 of them."""
 MARGIN = 1.5
 """mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
+CLOSE = 1.2
+"""mm between two boxes, under which their lines may look like one."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
 
@@ -60,10 +63,16 @@ def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
         matrix: where the paper lies in it.
         boxes: on paper, mm.
     """
-    return [_cell(grey, matrix, box) for box in boxes]
+    return [_cell(grey, matrix, box, _beside(box, boxes)) for box in boxes]
 
 
-def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
+def _beside(box: Place, boxes: Sequence[Place]) -> bool:
+    """Tell whether another box stands so close beside this one that their lines run together."""
+    gaps = (max(one[0] - box[0] - box[2], box[0] - one[0] - one[2]) for one in boxes if one != box)
+    return any(0 < gap < CLOSE for gap in gaps)
+
+
+def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
     wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
     to_paper = np.array(
         [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
@@ -73,9 +82,10 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
     dark = darkness(drawn)
     edge = MARGIN * SCALE
-    ink = inked(dark)
-    found = lines(ink, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
-    written = without_lines(dark, ink, found, SCALE / fineness)
+    ink, core = inked(dark)
+    sides = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
+    found = lines(ink, core, sides, double=beside)
+    written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
     mask = kept(written, found.box)
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)

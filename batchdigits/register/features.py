@@ -39,22 +39,33 @@ class Reference(NamedTuple):
     features: NDArray[np.uint8]
 
 
+class Way(NamedTuple):
+    """How the paper may lie in a page.
+
+    Attributes:
+        matrix: mm → px.
+        held: some of the features that agree on it.
+        agree: how many do.
+    """
+
+    matrix: Matrix
+    held: Held
+    agree: int
+
+
 def learned(grey: Grey) -> Reference:
     """Find the features of a reference: the whole page of a blank form, upright, edge to edge."""
     points, features = _features(grey)
     return Reference((points + 0.5) / grey.shape[::-1], features)
 
 
-def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tuple[Matrix, Held]]:
+def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Way]:
     """Find how the paper may lie in a page, the likeliest way first; at most two.
 
     Args:
         grey: the page.
         reference: of the blank form.
         size: of the paper, mm.
-
-    Returns:
-        Poses, mm → px, each with features that agree on it.
     """
     points, features = _features(grey)
     if len(features) < FEWEST or len(reference.features) < FEWEST:
@@ -63,7 +74,7 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tu
     kept = [one for one, next_ in found if one.distance < RATIO * next_.distance]
     here = points[[one.queryIdx for one in kept]].reshape(-1, 2)
     paper = (reference.points * size)[[one.trainIdx for one in kept]].reshape(-1, 2)
-    out: list[tuple[Matrix, Held]] = []
+    out: list[Way] = []
     while len(here) >= FEWEST and len(out) < 2:
         back, mask = cv2.findHomography(
             here, paper, cv2.USAC_MAGSAC, NEAR, maxIters=2000, confidence=0.999
@@ -74,7 +85,7 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tu
         left = mask.ravel() == 0
         some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // HELD)]
         held = Held(paper[some], here[some], LOOSE)
-        out.append((np.asarray(forth / forth[2, 2], np.float64), held))
+        out.append(Way(np.asarray(forth / forth[2, 2], np.float64), held, int(mask.sum())))
         here, paper = here[left], paper[left]
     return out
 
