@@ -55,15 +55,18 @@ class Cell(NamedTuple):
     shown: Place
 
 
-def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
+def cut(
+    grey: Grey, matrix: Matrix, boxes: Sequence[Place], *, alike: bool = True
+) -> list[Cell]:
     """Cut boxes out of a page.
 
     Args:
         grey: the page, uint8, shape (height, width), dark ink on light paper.
         matrix: where the paper lies in it.
         boxes: on paper, mm.
+        alike: whether all lines of a box are equally heavy, as those of a form's fields are.
     """
-    return [_cell(grey, matrix, box, _beside(box, boxes)) for box in boxes]
+    return [_cell(grey, matrix, box, _beside(box, boxes), alike) for box in boxes]
 
 
 def _beside(box: Place, boxes: Sequence[Place]) -> bool:
@@ -72,7 +75,7 @@ def _beside(box: Place, boxes: Sequence[Place]) -> bool:
     return any(0 < gap < CLOSE for gap in gaps)
 
 
-def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
+def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool, alike: bool) -> Cell:
     wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
     to_paper = np.array(
         [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
@@ -85,7 +88,7 @@ def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
     ink, core = inked(dark)
     sides = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
     found = lines(ink, core, sides, double=beside)
-    written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
+    written = without_lines(dark, ink, found, SCALE / fineness, double=beside, alike=alike)
     mask = kept(written, found.box)
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)

@@ -124,7 +124,13 @@ def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
 
 
 def without_lines(
-    dark: Grey, mask: Mask, found: Lines, pixel: float, *, double: bool = False
+    dark: Grey,
+    mask: Mask,
+    found: Lines,
+    pixel: float,
+    *,
+    double: bool = False,
+    alike: bool = True,
 ) -> Mask:
     """Take printed lines out, but for where a stroke crosses or covers them.
 
@@ -134,6 +140,7 @@ def without_lines(
         found: the lines.
         pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
         double: as for `lines`.
+        alike: whether all lines are as heavy as the lightest.
 
     Returns:
         The ink that is left, (H, W).
@@ -144,11 +151,12 @@ def without_lines(
     lightest = min([_lightest(side) for side in level + upright if side.whole], default=0)
     uneven = 255 * max(pixel, 1)
     for side in level:
-        _erase(side, HEAVIER * lightest + uneven)
+        _erase(side, HEAVIER * (lightest if alike else _lightest(side)) + uneven)
     for band in found.upright:
         side = _side(dark.T, ink.T, band)  # again: the corners of the box are gone by now
         lines = 2 if double and side.thick > THICK / 2 else 1
-        _erase(side, lines * HEAVIER * lightest + uneven)
+        usual = lines * lightest if alike else _lightest(side)
+        _erase(side, HEAVIER * usual + uneven)
     return ink.view(bool)
 
 
@@ -185,7 +193,7 @@ def _side(dark: Grey, ink: NDArray[np.uint8], band: Band) -> Side:
 def _lightest(side: Side) -> float:
     """Weigh a line where nothing crosses it: the lightest quarter."""
     some = np.sort(side.weights[side.weights > 0])
-    return float(some[len(some) // 4])
+    return float(some[len(some) // 4]) if len(some) else 0.0
 
 
 def _runs(ink: NDArray[np.uint8], start: int, end: int) -> Mask:

@@ -54,7 +54,7 @@ def _field(name: str, count: int | None) -> Field:
 
 def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
     matrix, (wide, high) = layout.flat(box)
-    return cells.cut(grey, matrix, [(0, 0, wide, high)])[0]
+    return cells.cut(grey, matrix, [(0, 0, wide, high)], alike=False)[0]
 
 
 def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
