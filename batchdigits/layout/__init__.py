@@ -19,7 +19,12 @@ from batchdigits.layout.sorted import sorted_out
 from batchdigits.records import Grey
 
 SIDE = 2000
-"""px: the longest side of the picture that is searched; a smaller one is searched as it is."""
+"""px: the longest side of the picture that is searched; a smaller one is searched as it is, but:"""
+SMALL = 1000
+"""px: one that is smaller is enlarged to twice its size, for its lines are hairs."""
+CUT, EDGE = 4, 5.0
+"""A group is left out that comes so near to the edge of the picture, px, if there is a table of so
+many times as many cells."""
 SHORT = 6.0
 """mm that the shorter side of a box is taken for: of a page that nobody described nobody knows how
 large it is, and this is what `cells` is used to."""
@@ -54,11 +59,13 @@ def find(grey: Grey) -> list[Found]:
     Args:
         grey: uint8, (height, width), dark ink on light paper, upright, give or take 40 degrees.
     """
-    scale = min(1.0, SIDE / max(grey.shape))
+    large = max(grey.shape)
+    scale = 2.0 if large < SMALL else min(1.0, SIDE / large)
     small = grey
-    if scale < 1:
+    if scale != 1:
         size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
-        small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        small = np.asarray(cv2.resize(grey, size, interpolation=how), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
     seen = lines(laid)
@@ -67,6 +74,7 @@ def find(grey: Grey) -> list[Found]:
         for group in groups(sorted_out(cells(seen)), seen.ink)
         if group.kind != "box" or contents.box(laid, seen.ink, group.cells[0])
     ]
+    found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
@@ -75,6 +83,22 @@ def find(grey: Grey) -> list[Found]:
         Found(group.kind, names, _projected(group.cells, back), _labels(group, seen.ink))
         for group, names in zip(found, _named(found), strict=True)
     ]
+
+
+def _whole(found: list[Group], matrix: Matrix, size: tuple[int, int]) -> list[Group]:
+    """Leave out what the picture's edge cuts off beside a table many times as large."""
+    most = max((len(group.cells) for group in found if group.kind == "table"), default=0)
+    return [
+        group
+        for group in found
+        if CUT * len(group.cells) > most or not _cut(group, np.linalg.inv(matrix), size)
+    ]
+
+
+def _cut(group: Group, back: Matrix, size: tuple[int, int]) -> bool:
+    ends = _projected(group.cells, back)
+    low, high = ends.min(axis=(0, 1)), ends.max(axis=(0, 1))
+    return bool((low < EDGE).any() or (high > np.array(size) - 1 - EDGE).any())
 
 
 def _labels(group: Group, ink: Ink) -> tuple[bool, ...]:

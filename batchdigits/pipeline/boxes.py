@@ -70,9 +70,10 @@ def single(crop: Grey) -> bool:
     """Tell whether a crop holds one sign: in one piece, or in pieces above each other."""
     ink = np.asarray(cv2.compare(crop, 128, cv2.CMP_LT), np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    x, y, wide, high, _ = stats[1:].T if len(stats) > 1 else np.zeros((5, 1), np.int32)
-    parts = high >= PART * high.max()
+    if len(stats) == 1:
+        return True
+    x, y, wide, high, area = stats[1:].T
+    parts = (high >= PART * high.max()) | (area >= PART * area.max())
     left, right = int(x[parts].min()), int((x + wide)[parts].max())
-    widest = int(wide[parts].max())
     tall = int((y + high)[parts].max() - y[parts].min())
-    return right - left <= max(1.25 * widest, 2) and right - left <= WIDE * max(tall, 1)
+    return right - left <= max(1.25 * int(wide[parts].max()), 2) and right - left <= WIDE * tall
