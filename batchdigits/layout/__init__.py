@@ -19,9 +19,7 @@ from batchdigits.layout.sorted import sorted_out
 from batchdigits.records import Grey
 
 SIDE = 2000
-"""px: the longest side of the picture that is searched; a smaller one is searched as it is, but:"""
-SMALL = 1000
-"""px: one that is smaller is enlarged to twice its size, for its lines are hairs."""
+"""px: the longest side of the picture that is searched; a smaller one is searched as it is."""
 CUT, EDGE = 4, 5.0
 """A group is left out that comes so near to the edge of the picture, px, if there is a table of so
 many times as many cells."""
@@ -59,13 +57,11 @@ def find(grey: Grey) -> list[Found]:
     Args:
         grey: uint8, (height, width), dark ink on light paper, upright, give or take 40 degrees.
     """
-    large = max(grey.shape)
-    scale = 2.0 if large < SMALL else min(1.0, SIDE / large)
+    scale = min(1.0, SIDE / max(grey.shape))
     small = grey
-    if scale != 1:
+    if scale < 1:
         size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        small = np.asarray(cv2.resize(grey, size, interpolation=how), np.uint8)
+        small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
     seen = lines(laid)

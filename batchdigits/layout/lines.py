@@ -13,7 +13,7 @@ Ink = NDArray[np.uint8]
 
 BLOCK = 41
 """px of the neighbourhood that ink is darker than."""
-CONTRAST, NOISE = 5, 4.0
+CONTRAST, NOISE = 3, 4.0
 """Ink is so many grey levels darker than what surrounds it, and so many times the paper's grain."""
 SHADE = 0.55
 """What has less than this share of the paper's light is ink however large it is: a black square."""
