@@ -55,9 +55,7 @@ class Cell(NamedTuple):
     shown: Place
 
 
-def cut(
-    grey: Grey, matrix: Matrix, boxes: Sequence[Place], *, alike: bool = True
-) -> list[Cell]:
+def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place], *, alike: bool = True) -> list[Cell]:
     """Cut boxes out of a page.
 
     Args:

@@ -12,6 +12,10 @@ from batchdigits.pipeline.desk import Desk
 from batchdigits.records import Grey
 
 NOTHING = "no boxes found"
+HALF = 0.35
+"""Ink is at least this share as dark as the darkest."""
+RIM, SPECK, TINY = 0.22, 0.22, 0.12
+"""Shares of a box: its rim; the greatest side of a speck in a corner; and of one at a side."""
 PART, WIDE = 0.35, 0.95
 """Of one sign, things lower than this share of the highest are parts; it is so wide at most, times
 its height."""
@@ -54,7 +58,46 @@ def _field(name: str, count: int | None) -> Field:
 
 def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
     matrix, (wide, high) = layout.flat(box)
-    return cells.cut(grey, matrix, [(0, 0, wide, high)], alike=False)[0]
+    return _clean(cells.cut(grey, matrix, [(0, 0, wide, high)], alike=False)[0])
+
+
+def _clean(box: cells.Cell) -> cells.Cell:
+    """Take out what is left of crossing lines in a box's corners: specks at its rim."""
+    if box.blank:
+        return box
+    ink = _inked(box.crop)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    high, wide = ink.shape
+    x, y, right, bottom = (
+        stats[:, 0],
+        stats[:, 1],
+        stats[:, 0] + stats[:, 2],
+        stats[:, 1] + stats[:, 3],
+    )
+    across, down = RIM * wide, RIM * high
+    beside = (right <= across) | (x >= wide - across)
+    above = (bottom <= down) | (y >= high - down)
+    small = (stats[:, 2] <= SPECK * wide) & (stats[:, 3] <= SPECK * high)
+    left = (above & beside) | (
+        (above | beside) & (np.maximum(stats[:, 2] / wide, stats[:, 3] / high) <= TINY)
+    )
+    left &= small
+    left[0] = False
+    if not left.any():
+        return box
+    crop = box.crop.copy()
+    gone = cv2.dilate(left[labels].view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    kept = ~left
+    kept[0] = False
+    gone &= cv2.dilate(kept[labels].view(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    crop[gone] = 255
+    return box._replace(crop=crop, blank=not kept.any())
+
+
+def _inked(crop: Grey) -> Grey:
+    """Part the ink of a crop from its white: what is half as dark as its darkest."""
+    least = 255 - HALF * (255 - int(crop.min()))
+    return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
 
 
 def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
@@ -68,7 +111,7 @@ def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
 
 def single(crop: Grey) -> bool:
     """Tell whether a crop holds one sign: in one piece, or in pieces above each other."""
-    ink = np.asarray(cv2.compare(crop, 128, cv2.CMP_LT), np.uint8)
+    ink = _inked(crop)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     if len(stats) == 1:
         return True
