@@ -12,6 +12,9 @@ from batchdigits.pipeline.desk import Desk
 from batchdigits.records import Grey
 
 NOTHING = "no boxes found"
+FAINT, DARK, CLEARER = 120.0, 190.0, 5.0
+"""Ink under the first darkness is made as dark as the second; but none that would have to be made
+so many times as dark: that is the paper's grain."""
 HALF = 0.35
 """Ink is at least this share as dark as the darkest."""
 RIM, SPECK, TINY = 0.22, 0.22, 0.12
@@ -34,6 +37,7 @@ def lay(desk: Desk, index: int, page: int, grey: Grey) -> Sequence[layout.Found]
         What was found.
     """
     found = layout.find(grey)
+    grey = _clearer(grey, found)
     laid = 0
     for group in found:
         boxes = [_cut(grey, box) for box in group.boxes]
@@ -49,6 +53,25 @@ def lay(desk: Desk, index: int, page: int, grey: Grey) -> Sequence[layout.Found]
     if not laid:
         desk.say(index, page, "review", NOTHING)
     return found
+
+
+def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
+    """Darken the ink of a faint page, as of a photograph out of focus."""
+    if not found:
+        return grey
+    ends = np.concatenate([group.boxes.reshape(-1, 2) for group in found])
+    x, y = np.floor(ends.min(axis=0)).astype(int).clip(0).tolist()
+    right, bottom = np.ceil(ends.max(axis=0)).astype(int).tolist()
+    size = [max(8, side // 8) for side in grey.shape[::-1]]
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    paper = cv2.resize(cv2.blur(paper, (5, 5)), grey.shape[::-1])
+    some = np.s_[y:bottom, x:right]
+    dark = 255 - float(np.quantile(cv2.divide(grey[some], paper[some], scale=255)[::2, ::2], 0.02))
+    if dark >= FAINT or dark < FAINT / CLEARER:
+        return grey
+    even = cv2.divide(grey, paper, scale=255)
+    return np.asarray(255 - cv2.multiply(255 - even, DARK / dark), np.uint8)
 
 
 def _field(name: str, count: int | None) -> Field:
