@@ -123,7 +123,7 @@ def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
     return None
 
 
-def without_lines(
+def without_lines(  # noqa: PLR0913 - each is said by its name
     dark: Grey,
     mask: Mask,
     found: Lines,

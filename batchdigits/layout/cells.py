@@ -23,6 +23,8 @@ SPOTS = np.linspace(0.12, 0.88, 13)
 DRAWN = 0.72
 """Least share of each side that has ink; of one of dots:"""
 DOTTED = 0.42
+WEAK = 0.5
+"""The same, of a box that its neighbours on both sides prove."""
 RULED = 0.7
 """Least share of a side that lies in a run as long as most of it."""
 STEEP = 0.2
@@ -262,6 +264,25 @@ def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
         if out < (DOTTED if dotted else DRAWN) or (dotted and _gap(there) * 1.5 > GAP):
             return 0.0
     return out if corners == 4 else 0.8 * out
+
+
+def weak(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
+    """Take a box at a place where there must be one, if there is some ink on each of its sides.
+
+    Args:
+        ink: of the view.
+        like: a box of its group.
+        quad: its corners, to the middle of its lines.
+    """
+    share = np.linspace(0, 1, 41)[:, None, None]
+    there = _near(ink, quad + share * (np.roll(quad, -1, axis=0) - quad), 2).mean(axis=0)
+    return Cell(quad, like.thickness, WEAK, like.dotted) if there.min() >= WEAK else None
+
+
+def inked(ink: Ink, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+    """Say what share of the way between two points has ink."""
+    share = np.linspace(0.04, 0.96, 47)[:, None]
+    return float(_near(ink, start + share * (end - start), 1).mean())
 
 
 def _gap(there: NDArray[np.bool_]) -> int:

@@ -1,17 +1,20 @@
 """Boxes that were not seen as regions, sought where their row or their table wants them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.cells import Cell, Quad, lined
+from batchdigits.layout.cells import Cell, Quad, inked, lined, weak
 from batchdigits.layout.lines import Ink
 
 LONGEST = 64
 """Boxes that a row has at most."""
 ODD = 0.06
 """By what share of its size a box of a row differs from most."""
+LINE = 0.62
+"""Least share of a table's line in a cell that has ink, if the cell ends there."""
 SAME, PIECE, OVER = 0.6, 0.6, 0.3
 """Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
 
@@ -58,12 +61,26 @@ def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
             edge = (last.quad[1] + last.quad[2] - last.quad[0] - last.quad[3]) / 2
             step = edge if cells is row else -edge
         for _ in range(LONGEST):
-            following = _at(ink, last, shape + last.middle + step)
-            if following is None or np.abs(following.size - size).max() > 0.2 * min(size):
-                break
-            step = 0.7 * step + 0.3 * (following.middle - last.middle)
+            following = _fits(_at(ink, last, shape + last.middle + step), size)
+            if following is None:
+                after = _fits(_at(ink, last, shape + last.middle + 2 * step), size)
+                if after is None:
+                    break
+                middle = (last.middle + after.middle) / 2
+                if (hidden := weak(ink, last, shape + middle)) is None:
+                    break
+                yield hidden
+                following, step = after, (after.middle - last.middle) / 2
+            else:
+                step = 0.7 * step + 0.3 * (following.middle - last.middle)
             yield following
             last = following
+
+
+def _fits(cell: Cell | None, size: NDArray[np.float64]) -> Cell | None:
+    """Take a box for one of a row if it is as large."""
+    off = 0.0 if cell is None else float(np.abs(cell.size - size).max())
+    return cell if off <= 0.2 * min(size) else None
 
 
 def _shape(row: list[Cell]) -> Quad:
@@ -116,6 +133,72 @@ def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[
                 step = at[row, beside].middle - at[above, beside].middle
                 cell = at[above, column]
                 yield cell, cell.quad + step
+
+
+def divided(table: list[Cell], spans: NDArray[np.int64], ink: Ink) -> list[Cell]:
+    """Part cells that reach over a line of their table, where there is ink along it.
+
+    Args:
+        table: its boxes.
+        spans: (N, 4): row and column of each, and those after it.
+        ink: of the view.
+    """
+    out = []
+    for cell, span in zip(table, spans.tolist(), strict=True):
+        parts = [cell]
+        for axis in (0, 1):  # first across rows, then across columns
+            for line in range(span[axis] + 1, span[axis + 2]):
+                at = _line(table, spans, axis, line, cell)
+                parts = [one for part in parts for one in _parts(part, axis, at, ink)]
+        out += parts
+    return out
+
+
+def _line(
+    table: list[Cell], spans: NDArray[np.int64], axis: int, line: int, near: Cell
+) -> float | None:
+    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it."""
+    along = 1 - axis
+    ends = [
+        (abs(float(cell.middle[axis] - near.middle[axis])), float(cell.quad[corners, along].mean()))
+        for cell, span in zip(table, spans.tolist(), strict=True)
+        for at, corners in _sides(span, axis)
+        if at == line
+    ]
+    return min(ends)[1] if ends else None
+
+
+def _sides(span: list[int], axis: int) -> list[tuple[int, list[int]]]:
+    """List a box's two sides across an axis: the number of their line, and their corners."""
+    before, after = ([0, 1], [3, 2]) if axis == 0 else ([0, 3], [1, 2])
+    return [(span[axis], before), (span[axis + 2], after)]
+
+
+def _parts(cell: Cell, axis: int, at: float | None, ink: Ink) -> list[Cell]:
+    """Part a box at a level (axis 0) or an upright line, if there is ink along it."""
+    quad = cell.quad
+    first, last = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
+    if at is None:
+        return [cell]
+    ends = []
+    for begin, end in (first, last):
+        way = quad[end] - quad[begin]
+        share = (at - quad[begin, 1 - axis]) / (way[1 - axis] or 1.0)
+        if not 0.1 < share < 0.9:
+            return [cell]
+        ends.append(quad[begin] + share * way)
+    if max(inked(ink, ends[0] + off, ends[1] + off) for off in _offsets(axis)) < LINE:
+        return [cell]
+    low, high = quad.copy(), quad.copy()
+    low[[first[1], last[1]]] = ends
+    high[[first[0], last[0]]] = ends
+    return [replace(cell, quad=low), replace(cell, quad=high)]
+
+
+def _offsets(axis: int) -> NDArray[np.float64]:
+    off = np.zeros((5, 2))
+    off[:, 1 - axis] = np.arange(-2, 3)
+    return off
 
 
 def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.cells import Cell
-from batchdigits.layout.found import added, among, beyond, steady
+from batchdigits.layout.found import added, among, beyond, divided, steady
 from batchdigits.layout.lines import Ink
 
 Kind = Literal["boxes", "box", "table"]
@@ -28,6 +29,8 @@ SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
 ROUNDS = 4
 """How often boxes that are missing are sought."""
+FEW = 0.2
+"""Share of a table's rows, or columns, that a line parts which is a stroke, at most."""
 COMB, LONGER = 12, 4
 """A grid of narrow boxes with so many columns, so many times as many as rows, is rows of boxes."""
 
@@ -55,11 +58,19 @@ def groups(cells: list[Cell], ink: Ink) -> list[Group]:
     """
     for _ in range(ROUNDS):
         found = [_steady(group, ink) for group in _parted(cells)]
-        cells = [cell for group in found for cell in group.cells]
+        cells = [cell for group in found for cell in _split(group, ink)]
+        if len(cells) > sum(len(group.cells) for group in found):
+            continue
         cells, changed = added(cells, [one for group in found for one in _missing(group, ink)])
         if not changed:
             break
     return _in_order([_steady(group, ink) for group in _parted(cells)])
+
+
+def _split(group: Group, ink: Ink) -> list[Cell]:
+    """Part cells of a table where its other rows and columns, and its ink, want a line."""
+    listed = list(group.cells)
+    return divided(listed, _spans(listed), ink) if group.kind == "table" else listed
 
 
 def _steady(group: Group, ink: Ink) -> Group:
@@ -157,6 +168,10 @@ def _at(
 def _grid(cells: list[Cell]) -> tuple[Group | None, list[list[Cell]]]:
     """Make a table of cells that share lines, or rows of boxes, or single ones."""
     spans = _spans(cells)
+    for axis in (0, 1):
+        whole = _joined(cells, spans, axis)
+        if len(whole) < len(cells):
+            cells, spans = whole, _spans(whole)
     rows, columns = spans[:, 2].max(), spans[:, 3].max()
     order = sorted(range(len(cells)), key=lambda n: (spans[n, 0], spans[n, 1]))
     listed = [cells[n] for n in order]
@@ -171,6 +186,38 @@ def _grid(cells: list[Cell]) -> tuple[Group | None, list[list[Cell]]]:
     for n, cell in zip(order, listed, strict=True):
         lines[spans[n, 0]].append(cell)
     return None, list(lines.values())
+
+
+def _joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]:
+    """Join pieces of a box that a stroke parts: what parts them is no line of the grid.
+
+    Such a line has no more than a few boxes on it, out of many columns (axis 0: a level line), or
+    of many rows (1).
+    """
+    across = 1 - axis
+    count = int(spans[:, across + 2].max())
+    if count < 3:
+        return cells
+    ends = {(int(span[axis + 2]), int(span[across])): n for n, span in enumerate(spans)}
+    pairs = defaultdict(list)
+    for n, span in enumerate(spans.tolist()):
+        before = ends.get((span[axis], span[across]))
+        if before is not None and spans[before, across + 2] == span[across + 2]:
+            pairs[span[axis]].append((before, n))
+    users = {line: {n for pair in some for n in pair} for line, some in pairs.items()}
+    out: dict[int, Cell | None] = dict(enumerate(cells))
+    for line, some in sorted(pairs.items()):
+        touching = np.flatnonzero((spans[:, axis] == line) | (spans[:, axis + 2] == line))
+        lone = set(touching.tolist()) == users[line] and len(some) <= max(1, FEW * count)
+        for before, after in some if lone else ():
+            one, two = out[before], out[after]
+            if one is not None and two is not None:
+                first, last = ([0, 1], [2, 3]) if axis == 0 else ([0, 3], [1, 2])
+                quad = one.quad.copy()
+                quad[last] = two.quad[last]
+                quad[first] = one.quad[first]
+                out[before], out[after] = None, replace(one, quad=quad)
+    return [cell for cell in out.values() if cell is not None]
 
 
 def _spans(cells: list[Cell]) -> NDArray[np.int64]:
@@ -239,16 +286,12 @@ def _follows(row: list[Cell], other: list[Cell]) -> bool:
 
 def _even(row: list[Cell]) -> list[list[Cell]]:
     """Part a row where a gap is wider than in the rest of it."""
-    gaps = np.array([_gap(a, b) for a, b in pairwise(row)])
-    if not len(gaps):
+    steps = np.array([b.middle[0] - a.middle[0] for a, b in pairwise(row)])
+    if not len(steps):
         return [row]
-    wide = gaps > np.quantile(gaps, 0.1) + max(EVEN * _usual(row)[0], 2.5)
+    wide = steps > np.quantile(steps, 0.1) + max(EVEN * _usual(row)[0], 3.0)
     cuts = [0, *(np.flatnonzero(wide) + 1).tolist(), len(row)]
     return [row[a:b] for a, b in pairwise(cuts)]
-
-
-def _gap(one: Cell, two: Cell) -> float:
-    return float((two.quad[[0, 3], 0] - one.quad[[1, 2], 0]).mean())
 
 
 def _in_order(found: list[Group]) -> list[Group]:

@@ -9,6 +9,8 @@ SAME = 0.6
 """Share that two boxes which are one have in common at least."""
 COVERED = 0.72
 """Share of a place that smaller ones take when they are its boxes, and it is none."""
+WITHIN = 0.55
+"""Share of a box that lies in another, at least, when it is within that."""
 SURE = 0.88
 """How well a box within another is drawn, at least: a hole in a digit is not."""
 
@@ -29,7 +31,7 @@ def sorted_out(found: list[Cell]) -> list[Cell]:
     for n in range(len(found)):
         if kept[n]:
             kept[n + 1 :] &= ~twice[n, n + 1 :]
-    within = (common >= 0.8 * area[None]) & (area[None] < area[:, None])  # [outer, inner]
+    within = (common >= WITHIN * area[None]) & (area[None] < area[:, None])  # [outer, inner]
     for n in np.argsort(area).tolist():  # the smallest first
         inner = np.flatnonzero(within[n] & kept)
         if not kept[n] or not len(inner):

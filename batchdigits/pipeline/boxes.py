@@ -89,7 +89,7 @@ def _clean(box: cells.Cell) -> cells.Cell:
     if box.blank:
         return box
     ink = _inked(box.crop)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     high, wide = ink.shape
     x, y, right, bottom = (
         stats[:, 0],
