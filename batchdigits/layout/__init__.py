@@ -68,7 +68,7 @@ def find(grey: Grey) -> list[Found]:
     found = [
         group
         for group in groups(sorted_out(cells(seen)), seen.ink)
-        if group.kind != "box" or contents.box(laid, seen.ink, group.cells[0])
+        if contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
     larger = np.array(

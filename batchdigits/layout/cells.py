@@ -23,6 +23,8 @@ SPOTS = np.linspace(0.12, 0.88, 13)
 DRAWN = 0.72
 """Least share of each side that has ink; of one of dots:"""
 DOTTED = 0.42
+SMALL = 30
+"""px of a side under which a box may be the hole in a letter."""
 WEAK = 0.5
 """The same, of a box that its neighbours on both sides prove."""
 RULED = 0.7
@@ -250,10 +252,11 @@ def _measured(
 def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
     """Say how much of each side has ink, from corner to corner: of the worst; 0 for too little.
 
-    A box has ink at its corners too, three of them at least: a round letter has not.
+    A box has ink at its corners too, three of them at least, a small one at all: a round letter
+    has not.
     """
     corners = _near(ink, quad, 1 if thickness < 5 else 2).sum()
-    if corners < 3:
+    if corners < (4 if np.ptp(quad, axis=0).min() < SMALL else 3):
         return 0.0
     out = 1.0
     for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):

@@ -20,28 +20,53 @@ FEW, HALF = 3, 0.5
 LEVEL, MOST = 0.15, 0.6
 """By what share of their height letters may leave their line, and how many of them must not; of how
 many cells of a first row or column that are not empty, if they are headings."""
-BUSY = 0.4
-"""Share of what lies about a box that is ink in a square code."""
+BUSY, LETTERED, NARROW = 0.4, 0.22, 40
+"""Share of what lies about a box that is ink in a square code; and about one with a side under so
+many px, which may be the hole in a letter."""
+SOME, ALONE = 4, 20
+"""More boxes than so many are boxes; one alone has no side under so many px."""
+NIGHT = 0.5
+"""Share of the page's light under which a box is no paper at all."""
 MASS = 0.3
 """What is dark and so thick, as a share of the box's shorter side, was not written with a pen."""
 GREY = 0.82
 """A box is paper that has this share of the light about it, at least, in its middle."""
 
 
-def box(grey: Grey, ink: Ink, cell: Cell) -> bool:
-    """Tell whether a box that stands alone is one to write in: no frame round text or a picture.
+def group(grey: Grey, ink: Ink, cells: Sequence[Cell]) -> bool:
+    """Tell whether a few boxes, or one, are such as to write in.
+
+    Frames round text or a picture, parts of codes, and holes in letters are none.
 
     Args:
         grey: the view.
         ink: of it.
-        cell: the box.
+        cells: the boxes.
     """
-    inner = _inner(ink, cell)
-    if not inner.size or _mass(inner, cell) or _shaded(grey, cell) or _busy(ink, cell):
+    short = min(float(cell.size.min()) for cell in cells)
+    if len(cells) > SOME:
+        return True
+    clear = [_clear(grey, ink, cell) for cell in cells]
+    if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
         return False
-    _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    return len(cells) > 1 or not _text(ink, cells[0])
+
+
+def _clear(grey: Grey, ink: Ink, cell: Cell) -> bool:
+    """Tell whether a box is paper, on paper."""
+    inner = _inner(ink, cell)
+    if not inner.size or _mass(inner, cell) or _shaded(grey, cell):
+        return False
+    about = _about(ink, cell)
+    dark = np.median(_inner(grey, cell)) < NIGHT * np.quantile(grey[::16, ::16], 0.9)
+    return not dark and about <= (BUSY if cell.size.min() >= NARROW else LETTERED)
+
+
+def _text(ink: Ink, cell: Cell) -> bool:
+    """Tell whether a box is a frame round text."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(_inner(ink, cell), connectivity=8)
     high = stats[1:, 3][stats[1:, 3] >= SPECK]
-    return not (len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
+    return bool(len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
 
 
 def _inner(ink: Ink, cell: Cell) -> Ink:
@@ -52,19 +77,17 @@ def _inner(ink: Ink, cell: Cell) -> Ink:
     return np.ascontiguousarray(ink[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
 
 
-def _busy(ink: Ink, cell: Cell) -> bool:
-    """Tell whether there is much ink all about a box, as in a square code."""
+def _about(ink: Ink, cell: Cell) -> float:
+    """Say what share of what lies about a box is ink."""
     inner = float(cell.thickness) / 2 + 2
     outer = inner + 0.7 * float(cell.size.min())
     low, high = cell.quad.min(axis=0), cell.quad.max(axis=0)
-    (x, y), (right, bottom) = (
-        np.rint(low - outer).astype(int).clip(0).tolist(),
-        np.rint(high + outer).astype(int).tolist(),
-    )
+    x, y = np.rint(low - outer).astype(int).clip(0).tolist()
+    right, bottom = np.rint(high + outer).astype(int).tolist()
     about = ink[y:bottom, x:right] > 0
     left, top = np.rint(low - inner).astype(int).clip(0).tolist()
     within = ink[top : round(high[1] + inner), left : round(high[0] + inner)] > 0
-    return bool(about.sum() - within.sum() > BUSY * max(1, about.size - within.size))
+    return float((about.sum() - within.sum()) / max(1, about.size - within.size))
 
 
 def _mass(inner: NDArray[np.uint8], cell: Cell) -> bool:
