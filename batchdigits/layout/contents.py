@@ -144,7 +144,8 @@ def _printed(ink: Ink, cell: Cell) -> bool | None:
     if not len(signs):
         return None
     high = float(np.median(signs[:, 3]))
-    if len(signs) < FEW or high > HALF * cell.size[1]:
+    letters = np.maximum(1, signs[:, 2] / (0.9 * signs[:, 3])).sum()  # they may touch
+    if letters < FEW or high > HALF * cell.size[1]:
         return False
     base = signs[:, 1] + signs[:, 3]
     level = np.abs(base - np.median(base)) <= max(1.5, LEVEL * high)

@@ -76,7 +76,8 @@ def _grain(soft: Grey) -> float:
 
 def _paper(grey: Grey) -> Grey:
     """Say how light the paper is about each pixel, shadows included."""
-    small = cv2.resize(grey, None, fx=1 / 16, fy=1 / 16, interpolation=cv2.INTER_AREA)
+    size = [max(1, side // 16) for side in grey.shape[::-1]]
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     side = max(3, min(small.shape) // 6) | 1
     light = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     return np.asarray(cv2.resize(cv2.blur(light, (5, 5)), grey.shape[::-1]), np.uint8)

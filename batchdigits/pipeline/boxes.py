@@ -24,19 +24,21 @@ PART, WIDE = 0.35, 0.95
 its height."""
 
 
-def lay(desk: Desk, index: int, page: int, grey: Grey) -> Sequence[layout.Found]:
+def lay(desk: Desk, index: int, page: int, ways: Sequence[Grey]) -> Sequence[layout.Found]:
     """Find the boxes of a page and lay them on the desk, in reading order.
 
     Args:
         desk: that of the chunk.
         index: of the page's file within the chunk.
         page: its number.
-        grey: uint8, (height, width), dark ink on light paper.
+        ways: the page, uint8, (height, width), dark ink on light paper; also inverted where it is
+            not known which it is: the way that has more boxes is taken.
 
     Returns:
         What was found.
     """
-    found = layout.find(grey)
+    tried = [(layout.find(way), way) for way in ways]
+    found, grey = max(tried, key=lambda one: sum(len(group.boxes) for group in one[0]))
     grey = _clearer(grey, found)
     laid = 0
     for group in found:

@@ -87,12 +87,13 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert)
         desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
     else:
         grey = _dark(page.grey, invert)
+        unsure = grey is not page.grey and invert == "auto"  # paper on a dark desk, it may be
         desk.inked("yes")
-        found = boxes.lay(desk, index, page.number, grey)
+        found = boxes.lay(desk, index, page.number, [page.grey, grey] if unsure else [grey])
         desk.inked(invert)
         if desk.shows:
             ends = [(_named(one, n), box) for one in found for n, box in enumerate(one.boxes)]
-            desk.show(index, page.number, grey, ends)
+            desk.show(index, page.number, page.grey, ends)
 
 
 def _named(group: layout.Found, number: int) -> str:
