@@ -74,7 +74,7 @@ def find(grey: Grey) -> list[Found]:
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
-    back = larger @ np.linalg.inv(view.matrix)
+    back = larger @ _inverse(view.matrix)
     return [
         Found(group.kind, names, _projected(group.cells, back), _labels(group, seen.ink))
         for group, names in zip(found, _named(found), strict=True)
@@ -87,8 +87,12 @@ def _whole(found: list[Group], matrix: Matrix, size: tuple[int, int]) -> list[Gr
     return [
         group
         for group in found
-        if CUT * len(group.cells) > most or not _cut(group, np.linalg.inv(matrix), size)
+        if CUT * len(group.cells) > most or not _cut(group, _inverse(matrix), size)
     ]
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
 def _cut(group: Group, back: Matrix, size: tuple[int, int]) -> bool:

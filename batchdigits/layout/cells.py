@@ -77,7 +77,8 @@ def cells(found: Lines) -> list[Cell]:
     What is bounded by shorter runs than its sides are long, or by dots, is taken where there is
     nothing else: strokes of a digit may look like it.
     """
-    out, odd = [], []
+    out: list[Cell] = []
+    odd: list[Cell] = []
     *barriers, dots = found.barriers
     for barrier, long in list(zip(barriers, LONG, strict=True))[::-1]:
         for quad in _regions(barrier, max(LEAST, long - 5)):
@@ -164,9 +165,10 @@ def _sides(part: NDArray[np.bool_], fit: float) -> tuple[Side | None, Side | Non
     """Fit straight lines to the first and the last pixel of each row."""
     rows = np.flatnonzero(part.any(axis=1))
     rows = rows[len(rows) // 12 : len(rows) - len(rows) // 12]
+    along = rows.astype(np.float64) + 0.5
     first = part[rows].argmax(axis=1)
     last = part.shape[1] - part[rows][:, ::-1].argmax(axis=1)
-    return _line(rows + 0.5, first, fit), _line(rows + 0.5, last, fit)
+    return _line(along, first, fit), _line(along, last, fit)
 
 
 def _line(along: NDArray[np.float64], at: NDArray[np.int64], fit: float) -> Side | None:
@@ -209,7 +211,9 @@ def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
     most = min(THICK, max(3.0, HEAVY * short))
     ends = (quad[[3, 0]], quad[[0, 1]], quad[[1, 2]], quad[[2, 3]])  # left, top, right, bottom
     ways = ((-1.0, 0.0), (0.0, -1.0), (1.0, 0.0), (0.0, 1.0))
-    found = [_measured(ink, *end, way, most) for end, way in zip(ends, ways, strict=True)]
+    found = [
+        _measured(ink, (end[0], end[1]), way, most) for end, way in zip(ends, ways, strict=True)
+    ]
     clear = [one for one in found if one is not None]
     if len(clear) < 3:
         return None
@@ -222,13 +226,12 @@ def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
 
 def _measured(
     ink: Ink,
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
+    side: tuple[NDArray[np.float64], NDArray[np.float64]],
     way: tuple[float, float],
     most: float,
 ) -> tuple[float, float] | None:
     """Measure the line along a side: how far out its middle is, and its thickness, px."""
-    back = 3
+    (start, end), back = side, 3
     steps = np.arange(-back, int(most) + 5)
     at = start + SPOTS[:, None] * (end - start)
     high, wide = ink.shape
