@@ -15,6 +15,7 @@ from batchdigits.layout import contents, straight
 from batchdigits.layout.cells import Cell, cells
 from batchdigits.layout.groups import Group, Kind, groups
 from batchdigits.layout.lines import Ink, lines
+from batchdigits.layout.mended import mended
 from batchdigits.layout.sorted import sorted_out
 from batchdigits.records import Grey
 
@@ -64,7 +65,7 @@ def find(grey: Grey) -> list[Found]:
         small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
-    seen = lines(laid)
+    seen = mended(lines(laid))
     found = [
         group
         for group in groups(sorted_out(cells(seen)), seen.ink)

@@ -36,10 +36,14 @@ class Lines(NamedTuple):
         ink: all of it.
         barriers: lines of each length of `LONG`, across and down, a pixel thicker on either side;
             and those that dots make, text among them.
+        level: those of them that lie across the page, of at least the second length.
+        upright: those that go down.
     """
 
     ink: Ink
     barriers: tuple[Ink, ...]
+    level: Ink
+    upright: Ink
 
 
 def lines(grey: Grey) -> Lines:
@@ -51,7 +55,7 @@ def lines(grey: Grey) -> Lines:
     ink = inked(grey)
     level, upright = _ruled(ink, level=True), _ruled(ink, level=False)
     barriers = [one | other for one, other in zip(level, upright, strict=True)]
-    return Lines(ink, tuple(barriers))
+    return Lines(ink, tuple(barriers), level[1], upright[1])
 
 
 def inked(grey: Grey) -> Ink:

@@ -72,7 +72,7 @@ def _no_number(found: Decoded, raw: str) -> str:
     """Say why a strip is no number, or more than one."""
     best = found.candidates[0][0]
     if not best:
-        return "not digits: not a number"
+        return "not digits: not a number, no digits are seen"
     if NO_DIGIT in best:
         seen = f"; may be {raw}" if raw else ""
         what = f"read as {found.seen}, where {NO_DIGIT} is no digit{seen}"
