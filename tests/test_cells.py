@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.cells import LEAST, Cell, cut
+from batchdigits.forms import Field
 
 MM = 300 / 25.4
 """Pixels a millimetre of the pages drawn here."""
@@ -161,6 +162,13 @@ def test_strokes_survive_the_lines_they_touch(
     wide, high = 10 * (np.ptp(points, axis=0) + 0.7)
     assert largest[2] == pytest.approx(wide, abs=8)
     assert largest[3] == pytest.approx(high, abs=8)
+
+
+@pytest.mark.parametrize("wide", [7.7, 7.9, 8.0, 8.4], ids=str)
+def test_boxes_of_a_comb_have_one_line_between_them_however_their_places_round(wide: float) -> None:
+    boxes = Field(name="a", box=(10 - wide, 10, 3 * wide, 10), cells=3).boxes()
+    sheet = page([(10.3, 12), (10.3, 18.5)], boxes=tuple(boxes))  # a 1 along the line
+    assert not cut(sheet, upright(), boxes)[1].blank
 
 
 @settings(max_examples=30, deadline=None)

@@ -23,8 +23,9 @@ SCALE = 10.0
 20 of them."""
 MARGIN = 1.5
 """mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
-CLOSE = 1.2
-"""mm between two boxes, under which their lines may look like one."""
+SAME, CLOSE = 0.1, 1.2
+"""mm between two boxes: up to the first they have one line together, whatever rounding has left
+between them; under the second their two lines may look like one."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
 
@@ -67,7 +68,7 @@ def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
 def _beside(box: Place, boxes: Sequence[Place]) -> bool:
     """Tell whether another box stands so close beside this one that their lines run together."""
     gaps = (max(one[0] - box[0] - box[2], box[0] - one[0] - one[2]) for one in boxes if one != box)
-    return any(0 < gap < CLOSE for gap in gaps)
+    return any(SAME < gap < CLOSE for gap in gaps)
 
 
 def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
