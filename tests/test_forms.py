@@ -127,6 +127,23 @@ WRONG = {
         "[form]: size: expected [width, height], two numbers in millimetres",
     ),
     "a size in metres": (edited("[210, 297]", "[0.21, 0.297]"), "sides of 20 to 2000 mm, got 0.21"),
+    "boxes too small to write in": (
+        edited("96, 12]", "21, 12]"),
+        "expected boxes of 1 mm or more, got 0.88 x 12.00",
+    ),
+    "a list of forms, and a slip": (
+        edited("[form]", "[[form]]", edited("cells", "cels")),
+        "unknown key 'cels'; did you mean 'cells'?",
+    ),
+    "a list of forms": (
+        edited("[form]", "[[form]]"),
+        "[form]: expected one table of keys: write [form], once",
+    ),
+    "one field in single brackets": (
+        edited("[[field]]", "[field]"),
+        "[field]: expected a list of tables: write [[field]] before each",
+    ),
+    "a number of 5,000 digits": ("x = " + "9" * 5000, "is no TOML: Exceeds the limit"),
     "a name of two lines": (edited('"membership"', '"a\\nb"'), "name: expected one line of text"),
     "an unknown anchor": (edited('"markers"', '"stars"'), "anchor: input should be 'markers'"),
     "an image without a reference": (
@@ -237,6 +254,7 @@ def test_two_templates_of_one_form_are_told() -> None:
         ("(" * 30 + "1" + ")+" * 30 + "x", 64, "so it would here"),
         ("(?=1)1", 1, "look-around"),
         (r"(1)\1", 2, "a back-reference"),
+        ("1|2{5}(?:(?=3)3)?", 8, "look-around that only longer values come to"),
         ("(?>1)", 1, "an atomic group"),
         ("1" * 201, None, "too long"),
     ],

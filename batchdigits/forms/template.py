@@ -29,6 +29,8 @@ DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
 """Squares of a marker, without its border."""
 NEAR = 0.2
 """Boxes that overlap by less, in mm, touch."""
+LEAST = 1.0
+"""Sides of a box, mm: in smaller ones nobody writes."""
 
 Box = tuple[float, float, float, float]
 """x and y of the top left corner, width and height, mm from the page's top left corner."""
@@ -169,6 +171,9 @@ class Field(_Strict):
                 f"{self.cells} boxes with {self.gap:g} mm between them need more than "
                 f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
             )
+        wide, high = self.boxes()[0][2:]
+        if min(wide, high) < LEAST:
+            raise ValueError(f"expected boxes of {LEAST:g} mm or more, got {wide:.2f} x {high:.2f}")
         if self.pattern is not None:
             try:
                 patterns.check(self.pattern, self.cells)
@@ -270,7 +275,7 @@ def read(path: str) -> Template:
         raise TemplateError(f"{name}: not a path: it holds a zero byte") from None
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise TemplateError(f"{name} is no TOML: {error}") from None
     if "place" in found:
         raise TemplateError(f"{name}: unknown key 'place'; expected one of form, field")
