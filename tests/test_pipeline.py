@@ -626,6 +626,16 @@ def test_a_page_reads_the_same_upside_down_and_in_negative(
     ]
 
 
+def test_a_photograph_on_a_dark_desk_is_no_negative(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    sheet = page(form, "907   ")
+    desk = np.full((2 * sheet.shape[0], 2 * sheet.shape[1]), 40, np.uint8)
+    desk[200 : 200 + len(sheet), 150 : 150 + sheet.shape[1]] = sheet
+    save("a.png", desk)
+    assert [row.status for row in read_forms(min_confidence=0)] == ["ok", "blank"]
+
+
 def test_pages_that_are_not_the_form_are_told_apart(
     form: Template, inbox: Path, save: Save, fake_classifier: FakeClassifier
 ) -> None:
