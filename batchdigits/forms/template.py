@@ -15,9 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic import (
-    Field as Setting,
-)
+from pydantic import Field as Setting
 
 from batchdigits.errors import TemplateError
 from batchdigits.forms import patterns, slips
@@ -29,8 +27,8 @@ DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
 """Squares of a marker, without its border."""
 NEAR = 0.2
 """Boxes that overlap by less, in mm, touch."""
-LEAST = 1.0
-"""Sides of a box, mm: in smaller ones nobody writes."""
+SHORTEST, LONGEST, LEAST = 20.0, 2000.0, 1.0
+"""Sides of a page, and the least of a box, mm: in smaller ones nobody writes."""
 
 Box = tuple[float, float, float, float]
 """x and y of the top left corner, width and height, mm from the page's top left corner."""
@@ -98,8 +96,9 @@ class Form(_Strict):
     @field_validator("size")
     @classmethod
     def _is_paper(cls, size: tuple[float, float]) -> tuple[float, float]:
-        if not all(20 <= side <= 2000 for side in size):
-            raise ValueError(f"expected sides of 20 to 2000 mm, got {size[0]:g} x {size[1]:g}")
+        if not all(SHORTEST <= side <= LONGEST for side in size):
+            sides = f"{SHORTEST:g} to {LONGEST:g} mm, got {size[0]:g} x {size[1]:g}"
+            raise ValueError(f"expected sides of {sides}")
         return size
 
     @model_validator(mode="after")
@@ -273,6 +272,16 @@ def read(path: str) -> Template:
         raise TemplateError(f"{name}: expected text in UTF-8: save it so") from None
     except ValueError:
         raise TemplateError(f"{name}: not a path: it holds a zero byte") from None
+    return parsed(text, path)
+
+
+def parsed(text: str, path: str) -> Template:
+    """Make a template of its text; `path` is where it lies.
+
+    Raises:
+        TemplateError: as `read`.
+    """
+    name = f"template '{path}'"
     try:
         found = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
