@@ -103,11 +103,12 @@ def _lay(
         return
     template, pose = found
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    every = [box for field in template.fields for box in field.boxes()]
     for field in template.fields:
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
-        cut = cells.cut(grey, pose.matrix, field.boxes())
+        cut = cells.cut(grey, pose.matrix, field.boxes(), every)
         if field.cells is None and not cut[0].blank:
             why = "a number written freely; this version reads digits in boxes: give cells"
             desk.say(index, page.number, "review", why, field)
