@@ -19,6 +19,7 @@ SLAB_PIXELS = 4 << 20
 SHOWN = 1800
 """px of the longest side of a page that is shown."""
 THROUGH = "a line goes through it, as a crease does"
+SHARED = "its ink may be the next box's"
 DOT = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
 apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
@@ -143,8 +144,9 @@ class Desk:
         for number, cell in enumerate(cells):
             if cell.blank:
                 spots[number] = spots[number]._replace(status="blank", detail="no ink")
-            elif cell.through:
-                spots[number] = spots[number]._replace(status="review", detail=THROUGH)
+            elif cell.through or cell.shared:
+                why_not = THROUGH if cell.through else SHARED
+                spots[number] = spots[number]._replace(status="review", detail=why_not)
         self._items.append(Item(source, page, None, why, field, tuple(spots)))
         for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
             if spot.status is None:

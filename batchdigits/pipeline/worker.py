@@ -19,7 +19,7 @@ DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""
 UNSEEN = "most of its printed lines are not there: torn off, covered, or another form's"
 DARK = 110
-"""Median grey level under which a page is taken for light ink on dark paper."""
+"""Median grey level under which a page may have light ink on dark paper."""
 
 
 def kind_of(as_: As, height: int, width: int, *, pdf: bool = False) -> tuple[Kind, str]:
@@ -86,10 +86,10 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert)
         height, width = page.grey.shape
         desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
     else:
-        grey = _dark(page.grey, invert)
-        unsure = grey is not page.grey and invert == "auto"  # paper on a dark desk, it may be
+        grey = 255 - page.grey if invert == "no" else page.grey
+        ways = [grey, 255 - grey] if invert == "auto" and _dark(grey) else [grey]
         desk.inked("yes")
-        found = boxes.lay(desk, index, page.number, [page.grey, grey] if unsure else [grey])
+        found = boxes.lay(desk, index, page.number, ways)
         desk.inked(invert)
         if desk.shows:
             ends = [(_named(one, n), box) for one in found for n, box in enumerate(one.boxes)]
@@ -103,12 +103,6 @@ def _named(group: layout.Found, number: int) -> str:
     return group.names[0]
 
 
-def _dark(grey: Grey, invert: Invert) -> Grey:
-    """Give a page as dark ink on light paper."""
-    light = invert == "no" or (invert == "auto" and np.median(grey[::8, ::8]) < DARK)
-    return 255 - grey if light else grey
-
-
 def _lay(
     desk: Desk, source: tuple[int, str], page: Page | Failure, forms: Forms, invert: Invert
 ) -> None:
@@ -117,13 +111,18 @@ def _lay(
     if isinstance(page, Failure):
         _lost(desk, index, page, forms)
         return
-    grey = _dark(page.grey, invert)
+    grey = 255 - page.grey if invert == "no" else page.grey
     found = register.match(grey, forms.templates, forms.references)
+    if isinstance(found, register.Lost) and invert == "auto" and _dark(grey):
+        other = register.match(255 - grey, forms.templates, forms.references)
+        if not isinstance(other, register.Lost):
+            grey, found = 255 - grey, other
     if isinstance(found, register.Lost):
         _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    every = [box for field in template.fields for box in field.boxes()]
     if desk.shows:
         named = [(field.name, box) for field in template.fields for box in field.boxes()]
         ends = [(name, _projected(box, pose.matrix)) for name, box in named]
@@ -132,7 +131,7 @@ def _lay(
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
-        cut = cells.cut(grey, pose.matrix, field.boxes())
+        cut = cells.cut(grey, pose.matrix, field.boxes(), every)
         why = cells.coarse(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
@@ -143,6 +142,11 @@ def _lay(
 
 def _projected(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
+
+
+def _dark(grey: Grey) -> bool:
+    """Tell whether a page may be in negative; it may as well be a photograph on a dark desk."""
+    return bool(np.median(grey[::8, ::8]) < DARK)
 
 
 def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
