@@ -13,9 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.cells.comb import comb
 from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
+
+__all__ = ["LEAST", "SCALE", "Cell", "Place", "boxed", "cut"]
 
 SCALE = 10.0
 """Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
@@ -24,6 +27,9 @@ MARGIN = 1.5
 """mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
+
+NOMINAL = 10.0
+"""mm that the boxes of a strip are taken to be high."""
 
 Matrix = NDArray[np.float64]
 """Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
@@ -61,6 +67,24 @@ def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
         boxes: on paper, mm.
     """
     return [_cell(grey, matrix, box) for box in boxes]
+
+
+def boxed(grey: Grey) -> list[Cell]:
+    """Cut the boxes of a strip out: of a number written into a comb, or into boxes apart.
+
+    Args:
+        grey: the strip, uint8, shape (height, width), dark ink on light paper.
+
+    Returns:
+        From left to right; none where the strip is no row of boxes.
+    """
+    places = comb(grey)
+    if not places:
+        return []
+    scale = float(np.median([high for *_, high in places])) / NOMINAL
+    matrix = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
+    boxes = [tuple(side / scale for side in place) for place in places]
+    return cut(grey, matrix, boxes)  # type: ignore[arg-type]
 
 
 def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:

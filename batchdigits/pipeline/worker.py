@@ -79,11 +79,21 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
     elif kind == "number":
-        height, width = page.grey.shape
-        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
+        _number(desk, index, page)
     else:
         said = f"looks like a page ({why}); give its --template"
         desk.say(index, page.number, "review", said)
+
+
+def _number(desk: Desk, index: int, page: Page) -> None:
+    """Lay an image of one number on the desk: box by box, or as it is written."""
+    light = desk.invert == "no" or (desk.invert == "auto" and np.median(page.grey) < DARK)
+    boxes = cells.boxed(255 - page.grey if light else page.grey)
+    if boxes:
+        desk.field(index, page.number, None, boxes, "")
+    else:
+        height, width = page.grey.shape
+        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
 
 
 def _lay(
