@@ -294,7 +294,7 @@ def test_the_boxes_of_a_strip_are_found(count: int, how: dict[str, Any]) -> None
 def test_a_box_that_a_stroke_opens_or_parts_is_found_by_its_neighbours() -> None:
     sheet = strip_of_boxes(5, gap=6)
     cv2.line(sheet, (12 + 50 + 20, 6), (12 + 50 + 24, 70), 40, 4)  # through the second, top to foot
-    sheet[10:16, 12 + 100 + 15 : 12 + 100 + 25] = 235  # the third is open at the top
+    sheet[10:16, 12 + 100 + 18 : 12 + 100 + 23] = 235  # the third is open at the top
     assert len(boxed(sheet)) == 5
 
 

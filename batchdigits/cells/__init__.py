@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.comb import comb
+from batchdigits.cells import boxes as rows
 from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
@@ -78,7 +78,7 @@ def boxed(grey: Grey) -> list[Cell]:
     Returns:
         From left to right; none where the strip is no row of boxes.
     """
-    places = comb(grey)
+    places = rows.boxes(grey)
     if not places:
         return []
     scale = float(np.median([high for *_, high in places])) / NOMINAL

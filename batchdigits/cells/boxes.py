@@ -15,7 +15,7 @@ from batchdigits.records import Grey
 
 HIGH = 100
 """Height that a strip is reduced to, px."""
-FULL = 0.5
+FULL = 0.4
 """Share of its upright box that a piece of a box fills at least: a loop of a digit fills less of
 what is as tall as a box."""
 TALL = 0.35
@@ -24,6 +24,8 @@ ALIKE = 0.2
 """By what share boxes of a row differ from the median in height, width and distance, at most."""
 
 
+WHOLE = 0.8
+"""Quantile of the pieces' widths that is a whole box's: strokes part some."""
 BEYOND, LINED = 3, 0.85
 """Within so many px beyond a box's sides there is ink along this share of each, at least."""
 
@@ -40,7 +42,7 @@ class _Piece(NamedTuple):
 Place = tuple[float, float, float, float]
 
 
-def comb(grey: Grey) -> list[Place]:
+def boxes(grey: Grey) -> list[Place]:
     """Find the boxes of a strip.
 
     Args:
@@ -87,8 +89,9 @@ def _row(pieces: list[_Piece]) -> list[_Piece]:
         for p in pieces
         if abs(p.bottom - p.top - tall) <= ALIKE * tall and abs(p.top - top) <= ALIKE * tall
     ]
-    whole = [p for p in same if p.right - p.left >= 0.3 * tall] or same
-    wide = float(np.median([p.right - p.left for p in whole])) if whole else 0.0
+    if not same:
+        return []
+    wide = float(np.quantile([p.right - p.left for p in same], WHOLE, method="higher"))
     return _filled(_joined(same, wide), wide)
 
 
