@@ -1,8 +1,9 @@
 """Real strings: the amounts of ORAND-CAR-A, and their split into five folds.
 
-`orand_car_a_train.zip` holds 1,080 amounts cut from cheques, `labels.csv` with the digits of
-each, and `boxes_coco.json` with the box of every digit (Diem and others, "ICFHR 2014 competition on handwritten digit string recognition in
-challenging datasets"; the licence of the pictures is unknown). They stay outside the repository.
+`orand_car_a_train.zip` holds 1,080 amounts cut from cheques, `labels.csv` with the digits of each,
+and `boxes_coco.json` with the box of every digit (Diem and others, "ICFHR 2014 competition on
+handwritten digit string recognition in challenging datasets"; the licence of the pictures is
+unknown). They stay outside the repository.
 """
 
 import csv
@@ -92,7 +93,7 @@ def folds(count: int) -> np.ndarray:
 
 
 def taken(real: Real, chosen: np.ndarray, cut=None) -> Real:
-    """Take the strings at the places where `chosen` (N,) is true, and the digits cut out of them."""
+    """Take the strings where `chosen` (N,) is true, and the digits cut out of them."""
     places = np.flatnonzero(chosen)
     some = Real([real.crops[n] for n in places], [real.digits[n] for n in places])
     if cut is None:
