@@ -78,17 +78,19 @@ class Hands:
 
         Args:
             corpus: single digits.
-            favourite: share of the strings that are written in digits of its last source.
+            favourite: share of the strings that are written in digits of its last source, if that
+                has all ten.
         """
-        self._favourite = favourite
         self._inks = corpus.inks
         self._digits: list[list[NDArray[np.int64]]] = []
         self._none = np.flatnonzero(corpus.labels == NONE)
         for source in range(int(corpus.sources.max()) + 1):
             of = corpus.sources == source
             each = [np.flatnonzero(of & (corpus.labels == digit)) for digit in range(10)]
-            if all(len(one) for one in each):
+            whole = all(len(one) for one in each)
+            if whole:
                 self._digits.append(each)
+        self._favourite = favourite if whole else 0.0
         size = np.array([sum(map(len, each)) for each in self._digits], np.float64)
         self._weights = size**SIZE / (size**SIZE).sum()
 
