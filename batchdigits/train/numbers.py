@@ -33,7 +33,9 @@ SHOWN = 4
 """How often a string is shown: making it takes longer than learning from it."""
 COLUMNS = 32 * 160
 """Columns of strips in a batch."""
-FAVOURITE = 0.5
+DROPOUT = (0.2, 0.4)
+"""On composed strings alone, and with real ones: they are few, and learned by heart too soon."""
+FAVOURITE = 0.6
 """Share of the composed strings that are of digits cut out of real ones, where there are any."""
 LONGEST = 32
 """Signs of a string at most."""
@@ -121,7 +123,8 @@ def fit(
             raise ModelError(f"'{plan.checkpoint}' is of another training: remove it")
         first = int(model.name.rpartition("_at")[2])
     else:
-        model, first = network(backend.fast_dtype()), 0
+        dropout = DROPOUT[0] if real is None else DROPOUT[1]
+        model, first = network(backend.fast_dtype(), dropout), 0
         if start is not None:
             model.set_weights(start.get_weights())
     optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
