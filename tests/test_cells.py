@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.cells import LEAST, Cell, boxed, cut
+from batchdigits.forms import Field
 
 MM = 300 / 25.4
 """Pixels a millimetre of the pages drawn here."""
@@ -132,6 +133,41 @@ def boxes_of(cell: Cell) -> list[list[int]]:
     return [row for row in stats[1:].tolist() if row[4] >= 8]
 
 
+CLOSE = ((1.36, 10.0, 8.0, 10.0), BOX, (18.64, 10.0, 8.0, 10.0))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 2.5, 4])
+def test_lines_so_close_that_they_run_together_are_taken_out(sigma: float) -> None:
+    """Two lines 0.64 mm apart, sharp and so blurred that they are one."""
+    empty = cv2.GaussianBlur(page(boxes=CLOSE), (0, 0), sigma)
+    digit = cv2.GaussianBlur(page(STROKES["a 7 in the middle"], boxes=CLOSE), (0, 0), sigma)
+    first, second = (
+        cut(np.asarray(sheet, np.uint8), upright(), CLOSE)[1] for sheet in (empty, digit)
+    )
+    assert first.blank
+    assert len(boxes_of(second)) == 1
+
+
+def test_the_lines_of_another_fields_boxes_run_together_too() -> None:
+    soft = np.asarray(cv2.GaussianBlur(page(boxes=CLOSE), (0, 0), 4), np.uint8)
+    assert cut(soft, upright(), [BOX], CLOSE)[0].blank
+
+
+def test_a_1_along_a_line_that_has_another_close_by_is_no_second_line() -> None:
+    close = ((2.2, 10.0, 7.0, 10.0), BOX)
+    sheet = page([(10.5, 12), (10.5, 18)], boxes=close)
+    assert [cell.blank for cell in cut(sheet, upright(), close)] == [True, False]
+
+
+def test_ink_that_two_boxes_have_is_not_read_twice() -> None:
+    """A 1 on the line between two boxes of a comb is one digit, whosever it is."""
+    for x in np.arange(9.6, 10.7, 0.1):
+        comb = ((2.3, 10.0, 7.7, 10.0), (10.0, 10.0, 7.7, 10.0))
+        found = cut(page([(x, 12), (x, 18.5)], boxes=comb), upright(), comb)
+        inked = [cell for cell in found if not cell.blank]
+        assert len(inked) == 1 or any(cell.shared for cell in inked), x
+
+
 @pytest.mark.parametrize("name", STROKES)
 @pytest.mark.parametrize("degrade", [lambda s: s, noisy, one_bit, jpeg])
 def test_strokes_survive_the_lines_they_touch(
@@ -147,6 +183,13 @@ def test_strokes_survive_the_lines_they_touch(
     wide, high = 10 * (np.ptp(points, axis=0) + 0.7)
     assert largest[2] == pytest.approx(wide, abs=8)
     assert largest[3] == pytest.approx(high, abs=8)
+
+
+@pytest.mark.parametrize("wide", [7.7, 7.9, 8.0, 8.4], ids=str)
+def test_boxes_of_a_comb_have_one_line_between_them_however_their_places_round(wide: float) -> None:
+    boxes = Field(name="a", box=(10 - wide, 10, 3 * wide, 10), cells=3).boxes()
+    sheet = page([(10.3, 12), (10.3, 18.5)], boxes=tuple(boxes))  # a 1 along the line
+    assert not cut(sheet, upright(), boxes)[1].blank
 
 
 @settings(max_examples=30, deadline=None)

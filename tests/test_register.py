@@ -238,6 +238,7 @@ STRANGE: list[tuple[str, Draw]] = [
     ("a white sheet", lambda anchor: np.full((1400, 990), 255, np.uint8)),
     ("a black sheet", lambda anchor: np.zeros((1400, 990), np.uint8)),
     ("five pixels by seven", lambda anchor: np.full((5, 7), 255, np.uint8)),
+    ("a line of pixels", lambda anchor: np.full((1, 2000), 255, np.uint8)),
     ("a page of text", lambda anchor: text()),
     ("the page seen from behind", lambda anchor: filled(anchor)[:, ::-1].copy()),
     ("half of the page", lambda anchor: filled(anchor)[: 594 * DPI // 127].copy()),
@@ -318,3 +319,79 @@ def test_match_says_why_a_page_is_no_form(count: int) -> None:
     lost = match(text(), [form(name=f"form_{n}") for n in range(count)])
     assert isinstance(lost, Lost)
     assert "markers" in lost.why
+
+
+def wiped(page: Grey, *places: tuple[float, float, float, float]) -> Grey:
+    """Wipe rectangles of a page, x, y, width, height, mm: what is printed there is not."""
+    out = page.copy()
+    for x, y, wide, high in places:
+        left, top, right, bottom = (round(side * DPI / 25.4) for side in (x, y, x + wide, y + high))
+        out[top:bottom, left:right] = 255
+    return out
+
+
+COMB, FREE = (30.0, 205.0, 80.0, 9.0), (25.0, 240.0, 90.0, 12.0)
+
+
+@pytest.mark.parametrize("anchor", ANCHORS)
+def test_a_comb_may_have_no_lines_between_its_boxes_and_a_free_number_no_frame(anchor: str) -> None:
+    """Many combs are one frame with ticks, and an amount may stand on nothing."""
+    page = wiped(filled(anchor), (31, 206, 78, 7), (24, 239, 92, 14))
+    grey, truth = laid(page, np.eye(3))
+    pose = found(grey, anchor)
+    assert farthest(pose, truth, form()) < LIMIT
+    assert isinstance(pose, Pose)
+    assert pose.unseen == ()
+
+
+def test_boxes_that_are_not_there_are_told_of_all_the_same() -> None:
+    page = wiped(filled(), (24, 134, 102, 11))
+    pose = found(laid(page, np.eye(3))[0])
+    assert isinstance(pose, Pose)
+    assert pose.unseen == ("account",)
+
+
+def lettered(page: Grey) -> Grey:
+    """Print words between the boxes, as forms have them: features stand on them."""
+    out = page.copy()
+    words = "Please write one figure in each box; tick where it applies. Office use only: 2b"
+    for line, y in enumerate(range(60, 1380, 37)):
+        start = 7 * line % len(words)
+        text = (words + words)[start : start + 30]
+        cv2.putText(out, text, (60 + 13 * line % 200, y), line % 8, 0.7, 0, 1, cv2.LINE_AA)
+    return out
+
+
+@pytest.mark.parametrize("framed", [True, False])
+@pytest.mark.parametrize("anchor", ["markers", "image"])
+def test_a_form_of_free_numbers_alone_needs_no_lines(anchor: str, framed: bool) -> None:
+    """The other boxes of the page are not the template's."""
+    template = form(anchor, [{"name": "free", "box": list(FREE)}])
+    bare = lettered(blank(anchor))
+    page = bare if framed else wiped(bare, (24, 239, 92, 14))
+    turned = cv2.getRotationMatrix2D((500, 700), 3, 1)
+    grey, truth = laid(page, np.vstack([turned, [0, 0, 1]]))
+    pose = register(grey, template, learned(bare) if anchor == "image" else None)
+    assert farthest(pose, truth, template) < LIMIT
+    assert isinstance(pose, Pose)
+    assert pose.residual <= LIMIT
+
+
+def test_a_page_of_other_words_is_not_a_form_of_free_numbers_alone() -> None:
+    template = form("image", [{"name": "free", "box": list(FREE)}])
+    reference = learned(lettered(blank("image")))
+    other = paper.blank(form(fields=[field("x", 30, 60, 12), field("y", 60, 150, 4)]), DPI)
+    text = np.full((1400, 1000), 255, np.uint8)
+    for line in range(30):
+        place = (60, 60 + 40 * line)
+        cv2.putText(text, "the quick brown fox jumps", place, cv2.FONT_HERSHEY_SIMPLEX, 1, 0, 2)
+    for page in (other, text):
+        assert isinstance(register(page, template, reference), Lost)
+
+
+def test_a_form_of_free_numbers_alone_that_is_there_twice_is_cut_first() -> None:
+    template = form("image", [{"name": "free", "box": list(FREE)}])
+    page = lettered(blank("image"))
+    lost = register(np.hstack([page, page]), template, learned(page))
+    assert isinstance(lost, Lost)
+    assert "two ways" in lost.why

@@ -7,6 +7,7 @@ no ink is left: the network is not asked.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import boxes as rows
-from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept, lines, without_lines
+from batchdigits.cells.ink import Lined, Mask, crossed, darkness, inked, kept
+from batchdigits.cells.lines import lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
 
@@ -25,6 +27,11 @@ SCALE = 10.0
 20 of them."""
 MARGIN = 1.5
 """mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
+SAME, CLOSE = 0.1, 1.2
+"""mm between two boxes: up to the first they have one line together, whatever rounding has left
+between them; under the second their two lines may look like one."""
+SHARED = 0.5
+"""Share of a box's ink that may be its neighbour's as well."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
 
@@ -47,6 +54,7 @@ class Cell(NamedTuple):
             would look like a 1.
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
+        shared: whether most of its ink is the next box's as well: read twice, it would be two.
         shown: the upright box round the crop in the page as scanned, px.
     """
 
@@ -56,17 +64,22 @@ class Cell(NamedTuple):
     place: Place
     fineness: float
     shown: Place
+    shared: bool = False
 
 
-def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
+def cut(
+    grey: Grey, matrix: Matrix, boxes: Sequence[Place], others: Sequence[Place] = ()
+) -> list[Cell]:
     """Cut boxes out of a page.
 
     Args:
         grey: the page, uint8, shape (height, width), dark ink on light paper.
         matrix: where the paper lies in it.
         boxes: on paper, mm.
+        others: the boxes of other fields.
     """
-    return [_cell(grey, matrix, box) for box in boxes]
+    every = np.array([*boxes, *others])
+    return _once([_cell(grey, matrix, box, _beside(box, every)) for box in boxes], boxes)
 
 
 def boxed(grey: Grey) -> list[Cell]:
@@ -87,7 +100,30 @@ def boxed(grey: Grey) -> list[Cell]:
     return cut(grey, matrix, boxes)  # type: ignore[arg-type]
 
 
-def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
+def _beside(box: Place, boxes: NDArray[np.float64]) -> bool:
+    """Tell whether another box stands so close beside this one that their lines run together."""
+    left, top, wide, high = boxes.T
+    gap = np.maximum(left - box[0] - box[2], box[0] - left - wide)
+    level = (top < box[1] + box[3]) & (box[1] < top + high)
+    return bool((level & (gap > SAME) & (gap < CLOSE)).any())
+
+
+def _once(found: Sequence[tuple[Cell, Mask]], boxes: Sequence[Place]) -> list[Cell]:
+    """Mark a box most of whose ink the next one has as well: one stroke would be read twice."""
+    cells = [cell for cell, _ in found]
+    for n, ((_, ink), (_, other)) in enumerate(pairwise(found)):
+        at = round((boxes[n + 1][0] - boxes[n][0]) * SCALE)
+        if not 0 < at < ink.shape[1] or ink.shape[0] != other.shape[0]:
+            continue
+        both = np.count_nonzero(ink[:, at:][:, : other.shape[1]] & other[:, : ink.shape[1] - at])
+        one, two = np.count_nonzero(ink), np.count_nonzero(other)
+        if both > SHARED * min(one, two):
+            less = n if one < two else n + 1
+            cells[less] = cells[less]._replace(shared=True)
+    return cells
+
+
+def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> tuple[Cell, Mask]:
     wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
     to_paper = np.array(
         [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
@@ -97,15 +133,16 @@ def _cell(grey: Grey, matrix: Matrix, box: Place) -> Cell:
     drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
     dark = darkness(drawn)
     edge = MARGIN * SCALE
-    ink = inked(dark)
-    found = lines(ink, Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE))
-    written = without_lines(dark, ink, found, SCALE / fineness)
+    ink, core = inked(dark)
+    sides = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
+    found = lines(ink, core, sides, double=beside)
+    written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
     mask = kept(written, found.box)
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)
     crop, area = _shown(dark, mask, found.box)
     shown = _round(corners(area), matrix @ to_paper)
-    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown)
+    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown), mask
 
 
 def _round(points: NDArray[np.float64], matrix: Matrix) -> Place:

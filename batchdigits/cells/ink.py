@@ -1,4 +1,4 @@
-"""Ink in a box drawn upright: its printed lines, and what was written."""
+"""Ink in a box drawn upright: told from paper, and its own from its neighbours'."""
 
 from typing import NamedTuple
 
@@ -15,21 +15,6 @@ CONTRAST, NOISE = 18, 5
 """Ink is so many grey levels darker than the paper, and so many times its noise."""
 CLEAR = 40
 """Darkness from which on Otsu's threshold parts ink from paper, and not the paper's noise."""
-REACH = 12
-"""px from where a line should be that it is looked for."""
-FULL = (0.6, 0.8, 0.95)
-"""Shares of a side that its line is dark along, the least that does first."""
-THICK = 10
-"""px that a line is thick at most."""
-INSET = 0.1
-"""Share of a side at its ends that says nothing: other lines meet it there."""
-HEAVIER = 1.15
-"""A line is so many times as heavy as where it is lightest, and a pixel of the page more; else a
-stroke lies on it."""
-THICKER = 2
-"""px that a stroke reaches beyond a line on either side, where it crosses it."""
-PEN = 4
-"""px that a stroke is thick, at least, of which the line it touches can be cut off."""
 SPECK = 8
 """px that ink must have to be more than a speck: a dot of a hairline pen has 9."""
 APART = 0.35
@@ -54,27 +39,6 @@ class Lined(NamedTuple):
     bottom: float
 
 
-class Band(NamedTuple):
-    """A printed line: its first row or column, and the one past its last."""
-
-    start: int
-    end: int
-
-
-class Lines(NamedTuple):
-    """The printed lines in the picture of a box.
-
-    Attributes:
-        upright: by their columns.
-        level: by their rows.
-        box: the box's own sides; where no line was found, as they should be.
-    """
-
-    upright: list[Band]
-    level: list[Band]
-    box: Lined
-
-
 def darkness(drawn: Grey) -> Grey:
     """Take the paper away, shaded as it may be: how dark each pixel is, 255 for black.
 
@@ -86,11 +50,15 @@ def darkness(drawn: Grey) -> Grey:
     return np.asarray(255 - cv2.divide(drawn, cv2.max(paper, 1), scale=255), np.uint8)
 
 
-def inked(dark: Grey) -> Mask:
+def inked(dark: Grey) -> tuple[Mask, Mask]:
     """Tell ink from paper: what is darker than the noise of the paper alone.
 
     Args:
         dark: uint8, shape (H, W), as from `darkness`.
+
+    Returns:
+        The ink with its soft edges, and its core: what is nearer to the darkest ink than to paper.
+        Where nothing stands out clearly, both are the same.
     """
     split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     counts = np.bincount(dark.ravel(), minlength=256)
@@ -98,7 +66,9 @@ def inked(dark: Grey) -> Mask:
         counts[int(split) + 1 :] = 0
     quiet = _median(np.arange(256), counts)
     noise = 1.4826 * _median(np.abs(np.arange(256) - quiet), counts)
-    return np.asarray(dark >= max(CONTRAST, quiet + NOISE * noise))
+    least = max(CONTRAST, quiet + NOISE * noise)
+    ink = dark >= least
+    return ink, dark >= split if split >= max(CLEAR, least) else ink
 
 
 def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
@@ -106,130 +76,6 @@ def _median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
     order = np.argsort(values, kind="stable")
     along = counts[order].cumsum()
     return int(values[order[np.searchsorted(2 * along, along[-1])]])
-
-
-def lines(mask: Mask, box: Lined) -> Lines:
-    """Find the printed lines of a box, and those of its neighbours.
-
-    Args:
-        mask: where there is ink, (H, W).
-        box: where its sides should be.
-    """
-    across = mask[slice(*_inset(box.top, box.bottom))].mean(axis=0)
-    down = mask[:, slice(*_inset(box.left, box.right))].mean(axis=1)
-    upright, left, right = _bands(across, box.left, box.right)
-    level, top, bottom = _bands(down, box.top, box.bottom)
-    return Lines(upright, level, Lined(left, right, top, bottom))
-
-
-def _inset(start: float, end: float) -> tuple[int, int]:
-    by = INSET * (end - start)
-    return round(start + by), round(end - by)
-
-
-def _bands(dark: NDArray[np.float64], start: float, end: float) -> tuple[list[Band], float, float]:
-    """Find the lines on and beyond two opposite sides, and where these are.
-
-    Args:
-        dark: the share of each row, or column, that is dark.
-        start: where the first side should be, px.
-        end: where the second should be.
-    """
-    first, second = _band(dark, start), _band(dark, end)
-    low, high = first.start if first else start - REACH, second.end if second else end + REACH
-    beyond = dark >= FULL[0]
-    beyond[max(0, int(low)) : int(high)] = False
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], beyond.astype(np.int8), [0]])))
-    others = [Band(*pair) for pair in edges.reshape(-1, 2).tolist()]
-    own = [band for band in (first, second) if band]
-    return own + others, first.start if first else start, second.end if second else end
-
-
-def _band(dark: NDArray[np.float64], near: float) -> Band | None:
-    """Find the line nearest to where it should be, by the share of each row that is dark.
-
-    Rows that a digit fills beside the line are told from it by a larger share.
-    """
-    low = max(0, round(near) - REACH)
-    for full in FULL:
-        lined = dark >= full
-        places = np.flatnonzero(lined[low : round(near) + REACH]) + low
-        if not len(places):
-            return None
-        start = end = int(places[np.abs(places - near).argmin()])
-        while start > 0 and lined[start - 1]:
-            start -= 1
-        while end + 1 < len(lined) and lined[end + 1]:
-            end += 1
-        if end - start < THICK:
-            return Band(start, end + 1)
-    return None
-
-
-def without_lines(dark: Grey, mask: Mask, found: Lines, pixel: float) -> Mask:
-    """Take printed lines out, but for where a stroke crosses or covers them.
-
-    Args:
-        dark: uint8, shape (H, W).
-        mask: where there is ink.
-        found: the lines.
-        pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
-
-    Returns:
-        The ink that is left, (H, W).
-    """
-    ink = mask.astype(np.uint8)
-    sides = [(dark, ink, band) for band in found.level]
-    sides += [(dark.T, ink.T, band) for band in found.upright]
-    whole = [s for s in sides if s[2].start > 0 and s[2].end < len(s[0])]
-    lightest = min([_weight(*side) for side in whole], default=0)
-    heavy = HEAVIER * lightest + 255 * max(pixel, 1)
-    for side in sides:
-        _erase(*side, heavy)
-    return ink.view(bool)
-
-
-def _weight(dark: Grey, ink: NDArray[np.uint8], band: Band) -> float:
-    """Weigh a level line where nothing crosses it: darkness down a column, in the lightest quarter.
-
-    A weight does not depend on how the line lies to the pixels, as its thickness does.
-    """
-    weights = _weights(dark, _runs(ink, band), band)
-    some = np.sort(weights[weights > 0])
-    return float(some[len(some) // 4])
-
-
-def _weights(dark: Grey, runs: Mask, band: Band) -> NDArray[np.int64]:
-    rows = dark[max(0, band.start - REACH) : band.end + REACH]
-    return np.asarray((rows * runs).sum(axis=0, dtype=np.int64))
-
-
-def _runs(ink: NDArray[np.uint8], band: Band) -> Mask:
-    """Tell what hangs together with a level line, straight above and below: (rows, W)."""
-    first = max(0, band.start - REACH)
-    part = ink[first : band.end + REACH].astype(bool)
-    start, end = band.start - first, band.end - first
-    above = np.logical_and.accumulate(part[start::-1])[::-1]
-    below = np.logical_and.accumulate(part[end - 1 :])
-    part[: start + 1], part[end - 1 :] = above, below
-    return part
-
-
-def _erase(dark: Grey, ink: NDArray[np.uint8], band: Band, heavy: float) -> None:
-    """Take a level line out of a picture, but where a stroke crosses it, or lies half on it.
-
-    A stroke that only touches the line ends at it: the rest of the stroke stays.
-    """
-    runs = _runs(ink, band)
-    first = max(0, band.start - REACH)
-    start, end = max(0, band.start - 1 - first), band.end + 1 - first
-    before, after = runs[:start].sum(axis=0), runs[end:].sum(axis=0)
-    line = _weights(dark, runs, band) <= heavy
-    crossed = (before >= THICKER) & (after >= THICKER)
-    half = np.maximum(before, after) < PEN
-    part = ink[first : band.end + REACH]
-    part[runs & line] = 0
-    part[start:end, ~(line | crossed | half)] = 0
 
 
 def kept(ink: Mask, frame: Lined) -> Mask:
@@ -273,13 +119,16 @@ def crossed(ink: Mask, mask: Mask, frame: Lined) -> bool:
         mask: what was kept of it; some of it is true.
         frame: the box's sides.
     """
-    points = np.argwhere(mask).astype(np.float64)
-    spreads, axes = np.linalg.eigh(np.cov(points.T) + np.eye(2) * 1e-9)
-    if spreads[0] > STRAIGHT**2 * spreads[1]:
+    found = cv2.moments(mask.view(np.uint8), binaryImage=True)
+    across, down, both = (found[f"mu{which}"] / found["m00"] for which in ("20", "02", "11"))
+    mean, half = (across + down) / 2, np.hypot((across - down) / 2, both)
+    if mean - half > STRAIGHT**2 * (mean + half):
         return False
+    angle = np.arctan2(2 * both, across - down) / 2
+    middle = np.array([found["m01"], found["m10"]]) / found["m00"]
+    steps = np.arange(sum(ink.shape))[:, None] * [np.sin(angle), np.cos(angle)]
     near = cv2.dilate(ink.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    steps = np.arange(sum(ink.shape))[:, None] * axes[:, 1]
-    return all(_goes_on(near, points.mean(axis=0) + way * steps, frame) for way in (-1, 1))
+    return all(_goes_on(near, middle + way * steps, frame) for way in (-1, 1))
 
 
 def _goes_on(near: Mask, points: NDArray[np.float64], frame: Lined) -> bool:

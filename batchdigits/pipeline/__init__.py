@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import classify, engine, forms, results, sources
-from batchdigits.errors import UsageError
+from batchdigits.errors import TemplateError, UsageError
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import Item, Prepared, no_pictures
 from batchdigits.pipeline.judge import Done, Judge
@@ -100,6 +100,13 @@ def check(out: str, options: RunOptions) -> None:
             raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
     wanted(options)
+    if options.wide or out.lower().endswith(".xlsx"):
+        named = [layout.names for layout in layouts(options)]
+        if twice := [one for names in named for one in names if names.count(one) > 1]:
+            raise TemplateError(
+                f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
+                "of that name another, or leave --wide and .xlsx out"
+            )
 
 
 def run(

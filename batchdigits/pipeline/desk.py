@@ -16,6 +16,7 @@ from batchdigits.records import Grey, Invert, Laid, Status
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""
 THROUGH = "a line goes through it, as a crease does"
+SHARED = "its ink may be the next box's"
 DOT = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
 apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
@@ -123,8 +124,9 @@ class Desk:
         for number, cell in enumerate(cells):
             if cell.blank:
                 spots[number] = spots[number]._replace(status="blank", detail="no ink")
-            elif cell.through:
-                spots[number] = spots[number]._replace(status="review", detail=THROUGH)
+            elif cell.through or cell.shared:
+                why_not = THROUGH if cell.through else SHARED
+                spots[number] = spots[number]._replace(status="review", detail=why_not)
         self._items.append(Item(source, page, None, why, field, tuple(spots)))
         for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
             if spot.status is None:

@@ -16,7 +16,7 @@ DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""
 UNSEEN = "most of its printed lines are not there: torn off, covered, or another form's"
 DARK = 110
-"""Median grey level under which a page is taken for light ink on dark paper."""
+"""Median grey level under which a page may have light ink on dark paper."""
 
 
 def kind_of(as_: As, height: int, width: int, *, pdf: bool = False) -> tuple[Kind, str]:
@@ -104,25 +104,34 @@ def _lay(
     if isinstance(page, Failure):
         _lost(desk, index, page, forms)
         return
-    light = invert == "no" or (invert == "auto" and np.median(page.grey[::8, ::8]) < DARK)
-    grey = 255 - page.grey if light else page.grey
+    grey = 255 - page.grey if invert == "no" else page.grey
     found = register.match(grey, forms.templates, forms.references)
+    if isinstance(found, register.Lost) and invert == "auto" and _dark(grey):
+        other = register.match(255 - grey, forms.templates, forms.references)
+        if not isinstance(other, register.Lost):
+            grey, found = 255 - grey, other
     if isinstance(found, register.Lost):
         _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
     desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    every = [box for field in template.fields for box in field.boxes()]
     for field in template.fields:
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
-        cut = cells.cut(grey, pose.matrix, field.boxes())
+        cut = cells.cut(grey, pose.matrix, field.boxes(), every)
         why = _coarse(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
             desk.number(index, page.number, field, cut[0].crop, place, why)
         else:
             desk.field(index, page.number, field, cut, why)
+
+
+def _dark(grey: Grey) -> bool:
+    """Tell whether a page may be in negative; it may as well be a photograph on a dark desk."""
+    return bool(np.median(grey[::8, ::8]) < DARK)
 
 
 def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:

@@ -11,10 +11,21 @@ import numpy as np
 
 from batchdigits.errors import TemplateError
 from batchdigits.forms.template import Template
+from batchdigits.forms.template import corners as of_box
 from batchdigits.records import Grey
 from batchdigits.register import boxes, edges, features, fits, lines, marks
 from batchdigits.register.features import Reference, learned
-from batchdigits.register.poses import FEWEST, LIMIT, First, Lost, Missed, Pose, printed, settled
+from batchdigits.register.poses import (
+    FEWEST,
+    LIMIT,
+    First,
+    Lost,
+    Missed,
+    Pose,
+    free,
+    printed,
+    settled,
+)
 from batchdigits.register.reduced import reduced
 
 __all__ = ["LIMIT", "Lost", "Pose", "Reference", "learned", "match", "register"]
@@ -123,17 +134,19 @@ def _by_markers(grey: Grey, template: Template) -> Pose | Lost:
     pose = settled(grey, first, template)
     if isinstance(pose, Pose):
         return pose
-    return pose.lost if pose.seen > GONE else _without_lines(grey, first, pose.lost)
+    return pose.lost if pose.seen > GONE else _without_lines(grey, first, template, pose.lost)
 
 
-def _without_lines(grey: Grey, first: First, lost: Lost) -> Pose | Lost:
+def _without_lines(grey: Grey, first: First, template: Template, lost: Lost) -> Pose | Lost:
     """Measure a pose by markers alone, each left out of a fit to the others in turn.
 
     Scanners that drop a colour leave none of the boxes; but where there are other boxes than the
     template's, it is another form.
     """
     fine = np.sqrt(abs(np.linalg.det(first.matrix[:2, :2])))
-    if first.held is None or (boxes.sizes(boxes.found(grey)) > SHORT * fine).sum() >= STRAY:
+    if first.held is None:
+        return lost
+    if not free(template) and (boxes.sizes(boxes.found(grey)) > SHORT * fine).sum() >= STRAY:
         return lost
     paper, picture = first.held.paper, first.held.picture
     count = len(paper) // 4
@@ -157,11 +170,34 @@ def _by_image(grey: Grey, template: Template, reference: Reference | None) -> Po
             "expected the picture of a blank form"
         )
     found = features.ways(grey, reference, template.form.size)
-    first = [First(matrix, "features of the reference", held) for matrix, held in found]
+    if free(template):
+        return _by_halves(found, template)
+    first = [First(way.matrix, "features of the reference", way.held) for way in found]
     pose = _best(grey, first, template)
     if not isinstance(pose, Pose):
         return _by_lines(grey, template) if pose is not UNSURE else pose
     return _once(grey, pose, template, boxes.found(grey))
+
+
+def _by_halves(found: Sequence[features.Way], template: Template) -> Pose | Lost:
+    """Measure a pose by features alone: how far apart each half of them puts the fields' corners.
+
+    For forms without boxes, whose numbers stand on lines, or on nothing.
+    """
+    if not found:
+        return Lost("another form: too little of the reference is found in the page")
+    if len(found) > 1 and found[1].agree > AGAIN * found[0].agree:
+        return UNSURE
+    paper, picture, _ = found[0].held
+    one, other = (fits.fitted(paper[half::2], picture[half::2]) for half in (0, 1))
+    corners = np.concatenate([of_box(field.box) for field in template.fields])
+    residual = float(fits.distances(one, corners, lines.projected(other, corners)).max())
+    if residual > LIMIT:
+        return Lost(
+            f"the page cannot be laid straight: by each half of what was found of the reference "
+            f"it lies {residual:.2f} mm off"
+        )
+    return Pose(found[0].matrix, residual, f"{found[0].agree} features of the reference")
 
 
 def _by_lines(grey: Grey, template: Template) -> Pose | Lost:

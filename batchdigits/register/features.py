@@ -15,6 +15,8 @@ LONGEST = 1000
 """Longest side, px, that features are looked for at: print is a few px high there."""
 MANY = 2000
 """Features of a picture."""
+BORDER = 31
+"""px along a picture's edges without features: each is told by so many px round it."""
 RATIO = 0.85
 """A feature is found again when its likest is so much nearer than its next likest (Lowe,
 "Distinctive image features from scale-invariant keypoints", 2004)."""
@@ -39,22 +41,33 @@ class Reference(NamedTuple):
     features: NDArray[np.uint8]
 
 
+class Way(NamedTuple):
+    """How the paper may lie in a page.
+
+    Attributes:
+        matrix: mm → px.
+        held: some of the features that agree on it.
+        agree: how many do.
+    """
+
+    matrix: Matrix
+    held: Held
+    agree: int
+
+
 def learned(grey: Grey) -> Reference:
     """Find the features of a reference: the whole page of a blank form, upright, edge to edge."""
     points, features = _features(grey)
     return Reference((points + 0.5) / grey.shape[::-1], features)
 
 
-def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tuple[Matrix, Held]]:
+def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Way]:
     """Find how the paper may lie in a page, the likeliest way first; at most two.
 
     Args:
         grey: the page.
         reference: of the blank form.
         size: of the paper, mm.
-
-    Returns:
-        Poses, mm → px, each with features that agree on it.
     """
     points, features = _features(grey)
     if len(features) < FEWEST or len(reference.features) < FEWEST:
@@ -63,7 +76,7 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tu
     kept = [one for one, next_ in found if one.distance < RATIO * next_.distance]
     here = points[[one.queryIdx for one in kept]].reshape(-1, 2)
     paper = (reference.points * size)[[one.trainIdx for one in kept]].reshape(-1, 2)
-    out: list[tuple[Matrix, Held]] = []
+    out: list[Way] = []
     while len(here) >= FEWEST and len(out) < 2:
         back, mask = cv2.findHomography(
             here, paper, cv2.USAC_MAGSAC, NEAR, maxIters=2000, confidence=0.999
@@ -74,14 +87,18 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[tu
         left = mask.ravel() == 0
         some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // HELD)]
         held = Held(paper[some], here[some], LOOSE)
-        out.append((np.asarray(forth / forth[2, 2], np.float64), held))
+        out.append(Way(np.asarray(forth / forth[2, 2], np.float64), held, int(mask.sum())))
         here, paper = here[left], paper[left]
     return out
 
 
 def _features(grey: Grey) -> tuple[Points, NDArray[np.uint8]]:
     small = reduced(grey, LONGEST)
-    keys, features = cv2.ORB.create(MANY, fastThreshold=10).detectAndCompute(small.grey, None)
+    nothing = np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
+    if min(small.grey.shape) <= BORDER:  # OpenCV stumbles over strips of a few px
+        return nothing
+    orb = cv2.ORB.create(MANY, edgeThreshold=BORDER, fastThreshold=10)
+    keys, features = orb.detectAndCompute(small.grey, None)
     if features is None:
-        return np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
+        return nothing
     return small.back(np.array([key.pt for key in keys], np.float64)), features

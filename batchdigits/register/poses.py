@@ -72,6 +72,11 @@ def printed(template: Template) -> NDArray[np.float64]:
     return np.array([box for field in template.fields for box in field.boxes()])
 
 
+def free(template: Template) -> bool:
+    """Tell whether a form has no boxes, but numbers written freely alone."""
+    return all(field.cells is None for field in template.fields)
+
+
 def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST) -> Pose | Missed:
     """Draw a first pose to the lines of every other box, and measure it on the others'.
 
@@ -82,8 +87,8 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
         fewest: share of the lines that must be in place.
     """
     every = lines.sides(printed(template))
-    few = every.box.max() < 3
-    fit = (np.arange(len(every.box)) if few else every.box) % 2 == 0
+    sure = _sure(template, every)
+    fit = _fitted(every, sure)
     matrix = first.matrix
     for reach in REACHES:
         pieces = every.some(fit)
@@ -95,11 +100,13 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
             )
     left = lines.measured(grey, matrix, every.some(~fit), TESTED)
     seen = lines.measured(grey, matrix, every.some(fit), TESTED)
-    share = min(_share(left), _share(seen))
+    share = max(
+        min(_share(left, some[~fit]), _share(seen, some[fit])) for some in (sure, sure | True)
+    )
     enough = fewest
     if fewest == FEWEST and left.there.any() and np.median(left.darkness[left.there]) < FAINT:
         enough = FEWEST_FAINT
-    if share < enough:
+    if share < enough or not left.there.any():
         text = f"{left.there.sum()} of {len(left.there)} printed lines are where they should be"
         return Missed(Lost(f"another form: {text}"), share)
     residual = float(np.quantile(np.abs(left.offset[left.there]), 0.95))
@@ -109,18 +116,52 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
     there = np.zeros(len(every.box), np.bool_)
     there[fit], there[~fit] = seen.there, left.there
     how = f"{first.how}, {int(seen.there.sum())} printed lines"
-    return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, there))
+    return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, sure, there))
 
 
-def _share(found: lines.Found) -> float:
+def _sure(template: Template, every: lines.Sides) -> NDArray[np.bool_]:
+    """Tell which pieces of sides must be there where the form is.
+
+    Not what parts adjoining boxes: many combs have a tick there, or nothing. Nor what frames a
+    number written freely, where there are boxes: it may stand on a line, or on nothing.
+    """
+    fields = _field_of(template, every)
+    box = np.array([one.box for one in template.fields])[fields]
+    middle = every.middle[:, 0] - box[:, 0]
+    inside = (middle > lines.SAME) & (middle < box[:, 2] - lines.SAME)
+    comb = np.array([one.gap == 0 for one in template.fields])[fields]
+    between = comb & inside & (every.normal[:, 0] != 0)
+    boxed = np.array([one.cells is not None for one in template.fields])
+    return np.asarray(~between & (boxed[fields] | free(template)))
+
+
+def _fitted(every: lines.Sides, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Choose the pieces that a pose is drawn to: those of every other box."""
+    boxes = np.unique(every.box[sure])
+    if len(boxes) > 3:
+        other = np.searchsorted(boxes, every.box) % 2 == 1
+        return np.asarray(~(other & np.isin(every.box, boxes)))
+    fit = ~sure
+    fit[np.flatnonzero(sure)[::2]] = True
+    return fit
+
+
+def _field_of(template: Template, every: lines.Sides) -> NDArray[np.int64]:
+    """Give the field of each piece of a side, by its number: (N,)."""
+    cells = [len(one.boxes()) for one in template.fields]
+    return np.repeat(np.arange(len(cells)), cells)[every.box]
+
+
+def _share(found: lines.Found, sure: NDArray[np.bool_]) -> float:
     """Say which share of the lines is there, of those that could be seen; half could, at least."""
-    return float(found.there.sum() / max((~found.hidden).sum(), len(found.hidden) / 2))
+    hidden = found.hidden[sure]
+    return float(found.there[sure].sum() / max((~hidden).sum(), len(hidden) / 2, 1))
 
 
-def _unseen(template: Template, every: lines.Sides, there: NDArray[np.bool_]) -> tuple[str, ...]:
-    field = np.repeat(
-        np.arange(len(template.fields)), [len(one.boxes()) for one in template.fields]
-    )
-    whole = np.bincount(field[every.box], minlength=len(template.fields))
-    seen = np.bincount(field[every.box], there, minlength=len(template.fields))
+def _unseen(
+    template: Template, every: lines.Sides, sure: NDArray[np.bool_], there: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    field = _field_of(template, every)
+    whole = np.bincount(field[sure], minlength=len(template.fields))
+    seen = np.bincount(field[sure], there[sure], minlength=len(template.fields))
     return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))
