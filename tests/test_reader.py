@@ -292,7 +292,8 @@ def test_a_card_says_how_held_out_strings_were_read() -> None:
     said = reading.calibrated(parts)
     assert said["measured"]["strings"] == 600
     assert 0.5 < said["measured"]["right"] < 1
-    assert 0 < said["threshold"] <= 1
+    assert said["threshold"] == reading.THRESHOLD
+    assert said["measured"]["wrong among ok"] <= 600 * (1 - reading.THRESHOLD)
     assert said["measured"]["wrong among the surest 90%"] <= 1 - said["measured"]["right"]
 
 
