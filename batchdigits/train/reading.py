@@ -16,7 +16,7 @@ from batchdigits.records import Grey
 from batchdigits.train import bundle
 
 THRESHOLD = 0.95
-"""Default confidence from which a number is `ok`. It is not fitted: of the labels of the real strings
+"""Default confidence from which a number is `ok`. It is not fitted: of the real strings' labels
 about one in twenty-five is wrong itself, by eye, which no threshold can tell."""
 
 Card = dict[str, Any]
