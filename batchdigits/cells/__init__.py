@@ -14,10 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.cells import boxes as rows
 from batchdigits.cells.ink import Lined, Mask, crossed, darkness, inked, kept
 from batchdigits.cells.lines import lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
+
+__all__ = ["LEAST", "SCALE", "Cell", "Place", "boxed", "cut"]
 
 SCALE = 10.0
 """Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
@@ -31,6 +34,9 @@ SHARED = 0.5
 """Share of a box's ink that may be its neighbour's as well."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
+
+NOMINAL = 10.0
+"""mm that the boxes of a strip are taken to be high."""
 
 Matrix = NDArray[np.float64]
 """Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
@@ -48,8 +54,8 @@ class Cell(NamedTuple):
             would look like a 1.
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
-        shown: the upright box round the crop in the page as scanned, px.
         shared: whether most of its ink is the next box's as well: read twice, it would be two.
+        shown: the upright box round the crop in the page as scanned, px.
     """
 
     crop: Grey
@@ -81,6 +87,24 @@ def cut(
     every = np.array([*boxes, *others])
     cells = [_cell(grey, matrix, box, _beside(box, every), alike) for box in boxes]
     return _once(cells, boxes)
+
+
+def boxed(grey: Grey) -> list[Cell]:
+    """Cut the boxes of a strip out: of a number written into a comb, or into boxes apart.
+
+    Args:
+        grey: the strip, uint8, shape (height, width), dark ink on light paper.
+
+    Returns:
+        From left to right; none where the strip is no row of boxes.
+    """
+    places = rows.boxes(grey)
+    if not places:
+        return []
+    scale = float(np.median([high for *_, high in places])) / NOMINAL
+    matrix = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
+    boxes = [tuple(side / scale for side in place) for place in places]
+    return cut(grey, matrix, boxes)  # type: ignore[arg-type]
 
 
 def _beside(box: Place, boxes: NDArray[np.float64]) -> bool:

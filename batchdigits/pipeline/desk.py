@@ -138,8 +138,13 @@ class Desk:
         self._items.append(Item(source, page, None, "", None, (_open((0, 0, width, height)),)))
         self._wait(0, crop)
 
-    def field(self, source: int, page: int, field: Field, cells: Sequence[Cell], why: str) -> None:
-        """Lay down a field's boxes; `why` says why it is for review, whatever is read."""
+    def field(
+        self, source: int, page: int, field: Field | None, cells: Sequence[Cell], why: str
+    ) -> None:
+        """Lay down a field's boxes, or those of an image that is one number (field None).
+
+        `why` says why it is for review, whatever is read.
+        """
         spots = [_open(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
             if cell.blank:

@@ -13,7 +13,7 @@ from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
 from batchdigits.pipeline.desk import Item, Prepared, Shown, unpacked
 from batchdigits.pipeline.tasks import Task
-from batchdigits.pipeline.values import Filled, Read, Value, of_field, of_image
+from batchdigits.pipeline.values import PLAIN, Filled, Read, Value, of_field, of_image
 from batchdigits.records import Digit, Grey, Laid, Row
 
 log = logging.getLogger(__name__)
@@ -117,10 +117,10 @@ class Judge:
         if item.status is not None:
             confidence = 0.0 if item.status == "review" else None
             value = Value("", confidence, item.status, item.detail)
-        elif item.field is None:
+        elif item.field is None and len(filled) == 1:
             value = of_image(*filled[0], self._threshold)
         else:
-            value = of_field(item.field, filled, self._threshold, item.detail)
+            value = of_field(item.field or PLAIN, filled, self._threshold, item.detail)
         out.rows.append(Row(file, item.page, name, *value))
         if self._options.digits_out is not None:
             for position, (spot, read) in enumerate(filled, 1):

@@ -83,8 +83,7 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert)
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
     elif kind == "number":
-        height, width = page.grey.shape
-        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
+        _number(desk, index, page)
     else:
         grey = 255 - page.grey if invert == "no" else page.grey
         ways = [grey, 255 - grey] if invert == "auto" and _dark(grey) else [grey]
@@ -101,6 +100,17 @@ def _named(group: layout.Found, number: int) -> str:
     if group.kind == "table":
         return "" if group.printed[number] else group.names[number]
     return group.names[0]
+
+
+def _number(desk: Desk, index: int, page: Page) -> None:
+    """Lay an image of one number on the desk: box by box, or as it is written."""
+    light = desk.invert == "no" or (desk.invert == "auto" and np.median(page.grey) < DARK)
+    boxes = cells.boxed(255 - page.grey if light else page.grey)
+    if boxes:
+        desk.field(index, page.number, None, boxes, "")
+    else:
+        height, width = page.grey.shape
+        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
 
 
 def _lay(

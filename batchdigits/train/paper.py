@@ -24,7 +24,7 @@ def scanned(ink: Grey, boxed: Sequence[int], random: Random) -> Grey:
     Returns:
         uint8, of another size: dark ink on light paper.
     """
-    scale = random.uniform(0.55, 1.15)
+    scale = random.uniform(0.62, 1.15)
     sides = (random.uniform(0.02, 0.35, 4) * ink.shape[0] * (random.random(4) < 0.93)).astype(int)
     top, bottom, left, right = sides.tolist()
     canvas = cv2.copyMakeBorder(ink, top, bottom, left, right, cv2.BORDER_CONSTANT)
@@ -39,7 +39,7 @@ def scanned(ink: Grey, boxed: Sequence[int], random: Random) -> Grey:
     if random.random() < 0.4:
         canvas = cv2.GaussianBlur(canvas, (0, 0), random.uniform(0.4, 1.2))
     strokes = np.maximum(canvas.astype(np.float32), lines * random.uniform(0.35, 1.0)) / 255
-    if random.random() < 0.12:  # one-bit, as a fax
+    if random.random() < 0.07:  # one-bit, as a fax
         grey = np.where(strokes > random.uniform(0.25, 0.6), 0, 255).astype(np.uint8)
     else:
         grey = _printed(strokes, random)
@@ -50,9 +50,9 @@ def _pen(canvas: Grey, random: Random) -> Grey:
     """Make all strokes of a string thinner or bolder."""
     chance, wide = random.random(), int(random.integers(2, 5))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
-    if chance < 0.3:
+    if chance < 0.2:
         return np.asarray(cv2.dilate(canvas, kernel), np.uint8)
-    if chance < 0.4:
+    if chance < 0.3:
         return np.asarray(cv2.convertScaleAbs(np.maximum(canvas, 100) - 100, alpha=2), np.uint8)
     return canvas
 
@@ -107,8 +107,8 @@ def _printed(strokes: Shades, random: Random) -> Grey:
         corners = random.uniform(0, 0.15 * paper, (2, 2)).astype(np.float32)
         ground += cv2.resize(corners, strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)
     pressed = strokes * dark
-    if random.random() < 0.2:
-        field = random.uniform(0.5, 1.2, (3, 9)).astype(np.float32)
+    if random.random() < 0.1:
+        field = random.uniform(0.6, 1.2, (3, 9)).astype(np.float32)
         pressed *= np.minimum(cv2.resize(field, strokes.shape[::-1]), 1)
     grey = (
         paper - np.maximum(pressed, ground) + random.normal(0, random.uniform(0, 7), ground.shape)
@@ -150,16 +150,22 @@ def rescanned(crop: Grey, random: Random) -> Grey:
         random: where the chance comes from.
     """
     height, width = crop.shape
-    slant, turn = random.normal(0, 0.1), np.radians(random.normal(0, 1.2))
-    across, down = np.exp(random.normal(0, 0.1, 2))
+    slant, turn = random.normal(0, 0.2), np.radians(random.normal(0, 1.5))
+    across, down = np.exp(random.normal(0, 0.15, 2))
     cos, sin = np.cos(turn), np.sin(turn)
     linear = np.array([[across, slant], [0, down]]) @ [[cos, -sin], [sin, cos]]
     ends = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T
     low, size = ends.min(axis=0), np.ceil(np.ptp(ends, axis=0)).astype(int)
-    matrix = np.column_stack([linear, -low])
-    out = cv2.warpAffine(
-        crop, matrix, size.tolist(), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    back = np.linalg.inv(linear)
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    grid = (2, 4, max(4, round(4 * width / height)))
+    wave = random.normal(0, random.uniform(0.005, 0.035) * height, grid).astype(np.float32)
+    from_x, from_y = (
+        (by[0] * (x + low[0]) + by[1] * (y + low[1])).astype(np.float32)
+        + cv2.resize(shift, size.tolist(), interpolation=cv2.INTER_CUBIC)
+        for by, shift in zip(back, wave, strict=True)
     )
+    out = cv2.remap(crop, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if random.random() < 0.4:
         grown = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2, 2))
         out = cv2.erode(out, grown) if random.random() < 0.5 else cv2.dilate(out, grown)
