@@ -78,7 +78,7 @@ def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
 
 def _field(name: str, count: int | None) -> Field:
     """Make a field of what was found: nothing is known of its rules."""
-    return Field(name=name, box=(0, 0, 1, 1), cells=count, gap=0, decimals=0, optional=True)
+    return Field(name=name, box=(0, 0, 10 * (count or 1), 10), cells=count, gap=0, decimals=0, optional=True)
 
 
 def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
