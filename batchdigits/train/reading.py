@@ -16,8 +16,8 @@ from batchdigits.records import Grey
 from batchdigits.train import bundle
 
 THRESHOLD = 0.95
-"""Default confidence from which a number is `ok`. It is not fitted: of the real strings' labels
-about one in twenty-five is wrong itself, by eye, which no threshold can tell."""
+"""Default confidence from which a number is `ok`. It is not fitted: of the real strings' labels one
+in fifty, or more, is wrong itself, by eye, and those are the surest mistakes."""
 
 Card = dict[str, Any]
 
