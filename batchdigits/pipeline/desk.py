@@ -62,6 +62,8 @@ class Item(NamedTuple):
         field: the template's field; None for an image of one digit, and for a whole page.
         spots: its boxes, from left to right.
         number: of a number of several digits, of which there is a strip, the next in order.
+        described: whether it is an image or a template's field; else it was found on a page.
+        described: whether a template says what it is, or an image is it; else it was found.
     """
 
     source: int
@@ -71,6 +73,7 @@ class Item(NamedTuple):
     field: Field | None = None
     spots: tuple[Spot, ...] = ()
     number: Number | None = None
+    described: bool = True
 
 
 class Shown(NamedTuple):
@@ -207,6 +210,12 @@ class Desk:
     def straight(self, laid: Laid) -> None:
         """Note that a page was laid straight."""
         self._laid.append(laid)
+
+    def undescribed(self, source: int, page: int) -> None:
+        """Mark what was laid down of a page as found, with nobody's word for it."""
+        for at, item in enumerate(self._items):
+            if (item.source, item.page) == (source, page):
+                self._items[at] = item._replace(described=False)
 
     def _wait(self, spot: int, crop: Grey) -> None:
         self._waiting.append((len(self._items) - 1, spot))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,10 @@ from batchdigits.pipeline.values import PLAIN, Filled, Read, Value, of_field, of
 from batchdigits.records import Digit, Grey, Laid, Row
 
 log = logging.getLogger(__name__)
+
+SEVERAL, SURE = 4, 0.3
+"""Of so many boxes found on a page with ink in them, at least this share is sure, or none is."""
+ASKEW = "most boxes of this page hold no sure number: it may lie on its side, or be no form"
 
 Logits = NDArray[np.float32]
 Batch = Sequence[tuple[Sequence[Task], Prepared]]
@@ -59,12 +64,17 @@ class Judge:
         lines = iter(zip(strips, self._lines(strips), strict=True))
         out = Done([], [], [], [])
         for tasks, prepared in batch:
+            found: dict[tuple[int, int], list[int]] = {}
             for item in prepared.items:
                 file = tasks[item.source].source.file
                 if item.number is None:
                     self._add(out, file, item, readings)
                 else:
                     self._add_number(out, file, item, next(lines))
+                if not item.described:
+                    found.setdefault((item.source, item.page), []).append(len(out.rows) - 1)
+            for at in found.values():
+                _doubt(out.rows, at)
             out.laid.extend(prepared.laid)
             out.shown.extend((tasks[one.source].source.file, one) for one in prepared.shown)
         return out
@@ -127,3 +137,15 @@ class Judge:
                 if read is not None:
                     said = (str(read.digit), read.confidence, str(read.second), read.runner_up)
                     out.digits.append(Digit(file, item.page, name, position, *said, *spot.place))
+
+
+def _doubt(rows: list[Row], at: Sequence[int]) -> None:
+    """Set what is sure apart as well, where next to nothing on a page that was found is sure.
+
+    A page on its side has boxes too, and here and there a 0, an 8, or a 6 that is a 9.
+    """
+    inked = [n for n in at if rows[n].status in ("ok", "review")]
+    sure = [n for n in inked if rows[n].status == "ok"]
+    if len(inked) >= SEVERAL and len(sure) < SURE * len(inked):
+        for n in sure:
+            rows[n] = replace(rows[n], status="review", detail=ASKEW)

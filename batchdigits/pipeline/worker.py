@@ -89,6 +89,7 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert)
         ways = [grey, 255 - grey] if invert == "auto" and _dark(grey) else [grey]
         desk.inked("yes")
         found = boxes.lay(desk, index, page.number, ways)
+        desk.undescribed(index, page.number)
         desk.inked(invert)
         if desk.shows:
             ends = [(_named(one, n), box) for one in found for n, box in enumerate(one.boxes)]

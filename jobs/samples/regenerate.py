@@ -40,8 +40,8 @@ def main() -> None:
     if given.mnist:
         data = np.load(given.mnist)
         make(data["x_test"], data["y_test"])
-    expect(SAMPLES, {})
-    expect(FORMS, {"template": str(FORMS / "membership.toml")})
+    expect(SAMPLES, [SAMPLES / name for name in ("awkward", "digits", "numbers")], {})
+    expect(FORMS, [FORMS], {"template": str(FORMS / "membership.toml")})
 
 
 def make(digits: Grey, labels: NDArray[np.int64]) -> None:
@@ -151,15 +151,15 @@ def no_digits(pick: Pick) -> Iterator[tuple[str, Grey]]:
     )
 
 
-def expect(folder: Path, options: dict[str, str]) -> None:
-    """Write the expected table of a folder, if it is no worse than the present one."""
+def expect(folder: Path, inputs: list[Path], options: dict[str, str]) -> None:
+    """Write the expected table of what is in a folder, if it is no worse than the present one."""
     from batchdigits import pipeline, results
     from batchdigits.evaluate import read_results, read_truth, right, with_truth
     from batchdigits.options import RunOptions
 
     place = folder / "expected.csv"
     truth = read_truth(str(folder / "truth.csv"))
-    found = pipeline.find([str(folder)], [], None)
+    found = pipeline.find(list(map(str, inputs)), [], None)
     batches = pipeline.rows(found.sources, RunOptions.of({"workers": 1, **options}))
     rows = [row for batch in batches for row in batch]
     if len(rows) != len(truth.lines):
