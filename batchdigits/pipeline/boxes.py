@@ -77,8 +77,8 @@ def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
 
 
 def _field(name: str, count: int | None) -> Field:
-    """Make a field of what was found: nothing is known of its rules."""
-    return Field(name=name, box=(0, 0, 1, 1), cells=count, gap=0, decimals=0, optional=True)
+    """Make a field of what was found: nothing is known of its rules, nor of its millimetres."""
+    return Field.model_construct(name=name, box=(0.0, 0.0, 1.0, 1.0), cells=count, optional=True)
 
 
 def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
