@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout import contents, straight
-from batchdigits.layout.cells import Cell, cells
+from batchdigits.layout.cells import cells
 from batchdigits.layout.groups import Group, Kind, groups
+from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines
 from batchdigits.layout.mended import mended
 from batchdigits.layout.sorted import sorted_out

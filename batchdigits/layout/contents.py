@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.cells import Cell
+from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink
 from batchdigits.records import Grey
 

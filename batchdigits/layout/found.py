@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.cells import Cell, Quad, inked, lined, weak
+from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
 from batchdigits.layout.lines import Ink
 
 LONGEST = 64

@@ -78,7 +78,7 @@ def _share(level: Ink, start: End, end: End) -> float:
 def _goes_on(upright: Ink, ends: Sequence[End], way: int) -> bool:
     """Tell whether beyond an end, downwards (1) or upwards (-1), its line begins again."""
     for x, y in ends:
-        low, high = sorted((y + way * LEVEL, y + way * BEYOND))
+        low, high = sorted((y + way * (LEVEL + THICK), y + way * BEYOND))
         if upright[max(low, 0) : max(high, 0), max(x - THICK, 0) : x + THICK].any():
             return True
     return False

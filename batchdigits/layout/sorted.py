@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.cells import Cell
+from batchdigits.layout.lined import Cell
 
 SAME = 0.6
 """Share that two boxes which are one have in common at least."""

@@ -77,8 +77,9 @@ def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
 
 
 def _field(name: str, count: int | None) -> Field:
-    """Make a field of what was found: nothing is known of its rules."""
-    return Field(name=name, box=(0, 0, 10 * (count or 1), 10), cells=count, gap=0, decimals=0, optional=True)
+    """Make a field of what was found: nothing is known of its rules, nor of its millimetres."""
+    box = (0.0, 0.0, 10.0 * (count or 1), 10.0)
+    return Field(name=name, box=box, cells=count, gap=0, decimals=0, optional=True)
 
 
 def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:

@@ -73,9 +73,6 @@ def make(digits: Grey, labels: NDArray[np.int64]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("file", "page", "value"))
         table.writerows((f"samples/{n}", page, v) for (n, page), v in sorted(truth.items()))
-        known = {".csv", ".toml"}  # without its template, a page of a form has no truth
-        pages = sorted(str(p) for p in FORMS.iterdir() if p.suffix not in known)
-        table.writerows((page, 1, "skip") for page in pages)
 
 
 def save(name: str, picture: Grey) -> None:
