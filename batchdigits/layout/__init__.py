@@ -4,7 +4,8 @@ A page is looked at as if from above, at one size whatever the scan's: its lines
 Lines close in places; places that share lines, or stand in a row, are a group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -121,10 +122,20 @@ def _named(found: Sequence[Group]) -> Iterator[tuple[str, ...]]:
         if group.kind == "table":
             tables += 1
             table = "" if tables == 1 else f"t{tables}_"
-            yield tuple(f"{table}r{row:02}c{column:02}" for row, column in group.places)
+            yield _each_once(f"{table}r{row:02}c{column:02}" for row, column in group.places)
         else:
             boxes += 1
             yield (f"box_{boxes:03}",)
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    """Tell names apart that are the same, as of two cells in one place of a table that is not ruled straight."""
+    count: Counter[str] = Counter()
+    out = []
+    for name in names:
+        count[name] += 1
+        out.append(name if count[name] == 1 else f"{name}_{count[name]}")
+    return tuple(out)
 
 
 def flat(box: NDArray[np.float64]) -> tuple[Matrix, tuple[float, float]]:
