@@ -129,7 +129,7 @@ def _named(found: Sequence[Group]) -> Iterator[tuple[str, ...]]:
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:
-    """Tell names apart that are the same, as of two cells in one place of a table that is not ruled straight."""
+    """Tell names apart that are the same: of two cells in one place of a table ruled by hand."""
     count: Counter[str] = Counter()
     out = []
     for name in names:
