@@ -17,7 +17,7 @@ from batchdigits.layout.groups import Group, Kind, groups
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines
 from batchdigits.layout.mended import mended
-from batchdigits.layout.sorted import sorted_out
+from batchdigits.layout.sorted import sorted_out, unsquared
 from batchdigits.records import Grey
 
 SIDE = 2000
@@ -69,7 +69,7 @@ def find(grey: Grey) -> list[Found]:
     seen = mended(lines(laid))
     found = [
         group
-        for group in groups(sorted_out(cells(seen)), seen.ink)
+        for group in groups(sorted_out(unsquared(cells(seen))), seen.ink)
         if contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
