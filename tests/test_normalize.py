@@ -380,6 +380,28 @@ def test_what_no_strip_is_made_of_says_why(crop: Grey, fault: str) -> None:
     assert found.picture.shape == (strips.HEIGHT, 0)
 
 
+@settings(max_examples=40, deadline=None)
+@given(lean=st.floats(-0.4, 0.6), text=st.sampled_from(["4711", "90210", "1144", "13571"]))
+def test_slanted_writing_is_set_upright(lean: float, text: str) -> None:
+    plain = number(text, margin=40)
+    middle = (plain.shape[0] - 1) / 2
+    matrix = np.array([[1, -lean, lean * middle], [0, 1, 0]])
+    leaning = np.asarray(cv2.warpAffine(plain, matrix, plain.shape[::-1], borderValue=(235,)))
+    want, found = strips.strip(plain), strips.strip(leaning)
+    assert found.slant - want.slant == pytest.approx(lean, abs=0.1)
+    columns = min(want.picture.shape[1], found.picture.shape[1])
+    inks = [one.picture[:, :columns] > 110 for one in (want, found)]
+    assert np.mean(inks[0] != inks[1]) < 0.08
+
+
+def test_writing_is_left_as_it_leans_if_so_wished() -> None:
+    leaning = strips.strip(number("/4/"), straighten=False)
+    assert leaning.slant == 0
+    upright = strips.strip(number("/4/"))
+    assert upright.slant > 0.2
+    assert inked_box(upright.picture)[2] < inked_box(leaning.picture)[2]
+
+
 def test_noise_on_paper_is_no_ink() -> None:
     random = np.random.default_rng(0)
     for deep in (2, 5, 8):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from batchdigits import classify, pipeline
 from batchdigits.decode import Decoded, Sign
 from batchdigits.forms import Field
+from batchdigits.normalize.strips import HEIGHT
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import tasks
 from batchdigits.pipeline.desk import Desk, Number, unpacked
@@ -132,7 +133,7 @@ def test_digits_are_told_with_boxes_in_the_page_and_what_else_they_may_be() -> N
     strip = np.zeros((40, 96), np.uint8)
     strip[4:36, 10:20] = strip[4:36, 40:60] = 255
     found = Decoded([("47", 0.8), ("41", 0.15), ("4", 0.05)], [Sign("4", 3), Sign("7", 12)])
-    lies = Number((100.0, 200.0), (0.5, 2.0))
+    lies = Number((100.0, 200.0), (0.5, 2.0), 0.0)
     four, seven = digits(strip, lies, found)
     assert four.place == (105, 208, 5, 64)
     assert seven.place == (120, 208, 10, 64)
@@ -221,7 +222,8 @@ def test_a_place_on_a_page_is_where_its_digits_are() -> None:
     strip = unpacked(packed)
     assert item.number is not None
     y, x = np.nonzero(strip > 110)
-    left = item.number.origin[0] + x.min() * item.number.scale[0]
+    leaning = x + item.number.slant * (HEIGHT / 2 - y)
+    left = item.number.origin[0] + leaning.min() * item.number.scale[0]
     bottom = item.number.origin[1] + (y.max() + 1) * item.number.scale[1]
     inked = np.nonzero(crop < 130)
     assert left == pytest.approx(300 + inked[1].min() / 2, abs=1.5)

@@ -1,4 +1,4 @@
-"""Crops of whole numbers become strips of one height: ink light on dark, free of ruled lines.
+"""Crops of whole numbers become strips of one height: upright ink, light on dark, no ruled lines.
 
 As for single digits the paper is taken away and the ink scaled, here to one height; the width is
 kept in proportion. The box round the ink is found on a reduced picture first, so that digits which
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from batchdigits.normalize.paper import MIN_CONTRAST
 from batchdigits.normalize.parts import without_level_lines
+from batchdigits.normalize.slant import slant
 from batchdigits.records import Grey, Invert
 
-VERSION = 1
+Box = tuple[int, int, int, int]
+
+VERSION = 2
 """Goes into a card: a number reader is only good with the preprocessing it was trained with."""
 HEIGHT = 40
 """Height of a strip, px."""
@@ -45,24 +48,28 @@ class Strip(NamedTuple):
             there is nothing to read.
         origin: x, y in the crop of the picture's top left corner, px.
         scale: pixels of the crop that one of the picture covers.
+        slant: columns that the writing in the crop leaned to the right for each row upwards; the
+            picture is upright, and its middle row lies as in the crop.
         fault: why there is nothing to read, in plain words; empty where there is.
     """
 
     picture: Grey
     origin: tuple[float, float]
     scale: float
+    slant: float = 0.0
     fault: str = ""
 
 
 EMPTY = "no ink"
 
 
-def strip(crop: Grey, *, invert: Invert = "auto") -> Strip:
+def strip(crop: Grey, *, invert: Invert = "auto", straighten: bool = True) -> Strip:
     """Bring a crop of one number to a strip of one height.
 
     Args:
         crop: uint8, shape (height, width), both at least 1.
         invert: "yes" for dark ink on light paper, "no" for light on dark, "auto" decides.
+        straighten: whether slanted writing is set upright.
     """
     small, shrunk = _reduced(crop, SEARCH / crop.shape[0])
     light = invert == "no" or (invert == "auto" and _light(crop))
@@ -83,7 +90,10 @@ def strip(crop: Grey, *, invert: Invert = "auto") -> Strip:
         if not (again and found):
             return _nothing(EMPTY)
         lifted, box = again, found
-    return _scaled(lifted.levels, box, (left, top), shrunk)
+    lean = slant(lifted.mask[box[1] : box[3], box[0] : box[2]]) if straighten else 0.0
+    if lean:
+        box = _leaning(lifted.mask, box, lean)
+    return _scaled(lifted.levels, box, lean, (left, top), shrunk)
 
 
 def _light(crop: Grey) -> bool:
@@ -100,7 +110,7 @@ def _light(crop: Grey) -> bool:
 
 
 def _nothing(why: str) -> Strip:
-    return Strip(np.zeros((HEIGHT, 0), np.uint8), (0.0, 0.0), 1.0, why)
+    return Strip(np.zeros((HEIGHT, 0), np.uint8), (0.0, 0.0), 1.0, fault=why)
 
 
 def _reduced(crop: Grey, share: float) -> tuple[Grey, float]:
@@ -151,7 +161,7 @@ def _lifted(bright: Grey) -> _Lifted | None:
     return _Lifted(levels.astype(np.uint8), left)
 
 
-def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+def _box(mask: NDArray[np.bool_]) -> Box | None:
     """Find the box round the digits: left, top, right, bottom, the last two lie one past.
 
     Its height is that of what is tall; to its sides also what is small at the same height.
@@ -183,10 +193,15 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     return int(x[beside].min()), top, int((x + wide)[beside].max()), bottom
 
 
-def _scaled(
-    levels: Grey, box: tuple[int, int, int, int], moved: tuple[int, int], shrunk: float
-) -> Strip:
-    """Scale the ink in a box to its height, and lay it on a strip."""
+def _leaning(mask: NDArray[np.bool_], box: Box, lean: float) -> Box:
+    """Find the columns between which the ink in a box lies once it is upright."""
+    y, x = np.nonzero(mask[box[1] : box[3], box[0] : box[2]])
+    across = x + box[0] + lean * (y - (box[3] - box[1] - 1) / 2)
+    return int(np.floor(across.min())), box[1], int(np.ceil(across.max())) + 1, box[3]
+
+
+def _scaled(levels: Grey, box: Box, lean: float, moved: tuple[int, int], shrunk: float) -> Strip:
+    """Scale the ink in a box to its height, set it upright, and lay it on a strip."""
     left, top, right, bottom = box
     share = INK / (bottom - top)
     needed = (right - left) * share + 2 * MARGIN
@@ -195,15 +210,18 @@ def _scaled(
         return _nothing(f"too long for a number: {needed / INK:.0f} times as wide as high")
     x, y = left - MARGIN / share, (top + bottom) / 2 - HEIGHT / 2 / share
     origin = (x / shrunk + moved[0], y / shrunk + moved[1])
+    half = (1 / share - 1) / 2  # pixels are told of by their centres
+    middle = (HEIGHT - 1) / 2
     matrix = np.array(
-        [[1 / share, 0, x + (1 / share - 1) / 2], [0, 1 / share, y + (1 / share - 1) / 2]]
+        [[1 / share, -lean / share, x + half + lean * middle / share], [0, 1 / share, y + half]]
     )
     if share < 0.75:  # linear sampling would skip pixels
         size = [max(1, round(side * share)) for side in levels.shape[::-1]]
         reduced = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
         by = np.divide(reduced.shape[::-1], levels.shape[::-1])
-        matrix = np.array([[1.0, 0, x * by[0]], [0, 1.0, y * by[1]]])
+        matrix = matrix * by[:, None]
+        matrix[:, 2] += (by - 1) / 2
         levels = np.asarray(reduced, np.uint8)
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     picture = cv2.warpAffine(levels, matrix, (wide, HEIGHT), flags=flags)
-    return Strip(np.asarray(picture, np.uint8), origin, 1 / share / shrunk)
+    return Strip(np.asarray(picture, np.uint8), origin, 1 / share / shrunk, lean)

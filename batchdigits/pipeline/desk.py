@@ -45,10 +45,12 @@ class Number(NamedTuple):
     Attributes:
         origin: x, y of the strip's top left corner in the page as scanned, px.
         scale: pixels of the page that one of the strip covers, across and down.
+        slant: as in `normalize.strips.Strip`.
     """
 
     origin: tuple[float, float]
     scale: tuple[float, float]
+    slant: float
 
 
 class Item(NamedTuple):
@@ -181,7 +183,7 @@ class Desk:
             return
         across, down = place[2] / crop.shape[1], place[3] / crop.shape[0]
         origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
-        lies = Number(origin, (found.scale * across, found.scale * down))
+        lies = Number(origin, (found.scale * across, found.scale * down), found.slant)
         self._items.append(Item(source, page, None, why, field, (), lies))
         self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 

@@ -10,6 +10,7 @@ from batchdigits import calibrate, decode
 from batchdigits.decode import INK, NO_DIGIT, SIGNS, STRIDE, Decoded
 from batchdigits.forms import rules
 from batchdigits.forms.template import Field
+from batchdigits.normalize.strips import HEIGHT
 from batchdigits.pipeline.desk import Number
 from batchdigits.pipeline.values import Value, punctuated, written
 from batchdigits.records import Grey
@@ -162,8 +163,10 @@ def digits(picture: Grey, number: Number, found: Decoded) -> list[Digits]:
 
 
 def _placed(box: tuple[int, int, int, int], number: Number) -> tuple[int, int, int, int]:
-    """Bring a box from the strip to the page."""
+    """Bring a box from the strip to the page: one round all of it, where the writing leans."""
     x, y, width, height = box
-    (left, top), (across, down) = number
-    start = round(left + x * across), round(top + y * down)
-    return *start, max(1, round(width * across)), max(1, round(height * down))
+    leans = [number.slant * (HEIGHT / 2 - row) for row in (y, y + height)]
+    (left, top), (across, down) = number.origin, number.scale
+    start = round(left + (x + min(leans)) * across), round(top + y * down)
+    wide = width + abs(leans[0] - leans[1])
+    return *start, max(1, round(wide * across)), max(1, round(height * down))

@@ -17,7 +17,6 @@ from batchdigits.normalize import grey_levels, shares
 
 INK = 32
 """Height of the ink in a strip, px."""
-SLANTS = np.linspace(-0.3, 0.8, 23)
 LEAST, WIDEST, PIECES = 3, 1.45, 6
 """Columns of a piece at least; of a digit at most, as a share of the height and in pieces."""
 LOW = 0.45
@@ -30,19 +29,6 @@ class Edge(NamedTuple):
     start: int
     end: int
     crop: np.ndarray
-
-
-def upright(strip: np.ndarray) -> np.ndarray:
-    """Take the slant out of a strip: most of its ink in the fewest columns."""
-    height, width = strip.shape
-    small = strip.astype(np.float32)
-
-    def sheared(slant: float) -> np.ndarray:
-        matrix = np.array([[1, slant, -slant * height / 2], [0, 1, 0]])
-        return cv2.warpAffine(small, matrix, (width, height))
-
-    best = max(SLANTS, key=lambda slant: float((sheared(slant).sum(axis=0) ** 2).sum()))
-    return sheared(best).astype(np.uint8)
 
 
 def cuts(strip: np.ndarray) -> list[int]:
@@ -76,7 +62,7 @@ def edges(strip: np.ndarray) -> tuple[list[int], list[Edge]]:
 
 def read(strips: Sequence[np.ndarray], classifier: classify.Classifier, temperature: float):
     """Read strips; give of each the likeliest number, and its probability as far as it goes."""
-    laid = [edges(upright(one)) if one.shape[1] else ([], []) for one in strips]
+    laid = [edges(one) if one.shape[1] else ([], []) for one in strips]
     crops = [edge.crop for _, some in laid for edge in some]
     seen = grey_levels(crops, invert="no")
     likely = calibrate.probabilities(classifier.logits(shares(seen.pictures)), temperature)

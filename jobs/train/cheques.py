@@ -52,7 +52,7 @@ def digits(place: Path, real: Real) -> tuple[list[np.ndarray], list[int], np.nda
     files = {one["id"]: one["file_name"] for one in said["images"]}
     label = {one["id"]: int(one["name"]) for one in said["categories"]}
     order = {name: at for at, name in enumerate(names)}
-    strips = [strip(crop) for crop in real.crops]
+    strips = [strip(crop, straighten=False) for crop in real.crops]
     inks, labels, owners = [], [], []
     for one in said["annotations"]:
         at = order[files[one["image_id"]]]
