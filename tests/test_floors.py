@@ -18,6 +18,7 @@ FLOORS = (
         "cells",
         "normalize",
         "classify",
+        "ledger",
         "calibrate",
         "results",
         "engine",
