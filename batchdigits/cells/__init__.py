@@ -44,6 +44,7 @@ class Cell(NamedTuple):
             would look like a 1.
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
+        shown: the upright box round the crop in the page as scanned, px.
     """
 
     crop: Grey
@@ -51,6 +52,7 @@ class Cell(NamedTuple):
     through: bool
     place: Place
     fineness: float
+    shown: Place
 
 
 def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
@@ -85,11 +87,18 @@ def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
     found = lines(ink, core, sides, double=beside)
     written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
     mask = kept(written, found.box)
-    low, size = ends.min(axis=0), np.ptp(ends, axis=0)
-    place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)
-    return Cell(_shown(dark, mask, found.box), blank, through, place, fineness)
+    crop, area = _shown(dark, mask, found.box)
+    shown = _round(corners(area), matrix @ to_paper)
+    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown)
+
+
+def _round(points: NDArray[np.float64], matrix: Matrix) -> Place:
+    """Give the upright box round points (N, 2) that a matrix takes to the page."""
+    ends = np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
+    low, size = ends.min(axis=0), np.ptp(ends, axis=0)
+    return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 
 
 def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -> Grey:
@@ -111,8 +120,12 @@ def _moved(by: float) -> Matrix:
     return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
 
 
-def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> Grey:
-    """Give the kept ink with its soft edges on white, from line to line, and what leaves these."""
+def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> tuple[Grey, Place]:
+    """Give the kept ink with its soft edges on white, from line to line, and what leaves these.
+
+    Returns:
+        The crop, and where it lies in the picture.
+    """
     near = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
     y, x = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     top, bottom = int(frame.top), int(np.ceil(frame.bottom))
@@ -120,5 +133,6 @@ def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> Grey:
     if len(x):
         top, bottom = min(top, int(y[0]) - 1), max(bottom, int(y[-1]) + 2)
         left, right = min(left, int(x[0]) - 1), max(right, int(x[-1]) + 2)
-    shown = 255 - dark * near
-    return np.ascontiguousarray(shown[max(0, top) : bottom, max(0, left) : right])
+    top, left = max(0, top), max(0, left)
+    shown = (255 - dark * near)[top:bottom, left:right]
+    return np.ascontiguousarray(shown), (left, top, shown.shape[1], shown.shape[0])

@@ -78,10 +78,12 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
     kind, why = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
-        return
-    what = "a number of several digits" if kind == "number" else "a page"
-    hint = "give its --template" if kind == "form" else "this version reads single digits"
-    desk.say(index, page.number, "review", f"looks like {what} ({why}); {hint}")
+    elif kind == "number":
+        height, width = page.grey.shape
+        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
+    else:
+        said = f"looks like a page ({why}); give its --template"
+        desk.say(index, page.number, "review", said)
 
 
 def _lay(
@@ -105,11 +107,12 @@ def _lay(
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
         cut = cells.cut(grey, pose.matrix, field.boxes())
+        why = _coarse(cut)
         if field.cells is None and not cut[0].blank:
-            why = "a number written freely; this version reads digits in boxes: give cells"
-            desk.say(index, page.number, "review", why, field)
+            place = cut[0].shown
+            desk.number(index, page.number, field, cut[0].crop, place, why)
         else:
-            desk.field(index, page.number, field, cut, _coarse(cut))
+            desk.field(index, page.number, field, cut, why)
 
 
 def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
