@@ -21,7 +21,7 @@ from batchdigits.errors import ModelError, UsageError
 from batchdigits.forms import Field, Template
 from batchdigits.forms.paper import printed
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import desk, tasks, worker
+from batchdigits.pipeline import desk, stream, tasks, worker
 from batchdigits.pipeline.values import Read, of_field
 from batchdigits.records import Grey, Reading, Row
 
@@ -112,7 +112,7 @@ def test_any_cut_into_chunks_gives_the_same_rows(
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "WORKER_MIB", 64)
+    monkeypatch.setattr(stream, "WORKER_MIB", 64)
     for n in range(6):
         save(f"{n}.png", drawn(n))
     large = cv2.imencode(".jpg", np.full((9000, 9000), 200, np.uint8))[1]  # 77 MiB when decoded
@@ -359,7 +359,7 @@ def test_a_target_error_that_the_model_cannot_promise_is_refused_before_anything
     words: str,
 ) -> None:
     monkeypatch.setattr(classify, "card", lambda path: card(**known))
-    monkeypatch.setattr(pipeline, "prepare", None)
+    monkeypatch.setattr(stream, "prepare", None)
     save("a.png", drawn(3))
     with pytest.raises(ModelError, match=words) as caught:
         rows(**({"target_error": 0.1} | more))
@@ -717,7 +717,7 @@ def test_a_page_that_is_too_much_takes_no_other_along(
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
 ) -> None:
-    monkeypatch.setattr(pipeline, "WORKER_MIB", 96)
+    monkeypatch.setattr(stream, "WORKER_MIB", 96)
     monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
     sheets = [Image.fromarray(page(form)) for _ in range(6)]
     sheets[2] = Image.fromarray(np.full((12_000, 9_000), 255, np.uint8))  # 103 MiB

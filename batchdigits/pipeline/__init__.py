@@ -12,25 +12,24 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import classify, engine, forms, results, sources
+from batchdigits import classify, forms, results, sources
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.desk import Item, Prepared, no_pictures
-from batchdigits.pipeline.judge import Done, Judge
-from batchdigits.pipeline.references import Forms, wanted
-from batchdigits.pipeline.tasks import Task, chunks, paged, split
+from batchdigits.pipeline.findings import Found, Model
+from batchdigits.pipeline.judge import Done, Thresholds, digits, row
+from batchdigits.pipeline.references import wanted
+from batchdigits.pipeline.stream import findings, plan
+from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.terms import settled, usable_card
-from batchdigits.pipeline.worker import Planned, look, prepare, prepare_crops
+from batchdigits.pipeline.worker import Planned, prepare_crops
 from batchdigits.records import Grey, Row, Source, Status
 
 __all__ = [
     "Done",
-    "Judge",
     "Planned",
     "Progress",
     "Summary",
@@ -47,14 +46,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-WORKER_MIB = 1024
-"""Memory a worker may take for its files."""
-AHEAD = 64
-"""Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
-bytes a picture."""
-
-STRIP = 8
-"""Pictures of digits that a number counts for: so much larger its strip is."""
 
 Progress = Callable[[int], object]
 
@@ -182,40 +173,25 @@ def read(
     files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
 ) -> Generator[Done, None, None]:
     """Read files; yield what came of them batch by batch, in the order of the files."""
-    judge = Judge(usable_card(options.model), settled(options))
-    known = wanted(options)
-    prepare_chunk = partial(
-        prepare,
-        as_=options.as_,
-        invert=options.invert,
-        max_pixels=options.max_pixels,
-        forms=known,
-    )
-    outcomes = engine.run(
-        prepare_chunk,
-        chunks(
-            split(files, _page_counts(files, options)),
-            len(files),
-            options.workers,
-            forms=bool(known.templates),
-        ),
-        workers=options.workers,
-        seconds=options.page_seconds,
-        memory_mib=WORKER_MIB,
-        ahead=max(2, AHEAD // max(options.workers, 1)),
-    )
-    with closing(outcomes):  # whatever happens, no worker stays behind
-        for batch in _batches(outcomes, options.batch_size, known):
-            yield judge.done(batch)
-            progress(sum(task.last for tasks, _ in batch for task in tasks))
+    card, options = usable_card(options.model), settled(options)
+    thresholds = Thresholds.of(card, options)
+    with closing(findings(files, options, card, wanted(options))) as batches:
+        for batch in batches:
+            yield _done(batch, thresholds, options)
+            progress(sum(found.task.last for found in batch))
 
 
-def _page_counts(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
-    """Look how many pages the files have that may have many."""
-    many = paged(files)
-    counts = [line.pages for line in plan(many, options)] if many else []
-    known = dict(zip((source.path for source in many), counts, strict=True))
-    return lambda source: known.get(source.path, 1)
+def _done(batch: Iterable[Found], thresholds: Thresholds, options: RunOptions) -> Done:
+    """Judge findings."""
+    done = Done([], [], [])
+    for found in batch:
+        file = found.task.source.file
+        done.rows.extend(row(file, one, thresholds) for one in found.findings)
+        done.laid.extend(found.laid)
+        if options.digits_out is not None:
+            for one in found.findings:
+                done.digits.extend(digits(file, one))
+    return done
 
 
 def crop_rows(
@@ -232,61 +208,11 @@ def crop_rows(
         options: the settings; those of decoding have nothing to do here.
         progress: called with the number of crops done since the last call.
     """
-    judge = Judge(usable_card(options.model), settled(options))
+    card, options = usable_card(options.model), settled(options)
+    model, thresholds = Model(card, options), Thresholds.of(card, options)
     for start in range(0, len(crops), options.batch_size):
         part = slice(start, start + options.batch_size)
         tasks = [Task(Source(name, "")) for name in names[part]]
-        yield judge.done([(tasks, prepare_crops(crops[part], invert=options.invert))]).rows
+        batch = model.found([(tasks, prepare_crops(crops[part], invert=options.invert))])
+        yield _done(batch, thresholds, options).rows
         progress(len(tasks))
-
-
-def _batches(
-    outcomes: Iterable[engine.Outcome[Task, Prepared]],
-    batch_size: int,
-    known: Forms,
-) -> Iterator[list[tuple[list[Task], Prepared]]]:
-    """Gather outcomes until they hold `batch_size` pictures; a fault becomes error items.
-
-    The first pictures are given at once: the workers go on while the model is loaded for them.
-    """
-    batch: list[tuple[list[Task], Prepared]] = []
-    pictures, wanted = 0, 1
-    for outcome in outcomes:
-        prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
-        batch.append((outcome.items, prepared))
-        pictures += len(prepared.pictures) + STRIP * len(prepared.strips)
-        if pictures >= wanted:
-            yield batch
-            batch, pictures, wanted = [], 0, batch_size
-    if batch:
-        yield batch
-
-
-def _failed(task: Task, fault: str, known: Forms) -> Prepared:
-    """Say of a file, or of each field of a page, that it was too much for a worker."""
-    form = known.only if task.page is not None else None
-    why = f"could not be read: {fault}"
-    items = [
-        Item(0, task.page or 1, "error", why, one) for one in (form.fields if form else [None])
-    ]
-    return Prepared(items, no_pictures())
-
-
-def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
-    """Tell what a run would read and as what, from the files' headers alone."""
-    look_at = partial(
-        look, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
-    )
-    outcomes = engine.run(
-        look_at,
-        chunks(map(Task, files), len(files), options.workers),
-        workers=options.workers,
-        seconds=options.page_seconds,
-        memory_mib=WORKER_MIB,
-    )
-    with closing(outcomes):
-        for outcome in outcomes:
-            if outcome.result is None:
-                yield Planned(outcome.items[0].source.file, "error", 1, outcome.fault)
-            else:
-                yield from outcome.result

@@ -76,13 +76,13 @@ class Prepared(NamedTuple):
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
         strips: uint8, each (height, width): of the numbers, in order.
-        laid: the pages of forms that were laid straight.
+        laid: the pages of forms that were laid straight, with the index of their file.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
     strips: Sequence[Grey] = ()
-    laid: Sequence[Laid] = ()
+    laid: Sequence[tuple[int, Laid]] = ()
 
 
 class Desk:
@@ -92,7 +92,7 @@ class Desk:
         """Take for ink what `invert` says, where a crop does not say it itself."""
         self.invert: Invert = invert
         self._items: list[Item] = []
-        self._laid: list[Laid] = []
+        self._laid: list[tuple[int, Laid]] = []
         self._crops: list[Grey] = []
         self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
@@ -149,9 +149,9 @@ class Desk:
         self._items.append(Item(source, page, None, why, field, (), lies))
         self._strips.append(found.picture)
 
-    def straight(self, laid: Laid) -> None:
+    def straight(self, source: int, laid: Laid) -> None:
         """Note that a page was laid straight."""
-        self._laid.append(laid)
+        self._laid.append((source, laid))
 
     def _wait(self, spot: int, crop: Grey) -> None:
         self._waiting.append((len(self._items) - 1, spot))

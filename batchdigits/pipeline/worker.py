@@ -101,7 +101,9 @@ def _lay(
         _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
-    desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    desk.straight(
+        index, Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how)
+    )
     for field in template.fields:
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
