@@ -18,6 +18,12 @@ class UsageError(BatchdigitsError):
     exit_code = 2
 
 
+class BusyError(BatchdigitsError):
+    """Another run is writing the same output."""
+
+    exit_code = 4
+
+
 class OutputError(BatchdigitsError):
     """The results cannot be written where, or in the form, that was asked for."""
 

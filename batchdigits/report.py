@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from batchdigits import __version__, calibrate, classify, normalize
 from batchdigits.errors import OutputError
+from batchdigits.options import RunOptions
 from batchdigits.pipeline import Planned, Progress, Summary
 from batchdigits.records import Reading, Status
 
@@ -34,12 +35,12 @@ def progress(total: int, quiet: bool) -> Iterator[Progress]:
         yield bar.update
 
 
-def summary(found: Summary, out: str, quiet: bool) -> int:
-    """Tell in one line how a run went; return its exit code: 3 if there are error rows, else 0."""
-    errors = found.statuses["error"]
-    if not quiet or errors:
-        say(f"{_counts(found)}{_skipped(found.skipped)} -> {_shown(out)}")
-    return 3 if errors else 0
+def summary(found: Summary, out: str, options: RunOptions) -> int:
+    """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
+    bad = found.failed > options.fail_over * found.files
+    if not options.quiet or bad:
+        say(f"{_counts(found)}{_notes(found)} -> {_shown(out)}")
+    return 3 if bad else 0
 
 
 def _counts(found: Summary) -> str:
@@ -47,10 +48,28 @@ def _counts(found: Summary) -> str:
     if not total:
         return "no images found"
     parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
-    rate = total / max(found.seconds, 1e-9)
+    rows = f"{total:,} {'row' if total == 1 else 'rows'}: {', '.join(parts)}"
+    rate = found.read / max(found.seconds, 1e-9)
     took = f"{found.seconds:.1f} s ({rate:,.0f} a second)"
-    rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
-    return f"{rows}{_straight(found.residuals)}"
+    files = f"{found.read:,} {'file' if found.read == 1 else 'files'} read"
+    return f"{rows}; {files} in {took}{_straight(found.residuals)}"
+
+
+def _notes(found: Summary) -> str:
+    """Tell of files that were not read, and why."""
+    notes = {
+        "known already": max(found.files - found.read - found.left, 0),
+        "left for next time, as they are still being written": found.left,
+        "gone, their rows kept": found.gone,
+        "gone, their rows dropped": found.pruned,
+    }
+    said = [f"{count:,} {what}" for what, count in notes.items() if count]
+    return "".join(f"; {one}" for one in said) + _skipped(found.skipped)
+
+
+def _skipped(skipped: dict[str, int]) -> str:
+    parts = [f"{count:,} {reason}" for reason, count in sorted(skipped.items()) if count]
+    return f"; skipped {', '.join(parts)}" if parts else ""
 
 
 def _straight(residuals: Sequence[float]) -> str:
@@ -62,11 +81,6 @@ def _straight(residuals: Sequence[float]) -> str:
 
 
 _ORDER: tuple[Status, ...] = ("ok", "review", "blank", "error", "verified")
-
-
-def _skipped(skipped: dict[str, int]) -> str:
-    parts = [f"{count:,} {reason}" for reason, count in sorted(skipped.items()) if count]
-    return f"; skipped {', '.join(parts)}" if parts else ""
 
 
 def _shown(out: str) -> str:

@@ -88,6 +88,37 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "digits-out", "A second table: every digit, its runner-up, and where it stands.", "PATH"
         ),
     ] = None,
+    state: Annotated[
+        str | None,
+        option(
+            "state",
+            "What was read, so that it is not read again.  [default: beside the table]",
+            "PATH",
+        ),
+    ] = None,
+    fresh: Annotated[bool, option("fresh", "Read all again, whatever was read before.")] = False,
+    prune: Annotated[bool, option("prune", "Drop the rows of files that are gone.")] = False,
+    settle: Annotated[
+        str | None,
+        option(
+            "settle",
+            "Leave files of folders that were written to in the last S seconds for next time.  "
+            "[default: 5]",
+            "S",
+        ),
+    ] = None,
+    wait: Annotated[
+        str | None,
+        option("wait", "Wait for another run of the same output.  [default: 0]", "SECONDS"),
+    ] = None,
+    fail_over: Annotated[
+        str | None,
+        option(
+            "fail-over",
+            "Exit with 3 only when more than this share of the files failed, 0 to 1.  [default: 0]",
+            "SHARE",
+        ),
+    ] = None,
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
@@ -133,6 +164,12 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "template": template,
             "wide": wide,
             "digits_out": digits_out,
+            "state": state,
+            "fresh": fresh,
+            "prune": prune,
+            "settle": settle,
+            "wait": wait,
+            "fail_over": fail_over,
             "excel": excel,
             "quiet": quiet,
             "batch_size": batch_size,
@@ -144,8 +181,9 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     from batchdigits import pipeline, report  # noqa: PLC0415
 
     paths, listed = _inputs(inputs, null)
+    ours = [out, digits_out, pipeline.state_of(out, options) if out else state]
     if dry_run:
-        found = pipeline.find(paths, listed, out, digits_out)
+        found = pipeline.find(paths, listed, *ours)
         with reader_may_leave():
             report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
         return
@@ -153,7 +191,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
     settled = pipeline.settled(options)
-    found = pipeline.find(paths, listed, out, digits_out)
+    found = pipeline.find(paths, listed, *ours)
     if options.target_error is not None and not quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "
@@ -161,7 +199,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         )
     with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
         summary = pipeline.run(found, out, settled, progress)
-    raise typer.Exit(report.summary(summary, out, quiet))
+    raise typer.Exit(report.summary(summary, out, settled))
 
 
 def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ from batchdigits.errors import OutputError
 from batchdigits.ledger import base
 from batchdigits.ledger.base import DamagedError, checksum
 
-__all__ = ["Entry", "Ledger", "Told", "Written", "opened", "set_aside"]
+__all__ = ["Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,10 @@ class Ledger:
         )
         return int(self._base.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()[0])
 
+    def any(self) -> bool:
+        """Tell whether anything at all was read before."""
+        return self._base.execute("SELECT 1 FROM readings LIMIT 1").fetchone() is not None
+
     def look(self, entries: Iterable[Entry]) -> None:
         """Take the files of this run, as they stand now."""
         self._base.execute("DELETE FROM here")
@@ -196,6 +200,12 @@ class Ledger:
         ).fetchone()
         return Written(*found) if found else None
 
+    def stale(self) -> None:
+        """Note that the tables are not made of what is known now."""
+        found = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
+        for name, size, when, content in found:
+            self.wrote(name, Written(size, when, content, ""))
+
     def wrote(self, name: str, table: Written) -> None:
         """Note how a table was left."""
         self._base.execute(
@@ -244,16 +254,26 @@ def _unusable(path: str, fault: Exception) -> OutputError:
 
 
 def set_aside(path: str) -> str:
-    """Give a file another name beside its own, which says when; gives that name.
+    """Give a file another name beside its own; gives that name.
 
     Raises:
         OSError: it cannot be renamed.
     """
+    aside = kept_name(path)
+    os.rename(path, aside)
+    return aside
+
+
+def kept_name(path: str) -> str:
+    """Give a name beside a file's own, which says when, and which nothing has.
+
+    Raises:
+        OSError: there is none.
+    """
     stem, ending = os.path.splitext(path)
     when = time.strftime("%Y%m%d-%H%M%S")
     for number in range(1000):
-        aside = f"{stem}.kept-{when}{f'-{number}' if number else ''}{ending}"
-        if not os.path.lexists(aside):
-            os.rename(path, aside)
-            return aside
+        name = f"{stem}.kept-{when}{f'-{number}' if number else ''}{ending}"
+        if not os.path.lexists(name):
+            return name
     raise FileExistsError(f"no name is left beside '{path}'")

@@ -9,24 +9,27 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import classify, forms, results, sources
+from batchdigits import classify, ledger, results, sources
 from batchdigits.errors import UsageError
+from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
+from batchdigits.pipeline import tables
 from batchdigits.pipeline.findings import Found, Model
-from batchdigits.pipeline.judge import Done, Thresholds, digits, row
+from batchdigits.pipeline.judge import Done, Thresholds, done
+from batchdigits.pipeline.keeping import Keeper
 from batchdigits.pipeline.references import wanted
 from batchdigits.pipeline.stream import findings, plan
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.terms import settled, usable_card
 from batchdigits.pipeline.worker import Planned, prepare_crops
-from batchdigits.records import Grey, Row, Source, Status
+from batchdigits.records import Grey, Laid, Row, Source, Status
 
 __all__ = [
     "Done",
@@ -55,24 +58,36 @@ class Summary:
     """How a run went.
 
     Attributes:
-        statuses: number of rows by status.
+        statuses: number of rows of the table by status.
         skipped: number of files passed over in folders, by reason.
-        residuals: of each page of a form that was laid straight, mm.
+        residuals: of each page of a form that was laid straight in this run, mm.
+        files: how many files there are.
+        read: how many of them were read in this run.
+        failed: how many of them have an error row.
+        left: how many are left for next time, as they are still being written.
+        gone: how many files have rows and are not there.
+        pruned: how many files' rows were dropped.
+        unchanged: whether the table stands as it was.
         seconds: wall-clock time, s.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
     skipped: dict[str, int] = field(default_factory=dict)
     residuals: list[float] = field(default_factory=list)
+    files: int = 0
+    read: int = 0
+    failed: int = 0
+    left: int = 0
+    gone: int = 0
+    pruned: int = 0
+    unchanged: bool = False
     seconds: float = 0.0
 
 
-def find(
-    inputs: Sequence[str], listed: Sequence[str], out: str | None, digits_out: str | None = None
-) -> sources.Found:
+def find(inputs: Sequence[str], listed: Sequence[str], *outputs: str | None) -> sources.Found:
     """Find the files to read; the job's own outputs are none of them."""
-    outputs = [one for one in (out, digits_out) if one not in (None, "-")]
-    return sources.find(inputs, listed=listed, outputs=outputs)
+    ours = [one for one in outputs if one is not None and one != "-"]
+    return sources.find(inputs, listed=listed, outputs=ours)
 
 
 def check(out: str, options: RunOptions) -> None:
@@ -94,70 +109,123 @@ def check(out: str, options: RunOptions) -> None:
 
 
 def run(
-    found: sources.Found, out: str, options: RunOptions, progress: Progress = lambda _: None
+    found: sources.Found,
+    out: str,
+    options: RunOptions,
+    progress: Progress = lambda _: None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> Summary:
-    """Read the files and write the table.
+    """Read what is new and write the table.
 
     Args:
         found: what `find` found.
         out: the table's path; `-` for CSV on standard output.
         options: the settings.
         progress: called with the number of files done since the last call.
+        stopping: called when what was read so far is safe; what it raises ends the run there.
 
     Raises:
-        OutputError: the table cannot be written; an earlier one still stands.
+        BusyError: another run writes the same output.
+        OutputError: the table, or the state, cannot be written; an earlier table still stands.
         ModelError: the model cannot be used.
         TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
     begin = time.monotonic()
-    summary = Summary(skipped=found.skipped)
-    if not found.sources and out != "-" and os.path.exists(out):
-        log.warning("no images found, as if a disk were missing: the table in '%s' is kept", out)
-        return summary
+    options = settled(options)
+    summary = Summary(skipped=found.skipped, files=len(found.sources))
+    state = state_of(out, options)
+    if state is None:
+        _stream(found, out, options, progress, summary)
+    else:
+        ours = [one for one in (out, options.state) if one is not None and one != "-"]
+        with locked(ours, options.wait), ledger.opened(state) as book:
+            keeper = Keeper(book, found.sources, options, wanted(options))
+            _read(keeper, progress, stopping, summary)
+            _write(keeper, book, out, options, summary)
+    summary.seconds = time.monotonic() - begin
+    return summary
+
+
+def state_of(out: str, options: RunOptions) -> str | None:
+    """Name the ledger of a table; none for standard output, unless it is given."""
+    if options.state is not None or out == "-":
+        return options.state
+    return f"{out}.state"
+
+
+def _stream(
+    found: sources.Found, out: str, options: RunOptions, progress: Progress, summary: Summary
+) -> None:
+    """Read all, and write rows as they come."""
+    failed = set()
     with (
-        _tables(out, options) as write,
+        tables.opened(out, options) as write,
         closing(read(found.sources, options, progress)) as batches,
     ):
         for done in batches:
             write(done)
             summary.statuses.update(row.status for row in done.rows)
-            for page in done.laid:
-                log.info(
-                    "%s, page %d: form %s, residual %.3f mm (%s)",
-                    *(page.file, page.page, page.form, page.residual, page.how),
-                )
-                summary.residuals.append(page.residual)
-    summary.seconds = time.monotonic() - begin
-    return summary
+            failed |= {row.file for row in done.rows if row.status == "error"}
+            _log_laid(done.laid, summary)
+    summary.read, summary.failed = len(found.sources), len(failed)
 
 
-@contextmanager
-def _tables(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
-    """Open the table, and that of single digits where one is wanted; gives what writes to both."""
+def _read(
+    keeper: Keeper, progress: Progress, stopping: Callable[[], None], summary: Summary
+) -> None:
+    """Read what the ledger does not know; it knows it then."""
+    progress(summary.files - keeper.count)
+    with closing(keeper.read()) as batches:
+        for batch in batches:
+            for found in batch:
+                _log_laid(found.laid, summary)
+            progress(sum(found.task.last for found in batch))
+            stopping()
+    summary.read, summary.left = keeper.count, keeper.left
+
+
+def _log_laid(laid: Iterable[Laid], summary: Summary) -> None:
+    for page in laid:
+        log.info(
+            "%s, page %d: form %s, residual %.3f mm (%s)",
+            *(page.file, page.page, page.form, page.residual, page.how),
+        )
+        summary.residuals.append(page.residual)
+
+
+def _write(
+    keeper: Keeper, book: ledger.Ledger, out: str, options: RunOptions, summary: Summary
+) -> None:
+    """Write the tables of all that the ledger knows, unless they stand as they should."""
+    summary.gone = book.gone()
+    if options.prune and summary.files:
+        summary.pruned, summary.gone = keeper.prune(), 0
+    elif summary.gone and not summary.files:
+        log.warning(
+            "no images found, as if a disk were missing: the rows of %d files are kept",
+            summary.gone,
+        )
+    keeper.tidy()
+    terms = tables.terms(options)
+    if all(tables.unchanged(one, book, terms) for one in (out, options.digits_out)):
+        summary.unchanged = True
+        for told, done in keeper.told():
+            _count(summary, told, done)
+        return
     with ExitStack() as stack:
-        write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
-        write_digits: results.Write | None = None
-        if options.digits_out is not None:
-            digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
-            write_digits = stack.enter_context(digits)
-
-        def both(done: Done) -> None:
-            write(done.rows)
-            if write_digits:
-                write_digits(done.digits)
-
-        yield both
+        for path in (out, options.digits_out):
+            if path is not None:
+                stack.enter_context(tables.guarded(path, book, terms))
+        with tables.opened(out, options) as write:
+            for told, done in keeper.told():
+                _count(summary, told, done)
+                write(done)
 
 
-def layouts(options: RunOptions) -> list[results.Layout]:
-    """Say what the table holds: a row a field or a page, in a spreadsheet both."""
-    templates = forms.gathered(options.template)
-    if not templates:
-        return [results.LONG]
-    names = dict.fromkeys(field.name for one in templates for field in one.fields)
-    both = [results.FIELDS, results.pages(list(names))]
-    return both[::-1] if options.wide else both
+def _count(summary: Summary, told: ledger.Told, done: Done) -> None:
+    summary.statuses.update(row.status for row in done.rows)
+    summary.failed += told.here and any(row.status == "error" for row in done.rows)
 
 
 def rows(
@@ -175,7 +243,7 @@ def read(
     """Read files; yield what came of them batch by batch, in the order of the files."""
     card, options = usable_card(options.model), settled(options)
     thresholds = Thresholds.of(card, options)
-    with closing(findings(files, options, card, wanted(options))) as batches:
+    with closing(findings([*map(Task, files)], options, card, wanted(options))) as batches:
         for batch in batches:
             yield _done(batch, thresholds, options)
             progress(sum(found.task.last for found in batch))
@@ -183,15 +251,14 @@ def read(
 
 def _done(batch: Iterable[Found], thresholds: Thresholds, options: RunOptions) -> Done:
     """Judge findings."""
-    done = Done([], [], [])
+    out = Done([], [], [])
     for found in batch:
         file = found.task.source.file
-        done.rows.extend(row(file, one, thresholds) for one in found.findings)
-        done.laid.extend(found.laid)
-        if options.digits_out is not None:
-            for one in found.findings:
-                done.digits.extend(digits(file, one))
-    return done
+        one = done(file, found.findings, thresholds, with_digits=options.digits_out is not None)
+        out.rows.extend(one.rows)
+        out.digits.extend(one.digits)
+        out.laid.extend(found.laid)
+    return out
 
 
 def crop_rows(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
+from batchdigits.ledger import Entry
 from batchdigits.normalize import Levels, grey_levels
 from batchdigits.normalize.strips import EMPTY, strip
 from batchdigits.records import Grey, Invert, Laid, Status
@@ -77,12 +78,14 @@ class Prepared(NamedTuple):
             own float32 would take on the way, and no less exact.
         strips: uint8, each (height, width): of the numbers, in order.
         laid: the pages of forms that were laid straight, with the index of their file.
+        stood: of each task that asked for it, how its file stood; None where it changed.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
     strips: Sequence[Grey] = ()
     laid: Sequence[tuple[int, Laid]] = ()
+    stood: Sequence[Entry | None] = ()
 
 
 class Desk:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify
 from batchdigits.decode import Decoded
+from batchdigits.ledger import Entry
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
@@ -40,11 +41,19 @@ class Finding(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found of a task: of a file, or of one of its pages."""
+    """What was found of a task: of a file, or of one of its pages.
+
+    Attributes:
+        task: the task.
+        findings: in order.
+        laid: the pages of forms that were laid straight.
+        stood: how the file stood, and what was in it; None where it changed, or nobody asked.
+    """
 
     task: Task
     findings: list[Finding]
     laid: list[Laid]
+    stood: Entry | None = None
 
 
 class Model:
@@ -62,7 +71,8 @@ class Model:
         strips = [one for _, prepared in batch for one in prepared.strips]
         lines = iter(zip(strips, self._lines(strips), strict=True))
         for tasks, prepared in batch:
-            of_tasks = [Found(task, [], []) for task in tasks]
+            stood = prepared.stood or [None] * len(tasks)
+            of_tasks = [Found(task, [], [], one) for task, one in zip(tasks, stood, strict=True)]
             for item in prepared.items:
                 of_tasks[item.source].findings.append(self._finding(item, reads, lines))
             for source, page in prepared.laid:

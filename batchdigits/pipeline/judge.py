@@ -1,5 +1,6 @@
 """Findings become rows, by the threshold from which a value is `ok`."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from batchdigits import classify
@@ -35,6 +36,18 @@ class Thresholds(NamedTuple):
         """Take them from the options, else from the model's card."""
         own = card.threshold, card.numbers.threshold if card.numbers else card.threshold
         return cls(*(own if options.min_confidence is None else [options.min_confidence] * 2))
+
+
+def done(
+    file: str, findings: Iterable[Finding], thresholds: Thresholds, *, with_digits: bool
+) -> Done:
+    """Say what the findings of a file say."""
+    out = Done([], [], [])
+    for one in findings:
+        out.rows.append(row(file, one, thresholds))
+        if with_digits:
+            out.digits.extend(digits(file, one))
+    return out
 
 
 def row(file: str, finding: Finding, thresholds: Thresholds) -> Row:

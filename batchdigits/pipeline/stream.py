@@ -23,9 +23,9 @@ STRIP = 8
 
 
 def findings(
-    files: Sequence[Source], options: RunOptions, card: classify.Card, known: Forms
+    tasks: Sequence[Task], options: RunOptions, card: classify.Card, known: Forms
 ) -> Generator[list[Found], None, None]:
-    """Read files; yield what was found batch by batch, in the order of the files."""
+    """Read files, a task each; yield what was found batch by batch, in their order."""
     model = Model(card, options)
     prepare_chunk = partial(
         prepare,
@@ -37,8 +37,8 @@ def findings(
     outcomes = engine.run(
         prepare_chunk,
         chunks(
-            split(files, _page_counts(files, options)),
-            len(files),
+            split(tasks, _page_counts([task.source for task in tasks], options)),
+            len(tasks),
             options.workers,
             forms=bool(known.templates),
         ),
@@ -89,7 +89,7 @@ def _failed(task: Task, fault: str, known: Forms) -> Prepared:
     items = [
         Item(0, task.page or 1, "error", why, one) for one in (form.fields if form else [None])
     ]
-    return Prepared(items, no_pictures())
+    return Prepared(items, no_pictures(), stood=[task.entry])
 
 
 def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:

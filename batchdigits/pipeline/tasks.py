@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from batchdigits.ledger import Entry
 from batchdigits.records import Source
 
 LEAST_FILES, MOST_FILES = 64, 1024
@@ -24,11 +25,13 @@ class Task(NamedTuple):
         source: the file.
         page: counted from 1; None for all its pages.
         last: whether nothing of the file comes after it.
+        entry: how the file stood when it was listed; None where nobody asks.
     """
 
     source: Source
     page: int | None = None
     last: bool = True
+    entry: Entry | None = None
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -41,18 +44,19 @@ def paged(files: Sequence[Source]) -> list[Source]:
     return found
 
 
-def split(files: Iterable[Source], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make a task of each file, and of each page where there are more than `PAGES`.
+def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
+    """Make of the task of a file one for each page, where there are more than `PAGES`.
 
     So each page of a large file has its own limits of time and memory, and one that breaks them
     takes no other page along.
     """
-    for source in files:
-        count = pages(source)
+    for task in tasks:
+        count = pages(task.source)
         if count <= PAGES:
-            yield Task(source)
+            yield task
         else:
-            yield from (Task(source, page, page == count) for page in range(1, count + 1))
+            for page in range(1, count + 1):
+                yield task._replace(page=page, last=page == count)
 
 
 def chunks(

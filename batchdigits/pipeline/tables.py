@@ -1,0 +1,125 @@
+"""The tables of a run: what they hold, and whether they still are as they were left."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from batchdigits import forms, results
+from batchdigits.ledger import Ledger, Written, kept_name
+from batchdigits.options import RunOptions
+from batchdigits.pipeline.judge import Done
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Raised when the same findings would be told otherwise by a newer version."""
+
+
+def layouts(options: RunOptions) -> list[results.Layout]:
+    """Say what the table holds: a row a field or a page, in a spreadsheet both."""
+    templates = forms.gathered(options.template)
+    if not templates:
+        return [results.LONG]
+    names = dict.fromkeys(field.name for one in templates for field in one.fields)
+    both = [results.FIELDS, results.pages(list(names))]
+    return both[::-1] if options.wide else both
+
+
+def terms(options: RunOptions) -> str:
+    """Name what a table depends on but for what is known: another text, another table."""
+    shown = ("wide", "excel", "digits_out", "min_confidence")
+    chosen = {name: getattr(options, name) for name in shown}
+    columns = [layout.names for layout in layouts(options)]
+    return json.dumps([VERSION, chosen, columns])
+
+
+@contextmanager
+def opened(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
+    """Open the table, and that of single digits where one is wanted; gives what writes to both."""
+    with ExitStack() as stack:
+        write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
+        write_digits: results.Write | None = None
+        if options.digits_out is not None:
+            digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
+            write_digits = stack.enter_context(digits)
+
+        def both(done: Done) -> None:
+            write(done.rows)
+            if write_digits:
+                write_digits(done.digits)
+
+        yield both
+
+
+def as_left(path: str, written: Written | None) -> bool:
+    """Tell whether a table is as it was left: by size and time, in doubt by what is in it."""
+    if written is None:
+        return False
+    try:
+        found = os.stat(path)
+        if (found.st_size, found.st_mtime_ns) == written[:2]:
+            return True
+        return found.st_size == written.size and _digest(path) == written.content
+    except OSError:
+        return False
+
+
+@contextmanager
+def guarded(path: str, book: Ledger, terms: str) -> Iterator[None]:
+    """Replace a table within the block; one that somebody edited is kept under another name.
+
+    Args:
+        path: of the table; `-` is no file.
+        book: knows how it was left, and is told how it is left now.
+        terms: what it is made on.
+
+    Raises:
+        OutputError: it cannot be kept, or what was written cannot be found.
+    """
+    if path == "-":
+        yield
+        return
+    kept = ""
+    with results.faults(path):
+        if os.path.lexists(path) and not as_left(path, book.written(_name(path))):
+            kept = kept_name(path)
+            shutil.copy2(path, kept)
+    try:
+        yield
+    except BaseException:
+        if kept:
+            with suppress(OSError):
+                os.unlink(kept)
+        raise
+    with results.faults(path):
+        found = os.stat(path)
+        left = Written(found.st_size, found.st_mtime_ns, _digest(path), terms)
+        if kept and _digest(kept) == left.content:  # a run was killed before it could note it
+            os.unlink(kept)
+        elif kept:
+            log.warning("'%s' was not as it was left: what stood there is kept as '%s'", path, kept)
+    with book.together():
+        book.wrote(_name(path), left)
+
+
+def _name(path: str) -> str:
+    """Name a table in the ledger: by its file's name, as folders may move with all in them."""
+    return os.path.basename(os.path.realpath(path)).encode("utf-8", "backslashreplace").decode()
+
+
+def unchanged(path: str | None, book: Ledger, terms: str) -> bool:
+    """Tell whether a table stands that was made on these terms, of what is known."""
+    if path is None:
+        return True
+    written = None if path == "-" else book.written(_name(path))
+    return written is not None and written.terms == terms and as_left(path, written)
+
+
+def _digest(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).digest()
