@@ -48,11 +48,11 @@ def _counts(found: Summary) -> str:
     if not total:
         return "no images found"
     parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
-    rows = f"{total:,} {'row' if total == 1 else 'rows'}: {', '.join(parts)}"
-    rate = found.read / max(found.seconds, 1e-9)
-    took = f"{found.seconds:.1f} s ({rate:,.0f} a second)"
     files = f"{found.read:,} {'file' if found.read == 1 else 'files'} read"
-    return f"{rows}; {files} in {took}{_straight(found.residuals)}"
+    rate = f"{found.read / max(found.seconds, 1e-9):,.0f} a second"
+    took = f"{found.seconds:.1f} s ({files}, {rate})"
+    rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
+    return f"{rows}{_straight(found.residuals)}"
 
 
 def _notes(found: Summary) -> str:

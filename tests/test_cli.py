@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ def test_a_good_run_writes_the_table_and_one_line(capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("batchdigits: 10 rows in ")
+    assert "(10 files read" in err
     assert err.endswith("-> out.csv\n")
     assert err.count("\n") == 1
 
@@ -218,8 +220,8 @@ def test_paths_come_on_standard_input(
         ("inbox/gone.png", True),
     ]
     feed(b"inbox/c\nd.png\0inbox/a b.png\0")
-    assert run("run", "-", "--null", "--out", "out.csv", "--workers", "0") == 0
-    assert [row["file"] for row in table()] == ["inbox/a b.png", "inbox/c\\x0ad.png"]
+    assert run("run", "-", "--null", "--out", "other.csv", "--workers", "0") == 0
+    assert [row["file"] for row in table("other.csv")] == ["inbox/a b.png", "inbox/c\\x0ad.png"]
 
 
 @pytest.mark.usefixtures("ten")
@@ -229,9 +231,9 @@ def test_command_line_wins_over_environment_over_file(
     seen = []
     real = pipeline.run
 
-    def spy(found: object, out: str, options: object, progress: object) -> object:
+    def spy(found: object, out: str, options: object, *more: object) -> object:
         seen.append((out, options.min_confidence, options.batch_size, options.as_))  # type: ignore[attr-defined]
-        return real(found, out, options, progress)  # type: ignore[arg-type]
+        return real(found, out, options, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pipeline, "run", spy)
     Path("job.toml").write_text(
@@ -301,23 +303,51 @@ def test_a_bug_is_one_line_and_exit_code_1(
 @pytest.mark.parametrize(
     ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )
-def test_interrupted_leaves_the_old_table(
+def test_interrupted_finishes_the_chunk_and_leaves_the_old_table(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, signal_number: int, code: int
 ) -> None:
     Path("out.csv").write_text("old")
+    found = pipeline.stream.Model.found
+    batches = []
 
-    def stop(self: object, batch: object) -> None:
+    def stop(self: pipeline.stream.Model, batch: Any) -> Any:
+        batches.append(batch)
         os.kill(os.getpid(), signal_number)
-        time.sleep(5)
+        return found(self, batch)
 
-    monkeypatch.setattr(pipeline.Judge, "done", stop)
+    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 3)
     before = signal.signal(signal_number, cli._stop)
     try:
-        assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline.stream.Model, "found", stop)
+            assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
     finally:
         signal.signal(signal_number, before)
     assert Path("out.csv").read_text() == "old"
-    assert sorted(path.name for path in Path().iterdir()) == ["inbox", "out.csv"]
+    assert len(batches) == 1
+    words = capsys.readouterr().err
+    assert "what was read is kept" in words
+    assert words.count("\n") == 1
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == 0
+    assert "(7 files read" in capsys.readouterr().err
+    assert len(table()) == 10
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def stop(self: object, batch: object) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    monkeypatch.setattr(pipeline.stream.Model, "found", stop)
+    before = {one: signal.signal(one, cli._stop) for one in cli._STOPPING}
+    try:
+        assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == 130
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert not Path("out.csv").exists()
     assert capsys.readouterr().err.count("\n") == 1
 
 

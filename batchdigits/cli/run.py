@@ -8,7 +8,10 @@ import typer
 
 from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
-from batchdigits.errors import UsageError
+from batchdigits.errors import Stop, UsageError
+
+stop = Stop()
+"""What a signal ends a run by; see `cli`."""
 
 
 def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
@@ -198,7 +201,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             f"{settled.min_confidence:.4f} or more are ok"
         )
     with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
-        summary = pipeline.run(found, out, settled, progress)
+        summary = pipeline.run(found, out, settled, progress, stop)
     raise typer.Exit(report.summary(summary, out, settled))
 
 

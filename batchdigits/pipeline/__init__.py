@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import classify, ledger, results, sources
-from batchdigits.errors import UsageError
+from batchdigits.errors import Stop, UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import tables
@@ -113,7 +113,7 @@ def run(
     out: str,
     options: RunOptions,
     progress: Progress = lambda _: None,
-    stopping: Callable[[], None] = lambda: None,
+    stop: Stop | None = None,
 ) -> Summary:
     """Read what is new and write the table.
 
@@ -122,7 +122,7 @@ def run(
         out: the table's path; `-` for CSV on standard output.
         options: the settings.
         progress: called with the number of files done since the last call.
-        stopping: called when what was read so far is safe; what it raises ends the run there.
+        stop: ends the run where what was read is safe.
 
     Raises:
         BusyError: another run writes the same output.
@@ -141,7 +141,7 @@ def run(
         ours = [one for one in (out, options.state) if one is not None and one != "-"]
         with locked(ours, options.wait), ledger.opened(state) as book:
             keeper = Keeper(book, found.sources, options, wanted(options))
-            _read(keeper, progress, stopping, summary)
+            _read(keeper, progress, stop or Stop(), summary)
             _write(keeper, book, out, options, summary)
     summary.seconds = time.monotonic() - begin
     return summary
@@ -171,17 +171,15 @@ def _stream(
     summary.read, summary.failed = len(found.sources), len(failed)
 
 
-def _read(
-    keeper: Keeper, progress: Progress, stopping: Callable[[], None], summary: Summary
-) -> None:
+def _read(keeper: Keeper, progress: Progress, stop: Stop, summary: Summary) -> None:
     """Read what the ledger does not know; it knows it then."""
     progress(summary.files - keeper.count)
-    with closing(keeper.read()) as batches:
+    with stop.gently(), closing(keeper.read()) as batches:
         for batch in batches:
             for found in batch:
                 _log_laid(found.laid, summary)
             progress(sum(found.task.last for found in batch))
-            stopping()
+            stop.check()
     summary.read, summary.left = keeper.count, keeper.left
 
 
