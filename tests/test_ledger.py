@@ -35,7 +35,7 @@ def kept(path: str, *, key: str = "model 1") -> None:
         known.put(entry("b.png"), number, "seven", failed=False)
         known.put(entry("a.png"), number, "could not be read", failed=True)
         known.put(entry("ä.png"), number, "", failed=False)
-        known.wrote("table", Written(10, 20, b"digest", "0.9"))
+        known.wrote("table", Written(10, 20, b"digest", "0.9", "3 ok"))
 
 
 def told(path: str) -> list[Told]:
@@ -56,7 +56,7 @@ def test_what_is_put_is_told_again_in_the_order_of_bytes(path: str) -> None:
     ]
     assert {one.terms for one in told(path)} == {'{"threshold": 0.9}'}
     with ledger.opened(path) as known:
-        assert known.written("table") == Written(10, 20, b"digest", "0.9")
+        assert known.written("table") == Written(10, 20, b"digest", "0.9", "3 ok")
         assert known.written("digits") is None
 
 

@@ -59,12 +59,21 @@ class Told(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A table as it was left: its size, time (ns since 1970), digest, and what it was made on."""
+    """A table as it was left.
+
+    Attributes:
+        size: bytes.
+        time: of its last change, ns since 1970.
+        content: a digest of what is in it.
+        terms: what it was made on; empty where more is known since.
+        summary: what was said of it.
+    """
 
     size: int
     time: int
     content: bytes
     terms: str
+    summary: str
 
 
 class Ledger:
@@ -196,7 +205,7 @@ class Ledger:
     def written(self, name: str) -> Written | None:
         """Give how a table was left; None where none was written."""
         found = self._base.execute(
-            "SELECT size, time, content, terms FROM written WHERE name = ?", (name,)
+            "SELECT size, time, content, terms, summary FROM written WHERE name = ?", (name,)
         ).fetchone()
         return Written(*found) if found else None
 
@@ -204,12 +213,12 @@ class Ledger:
         """Note that the tables are not made of what is known now."""
         found = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
         for name, size, when, content in found:
-            self.wrote(name, Written(size, when, content, ""))
+            self.wrote(name, Written(size, when, content, "", ""))
 
     def wrote(self, name: str, table: Written) -> None:
         """Note how a table was left."""
         self._base.execute(
-            "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?)",
             (name, *table, checksum(name, *table)),
         )
 

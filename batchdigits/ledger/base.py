@@ -19,7 +19,8 @@ STEPS = (
     """,
     """
     CREATE TABLE written (name TEXT PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL,
-        content BLOB NOT NULL, terms TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+        content BLOB NOT NULL, terms TEXT NOT NULL, summary TEXT NOT NULL, sum INTEGER NOT NULL)
+        WITHOUT ROWID;
     """,
 )
 """What makes a ledger of each version from the one before; a new one takes them all."""

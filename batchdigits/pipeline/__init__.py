@@ -5,6 +5,7 @@ process calls the model on what they send back and writes the rows, in the order
 while the workers go on.
 """
 
+import json
 import logging
 import os
 import time
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,24 +208,22 @@ def _write(
         )
     keeper.tidy()
     terms = tables.terms(options)
-    if all(tables.unchanged(one, book, terms) for one in (out, options.digits_out)):
-        summary.unchanged = True
-        for told, done in keeper.told():
-            _count(summary, told, done)
-        return
+    paths = [path for path in (out, options.digits_out) if path is not None]
+    standing = [tables.standing(path, book, terms) for path in paths]
+    if all(standing) and standing[0] is not None:
+        said = json.loads(standing[0].summary)
+        if "error" not in said:  # else which of them are still there has to be counted
+            summary.unchanged, summary.statuses = True, Counter(said)
+            return
     with ExitStack() as stack:
-        for path in (out, options.digits_out):
-            if path is not None:
-                stack.enter_context(tables.guarded(path, book, terms))
+        for path in paths:
+            counts = partial(json.dumps, summary.statuses)
+            stack.enter_context(tables.guarded(path, book, terms, counts))
         with tables.opened(out, options) as write:
             for told, done in keeper.told():
-                _count(summary, told, done)
+                summary.statuses.update(row.status for row in done.rows)
+                summary.failed += told.here and any(row.status == "error" for row in done.rows)
                 write(done)
-
-
-def _count(summary: Summary, told: ledger.Told, done: Done) -> None:
-    summary.statuses.update(row.status for row in done.rows)
-    summary.failed += told.here and any(row.status == "error" for row in done.rows)
 
 
 def rows(

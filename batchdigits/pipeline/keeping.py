@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 
 from batchdigits import classify, normalize
 from batchdigits.ledger import Entry, Ledger, Told
@@ -144,9 +145,9 @@ class Keeper:
 
     def told(self) -> Iterator[tuple[Told, Done]]:
         """Give the rows of each file that is known, in the order of the table."""
+        chosen = self._options.min_confidence
+        with_digits = self._options.digits_out is not None
+        own = cache(lambda terms: Thresholds(**json.loads(terms)))
         for one in self._book.told():
-            own = Thresholds(**json.loads(one.terms))
-            chosen = self._options.min_confidence
-            thresholds = own if chosen is None else Thresholds(chosen, chosen)
-            with_digits = self._options.digits_out is not None
+            thresholds = own(one.terms) if chosen is None else Thresholds(chosen, chosen)
             yield one, done(one.file, recalled(one.told), thresholds, with_digits=with_digits)

@@ -70,13 +70,14 @@ def as_left(path: str, written: Written | None) -> bool:
 
 
 @contextmanager
-def guarded(path: str, book: Ledger, terms: str) -> Iterator[None]:
+def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> Iterator[None]:
     """Replace a table within the block; one that somebody edited is kept under another name.
 
     Args:
         path: of the table; `-` is no file.
         book: knows how it was left, and is told how it is left now.
         terms: what it is made on.
+        summary: gives what is said of it, once it is written.
 
     Raises:
         OutputError: it cannot be kept, or what was written cannot be found.
@@ -98,7 +99,7 @@ def guarded(path: str, book: Ledger, terms: str) -> Iterator[None]:
         raise
     with results.faults(path):
         found = os.stat(path)
-        left = Written(found.st_size, found.st_mtime_ns, _digest(path), terms)
+        left = Written(found.st_size, found.st_mtime_ns, _digest(path), terms, summary())
         if kept and _digest(kept) == left.content:  # a run was killed before it could note it
             os.unlink(kept)
         elif kept:
@@ -112,12 +113,12 @@ def _name(path: str) -> str:
     return os.path.basename(os.path.realpath(path)).encode("utf-8", "backslashreplace").decode()
 
 
-def unchanged(path: str | None, book: Ledger, terms: str) -> bool:
-    """Tell whether a table stands that was made on these terms, of what is known."""
-    if path is None:
-        return True
+def standing(path: str, book: Ledger, terms: str) -> Written | None:
+    """Give how a table was left, if it stands so, and was made on these terms of what is known."""
     written = None if path == "-" else book.written(_name(path))
-    return written is not None and written.terms == terms and as_left(path, written)
+    if written is None or written.terms != terms or not as_left(path, written):
+        return None
+    return written
 
 
 def _digest(path: str) -> bytes:
