@@ -92,6 +92,8 @@ class RunOptions(_Options):
         settle: a file of a folder that was written to within so many seconds waits for next time.
         wait: s to wait for another run that writes the same output.
         fail_over: share of the inputs that may be errors before the exit code says so.
+        log_file: where warnings and how pages were laid straight are kept as well.
+        summary_json: how the run went, for programs.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
         quiet: print nothing on standard error while all goes well.
         batch_size: crops gathered before the model is called; it changes no result.
@@ -116,6 +118,8 @@ class RunOptions(_Options):
     settle: float = Field(default_factory=lambda: SETTLE, ge=0, le=86_400)
     wait: float = Field(0.0, ge=0, le=86_400 * 7)
     fail_over: float = Field(0.0, ge=0, le=1)
+    log_file: Annotated[str | None, BeforeValidator(_as_text)] = None
+    summary_json: Annotated[str | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)

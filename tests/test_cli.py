@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,13 +17,21 @@ import numpy as np
 import pytest
 from conftest import FakeClassifier, Save, drawn
 
+import batchdigits
 from batchdigits import cli, pipeline
+from batchdigits.ledger.lock import locked
 
 Capture = pytest.CaptureFixture[str]
 
 
 def run(*arguments: str) -> int:
-    return cli._exit_code(list(arguments))
+    try:
+        return cli._exit_code(list(arguments))
+    finally:
+        for name in ("batchdigits", "batchdigits.said"):  # a process has one command line
+            for handler in [*logging.getLogger(name).handlers]:
+                logging.getLogger(name).removeHandler(handler)
+                handler.close()
 
 
 def table(path: str = "out.csv") -> list[dict[str, str]]:
@@ -482,3 +492,59 @@ def test_nobody_reads_standard_output(inbox: Path, save: Save) -> None:
     assert b"Traceback" not in done.stderr
     assert b"bug" not in done.stderr
     assert done.returncode == 0
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_summary_for_programs_says_what_the_line_says(inbox: Path) -> None:
+    (inbox / "bad.png").write_bytes(b"")
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--summary-json", "s.json")
+    assert run(*arguments) == 3
+    told = json.loads(Path("s.json").read_text("utf-8"))
+    assert told["exit_code"] == 3
+    assert told["rows"]["total"] == 11
+    assert told["rows"]["error"] == 1
+    assert told["files"] | {"skipped": {}} == {
+        **{"found": 11, "read": 11, "failed": 1, "left": 0, "gone": 0, "pruned": 0},
+        "skipped": {},
+    }
+    assert set(told["seconds"]) == {"total", "look", "read", "write"}
+    assert len(told["model"]["fingerprint"]) == 40
+    assert told["versions"]["batchdigits"] == batchdigits.__version__
+    assert run(*arguments) == 3
+    told = json.loads(Path("s.json").read_text("utf-8"))
+    assert (told["files"]["read"], told["rows"]["total"]) == (1, 11)
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize(("share", "code"), [("0.05", 3), ("0.1", 0), ("1", 0)])
+def test_few_failures_may_be_left_to_the_table(inbox: Path, share: str, code: int) -> None:
+    """One of eleven is 9%."""
+    (inbox / "bad.png").write_bytes(b"")
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--fail-over", share)
+    assert run(*arguments) == code
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
+    arguments = ("run", "inbox", "--workers", "0", "--log-file", "b.log", "--quiet")
+    assert run(*arguments, "--out", "out.csv") == 0
+    Path("out.csv").write_text("edited")
+    (inbox / "bad.png").write_bytes(b"")
+    assert run(*arguments, "--out", "out.csv") == 3
+    assert run(*arguments, "--out", "nowhere/out.csv") == 5
+    lines = Path("b.log").read_text("utf-8").splitlines()
+    assert [line.split(" ", 3)[2] for line in lines] == ["WARNING", "INFO", "INFO"]
+    assert "'out.csv' was not as it was left" in lines[0]
+    assert "11 rows in" in lines[1]
+    assert "nowhere" in lines[2]
+    assert run("run", "inbox", "--out", "out.csv", "--log-file", "nowhere/b.log") == 5
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_second_run_of_an_output_ends_with_4(capsys: Capture) -> None:
+    with locked(["out.csv"]):
+        assert run("run", "inbox", "--out", "out.csv", "--workers", "0") == 4
+    words = capsys.readouterr().err
+    assert "another run is still writing 'out.csv'" in words
+    assert words.count("\n") == 1
+    assert not Path("out.csv").exists()

@@ -39,6 +39,8 @@ DEFAULTS = {
     "settle": 5.0,
     "wait": 0.0,
     "fail_over": 0.0,
+    "log_file": None,
+    "summary_json": None,
     "excel": False,
     "quiet": False,
     "batch_size": 2048,

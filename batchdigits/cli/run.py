@@ -2,14 +2,19 @@
 
 import logging
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
-from batchdigits.errors import Stop, UsageError
+from batchdigits.errors import OutputError, Stop, UsageError
 
+if TYPE_CHECKING:
+    from batchdigits.options import RunOptions
+
+LOG_BYTES = 1_000_000
+"""Of a log file, before it makes room for the next."""
 stop = Stop()
 """What a signal ends a run by; see `cli`."""
 
@@ -122,6 +127,14 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "SHARE",
         ),
     ] = None,
+    log_file: Annotated[
+        str | None,
+        option("log-file", "Keep the log there as well, 1 MB at most and three older.", "PATH"),
+    ] = None,
+    summary_json: Annotated[
+        str | None,
+        option("summary-json", "How the run went, for programs: counts, seconds, model.", "PATH"),
+    ] = None,
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
@@ -173,6 +186,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "settle": settle,
             "wait": wait,
             "fail_over": fail_over,
+            "log_file": log_file,
+            "summary_json": summary_json,
             "excel": excel,
             "quiet": quiet,
             "batch_size": batch_size,
@@ -180,11 +195,12 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "device": device,
         }
     )
-    _log_to_standard_error(quiet)
+    _log(options)
     from batchdigits import pipeline, report  # noqa: PLC0415
 
     paths, listed = _inputs(inputs, null)
-    ours = [out, digits_out, pipeline.state_of(out, options) if out else state]
+    kept = pipeline.state_of(out, options) if out else state
+    ours = [out, digits_out, kept, log_file, summary_json]
     if dry_run:
         found = pipeline.find(paths, listed, *ours)
         with reader_may_leave():
@@ -202,7 +218,10 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         )
     with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
         summary = pipeline.run(found, out, settled, progress, stop)
-    raise typer.Exit(report.summary(summary, out, settled))
+    code = report.summary(summary, out, settled)
+    if summary_json is not None:
+        report.summary_json(summary, settled, code)
+    raise typer.Exit(code)
 
 
 def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
@@ -217,10 +236,32 @@ def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
     return [path for path in inputs if path != "-"], paths
 
 
-def _log_to_standard_error(quiet: bool) -> None:
+def _log(options: "RunOptions") -> None:
+    """Send the log to standard error, and to a file where one is given.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     logging.basicConfig(
         format="batchdigits: %(levelname)s: %(message)s",
-        level=logging.ERROR if quiet else logging.WARNING,
+        level=logging.ERROR if options.quiet else logging.WARNING,
     )
     ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
-    ours.setLevel(logging.NOTSET if quiet else logging.INFO)
+    ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
+    if options.log_file is None:
+        return
+    from logging.handlers import RotatingFileHandler  # noqa: PLC0415
+
+    try:
+        file = RotatingFileHandler(
+            options.log_file, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8"
+        )
+    except OSError as fault:
+        raise OutputError(
+            f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
+            "another place"
+        ) from fault
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for logger in (ours, logging.getLogger("batchdigits.said")):
+        logger.addHandler(file)
+        logger.setLevel(logging.INFO)

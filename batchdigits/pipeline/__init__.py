@@ -10,8 +10,8 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -71,6 +71,7 @@ class Summary:
         pruned: how many files' rows were dropped.
         unchanged: whether the table stands as it was.
         seconds: wall-clock time, s.
+        stages: the same, stage by stage.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -84,6 +85,16 @@ class Summary:
     pruned: int = 0
     unchanged: bool = False
     seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Take the time of a stage."""
+        begin = time.monotonic()
+        yield
+        took = time.monotonic() - begin
+        self.stages[name] = self.stages.get(name, 0.0) + took
+        self.seconds += took
 
 
 def find(inputs: Sequence[str], listed: Sequence[str], *outputs: str | None) -> sources.Found:
@@ -133,19 +144,21 @@ def run(
         TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
-    begin = time.monotonic()
     options = settled(options)
     summary = Summary(skipped=found.skipped, files=len(found.sources))
     state = state_of(out, options)
     if state is None:
-        _stream(found, out, options, progress, summary)
-    else:
-        ours = [one for one in (out, options.state) if one is not None and one != "-"]
-        with locked(ours, options.wait), ledger.opened(state) as book:
+        with summary.stage("read"):
+            _stream(found, out, options, progress, summary)
+        return summary
+    ours = [one for one in (out, options.state) if one is not None and one != "-"]
+    with locked(ours, options.wait), ledger.opened(state) as book:
+        with summary.stage("look"):
             keeper = Keeper(book, found.sources, options, wanted(options))
+        with summary.stage("read"):
             _read(keeper, progress, stop or Stop(), summary)
+        with summary.stage("write"):
             _write(keeper, book, out, options, summary)
-    summary.seconds = time.monotonic() - begin
     return summary
 
 
