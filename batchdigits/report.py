@@ -163,12 +163,15 @@ def _card(card: classify.Card) -> Iterator[str]:
     yield f"model {card.name}: calibrated"
     yield f"  classes 0 to 9{', and not a digit' if classify.NONE in card.classes else ''}"
     yield f"  default threshold {card.threshold:.4f}"
-    shown = {
+    shown: dict[str, Any] = {
         name: card.whole[name]
         for name in ("calibration", "measured", "training")
         if name in card.whole
     }
     shown["calibration"] = {**shown["calibration"], "readings": _readings(card.readings)}
+    if "numbers" in card.whole:
+        told = {key: one for key, one in card.whole["numbers"].items() if key != "calibration"}
+        shown["numbers of several digits"] = told
     yield from _nested(shown, "  ")
 
 

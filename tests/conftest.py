@@ -1,8 +1,9 @@
 """What several test modules share: drawn digits, and a classifier that needs no Keras."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from batchdigits import classify
 from batchdigits.normalize import normalize
+from batchdigits.normalize.strips import strip
 
 
 def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
@@ -55,12 +57,43 @@ class FakeClassifier:
         return str(self.logits(normalize([crop]).pictures)[0].argmax())
 
 
+class FakeReader:
+    """Reads two digits off a strip's grey levels: nonsense, but never another strip's."""
+
+    def logits(self, pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        return [self._one(picture) for picture in pictures]
+
+    def _one(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        out = np.zeros((picture.shape[1] // 4, 14), np.float32)
+        out[:, 13] = 9
+        for column, digit in zip((3, 8), self.digits(picture), strict=True):
+            out[column, digit] = 20
+        return out
+
+    def digits(self, picture: NDArray[np.uint8]) -> tuple[int, int]:
+        levels = picture.astype(np.int64).ravel()
+        mark = int((levels * (np.arange(len(levels)) % 997)).sum())
+        return mark % 10, mark // 10 % 10
+
+    def value(self, crop: NDArray[np.uint8]) -> str:
+        return "{}{}".format(*self.digits(strip(crop).picture))
+
+
 @pytest.fixture
 def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
-    """Have every run use the fake classifier, with the shipped model's card."""
+    """Have every run use the fake classifier, and the fake reader, with the shipped card."""
     fake = FakeClassifier()
     monkeypatch.setattr(classify, "load", lambda path, device: fake)
+    monkeypatch.setattr(classify, "load_reader", lambda path, device: FakeReader())
     return fake
+
+
+@pytest.fixture
+def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch) -> FakeReader:
+    """Have every run use the fake reader, as if the shipped bundle had one."""
+    card = replace(classify.card(None), numbers=classify.Numbers(1, 1.0, 0.9))
+    monkeypatch.setattr(classify, "card", lambda path: card)
+    return FakeReader()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ FLOORS = (
         "cells",
         "normalize",
         "classify",
+        "decode",
         "calibrate",
         "results",
         "engine",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits.normalize import SIDES, normalize
+from batchdigits.normalize import SIDES, normalize, strips
 from batchdigits.records import Grey, Invert
 
 Digit = list[NDArray[np.floating] | list[tuple[float, float]]]
@@ -305,3 +305,105 @@ def test_what_is_on_the_paper(name: str) -> None:
     found = normalize(crops)
     assert (found.unclear == unclear).all()
     assert ((least <= found.extent.max(1)) & (found.extent.max(1) <= most)).all()
+
+
+# --- strips of whole numbers ---
+
+
+def number(text: str, *, high: int = 40, pen: int = 3, margin: int = 12) -> Grey:
+    """Draw a number, dark on light, its digits `high` px."""
+    scale = high / 21.0  # Hershey's digits are 21 px at scale 1
+    (wide, _), _ = cv2.getTextSize(text, 0, scale, pen)
+    canvas = np.full((high + 2 * margin, wide + 2 * margin), 235, np.uint8)
+    cv2.putText(canvas, text, (margin, high + margin), 0, scale, 40, pen, cv2.LINE_AA)
+    return canvas
+
+
+def inked_box(picture: Grey) -> tuple[int, int, int, int]:
+    y, x = np.nonzero(picture > 110)
+    return int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(high=st.integers(16, 220), left=st.integers(0, 300), top=st.integers(0, 200))
+def test_a_strip_has_its_height_and_lies_where_it_says(high: int, left: int, top: int) -> None:
+    crop = number("20518", high=high, pen=max(2, high // 12))
+    crop = np.pad(crop, ((top, 20), (left, 30)), constant_values=235)
+    found = strips.strip(crop)
+    assert not found.fault
+    assert found.picture.shape[0] == strips.HEIGHT
+    assert found.picture.shape[1] in strips.WIDTHS
+    box = np.array(inked_box(found.picture))
+    assert abs(box[3] - box[1] - strips.INK) <= 2
+    assert abs(box[0] - strips.MARGIN) <= 2
+    back = box * found.scale + np.tile(found.origin, 2)
+    assert np.abs(back - inked_box(255 - crop)).max() <= 0.06 * high + 1.5
+
+
+@pytest.mark.parametrize("text", ["7", "10", "111", "4711", "00000000"])
+def test_strips_are_the_same_in_either_polarity(text: str) -> None:
+    crop = number(text)
+    assert np.array_equal(strips.strip(crop).picture, strips.strip(255 - crop).picture)
+    assert np.array_equal(strips.strip(crop).picture, strips.strip(crop, invert="yes").picture)
+
+
+def test_ruled_lines_and_a_pattern_leave_the_ink_alone() -> None:
+    plain = number("90210")
+    ruled = plain.copy()
+    ruled[-6:-4] = 60
+    ruled[3:5] = 60
+    y, x = np.mgrid[: plain.shape[0], : plain.shape[1]]
+    printed = np.minimum(plain, np.where((x + y) % 6 < 2, 195, 235)).astype(np.uint8)
+    want = strips.strip(plain)
+    for other in (ruled, printed):
+        found = strips.strip(other)
+        assert found.picture.shape == want.picture.shape
+        assert np.mean((found.picture > 110) != (want.picture > 110)) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("crop", "fault"),
+    [
+        (np.full((40, 200), 255, np.uint8), "no ink"),
+        (np.zeros((40, 200), np.uint8), "no ink"),
+        (np.full((1, 1), 9, np.uint8), "no ink"),
+        (np.full((1, 40), 255, np.uint8), "no ink"),
+        (np.full((3, 20_000), 255, np.uint8), "no ink"),
+        (np.full((30, 8_000), 230, np.uint8), "no ink"),
+        (np.tile(number("123", margin=4), 40), "too long for a number"),
+    ],
+    ids=["white", "black", "a pixel", "a row", "a thread", "30 x 8000", "a line of digits"],
+)
+def test_what_no_strip_is_made_of_says_why(crop: Grey, fault: str) -> None:
+    found = strips.strip(crop)
+    assert fault in found.fault
+    assert found.picture.shape == (strips.HEIGHT, 0)
+
+
+def test_noise_on_paper_is_no_ink() -> None:
+    random = np.random.default_rng(0)
+    for deep in (2, 5, 8):
+        crop = np.clip(random.normal(220, deep, (50, 260)), 0, 255).astype(np.uint8)
+        assert strips.strip(crop).fault == "no ink"
+
+
+def test_a_number_small_in_a_long_strip_is_found() -> None:
+    crop = np.full((30, 8_000), 230, np.uint8)
+    small = number("365", high=18, pen=2, margin=6)
+    crop[:, 5_000 : 5_000 + small.shape[1]] = small
+    found = strips.strip(crop)
+    assert not found.fault
+    assert found.origin[0] == pytest.approx(5_000, abs=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(high=st.integers(1, 90), wide=st.integers(1, 400), seed=st.integers(0, 2**32 - 1))
+def test_any_crop_gives_a_strip_or_a_word(high: int, wide: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    crop = random.integers(0, 256, (high, wide), np.uint8)
+    if seed % 2:
+        crop[random.random(crop.shape) < 0.9] = 255
+    found = strips.strip(crop)
+    assert bool(found.fault) == (found.picture.shape[1] == 0)
+    assert found.picture.shape[0] == strips.HEIGHT
+    assert found.scale > 0

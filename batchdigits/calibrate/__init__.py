@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.calibrate.audit import audited
+from batchdigits.calibrate.strings import Candidates, calibrated, fit_strings
 from batchdigits.calibrate.thresholds import (
     default_threshold,
     least_error,
@@ -22,10 +23,13 @@ from batchdigits.records import Reading
 __all__ = [
     "DIGITS",
     "HIGHEST",
+    "Candidates",
     "Fitted",
     "Judged",
     "audited",
+    "calibrated",
     "default_threshold",
+    "fit_strings",
     "fit_temperature",
     "fitted",
     "judged",

@@ -14,10 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.cells import boxes as rows
 from batchdigits.cells.ink import Lined, Mask, crossed, darkness, inked, kept
 from batchdigits.cells.lines import lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
+
+__all__ = ["LEAST", "SCALE", "Cell", "Place", "boxed", "cut"]
 
 SCALE = 10.0
 """Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
@@ -31,6 +34,9 @@ SHARED = 0.5
 """Share of a box's ink that may be its neighbour's as well."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
+
+NOMINAL = 10.0
+"""mm that the boxes of a strip are taken to be high."""
 
 Matrix = NDArray[np.float64]
 """Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
@@ -48,6 +54,7 @@ class Cell(NamedTuple):
             would look like a 1.
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
+        shown: the upright box round the crop in the page as scanned, px.
         shared: whether most of its ink is the next box's as well: read twice, it would be two.
     """
 
@@ -56,6 +63,7 @@ class Cell(NamedTuple):
     through: bool
     place: Place
     fineness: float
+    shown: Place
     shared: bool = False
 
 
@@ -72,6 +80,24 @@ def cut(
     """
     every = np.array([*boxes, *others])
     return _once([_cell(grey, matrix, box, _beside(box, every)) for box in boxes], boxes)
+
+
+def boxed(grey: Grey) -> list[Cell]:
+    """Cut the boxes of a strip out: of a number written into a comb, or into boxes apart.
+
+    Args:
+        grey: the strip, uint8, shape (height, width), dark ink on light paper.
+
+    Returns:
+        From left to right; none where the strip is no row of boxes.
+    """
+    places = rows.boxes(grey)
+    if not places:
+        return []
+    scale = float(np.median([high for *_, high in places])) / NOMINAL
+    matrix = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
+    boxes = [tuple(side / scale for side in place) for place in places]
+    return cut(grey, matrix, boxes)  # type: ignore[arg-type]
 
 
 def _beside(box: Place, boxes: NDArray[np.float64]) -> bool:
@@ -112,11 +138,18 @@ def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> tuple[Cell, M
     found = lines(ink, core, sides, double=beside)
     written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
     mask = kept(written, found.box)
-    low, size = ends.min(axis=0), np.ptp(ends, axis=0)
-    place = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)
-    return Cell(_shown(dark, mask, found.box), blank, through, place, fineness), mask
+    crop, area = _shown(dark, mask, found.box)
+    shown = _round(corners(area), matrix @ to_paper)
+    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown), mask
+
+
+def _round(points: NDArray[np.float64], matrix: Matrix) -> Place:
+    """Give the upright box round points (N, 2) that a matrix takes to the page."""
+    ends = np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
+    low, size = ends.min(axis=0), np.ptp(ends, axis=0)
+    return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 
 
 def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -> Grey:
@@ -138,8 +171,12 @@ def _moved(by: float) -> Matrix:
     return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
 
 
-def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> Grey:
-    """Give the kept ink with its soft edges on white, from line to line, and what leaves these."""
+def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> tuple[Grey, Place]:
+    """Give the kept ink with its soft edges on white, from line to line, and what leaves these.
+
+    Returns:
+        The crop, and where it lies in the picture.
+    """
     near = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
     y, x = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     top, bottom = int(frame.top), int(np.ceil(frame.bottom))
@@ -147,5 +184,6 @@ def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> Grey:
     if len(x):
         top, bottom = min(top, int(y[0]) - 1), max(bottom, int(y[-1]) + 2)
         left, right = min(left, int(x[0]) - 1), max(right, int(x[-1]) + 2)
-    shown = 255 - dark * near
-    return np.ascontiguousarray(shown[max(0, top) : bottom, max(0, left) : right])
+    top, left = max(0, top), max(0, left)
+    shown = (255 - dark * near)[top:bottom, left:right]
+    return np.ascontiguousarray(shown), (left, top, shown.shape[1], shown.shape[0])

@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.classify import backend
-from batchdigits.classify.bundle import CLASSES, NONE, Card, card, file_of, place_of
+from batchdigits.classify.bundle import (
+    CLASSES,
+    NONE,
+    Card,
+    Numbers,
+    card,
+    file_of,
+    place_of,
+    reader_of,
+)
+from batchdigits.classify.reader import Reader
 from batchdigits.errors import ModelError, UsageError
 
 __all__ = [
@@ -24,12 +34,16 @@ __all__ = [
     "NONE",
     "Card",
     "Classifier",
+    "Numbers",
+    "Reader",
     "card",
     "devices",
     "file_of",
     "load",
+    "load_reader",
     "loaded",
     "place_of",
+    "reader_of",
     "started",
 ]
 
@@ -142,6 +156,33 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
             except Exception as error:
                 raise ModelError(_why_not("called", place, error)) from None
     return classifier
+
+
+def load_reader(path: str | None, *, device: str = "auto") -> Reader:
+    """Load the number reader of a bundle; `card(path).numbers` says whether there is one.
+
+    Args:
+        path: the bundle's folder; None for the model in the package.
+        device: as for `load`.
+
+    Raises:
+        ModelError: it cannot be used.
+        UsageError: there is no such GPU.
+    """
+    place = reader_of(path)
+    with backend.hushed():
+        keras, found = _keras()
+        chosen = _device(device, found)
+        with keras.device(chosen):
+            model = loaded(place)
+            try:
+                reader = Reader(model, chosen)
+                reader.logits([np.zeros((model.input_shape[1], 128), np.uint8)])
+            except ModelError as error:
+                raise ModelError(f"'{place}': {error}") from None
+            except Exception as error:
+                raise ModelError(_why_not("called", place, error)) from None
+    return reader
 
 
 def loaded(place: Path, *, compiled: bool = False) -> Any:

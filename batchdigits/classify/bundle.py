@@ -15,7 +15,24 @@ SHIPPED = Path(__file__).parent.parent / "models" / "default"
 """The bundle inside the package."""
 CLASSES = tuple("0123456789")
 """What the outputs of a model mean, in order; `NONE` may follow, for what is not a digit."""
+READER = "number.keras"
+"""The number reader's file in a bundle's folder."""
 NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What a card says of the bundle's number reader.
+
+    Attributes:
+        preprocessing: version of `normalize.strips` that it was trained with.
+        temperature: what the logarithms of its candidates' probabilities are divided by.
+        threshold: default confidence from which a number is `ok`.
+    """
+
+    preprocessing: int
+    temperature: float
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Card:
         classes: what the model's outputs mean: `CLASSES`, or those and `NONE`.
         readings: right and wrong values of the calibration data by confidence; empty where the
             card has none.
+        numbers: of the number reader; None where the bundle has none.
     """
 
     name: str
@@ -42,6 +60,7 @@ class Card:
     whole: dict[str, Any]
     classes: tuple[str, ...] = CLASSES
     readings: tuple[Reading, ...] = ()
+    numbers: Numbers | None = None
 
 
 UNCALIBRATED_THRESHOLD = 0.95
@@ -56,6 +75,11 @@ def file_of(path: str | None) -> Path:
     """Tell where a model's `.keras` file lies, in a bundle's folder or by itself."""
     place = place_of(path)
     return place / "model.keras" if place.is_dir() else place
+
+
+def reader_of(path: str | None) -> Path:
+    """Tell where the number reader of a bundle lies, if there is one."""
+    return place_of(path) / READER
 
 
 def card(path: str | None) -> Card:
@@ -94,6 +118,7 @@ def _read_card(place: Path) -> Card:
             whole=whole,
             classes=tuple(str(name) for name in whole["classes"]),
             readings=_readings(whole["calibration"].get("readings", [])),
+            numbers=_numbers(whole.get("numbers")),
         )
     except FileNotFoundError:
         raise ModelError(
@@ -119,6 +144,23 @@ def _read_card(place: Path) -> Card:
     if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
         raise ModelError(
             f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
+            f"got {found.temperature} and {found.threshold}"
+        )
+    return found
+
+
+def _numbers(said: dict[str, Any] | None) -> Numbers | None:
+    """Take over what a card says of the number reader."""
+    if said is None:
+        return None
+    found = Numbers(
+        int(said["preprocessing"]),
+        float(said["calibration"]["temperature"]),
+        float(said["threshold"]),
+    )
+    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
+        raise ValueError(
+            "numbers: expected a temperature above 0 and a threshold from 0 to 1, "
             f"got {found.temperature} and {found.threshold}"
         )
     return found

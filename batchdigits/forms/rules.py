@@ -53,6 +53,32 @@ def broken(field: Field, digits: str) -> str:
     return ""
 
 
+def has_rule(field: Field) -> bool:
+    """Tell whether a field says what may stand in it."""
+    said = (field.pattern, field.min, field.max, field.check)
+    return any(rule is not None for rule in said)
+
+
+def chosen(field: Field, candidates: Sequence[tuple[str, float]]) -> Likely | None:
+    """Choose the likeliest of some candidates that a field's rule allows, as `likeliest` does.
+
+    Args:
+        field: its rule.
+        candidates: values with their probabilities, the likeliest first; what they lack of 1 is
+            something else, which the rule may allow for all that is known.
+
+    Returns:
+        The value, and the probability that it is right; None where none is allowed.
+    """
+    allowed = [(digits, share) for digits, share in candidates if not broken(field, digits)]
+    if not allowed:
+        return None
+    whole = math.fsum(share for _, share in candidates)
+    kept = math.fsum(share for _, share in allowed)
+    digits, share = allowed[0]
+    return Likely(digits, share / (kept + BREAKS * (whole - kept) + max(0.0, 1 - whole)))
+
+
 def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
     """Find the likeliest value that a field's rule allows.
 

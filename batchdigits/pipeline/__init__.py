@@ -53,6 +53,9 @@ AHEAD = 64
 """Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
 bytes a picture."""
 
+STRIP = 8
+"""Pictures of digits that a number counts for in a batch: so much larger its strip is."""
+
 Progress = Callable[[int], object]
 
 
@@ -258,7 +261,7 @@ def _batches(
     for outcome in outcomes:
         prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
         batch.append((outcome.items, prepared))
-        pictures += len(prepared.pictures)
+        pictures += len(prepared.pictures) + STRIP * len(prepared.strips)
         if pictures >= wanted:
             yield batch
             batch, pictures, wanted = [], 0, batch_size

@@ -1,14 +1,16 @@
 """What a worker makes of pages: pictures of digits, or words on why there are none."""
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells import Cell
+from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
 from batchdigits.normalize import Levels, grey_levels
+from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.records import Grey, Invert, Laid, Status
 
 SLAB_PIXELS = 4 << 20
@@ -34,16 +36,29 @@ class Spot(NamedTuple):
     place: tuple[int, int, int, int]
 
 
+class Number(NamedTuple):
+    """Where the strip of a number lies in its page.
+
+    Attributes:
+        origin: x, y of the strip's top left corner in the page as scanned, px.
+        scale: pixels of the page that one of the strip covers, across and down.
+    """
+
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+
+
 class Item(NamedTuple):
-    """What became of an image of one digit, or of one field of a page.
+    """What became of an image of one digit or number, or of one field of a page.
 
     Attributes:
         source: index of its file within the chunk.
         page: counted from 1.
-        status: None where there are spots to judge; else what the row says.
+        status: None where there are spots, or a number, to judge; else what the row says.
         detail: why; with status None, why whatever is read is for review.
         field: the template's field; None for an image of one digit, and for a whole page.
         spots: its boxes, from left to right.
+        number: of a number of several digits, of which there is a strip, the next in order.
     """
 
     source: int
@@ -52,6 +67,7 @@ class Item(NamedTuple):
     detail: str
     field: Field | None = None
     spots: tuple[Spot, ...] = ()
+    number: Number | None = None
 
 
 class Prepared(NamedTuple):
@@ -61,11 +77,13 @@ class Prepared(NamedTuple):
         items: what became of each page, in order.
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
+        strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
         laid: the pages of forms that were laid straight.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
+    strips: Sequence[bytes] = ()
     laid: Sequence[Laid] = ()
 
 
@@ -81,6 +99,7 @@ class Desk:
         self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
         self._pictures: list[NDArray[np.uint8]] = [no_pictures()]
+        self._strips: list[bytes] = []
 
     def say(
         self, source: int, page: int, status: Status, detail: str, field: Field | None = None
@@ -94,8 +113,13 @@ class Desk:
         self._items.append(Item(source, page, None, "", None, (_open((0, 0, width, height)),)))
         self._wait(0, crop)
 
-    def field(self, source: int, page: int, field: Field, cells: Sequence[Cell], why: str) -> None:
-        """Lay down a field's boxes; `why` says why it is for review, whatever is read."""
+    def field(
+        self, source: int, page: int, field: Field | None, cells: Sequence[Cell], why: str
+    ) -> None:
+        """Lay down a field's boxes, or those of an image that is one number (field None).
+
+        `why` says why it is for review, whatever is read.
+        """
         spots = [_open(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
             if cell.blank:
@@ -107,6 +131,31 @@ class Desk:
         for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
             if spot.status is None:
                 self._wait(number, cell.crop)
+
+    def number(  # noqa: PLR0913, PLR0917
+        self, source: int, page: int, field: Field | None, crop: Grey, place: Place, why: str
+    ) -> None:
+        """Lay down a number of several digits, in boxes or written freely.
+
+        Args:
+            source: index of its file within the chunk.
+            page: counted from 1.
+            field: what it is called, and its rules; None for an image that is one number.
+            crop: uint8, shape (height, width); its ink is as `invert` says.
+            place: x, y, width, height of the crop in the page as scanned, px.
+            why: not empty where the number is for review whatever it is, and says why.
+        """
+        found = strip(crop, invert=self.invert)
+        if found.fault:
+            status: Status = "blank" if found.fault == EMPTY else "review"
+            spot = Spot(status, found.fault, (0, 0, 0, 0))
+            self._items.append(Item(source, page, None, why, field, (spot,)))
+            return
+        across, down = place[2] / crop.shape[1], place[3] / crop.shape[0]
+        origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
+        lies = Number(origin, (found.scale * across, found.scale * down))
+        self._items.append(Item(source, page, None, why, field, (), lies))
+        self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 
     def straight(self, laid: Laid) -> None:
         """Note that a page was laid straight."""
@@ -122,7 +171,8 @@ class Desk:
     def done(self) -> Prepared:
         """Give all that was laid down."""
         self._normalize()
-        return Prepared(self._items, np.concatenate(self._pictures), self._laid)
+        pictures = np.concatenate(self._pictures)
+        return Prepared(self._items, pictures, self._strips, self._laid)
 
     def _normalize(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
@@ -135,6 +185,11 @@ class Desk:
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
+
+
+def unpacked(strip: bytes) -> Grey:
+    """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
+    return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
 
 
 def _open(place: tuple[int, int, int, int]) -> Spot:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from batchdigits import calibrate, classify
 from batchdigits.errors import ModelError
-from batchdigits.normalize import VERSION
+from batchdigits.normalize import VERSION, strips
 from batchdigits.options import RunOptions
 from batchdigits.records import Reading
 
@@ -20,6 +20,12 @@ def usable_card(model: str | None) -> classify.Card:
         raise ModelError(
             f"model '{card.name}' expects preprocessing version {card.preprocessing}, this is "
             f"version {VERSION}: train it again, or install the batchdigits it came with"
+        )
+    if card.numbers is not None and card.numbers.preprocessing != strips.VERSION:
+        raise ModelError(
+            f"the number reader of model '{card.name}' expects preprocessing version "
+            f"{card.numbers.preprocessing}, this is version {strips.VERSION}: train it again, or "
+            "install the batchdigits it came with"
         )
     return card
 

@@ -12,6 +12,11 @@ from batchdigits.forms.template import Field
 from batchdigits.pipeline.desk import Spot
 from batchdigits.records import Status
 
+PLAIN = Field.model_validate(
+    {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
+)
+"""Stands for the field where an image is one number in boxes: there is no rule."""
+
 
 class Read(NamedTuple):
     """How one picture was read; see `calibrate.Judged`."""
@@ -25,7 +30,7 @@ class Read(NamedTuple):
     @property
     def runner_up(self) -> float:
         """Give the probability of the second, as written in the table."""
-        return _written(self.likely[self.second])
+        return written(self.likely[self.second])
 
 
 class Value(NamedTuple):
@@ -73,16 +78,18 @@ def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> V
     if unread:
         shown = "".join(_sign(read) for _, read in filled).strip("_")
         number, spot = unread[0]
+        if field.cells is None:
+            return Value("", 0.0, "review", spot.detail)
         return Value("", 0.0, "review", f"reads {shown}: box {number}: {spot.detail}")
     reads = {n: read for n, (_, read) in enumerate(filled, 1) if read}
     raw = "".join(str(read.digit) for read in reads.values())
-    sure = _written(np.prod([read.confidence for read in reads.values()]))
+    sure = written(np.prod([read.confidence for read in reads.values()]))
     value = _judged(field, raw, sure, reads, threshold)
     for fault in (why, _gap(filled, field), _strange(filled)):
         if fault:
             value = Value(raw, sure, "review", fault)
             break
-    return value._replace(value=_punctuated(value.value, field.decimals))
+    return value._replace(value=punctuated(value.value, field.decimals))
 
 
 def _sign(read: Read | None) -> str:
@@ -99,7 +106,7 @@ def _judged(
     likely = None
     if broken or field.check:  # without a rule to break there is nothing to choose by
         likely = rules.likeliest(field, np.array([read.likely for read in reads.values()]))
-    confidence = _written(likely.confidence) if likely else 0.0
+    confidence = written(likely.confidence) if likely else 0.0
     if not broken:
         if field.check and likely and likely.digits == raw and confidence >= threshold:
             return Value(raw, confidence, "ok", f"confirmed by its check digit ({field.check})")
@@ -114,7 +121,8 @@ def _judged(
     return Value(raw, sure, "review", f"{raw} {broken}{instead}")
 
 
-def _written(confidence: float | np.floating) -> float:
+def written(confidence: float | np.floating) -> float:
+    """Cut a probability as the table holds it."""
     return float(calibrate.written(np.array([confidence], np.float64))[0])
 
 
@@ -137,7 +145,7 @@ def _strange(filled: Filled) -> str:
     return ""
 
 
-def _punctuated(digits: str, decimals: int) -> str:
+def punctuated(digits: str, decimals: int) -> str:
     """Put the separator back: digits 1250 with two decimals are 12.50."""
     if not decimals or not digits:
         return digits

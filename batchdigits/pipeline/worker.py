@@ -78,10 +78,22 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
     kind, why = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
-        return
-    what = "a number of several digits" if kind == "number" else "a page"
-    hint = "give its --template" if kind == "form" else "this version reads single digits"
-    desk.say(index, page.number, "review", f"looks like {what} ({why}); {hint}")
+    elif kind == "number":
+        _number(desk, index, page)
+    else:
+        said = f"looks like a page ({why}); give its --template"
+        desk.say(index, page.number, "review", said)
+
+
+def _number(desk: Desk, index: int, page: Page) -> None:
+    """Lay an image of one number on the desk: box by box, or as it is written."""
+    light = desk.invert == "no" or (desk.invert == "auto" and np.median(page.grey) < DARK)
+    boxes = cells.boxed(255 - page.grey if light else page.grey)
+    if boxes:
+        desk.field(index, page.number, None, boxes, "")
+    else:
+        height, width = page.grey.shape
+        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
 
 
 def _lay(
@@ -109,11 +121,12 @@ def _lay(
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
         cut = cells.cut(grey, pose.matrix, field.boxes(), every)
+        why = _coarse(cut)
         if field.cells is None and not cut[0].blank:
-            why = "a number written freely; this version reads digits in boxes: give cells"
-            desk.say(index, page.number, "review", why, field)
+            place = cut[0].shown
+            desk.number(index, page.number, field, cut[0].crop, place, why)
         else:
-            desk.field(index, page.number, field, cut, _coarse(cut))
+            desk.field(index, page.number, field, cut, why)
 
 
 def _dark(grey: Grey) -> bool:

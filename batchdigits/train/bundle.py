@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify, labelled, pipeline
+from batchdigits.classify.bundle import READER
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
@@ -26,7 +27,7 @@ LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
 AT_ONCE = 8192
 """Pictures turned into floats at a time, 25 MiB."""
-FILES = {"model.keras", "card.json"}
+FILES = ({"model.keras", "card.json"}, {"model.keras", "card.json", READER})
 
 Card = dict[str, Any]
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -185,7 +186,7 @@ def check(out: str) -> None:
     place = Path(os.path.realpath(out))
     if not place.parent.is_dir():
         raise OutputError(f"--out '{out}': '{place.parent}' is no folder: make it first")
-    if place.exists() and not (place.is_dir() and set(os.listdir(place)) in (set(), FILES)):
+    if place.exists() and not (place.is_dir() and set(os.listdir(place)) in (set(), *FILES)):
         raise OutputError(
             f"--out '{out}' is there and is no bundle (model.keras and card.json alone): "
             "choose another name, or remove it"
@@ -196,27 +197,32 @@ def check(out: str) -> None:
         aside.rmdir()
 
 
-def write(out: str, model: str | None, card: Card) -> None:
-    """Write a bundle: a model's weights byte for byte, and a card.
+def write(out: str, model: str | None, card: Card, *, reader: Path | None = None) -> None:
+    """Write a bundle: a model's weights byte for byte, and a card; the number reader's too.
 
-    A bundle that is there is replaced when the new one is complete. `out` is as in `check`.
+    A bundle that is there is replaced when the new one is complete.
+
+    Args:
+        out: as in `check`.
+        model: a bundle's folder, or a `.keras` file; None for the model in the package.
+        card: what `card.json` holds; where it tells of numbers, there is a number reader.
+        reader: that one's file; None for the one in the model's own bundle.
 
     Raises:
         OutputError: as in `check`, and when writing fails; a bundle that was there stays.
         ModelError: the model cannot be read any more.
     """
     check(out)
-    file = classify.file_of(model)
-    try:
-        weights = file.read_bytes()
-    except OSError as error:
-        raise ModelError(f"'{file}' cannot be read: {error.strerror}") from None
+    weights = {"model.keras": _read(classify.file_of(model))}
+    if "numbers" in card:
+        weights[READER] = _read(reader or classify.reader_of(model))
     place = Path(os.path.realpath(out))
     aside, old = _aside(place), _aside(place)
     with _faults(out):
         try:
             aside.mkdir()
-            _put(aside / "model.keras", weights)
+            for name, data in weights.items():
+                _put(aside / name, data)
             _put(aside / "card.json", text(card).encode())
             if place.exists():
                 place.rename(old)
@@ -226,6 +232,13 @@ def write(out: str, model: str | None, card: Card) -> None:
                 old.rename(place)
             for folder in (aside, old):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"'{file}' cannot be read: {error.strerror}") from None
 
 
 def text(card: Card) -> str:

@@ -1,0 +1,197 @@
+"""Crops of whole numbers become strips of one height: ink light on dark, free of ruled lines.
+
+As for single digits the paper is taken away and the ink scaled, here to one height; the width is
+kept in proportion. The box round the ink is found on a reduced picture first, so that digits which
+are small in a large crop keep their pixels. Training and prediction both go through `strip`.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.normalize.paper import MIN_CONTRAST, light_ink
+from batchdigits.normalize.parts import without_level_lines
+from batchdigits.records import Grey, Invert
+
+VERSION = 1
+"""Goes into a card: a number reader is only good with the preprocessing it was trained with."""
+HEIGHT = 40
+"""Height of a strip, px."""
+INK = 32
+"""Height that the box round the ink is scaled to, px."""
+MARGIN = 10
+"""Columns of paper at both sides of the ink at least, px of the strip."""
+WIDTHS = (96, 128, 160, 192, 256, 384, 512, 768, 1024, 1536)
+"""Widths of strips, px: the next one that holds the ink and its margins."""
+POLARITY = 32
+"""Height at which it is decided whether ink is dark or light, px."""
+SEARCH = 96
+"""Height at which the ink is looked for, px."""
+WORKING = 56
+"""Height that the ink is worked on at, before it is reduced to `INK`."""
+CLEAR = 2.5
+"""How many times the paper's own spread ink differs from it, at least."""
+TALL = 0.4
+"""A part of the ink so tall, as a share of the tallest, is a digit, and no dot, dash or speck."""
+
+
+class Strip(NamedTuple):
+    """A crop of a number as the reader of numbers takes it.
+
+    Attributes:
+        picture: uint8, shape (HEIGHT, W) with W one of `WIDTHS`, ink light on dark; W is 0 where
+            there is nothing to read.
+        origin: x, y in the crop of the picture's top left corner, px.
+        scale: pixels of the crop that one of the picture covers.
+        fault: why there is nothing to read, in plain words; empty where there is.
+    """
+
+    picture: Grey
+    origin: tuple[float, float]
+    scale: float
+    fault: str = ""
+
+
+EMPTY = "no ink"
+
+
+def strip(crop: Grey, *, invert: Invert = "auto") -> Strip:
+    """Bring a crop of one number to a strip of one height.
+
+    Args:
+        crop: uint8, shape (height, width), both at least 1.
+        invert: "yes" for dark ink on light paper, "no" for light on dark, "auto" decides.
+    """
+    small, shrunk = _reduced(crop, SEARCH / crop.shape[0])
+    tiny, _ = _reduced(crop, POLARITY / crop.shape[0])
+    light = bool(light_ink(tiny[None], invert)[0])
+    left, top = 0, 0
+    lifted = _lifted(small if light else 255 - small)
+    box = lifted and _box(lifted.mask)
+    if not (lifted and box):
+        return _nothing(EMPTY)
+    tall = box[3] - box[1]
+    if shrunk < 1 and tall < WORKING:  # look again at more pixels, near the ink alone
+        by = 0.4 * tall
+        left, top, right, bottom = _within(
+            [box[0] - 2 * by, box[1] - by, box[2] + 2 * by, box[3] + by], shrunk, crop.shape
+        )
+        near, shrunk = _reduced(crop[top:bottom, left:right], WORKING * shrunk / tall)
+        again = _lifted(near if light else 255 - near)
+        found = again and _box(again.mask)
+        if not (again and found):
+            return _nothing(EMPTY)
+        lifted, box = again, found
+    return _scaled(lifted.levels, box, (left, top), shrunk)
+
+
+def _nothing(why: str) -> Strip:
+    return Strip(np.zeros((HEIGHT, 0), np.uint8), (0.0, 0.0), 1.0, why)
+
+
+def _reduced(crop: Grey, share: float) -> tuple[Grey, float]:
+    """Reduce a crop to a share of its size, if it is under 1; give that share too."""
+    if share >= 1:
+        return crop, 1.0
+    height, width = (max(1, round(side * share)) for side in crop.shape)
+    return np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)), share
+
+
+def _within(box: list[float], shrunk: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Bring left, top, right, bottom from the reduced crop to whole pixels of the crop itself."""
+    left, top, right, bottom = (round(side / shrunk) for side in box)
+    return max(0, left), max(0, top), min(shape[1], right), min(shape[0], bottom)
+
+
+class _Lifted(NamedTuple):
+    """Ink off its paper: levels 0 to 255, and where it surely is; both (H, W)."""
+
+    levels: Grey
+    mask: NDArray[np.bool_]
+
+
+def _lifted(bright: Grey) -> _Lifted | None:
+    """Take paper, pattern and ruled lines away; None where no ink stands out.
+
+    Args:
+        bright: uint8, shape (H, W), light ink on dark paper.
+    """
+    reach = np.ones((max(3, bright.shape[0] // 3) | 1,) * 2, np.uint8)
+    paper = cv2.morphologyEx(bright, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_REPLICATE)
+    ink = bright - np.minimum(cv2.blur(paper, (reach.shape[0],) * 2), bright)
+    ink = cv2.GaussianBlur(ink, (3, 3), 0.6)
+    split, _ = cv2.threshold(ink, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    under, over = ink[ink <= split], ink[ink > split]
+    if not over.size:
+        return None
+    ground, full = float(under.mean()), float(over.mean())
+    spread = float(under.std())
+    if full - ground < max(MIN_CONTRAST, CLEAR * spread):
+        return None
+    floor = ground + spread
+    levels = np.clip((ink - np.float32(floor)) * np.float32(224 / (full - floor)), 0, 255)
+    mask = ink > split
+    left = without_level_lines(mask[None])[0]
+    lines = cv2.dilate((mask & ~left).view(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    levels[lines & ~left] = 0
+    return _Lifted(levels.astype(np.uint8), left)
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find the box round the digits: left, top, right, bottom, the last two lie one past.
+
+    Its height is that of what is tall; to its sides also what is small at the same height.
+    """
+    height, width = mask.shape
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    parts = stats[1:].astype(np.int64)
+    x, y, wide, tall, area = parts.T
+    ends = (y <= 1) | (y + tall >= height - 1)
+    beside = (x <= 1) | (x + wide >= width - 1)
+    some = area >= max(6, 0.001 * height * height)
+    some &= ~(
+        (ends | beside)
+        & (np.maximum(wide, tall) < TALL * height)  # the rest of a line
+        & (np.minimum(wide, tall) <= 0.08 * height)
+    )
+    some &= ~((ends | beside) & (tall < 0.08 * wide))  # a level line
+    frame = some & beside & (tall >= height - 2) & (wide < 0.12 * tall)
+    if (some & ~frame).any() and tall[some & ~frame].max() < 0.85 * height:
+        some &= ~frame  # and not a 1 in a crop that is cut to the ink
+    if not some.any():
+        return None
+    parts = parts[some]
+    x, y, wide, tall, area = parts.T
+    digits = tall >= TALL * tall.max()
+    top, bottom = int(y[digits].min()), int((y + tall)[digits].max())
+    some = area >= 0.004 * (bottom - top) ** 2
+    beside = digits | (some & (y < bottom) & (y + tall > top))
+    return int(x[beside].min()), top, int((x + wide)[beside].max()), bottom
+
+
+def _scaled(
+    levels: Grey, box: tuple[int, int, int, int], moved: tuple[int, int], shrunk: float
+) -> Strip:
+    """Scale the ink in a box to its height, and lay it on a strip."""
+    left, top, right, bottom = box
+    share = INK / (bottom - top)
+    needed = (right - left) * share + 2 * MARGIN
+    wide = next((width for width in WIDTHS if width >= needed), 0)
+    if not wide:
+        return _nothing(f"too long for a number: {needed / INK:.0f} times as wide as high")
+    x, y = left - MARGIN / share, (top + bottom) / 2 - HEIGHT / 2 / share
+    origin = (x / shrunk + moved[0], y / shrunk + moved[1])
+    matrix = np.array(
+        [[1 / share, 0, x + (1 / share - 1) / 2], [0, 1 / share, y + (1 / share - 1) / 2]]
+    )
+    if share < 0.75:  # linear sampling would skip pixels
+        size = [max(1, round(side * share)) for side in levels.shape[::-1]]
+        reduced = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
+        by = np.divide(reduced.shape[::-1], levels.shape[::-1])
+        matrix = np.array([[1.0, 0, x * by[0]], [0, 1.0, y * by[1]]])
+        levels = np.asarray(reduced, np.uint8)
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    picture = cv2.warpAffine(levels, matrix, (wide, HEIGHT), flags=flags)
+    return Strip(np.asarray(picture, np.uint8), origin, 1 / share / shrunk)

@@ -1,0 +1,168 @@
+"""Candidates of a number become its value, and what to say of it."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate, decode
+from batchdigits.decode import INK, NO_DIGIT, SIGNS, STRIDE, Decoded
+from batchdigits.forms import rules
+from batchdigits.forms.template import Field
+from batchdigits.pipeline.desk import Number
+from batchdigits.pipeline.values import Value, punctuated, written
+from batchdigits.records import Grey
+
+MOST = 20
+"""Digits of a number, at most."""
+GAP, UNEVEN = 2.0, 1.8
+"""Digits further apart, from middle to middle, than so many times the ink's height are of two
+numbers, unless all stand far apart, as in boxes: then than so many times the median distance. The
+most in 1,080 amounts was 1.75."""
+WIDER = 4
+"""Times as many beginnings are followed where a field's rule chooses among candidates."""
+NO_READER = "a number of several digits: the model has no number reader (number.keras)"
+
+
+class Digits(NamedTuple):
+    """One digit of a number as `--digits-out` tells of it; see `records.Digit`."""
+
+    digit: str
+    confidence: float
+    runner_up: str
+    runner_up_confidence: float
+    place: tuple[int, int, int, int]
+
+
+def read(logits: NDArray[np.float32], field: Field | None, temperature: float) -> Decoded:
+    """Decode what the reader gives for a strip, its candidates calibrated."""
+    ruled = field is not None and rules.has_rule(field)
+    found = decode.decoded(logits, decode.BEAM * WIDER if ruled else decode.BEAM)
+    return found._replace(candidates=calibrate.calibrated(found.candidates, temperature))
+
+
+def of_number(field: Field | None, found: Decoded, threshold: float, why: str = "") -> Value:
+    """Say what a number is.
+
+    Args:
+        field: with its rules; None for an image that is one number.
+        found: how it was read; candidates calibrated.
+        threshold: the confidence from which a value is `ok`.
+        why: not empty where the number is for review whatever it is, and says why.
+    """
+    numbers = [(text, share) for text, share in found.candidates if text and NO_DIGIT not in text]
+    raw, share = numbers[0] if numbers else ("", 0.0)
+    sure = written(share)
+    decimals = field.decimals if field else 0
+    fault = why or _no_number(found, raw)
+    if fault:
+        return Value(punctuated(raw, decimals), sure if raw else 0.0, "review", fault)
+    value = _judged(field, numbers, threshold)
+    inner, doubt = _separators(field, found.seen, value)
+    if doubt and value.status == "ok":
+        value = value._replace(status="review", detail=doubt)
+    elif inner and value.status == "ok":
+        both = (f"written {inner}", value.detail)
+        value = value._replace(detail="; ".join(filter(None, both)))
+    return value._replace(value=punctuated(value.value, decimals))
+
+
+def _no_number(found: Decoded, raw: str) -> str:
+    """Say why a strip is no number, or more than one."""
+    best = found.candidates[0][0]
+    if not best:
+        return "not a number: no digits are seen"
+    if NO_DIGIT in best:
+        seen = f"; may be {raw}" if raw else ""
+        return f"not a number: read as {found.seen}, where {NO_DIGIT} is no digit{seen}"
+    if len(raw) > MOST:
+        return f"{len(raw)} digits, more than the {MOST} that a number may have"
+    at = _gap([sign.column for sign in found.signs if sign.name not in SIGNS])
+    if at:
+        return f"two numbers on one line, or a wide gap: read as {best[:at]} {best[at:]}"
+    return ""
+
+
+def _gap(columns: list[int]) -> int:
+    """Tell how many digits stand before a gap as between two numbers; 0 where there is none."""
+    if len(columns) < 2:
+        return 0
+    apart = np.diff(columns) * STRIDE / INK
+    at = int(apart.argmax())
+    others = np.delete(apart, at)
+    usual = float(np.median(others)) if len(others) else 0.0
+    return at + 1 if apart[at] > max(GAP, UNEVEN * usual) else 0
+
+
+def _judged(field: Field | None, numbers: calibrate.Candidates, threshold: float) -> Value:
+    """Judge candidates by the field's rule; what a rule lifts over the threshold says so."""
+    (raw, share), *others = numbers
+    sure = written(share)
+    broken = rules.broken(field, raw) if field else ""
+    if not broken and sure >= threshold:
+        return Value(raw, sure, "ok", "")
+    likely = None
+    if field and (broken or field.check or field.pattern):
+        likely = rules.chosen(field, numbers)
+    confidence = written(likely.confidence) if likely else 0.0
+    if not broken:
+        if likely and likely.digits == raw and confidence >= threshold:
+            return Value(raw, confidence, "ok", "confirmed by its rule")
+        second = f"; may be {others[0][0]}" if others else ""
+        return Value(raw, sure, "review", f"under {round(threshold, 10)}{second}")
+    if likely and confidence >= threshold:
+        detail = f"corrected by rule: read as {raw}, which {broken}"
+        return Value(likely.digits, confidence, "ok", detail)
+    instead = f"; may be {likely.digits}" if likely else ""
+    return Value(raw, sure, "review", f"{raw} {broken}{instead}")
+
+
+def _separators(field: Field | None, seen: str, value: Value) -> tuple[str, str]:
+    """Tell of the separators among the digits; give how it is written, and what is in doubt."""
+    inner = seen.strip(SIGNS)
+    parts = re.split(f"[{re.escape(SIGNS)}]+", inner)
+    decimals = field.decimals if field else 0
+    if decimals:
+        if len(parts) > 1 and len(parts[-1]) == decimals and _thousands(parts[:-1]):
+            return "", ""
+        where = f"written {inner}" if len(parts) > 1 else "no separator is seen"
+        return "", f"{where}: which digits are decimals is not certain"
+    if len(parts) == 1:
+        return "", ""
+    if _thousands(parts) or (field and field.pattern and value.status == "ok"):
+        return inner, ""
+    return "", f"written {inner}: the digits behind the separator may be decimals"
+
+
+def _thousands(parts: list[str]) -> bool:
+    """Tell whether digits are parted as at thousands."""
+    return len(parts) == 1 or (len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]))
+
+
+def digits(picture: Grey, number: Number, found: Decoded) -> list[Digits]:
+    """Give the digits of a number, from left to right, with their boxes in the page."""
+    best = "".join(sign.name for sign in found.signs if sign.name not in SIGNS)
+    alike = [(text, share) for text, share in found.candidates if len(text) == len(best)]
+    out = []
+    boxes = decode.boxes(picture, found.signs)
+    own = [box for sign, box in zip(found.signs, boxes, strict=True) if sign.name not in SIGNS]
+    for at, (name, box) in enumerate(zip(best, own, strict=True)):
+        shares: dict[str, float] = {}
+        for text, share in alike:
+            if text[at] != NO_DIGIT:
+                shares[text[at]] = shares.get(text[at], 0.0) + share
+        if name == NO_DIGIT or name not in shares:
+            continue
+        second = max((one for one in shares if one != name), key=shares.__getitem__, default="")
+        sure, runner_up = written(shares[name]), written(shares.get(second, 0.0))
+        out.append(Digits(name, sure, second, runner_up, _placed(box, number)))
+    return out
+
+
+def _placed(box: tuple[int, int, int, int], number: Number) -> tuple[int, int, int, int]:
+    """Bring a box from the strip to the page."""
+    x, y, width, height = box
+    (left, top), (across, down) = number
+    start = round(left + x * across), round(top + y * down)
+    return *start, max(1, round(width * across)), max(1, round(height * down))

@@ -1,0 +1,119 @@
+"""What the network sees in each column becomes candidates, signs and boxes."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from batchdigits import decode
+from batchdigits.decode import Sign, boxes, decoded
+
+BLANK, SEPARATOR, FLOURISH, OTHER = 13, 10, 11, 12
+
+
+def seen(*columns: int | dict[int, float], sure: float = 0.97) -> NDArray[np.float32]:
+    """Give logits of columns: a class that is nearly sure, or shares of several."""
+    out = np.full((len(columns), 14), (1 - sure) / 13)
+    for row, column in zip(out, columns, strict=True):
+        if isinstance(column, int):
+            row[column] = sure
+        else:
+            row[:] = (1 - sum(column.values())) / (14 - len(column))
+            for which, share in column.items():
+                row[which] = share
+    return np.log(out).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("columns", "digits", "written"),
+    [
+        ((BLANK, 1, BLANK, 2, BLANK), "12", "12"),
+        ((1, 1, 1), "1", "1"),  # one sign over several columns
+        ((1, BLANK, 1), "11", "11"),  # twice the same, parted by a blank
+        ((1, SEPARATOR, 1), "11", "1.1"),  # a separator parts as a blank does
+        ((5, SEPARATOR, 1, 8, BLANK, 1), "5181", "5.181"),
+        ((FLOURISH, 7, SEPARATOR, FLOURISH), "7", "-7.-"),
+        ((3, OTHER, 4), "3x4", "3x4"),
+        ((BLANK, BLANK), "", ""),
+        ((0, BLANK, 0, BLANK, 0), "000", "000"),  # leading zeros stay
+    ],
+)
+def test_columns_become_a_string(columns: tuple[int, ...], digits: str, written: str) -> None:
+    found = decoded(seen(*columns))
+    assert found.candidates[0][0] == digits
+    assert found.seen == written
+
+
+def brute(logits: NDArray[np.float32]) -> dict[str, float]:
+    """Sum up over all ways along a few columns, as the definition has it."""
+    shares = np.exp(logits.astype(np.float64))
+    shares /= shares.sum(axis=1, keepdims=True)
+    out: dict[str, float] = {}
+    for way in itertools.product(range(14), repeat=len(shares)):
+        share = math.prod(row[name] for row, name in zip(shares, way, strict=True))
+        plain = [BLANK if name in (SEPARATOR, FLOURISH) else name for name in way]
+        text = "".join(
+            "0123456789..x"[name] for name, _ in itertools.groupby(plain) if name != BLANK
+        )
+        out[text] = out.get(text, 0.0) + share
+    return out
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.integers(-4, 6), min_size=14, max_size=14), min_size=1, max_size=3))
+def test_probabilities_are_those_of_the_definition(rows: list[list[int]]) -> None:
+    logits = np.array(rows, np.float32)
+    true = brute(logits)
+    found = decoded(logits, beam=400).candidates
+    for text, share in found[:5]:
+        assert share == pytest.approx(true[text], abs=2e-3)  # what is under LEAST is left out
+    assert found[0][1] == pytest.approx(max(true.values()), abs=2e-3)
+    assert math.fsum(share for _, share in found) <= 1 + 1e-9
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1))
+def test_candidates_fall_and_signs_stand_in_order(columns: int, seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(0, 4, (columns, 14)).astype(np.float32)
+    found = decoded(logits)
+    shares = [share for _, share in found.candidates]
+    assert shares == sorted(shares, reverse=True)
+    assert len({text for text, _ in found.candidates}) == len(shares) <= decode.BEAM
+    at = [sign.column for sign in found.signs]
+    assert at == sorted(at)
+    assert all(0 <= one < columns for one in at)
+    told = "".join(sign.name for sign in found.signs if sign.name not in decode.SIGNS)
+    assert told == found.candidates[0][0]
+
+
+def test_a_long_strip_has_a_probability() -> None:
+    columns = [n // 2 % 10 if n % 2 else BLANK for n in range(384)]
+    found = decoded(seen(*columns, sure=0.9))
+    assert len(found.candidates[0][0]) == 192
+    assert 0 < found.candidates[0][1] < 1e-3
+
+
+def test_a_separator_hardly_seen_is_not_told_of() -> None:
+    hardly = {BLANK: 0.75, SEPARATOR: 0.2}
+    clearly = {BLANK: 0.45, SEPARATOR: 0.5}
+    assert decoded(seen(1, hardly, 2)).seen == "12"
+    assert decoded(seen(1, clearly, 2)).seen == "1.2"
+
+
+def test_boxes_hold_the_ink_of_their_signs() -> None:
+    picture = np.zeros((40, 128), np.uint8)
+    picture[5:35, 10:20] = 255
+    picture[8:30, 40:64] = 255
+    picture[28:32, 70:74] = 255
+    signs = [Sign("1", 3), Sign("0", 12), Sign(".", 17)]
+    assert boxes(picture, signs) == [(10, 5, 10, 30), (40, 8, 24, 22), (70, 28, 4, 4)]
+
+
+def test_a_sign_without_ink_has_a_box_all_the_same() -> None:
+    (box,) = boxes(np.zeros((40, 96), np.uint8), [Sign("1", 3)])
+    assert box == (0, 0, 96, 40)
+    assert boxes(np.zeros((40, 96), np.uint8), []) == []

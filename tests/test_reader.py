@@ -1,0 +1,338 @@
+"""The reader of numbers: what it learns from, its loss, its training, and its place in a bundle."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import drawn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from batchdigits import calibrate, classify
+from batchdigits.classify import Reader, backend
+from batchdigits.decode import Decoded, Sign, decoded
+from batchdigits.errors import ModelError
+from batchdigits.labelled import Labelled
+from batchdigits.normalize.strips import HEIGHT, strip
+from batchdigits.train import bundle, corpus, numbers, reading, strings
+from batchdigits.train.corpus import Corpus
+from batchdigits.train.lines import FLOURISH, OTHER, SEPARATOR, in_row
+from batchdigits.train.lines import Sign as Written
+from batchdigits.train.numbers import Plan, Real
+from batchdigits.train.paper import rescanned
+from batchdigits.train.reader import BLANK, CLASSES, STRIDE, loss, network
+from batchdigits.train.signs import stacked, struck
+from batchdigits.train.strokes import drawn as stroked
+from batchdigits.train.strokes import writer
+
+
+def random(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    backend.prepare()
+    with backend.hushed():
+        import keras
+    return keras
+
+
+@pytest.fixture(scope="module")
+def digits() -> Corpus:
+    crops = [drawn(n % 10, seed=n // 10) for n in range(60)]
+    return corpus.gather({"drawn": Labelled(crops, np.arange(60) % 10, [""] * 60)})
+
+
+# --- strings that are composed ---
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_composed_string_is_a_scan_with_its_labels(digits: Corpus, seed: int) -> None:
+    hands = strings.Hands(digits)
+    scan, labels = hands.strip(random(seed))
+    again, same = hands.strip(random(seed))
+    assert scan.dtype == np.uint8
+    assert scan.ndim == 2
+    assert min(scan.shape) >= 8
+    assert labels == same
+    assert np.array_equal(scan, again)
+    assert 1 <= len(labels) <= 40
+    assert set(labels) <= {*range(10), SEPARATOR, FLOURISH, OTHER}
+
+
+def test_strings_have_all_that_amounts_have(digits: Corpus) -> None:
+    hands, chance = strings.Hands(digits), random(3)
+    some = [hands.written(chance) for _ in range(300)]
+    lengths = [sum(label < 10 for label in one.labels) for one in some]
+    assert {1, 2, 3, 4, 5, 6, 7} <= set(lengths)
+    assert max(lengths) <= 20
+    for sign in (*range(10), SEPARATOR, FLOURISH, OTHER):
+        assert any(sign in one.labels for one in some)
+    assert any(one.boxed for one in some)
+
+
+def test_boxes_hold_a_digit_each(digits: Corpus) -> None:
+    hands, chance = strings.Hands(digits), random(4)
+    some = [one for one in (hands.written(chance) for _ in range(300)) if one.boxed]
+    for one in some:
+        assert len(one.boxed) == len(one.labels) + 1
+        for left, right in zip(one.boxed, one.boxed[1:], strict=False):
+            assert (one.ink[:, left:right] > 100).any()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_signs_stand_in_order(seed: int) -> None:
+    bars = [Written(1, np.full((40, wide), 255, np.uint8)) for wide in (4, 30, 8)]
+    ink = in_row(bars, random(seed)).ink
+    assert (ink > 100).any()
+    found = in_row(bars[:1], random(seed)).ink
+    assert found.shape[1] < ink.shape[1]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_struck_out_or_stacked_has_more_ink(seed: int) -> None:
+    ink = np.zeros((44, 120), np.uint8)
+    ink[4:40, 10:14] = ink[4:40, 60:64] = 255
+    assert np.count_nonzero(struck(ink, random(seed))) > np.count_nonzero(ink)
+    both = stacked(ink, ink, random(seed))
+    assert both.shape[0] > ink.shape[0]
+
+
+def test_digits_drawn_by_strokes_are_what_they_say() -> None:
+    chance, crops, labels = random(1), [], []
+    for digit in range(10):
+        for _ in range(20):
+            crops.append(np.pad(stroked(digit, writer(chance), chance), 4))
+            labels.append(digit)
+    logits, legible = bundle.crops_read(crops, classify.load(None).logits, invert="no")
+    assert legible.all()
+    right = logits[:, :10].argmax(axis=1) == labels
+    assert right.mean() > 0.75  # it has not seen all of these shapes: therefore they are drawn
+
+
+def test_one_writer_keeps_to_one_shape() -> None:
+    chance = random(2)
+    by = writer(chance)
+    first, second = (stroked(7, by, chance) for _ in range(2))
+    assert not np.array_equal(first, second)
+    assert by.pen == by._replace().pen
+    wide = np.count_nonzero(stroked(1, by._replace(pen=5), random(0)))
+    assert wide > np.count_nonzero(stroked(1, by._replace(pen=2), random(0)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_real_string_scanned_again_is_read_alike(seed: int) -> None:
+    crop = np.full((50, 140), 220, np.uint8)
+    crop[10:40, 30:34] = crop[10:40, 70:74] = crop[10:40, 100:104] = 50
+    out = rescanned(crop, random(seed))
+    assert out.dtype == np.uint8
+    assert not strip(out).fault
+    assert 0.5 < out.size / crop.size < 2.5 or out.shape[0] < crop.shape[0]
+
+
+# --- the loss ---
+
+
+def labelled(*texts: tuple[int, list[int]]) -> NDArray[np.int32]:
+    longest = max(len(text) for _, text in texts)
+    return np.array([[flag, *text, *[BLANK] * (longest - len(text))] for flag, text in texts])
+
+
+def test_the_loss_is_what_the_decoder_promises(keras: Any) -> None:
+    logits = random(7).normal(0, 2, (6, 5, CLASSES)).astype(np.float32)
+    for row, one in enumerate(logits):
+        text, share = next(
+            (text, share) for text, share in decoded(one, 4000).candidates if 0 < len(text) < 4
+        )
+        signs = [OTHER if name == "x" else int(name) for name in text]
+        told = float(np.asarray(loss(labelled((1, signs)), logits[row : row + 1]))[0])
+        assert told == pytest.approx(-math.log(share), rel=0.02)
+
+
+def test_signs_that_are_not_told_of_cost_nothing(keras: Any) -> None:
+    logits = np.full((1, 5, CLASSES), -20.0, np.float32)
+    for column, name in enumerate((1, SEPARATOR, 2, FLOURISH, BLANK)):
+        logits[0, column, name] = 20
+    untold = float(np.asarray(loss(labelled((1, [1, 2])), logits))[0])
+    told = float(np.asarray(loss(labelled((0, [1, SEPARATOR, 2, FLOURISH])), logits))[0])
+    silent = float(np.asarray(loss(labelled((0, [1, 2])), logits))[0])
+    assert untold == pytest.approx(0, abs=1e-3)
+    assert told == pytest.approx(0, abs=1e-3)
+    assert silent > 10
+
+
+# --- training ---
+
+
+def test_a_training_goes_on_where_it_was_interrupted(
+    keras: Any, digits: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbers, "ROUND", 12)
+    monkeypatch.setattr(numbers, "SHARD", 12)
+    monkeypatch.setattr(numbers, "SHOWN", 1)
+    monkeypatch.setattr(numbers, "COLUMNS", 700)
+    crop = np.full((50, 140), 220, np.uint8)
+    crop[10:40, 30:34] = crop[10:40, 70:74] = 50
+    real = Real([crop], ["11"])
+    plan = Plan(2, 1, tmp_path / "checkpoint.keras", real=0.3)
+    told: list[tuple[int, float]] = []
+
+    def tell(number: int, mean: float, _: object) -> None:
+        told.append((number, mean))
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        numbers.fit(digits, plan, real=real, tell=tell)
+    model = numbers.fit(digits, plan, real=real, tell=tell)
+    assert [number for number, _ in told] == [1, 2]
+    assert all(math.isfinite(mean) for _, mean in told)
+    out = Reader(model, "cpu:0").logits([np.zeros((HEIGHT, 96), np.uint8)])
+    assert out[0].shape == (96 // STRIDE, CLASSES)
+    with pytest.raises(ModelError, match="another training"):
+        numbers.fit(digits, plan.finer(3, 1e-4, 0.5))
+
+
+# --- the model ---
+
+
+@pytest.fixture(scope="module")
+def small(keras: Any) -> Any:
+    keras.utils.set_random_seed(1)
+    return network()
+
+
+def strips(count: int) -> list[NDArray[np.uint8]]:
+    chance = random(5)
+    widths = (96, 128, 384)
+    return [chance.integers(0, 256, (HEIGHT, widths[n % 3])).astype(np.uint8) for n in range(count)]
+
+
+def test_a_strip_reads_the_same_whatever_is_read_beside_it(small: Any) -> None:
+    reader, some = Reader(small, "cpu:0"), strips(9)
+    together = reader.logits(some)
+    alone = [reader.logits([one])[0] for one in some]
+    for one, other, picture in zip(together, alone, some, strict=True):
+        assert one.shape == (picture.shape[1] // STRIDE, CLASSES)
+        assert np.array_equal(one, other)
+    assert reader.logits([]) == []
+
+
+def test_a_network_that_reads_no_strips_is_refused(keras: Any) -> None:
+    wrong = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+    with pytest.raises(ModelError, match="does not read strips"):
+        Reader(wrong, "cpu:0")
+
+
+def test_a_reader_that_gives_no_numbers_is_refused(keras: Any, small: Any) -> None:
+    broken = keras.models.clone_model(small)
+    broken.set_weights([np.full_like(one, np.nan) for one in small.get_weights()])
+    with pytest.raises(ModelError, match="no numbers"):
+        Reader(broken, "cpu:0").logits(strips(1))
+
+
+def test_the_network_is_small_enough_for_the_bundle(small: Any) -> None:
+    assert small.count_params() <= 500_000
+
+
+# --- calibration ---
+
+
+def made_up(count: int, temperature: float) -> tuple[list[Decoded], list[str]]:
+    """Make up readings that are right as often as their probabilities say at a temperature."""
+    chance, found, truth = random(11), [], []
+    for n in range(count):
+        share = float(chance.uniform(0.4, 0.999))
+        pair = [(str(100 + n), share), (str(500 + n), 1 - share)]
+        sure = dict(calibrate.calibrated(pair, temperature))[str(100 + n)]
+        truth.append(str(100 + n) if chance.random() < sure else str(500 + n))
+        pair.sort(key=lambda one: -one[1])
+        found.append(Decoded(pair, [Sign(c, 3 + 6 * at) for at, c in enumerate(pair[0][0])]))
+    return found, truth
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 2.0])
+def test_a_temperature_is_found_again(temperature: float) -> None:
+    found, truth = made_up(2500, temperature)
+    assert reading.temperature([(found, truth)]) == pytest.approx(temperature, rel=0.12)
+
+
+def test_a_temperature_above_one_makes_less_sure() -> None:
+    candidates = [("12", 0.9), ("17", 0.06)]
+    mild = dict(calibrate.calibrated(candidates, 2.0))
+    assert 0.5 < mild["12"] < 0.9
+    assert mild["17"] > 0.06
+    same = dict(calibrate.calibrated(candidates, 1.0))
+    assert same["12"] == pytest.approx(0.9)
+
+
+def test_a_card_says_how_held_out_strings_were_read() -> None:
+    parts = [made_up(300, 1.0), made_up(300, 1.0)]
+    said = reading.calibrated(parts)
+    assert said["measured"]["strings"] == 600
+    assert 0.5 < said["measured"]["right"] < 1
+    assert 0 < said["threshold"] <= 1
+    assert said["measured"]["wrong among the surest 90%"] <= 1 - said["measured"]["right"]
+
+
+@pytest.fixture
+def joined(small: Any, tmp_path: Path) -> Path:
+    """A bundle with a number reader that has learned nothing."""
+    place = tmp_path / "bundle"
+    shutil.copytree(classify.place_of(None), place)
+    small.save(tmp_path / "reader.keras")
+    said = reading.calibrated([made_up(200, 1.0), made_up(200, 1.0)])
+    reading.join(place, tmp_path / "reader.keras", said)
+    return place
+
+
+def test_a_number_reader_joins_a_bundle(joined: Path) -> None:
+    files = sorted(path.name for path in joined.iterdir())
+    assert files == ["card.json", "model.keras", "number.keras"]
+    card = classify.card(str(joined))
+    assert card.numbers is not None
+    assert card.name == classify.card(None).name
+    (logits,) = classify.load_reader(str(joined)).logits(strips(1))
+    assert logits.shape[1] == CLASSES
+
+
+def test_a_bundle_that_is_written_anew_keeps_its_number_reader(
+    joined: Path, tmp_path: Path
+) -> None:
+    card = classify.card(str(joined)).whole
+    bundle.write(str(tmp_path / "again"), str(joined), card)
+    before, after = (place / "number.keras" for place in (joined, tmp_path / "again"))
+    assert before.read_bytes() == after.read_bytes()
+    bundle.write(str(tmp_path / "again"), str(joined), card)  # over a bundle with a reader
+
+
+@pytest.mark.parametrize(
+    ("numbers_", "said"),
+    [
+        ({"preprocessing": 1, "calibration": {"temperature": 0}, "threshold": 0.9}, "above 0"),
+        ({"preprocessing": 1, "calibration": {"temperature": 1}, "threshold": 2}, "from 0 to 1"),
+        ({"preprocessing": 1, "threshold": 0.9}, "cannot be used"),
+        (3, "cannot be used"),
+    ],
+)
+def test_a_card_that_says_nonsense_of_numbers_is_refused(
+    joined: Path, numbers_: object, said: str
+) -> None:
+    card = json.loads((joined / "card.json").read_text())
+    card["numbers"] = numbers_
+    (joined / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=said):
+        classify.card(str(joined))
+
+
+def test_a_card_whose_number_reader_is_gone_is_refused(joined: Path) -> None:
+    (joined / "number.keras").unlink()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        classify.load_reader(str(joined))
