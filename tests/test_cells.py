@@ -1,6 +1,7 @@
 """Boxes cut out of a page: printed lines go, what was written stays, blank is blank."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits.cells import LEAST, Cell, cut
+from batchdigits.cells import LEAST, Cell, boxed, cut
+from batchdigits.forms import Field
 
 MM = 300 / 25.4
 """Pixels a millimetre of the pages drawn here."""
@@ -146,6 +148,26 @@ def test_lines_so_close_that_they_run_together_are_taken_out(sigma: float) -> No
     assert len(boxes_of(second)) == 1
 
 
+def test_the_lines_of_another_fields_boxes_run_together_too() -> None:
+    soft = np.asarray(cv2.GaussianBlur(page(boxes=CLOSE), (0, 0), 4), np.uint8)
+    assert cut(soft, upright(), [BOX], CLOSE)[0].blank
+
+
+def test_a_1_along_a_line_that_has_another_close_by_is_no_second_line() -> None:
+    close = ((2.2, 10.0, 7.0, 10.0), BOX)
+    sheet = page([(10.5, 12), (10.5, 18)], boxes=close)
+    assert [cell.blank for cell in cut(sheet, upright(), close)] == [True, False]
+
+
+def test_ink_that_two_boxes_have_is_not_read_twice() -> None:
+    """A 1 on the line between two boxes of a comb is one digit, whosever it is."""
+    for x in np.arange(9.6, 10.7, 0.1):
+        comb = ((2.3, 10.0, 7.7, 10.0), (10.0, 10.0, 7.7, 10.0))
+        found = cut(page([(x, 12), (x, 18.5)], boxes=comb), upright(), comb)
+        inked = [cell for cell in found if not cell.blank]
+        assert len(inked) == 1 or any(cell.shared for cell in inked), x
+
+
 @pytest.mark.parametrize("name", STROKES)
 @pytest.mark.parametrize("degrade", [lambda s: s, noisy, one_bit, jpeg])
 def test_strokes_survive_the_lines_they_touch(
@@ -161,6 +183,13 @@ def test_strokes_survive_the_lines_they_touch(
     wide, high = 10 * (np.ptp(points, axis=0) + 0.7)
     assert largest[2] == pytest.approx(wide, abs=8)
     assert largest[3] == pytest.approx(high, abs=8)
+
+
+@pytest.mark.parametrize("wide", [7.7, 7.9, 8.0, 8.4], ids=str)
+def test_boxes_of_a_comb_have_one_line_between_them_however_their_places_round(wide: float) -> None:
+    boxes = Field(name="a", box=(10 - wide, 10, 3 * wide, 10), cells=3).boxes()
+    sheet = page([(10.3, 12), (10.3, 18.5)], boxes=tuple(boxes))  # a 1 along the line
+    assert not cut(sheet, upright(), boxes)[1].blank
 
 
 @settings(max_examples=30, deadline=None)
@@ -235,3 +264,94 @@ def test_specks_are_no_ink() -> None:
     for x, y in ((13, 13), (15.5, 16), (12, 18)):
         sheet[round(y * MM), round(x * MM)] = 0
     assert one(sheet).blank
+
+
+@pytest.mark.parametrize(
+    "stroke",
+    [[(12, 12), (14, 18)], [(12, 12), (16, 12)], [(14, 13), (14, 18.5)]],
+    ids=["slanted", "level", "upright"],
+)
+def test_a_crop_says_where_it_lies_in_the_page(stroke: list[tuple[float, float]]) -> None:
+    cell = one(page(stroke))
+    left, top, wide, high = cell.shown
+    y, x = np.nonzero(cell.crop < 120)
+    across, down = wide / cell.crop.shape[1], high / cell.crop.shape[0]
+    seen = [left + (x.min() + x.max() + 1) / 2 * across, top + (y.min() + y.max() + 1) / 2 * down]
+    middle = np.mean(stroke, axis=0) * MM
+    assert seen == pytest.approx(middle.tolist(), abs=2)
+
+
+# --- a strip of boxes ---
+
+
+def strip_of_boxes(
+    count: int, *, gap: int = 0, thick: int = 2, high: int = 50, ink: int = 60, turned: float = 0
+) -> NDArray[np.uint8]:
+    """Draw a row of boxes, a figure in each: a stroke, a loop, or nothing, in turn."""
+    wide = 44
+    sheet = np.full((high + 24, 24 + count * (wide + gap)), 235, np.uint8)
+    for n in range(count):
+        x = 12 + n * (wide + gap)
+        cv2.rectangle(sheet, (x, 12), (x + wide, 12 + high), ink, thick)
+        if n % 3 == 0:
+            cv2.line(sheet, (x + 16, 20), (x + 26, 4 + high), 40, 4, cv2.LINE_AA)
+        elif n % 3 == 1:
+            cv2.ellipse(sheet, (x + 22, 12 + high // 2), (11, 16), 0, 0, 360, 40, 3, cv2.LINE_AA)
+    if turned:
+        middle = sheet.shape[1] / 2, sheet.shape[0] / 2
+        sheet = np.asarray(
+            cv2.warpAffine(
+                sheet,
+                cv2.getRotationMatrix2D(middle, turned, 1),
+                sheet.shape[::-1],
+                borderValue=235,
+            ),
+            np.uint8,
+        )
+    return sheet
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"gap": 9},
+        {"thick": 1},
+        {"thick": 5},
+        {"ink": 170},
+        {"high": 90},
+        {"high": 34},
+        {"turned": 0.7},
+        {"turned": -0.7, "gap": 8},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_boxes_of_a_strip_are_found(count: int, how: dict[str, Any]) -> None:
+    found = boxed(strip_of_boxes(count, **how))
+    assert [cell.blank for cell in found] == [n % 3 == 2 for n in range(count)]
+    places = [12 + n * (44 + how.get("gap", 0)) for n in range(count)]
+    assert [cell.place[0] for cell in found] == pytest.approx(places, abs=5)
+
+
+def test_a_box_that_a_stroke_opens_or_parts_is_found_by_its_neighbours() -> None:
+    sheet = strip_of_boxes(5, gap=6)
+    cv2.line(sheet, (12 + 50 + 20, 6), (12 + 50 + 24, 70), 40, 4)  # through the second, top to foot
+    sheet[10:16, 12 + 100 + 18 : 12 + 100 + 23] = 235  # the third is open at the top
+    assert len(boxed(sheet)) == 5
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        np.full((60, 200), 235, np.uint8),
+        np.zeros((60, 200), np.uint8),
+        np.full((1, 1), 9, np.uint8),
+        strip_of_boxes(1),
+        cv2.putText(np.full((60, 300), 235, np.uint8), "00000880", (9, 50), 0, 1.6, 40, 4),
+        cv2.putText(np.full((60, 300), 235, np.uint8), "4711", (9, 50), 0, 1.6, 40, 3),
+    ],
+    ids=["white", "black", "a pixel", "one box", "loops", "digits"],
+)
+def test_what_is_no_row_of_boxes_has_none(sheet: NDArray[np.uint8]) -> None:
+    assert boxed(sheet) == []

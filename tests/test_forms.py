@@ -1,6 +1,7 @@
 """Forms: templates and what is wrong with them, rules of fields, print, draft, the commands."""
 
 import itertools
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -127,6 +128,23 @@ WRONG = {
         "[form]: size: expected [width, height], two numbers in millimetres",
     ),
     "a size in metres": (edited("[210, 297]", "[0.21, 0.297]"), "sides of 20 to 2000 mm, got 0.21"),
+    "boxes too small to write in": (
+        edited("96, 12]", "21, 12]"),
+        "expected boxes of 1 mm or more, got 0.88 x 12.00",
+    ),
+    "a list of forms, and a slip": (
+        edited("[form]", "[[form]]", edited("cells", "cels")),
+        "unknown key 'cels'; did you mean 'cells'?",
+    ),
+    "a list of forms": (
+        edited("[form]", "[[form]]"),
+        "[form]: expected one table of keys: write [form], once",
+    ),
+    "one field in single brackets": (
+        edited("[[field]]", "[field]"),
+        "[field]: expected a list of tables: write [[field]] before each",
+    ),
+    "a number of 5,000 digits": ("x = " + "9" * 5000, "is no TOML: Exceeds the limit"),
     "a name of two lines": (edited('"membership"', '"a\\nb"'), "name: expected one line of text"),
     "an unknown anchor": (edited('"markers"', '"stars"'), "anchor: input should be 'markers'"),
     "an image without a reference": (
@@ -237,6 +255,7 @@ def test_two_templates_of_one_form_are_told() -> None:
         ("(" * 30 + "1" + ")+" * 30 + "x", 64, "so it would here"),
         ("(?=1)1", 1, "look-around"),
         (r"(1)\1", 2, "a back-reference"),
+        ("1|2{5}(?:(?=3)3)?", 8, "look-around that only longer values come to"),
         ("(?>1)", 1, "an atomic group"),
         ("1" * 201, None, "too long"),
     ],
@@ -628,6 +647,24 @@ def test_a_straight_blank_beside_is_the_reference_and_a_skewed_one_is_copied() -
     assert run("check", "b.toml", "far/skewed.png") == 0
 
 
+@pytest.mark.parametrize("name", [b"\xff.png", b"n" * 120 + b".png", b"a\nb.png"])
+def test_a_blank_may_have_any_name(name: bytes) -> None:
+    save("blank.png", drawn(paper.printed(several(anchor="page")), 150))
+    Path("blank.png").rename(os.fsdecode(name))
+    assert run("draft", os.fsdecode(name), "--out", "a.toml") == 0
+    assert run("check", "a.toml", os.fsdecode(name)) == 0
+
+
+@pytest.mark.parametrize("beside", ["the link", "the file"])
+def test_the_reference_of_a_linked_blank_is_found(beside: str) -> None:
+    for one in ("the link", "the file"):
+        Path(one).mkdir()
+    save("the file/blank.png", drawn(paper.printed(several(anchor="page")), 150))
+    Path("the link/other.png").symlink_to(Path("the file/blank.png").resolve())
+    assert run("draft", "the link/other.png", "--out", f"{beside}/a.toml") == 0
+    assert run("check", f"{beside}/a.toml", "the file/blank.png") == 0
+
+
 def test_another_form_is_told(template: str, capsys: Capture) -> None:
     save("white.png", np.full((1754, 1240), 255, np.uint8))
     assert run("check", template, "white.png") == 6
@@ -651,6 +688,21 @@ FAULTS: dict[str, tuple[list[str], int, str]] = {
         2,
         "expected a3, a4, a5, letter, legal or millimetres as 210x297, got 'B9'",
     ),
+    "paper without a size": (
+        ["draft", "s.png", "--out", "a.toml", "--size", "0x0"],
+        2,
+        "expected paper with sides of 20 to 2000 mm, got 0 x 0",
+    ),
+    "paper of 21 metres": (
+        ["draft", "s.png", "--out", "a.toml", "--size", "21000x21000"],
+        2,
+        "expected paper with sides of 20 to 2000 mm, got 21000 x 21000",
+    ),
+    "a name that is none": (
+        ["draft", "boxes.png", "--out", "a.toml", "--size", "A4", "--name", "a\nb"],
+        6,
+        "name: expected one line of text",
+    ),
     "a part of a page": (
         ["draft", "s.png", "--out", "a.toml", "--size", "a4"],
         2,
@@ -668,6 +720,7 @@ FAULTS: dict[str, tuple[list[str], int, str]] = {
 def test_faults_are_one_line_and_an_exit_code(why: str, template: str, capsys: Capture) -> None:
     arguments, code, said = FAULTS[why]
     Path("bad.toml").write_text(edited("cells", "cels"))
+    save("boxes.png", drawn(paper.printed(several()), 100))
     Path("s.png").write_bytes(cv2.imencode(".png", np.full((500, 500), 255, np.uint8))[1].tobytes())
     assert run(*arguments) == code
     out, err = capsys.readouterr()

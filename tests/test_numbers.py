@@ -16,7 +16,7 @@ from batchdigits.decode import Decoded, Sign
 from batchdigits.forms import Field
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import tasks
-from batchdigits.pipeline.desk import Desk, Number
+from batchdigits.pipeline.desk import Desk, Number, unpacked
 from batchdigits.pipeline.numbers import digits, of_number
 from batchdigits.records import Grey, Row
 
@@ -217,7 +217,8 @@ def test_a_place_on_a_page_is_where_its_digits_are() -> None:
     desk = Desk("auto")
     desk.number(0, 1, None, crop, (300, 400, crop.shape[1] / 2, crop.shape[0] / 2), "")
     prepared = desk.done()
-    (item,), (strip,) = prepared.items, prepared.strips
+    (item,), (packed,) = prepared.items, prepared.strips
+    strip = unpacked(packed)
     assert item.number is not None
     y, x = np.nonzero(strip > 110)
     left = item.number.origin[0] + x.min() * item.number.scale[0]

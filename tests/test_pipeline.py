@@ -17,7 +17,7 @@ from PIL import Image
 
 import batchdigits
 from batchdigits import classify, forms, pipeline
-from batchdigits.errors import ModelError, UsageError
+from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.forms import Field, Template
 from batchdigits.forms.paper import printed
 from batchdigits.options import RunOptions
@@ -624,6 +624,16 @@ def test_a_page_reads_the_same_upside_down_and_in_negative(
     ]
 
 
+def test_a_photograph_on_a_dark_desk_is_no_negative(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    sheet = page(form, "907   ")
+    desk = np.full((2 * sheet.shape[0], 2 * sheet.shape[1]), 40, np.uint8)
+    desk[200 : 200 + len(sheet), 150 : 150 + sheet.shape[1]] = sheet
+    save("a.png", desk)
+    assert [row.status for row in read_forms(min_confidence=0)] == ["ok", "blank"]
+
+
 def test_pages_that_are_not_the_form_are_told_apart(
     form: Template, inbox: Path, save: Save, fake_classifier: FakeClassifier
 ) -> None:
@@ -771,6 +781,18 @@ def test_the_same_name_for_both_tables_is_refused(inbox: Path) -> None:
     options = RunOptions.of({"digits_out": "inbox/../o.csv"})
     with pytest.raises(UsageError, match="both"):
         pipeline.check("o.csv", options)
+
+
+@pytest.mark.parametrize(("out", "wide"), [("o.csv", True), ("o.xlsx", False), ("o.xlsx", True)])
+def test_a_field_named_as_a_column_of_the_wide_table_is_refused(
+    form: Template, out: str, wide: bool
+) -> None:
+    Path("form.toml").write_text(TEMPLATE.format(name="small").replace('"year"', '"page"'))
+    options = RunOptions.of({"template": "form.toml", "wide": wide})
+    with pytest.raises(TemplateError, match="a column 'page' of its own"):
+        pipeline.check(out, options)
+    pipeline.check("o.csv", RunOptions.of({"template": "form.toml"}))
+    pipeline.check(out, RunOptions())  # without a template there is no field
 
 
 def test_a_row_a_page(form: Template, save: Save, fake_classifier: FakeClassifier) -> None:

@@ -238,6 +238,7 @@ STRANGE: list[tuple[str, Draw]] = [
     ("a white sheet", lambda anchor: np.full((1400, 990), 255, np.uint8)),
     ("a black sheet", lambda anchor: np.zeros((1400, 990), np.uint8)),
     ("five pixels by seven", lambda anchor: np.full((5, 7), 255, np.uint8)),
+    ("a line of pixels", lambda anchor: np.full((1, 2000), 255, np.uint8)),
     ("a page of text", lambda anchor: text()),
     ("the page seen from behind", lambda anchor: filled(anchor)[:, ::-1].copy()),
     ("half of the page", lambda anchor: filled(anchor)[: 594 * DPI // 127].copy()),

@@ -7,26 +7,36 @@ no ink is left: the network is not asked.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import Lined, crossed, darkness, inked, kept
+from batchdigits.cells import boxes as rows
+from batchdigits.cells.ink import Lined, Mask, crossed, darkness, inked, kept
 from batchdigits.cells.lines import lines, without_lines
 from batchdigits.forms.template import corners
 from batchdigits.records import Grey
+
+__all__ = ["LEAST", "SCALE", "Cell", "Place", "boxed", "cut"]
 
 SCALE = 10.0
 """Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
 20 of them."""
 MARGIN = 1.5
 """mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
-CLOSE = 1.2
-"""mm between two boxes, under which their lines may look like one."""
+SAME, CLOSE = 0.1, 1.2
+"""mm between two boxes: up to the first they have one line together, whatever rounding has left
+between them; under the second their two lines may look like one."""
+SHARED = 0.5
+"""Share of a box's ink that may be its neighbour's as well."""
 LEAST = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
+
+NOMINAL = 10.0
+"""mm that the boxes of a strip are taken to be high."""
 
 Matrix = NDArray[np.float64]
 """Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
@@ -45,6 +55,7 @@ class Cell(NamedTuple):
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
         shown: the upright box round the crop in the page as scanned, px.
+        shared: whether most of its ink is the next box's as well: read twice, it would be two.
     """
 
     crop: Grey
@@ -53,26 +64,66 @@ class Cell(NamedTuple):
     place: Place
     fineness: float
     shown: Place
+    shared: bool = False
 
 
-def cut(grey: Grey, matrix: Matrix, boxes: Sequence[Place]) -> list[Cell]:
+def cut(
+    grey: Grey, matrix: Matrix, boxes: Sequence[Place], others: Sequence[Place] = ()
+) -> list[Cell]:
     """Cut boxes out of a page.
 
     Args:
         grey: the page, uint8, shape (height, width), dark ink on light paper.
         matrix: where the paper lies in it.
         boxes: on paper, mm.
+        others: the boxes of other fields.
     """
-    return [_cell(grey, matrix, box, _beside(box, boxes)) for box in boxes]
+    every = np.array([*boxes, *others])
+    return _once([_cell(grey, matrix, box, _beside(box, every)) for box in boxes], boxes)
 
 
-def _beside(box: Place, boxes: Sequence[Place]) -> bool:
+def boxed(grey: Grey) -> list[Cell]:
+    """Cut the boxes of a strip out: of a number written into a comb, or into boxes apart.
+
+    Args:
+        grey: the strip, uint8, shape (height, width), dark ink on light paper.
+
+    Returns:
+        From left to right; none where the strip is no row of boxes.
+    """
+    places = rows.boxes(grey)
+    if not places:
+        return []
+    scale = float(np.median([high for *_, high in places])) / NOMINAL
+    matrix = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
+    boxes = [tuple(side / scale for side in place) for place in places]
+    return cut(grey, matrix, boxes)  # type: ignore[arg-type]
+
+
+def _beside(box: Place, boxes: NDArray[np.float64]) -> bool:
     """Tell whether another box stands so close beside this one that their lines run together."""
-    gaps = (max(one[0] - box[0] - box[2], box[0] - one[0] - one[2]) for one in boxes if one != box)
-    return any(0 < gap < CLOSE for gap in gaps)
+    left, top, wide, high = boxes.T
+    gap = np.maximum(left - box[0] - box[2], box[0] - left - wide)
+    level = (top < box[1] + box[3]) & (box[1] < top + high)
+    return bool((level & (gap > SAME) & (gap < CLOSE)).any())
 
 
-def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
+def _once(found: Sequence[tuple[Cell, Mask]], boxes: Sequence[Place]) -> list[Cell]:
+    """Mark a box most of whose ink the next one has as well: one stroke would be read twice."""
+    cells = [cell for cell, _ in found]
+    for n, ((_, ink), (_, other)) in enumerate(pairwise(found)):
+        at = round((boxes[n + 1][0] - boxes[n][0]) * SCALE)
+        if not 0 < at < ink.shape[1] or ink.shape[0] != other.shape[0]:
+            continue
+        both = np.count_nonzero(ink[:, at:][:, : other.shape[1]] & other[:, : ink.shape[1] - at])
+        one, two = np.count_nonzero(ink), np.count_nonzero(other)
+        if both > SHARED * min(one, two):
+            less = n if one < two else n + 1
+            cells[less] = cells[less]._replace(shared=True)
+    return cells
+
+
+def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> tuple[Cell, Mask]:
     wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
     to_paper = np.array(
         [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
@@ -91,7 +142,7 @@ def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> Cell:
     through = not blank and crossed(written, mask, found.box)
     crop, area = _shown(dark, mask, found.box)
     shown = _round(corners(area), matrix @ to_paper)
-    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown)
+    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown), mask
 
 
 def _round(points: NDArray[np.float64], matrix: Matrix) -> Place:

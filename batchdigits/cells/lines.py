@@ -20,6 +20,8 @@ INSET = 0.1
 HEAVIER = 1.15
 """A line is so many times as heavy as where it is lightest, and a pixel of the page more; else a
 stroke lies on it."""
+TWICE = 1.5
+"""Two lines that run together are so many times as heavy as one, wherever nothing lies on them."""
 THICKER = 2
 """px that a stroke reaches beyond a line on either side, where it crosses it."""
 PEN = 4
@@ -147,7 +149,7 @@ def without_lines(
         _erase(side, HEAVIER * lightest + uneven)
     for band in found.upright:
         side = _side(dark.T, ink.T, band)  # again: the corners of the box are gone by now
-        lines = 2 if double and side.thick > THICK / 2 else 1
+        lines = 2 if double and _lightest(side) > TWICE * lightest else 1
         _erase(side, lines * HEAVIER * lightest + uneven)
     return ink.view(bool)
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from batchdigits.errors import BatchdigitsError
 
@@ -102,6 +103,37 @@ def repeatable() -> None:
         import tensorflow  # noqa: PLC0415
 
         tensorflow.config.experimental.enable_op_determinism()
+
+
+def temporal_loss(labels: Any, logits: Any, blank: int) -> Any:
+    """Give the connectionist temporal loss; by TensorFlow's own kernel where that is the backend.
+
+    Keras's takes half as long again: it goes column by column in many small steps.
+
+    Args:
+        labels: int32, shape (N, L), filled up with `blank`.
+        logits: shape (N, T, classes); `blank` is the last class.
+        blank: of the classes.
+
+    Returns:
+        Negative log-likelihoods, shape (N,).
+    """
+    import keras  # noqa: PLC0415  (heavy: only when called)
+    from keras import ops  # noqa: PLC0415
+
+    frames = ops.full((ops.shape(logits)[0],), ops.shape(logits)[1], dtype="int32")
+    if keras.config.backend() != "tensorflow":
+        lengths = ops.sum(ops.cast(labels != blank, "int32"), axis=1)
+        return ops.ctc_loss(labels, logits, lengths, frames, mask_index=blank)
+    import tensorflow  # noqa: PLC0415
+
+    there = tensorflow.where(labels != blank)
+    sparse = tensorflow.SparseTensor(
+        there,
+        tensorflow.gather_nd(labels, there),
+        tensorflow.shape(labels, out_type=tensorflow.int64),
+    )
+    return tensorflow.compat.v1.nn.ctc_loss(sparse, tensorflow.transpose(logits, [1, 0, 2]), frames)
 
 
 def fast_dtype() -> str:

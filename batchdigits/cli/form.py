@@ -100,11 +100,11 @@ def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
             f"'{blank}': no boxes were found: expected closed boxes with sides of 3 mm or more "
             f"on paper of {paper[0]:.0f} x {paper[1]:.0f} mm (is --size right?)"
         )
-    title = name or os.path.splitext(os.path.basename(blank))[0]
+    title = name or _stem(blank)[:80]
     reference = None if found.markers else _reference(blank, out, found, page)
     template = drafts.text(title, found, reference)
+    made = forms.parsed(template, out)
     _put(out, ".toml", template.encode(), blank)
-    made = forms.read(out)
     if not quiet:
         turned = f", turned back by {found.turned:.2f} degrees" if found.turned else ""
         report.say(
@@ -115,22 +115,36 @@ def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
 
 def _paper(blank: str, page: int, size: str | None, grey: "Grey") -> tuple[float, float]:
     """Find the size of a page's paper, mm, as --size says, or as the file does."""
+    from batchdigits.forms.template import LONGEST, SHORTEST  # noqa: PLC0415
     from batchdigits.pages.paper import paper  # noqa: PLC0415
 
-    if size is None:
-        if (found := paper(blank, page)) is not None:
-            return found
+    found = paper(blank, page) if size is None else _given(size)
+    if found is None:
         raise UsageError(
             f"'{blank}' does not say how large its paper is: give --size, as A4 or 210x297"
         )
-    given = PAPERS.get(size.lower())
-    if given is None:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", size.lower())
-        if match is None:
-            raise UsageError(
-                f"--size: expected {', '.join(PAPERS)} or millimetres as 210x297, got '{size}'"
-            )
-        given = (float(match[1]), float(match[2]))
+    if not all(SHORTEST <= side <= LONGEST for side in found):
+        raise UsageError(
+            f"'{blank}': expected paper with sides of {SHORTEST:g} to {LONGEST:g} mm, got "
+            f"{found[0]:g} x {found[1]:g}: give --size, as A4 or 210x297"
+        )
+    return found if size is None else _laid(found, blank, size, grey)
+
+
+def _given(size: str) -> tuple[float, float]:
+    """Read --size, mm."""
+    if (known := PAPERS.get(size.lower())) is not None:
+        return known
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", size.lower())
+    if match is None:
+        raise UsageError(
+            f"--size: expected {', '.join(PAPERS)} or millimetres as 210x297, got '{size}'"
+        )
+    return float(match[1]), float(match[2])
+
+
+def _laid(given: tuple[float, float], blank: str, size: str, grey: "Grey") -> tuple[float, float]:
+    """Lay paper as the page's picture lies, if it can be such paper."""
     high, wide = grey.shape
     if (given[0] > given[1]) != (wide > high):
         given = (given[1], given[0])  # the paper lies on its side
@@ -162,16 +176,23 @@ def _page(place: str, number: int) -> "Grey":
 
 def _reference(blank: str, out: str, found: "Draft", page: int) -> str:
     """Name the picture that pages are recognised by: BLANK itself, or a straight copy of it."""
-    folder = os.path.dirname(os.path.realpath(out))
-    beside = os.path.dirname(os.path.realpath(blank)) == folder
-    if beside and not found.turned and page == 1:
-        return os.path.basename(blank)
+    folder, its = (os.path.dirname(os.path.abspath(one)) for one in (out, blank))
+    beside = os.path.realpath(folder) == os.path.realpath(its)  # a link's name lies where it does
+    named = os.path.basename(blank)
+    if beside and not found.turned and page == 1 and named.isprintable():
+        return named
     import cv2  # noqa: PLC0415
 
-    name = f"{os.path.splitext(os.path.basename(out))[0]}_blank.png"
+    name = f"{_stem(out)}_blank.png"
     picture = cv2.imencode(".png", found.grey)[1].tobytes()
     _put(os.path.join(folder, name), ".png", picture, blank)
     return name
+
+
+def _stem(place: str) -> str:
+    """Name a file without folder and suffix, in what a template can hold."""
+    stem = os.path.splitext(os.path.basename(place))[0]
+    return "".join(one if one.isprintable() else "_" for one in stem)
 
 
 @app.command()

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchdigits.errors import TemplateError
-from batchdigits.forms.template import Field, Template, read
+from batchdigits.forms.template import Field, Template, parsed, read
 
-__all__ = ["Field", "Template", "gathered", "read"]
+__all__ = ["Field", "Template", "gathered", "parsed", "read"]
 
 
 def gathered(paths: Sequence[str]) -> list[Template]:

@@ -46,7 +46,10 @@ def check(pattern: str, cells: int | None) -> None:
         ValueError: it is no such pattern, or no such value matches it.
     """
     tree = _parsed(pattern)
-    if not any(_matches(tree, [_DIGITS] * many) for many in range(1, (cells or MOST) + 1)):
+    lengths = range(1, (cells or MOST) + 1)
+    # All of them: parts that no short value comes to may be what `_fitting` refuses.
+    possible = [_matches(tree, [_DIGITS] * many) for many in lengths]
+    if not any(possible):
         few = f"no value of up to {cells} digits matches" if cells else "no digits match"
         raise ValueError(f"{few} {pattern!r}")
 

@@ -20,6 +20,13 @@ _SHAPES = {
     "size": "[width, height], two numbers in millimetres",
 }
 
+_BRACKETED = ("tuple_type", "model_type")
+_BRACKETS = {
+    "form": "one table of keys: write [form], once",
+    "field": "a list of tables: write [[field]] before each",
+    "markers": "a list of tables: write [[form.markers]] before each",
+}
+
 
 def words(
     error: ValidationError, found: dict[str, Any], models: Mapping[str, type[BaseModel]]
@@ -35,6 +42,7 @@ def words(
     first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
     path, model = list(first["loc"]), models[""]
     where: list[str] = []
+    part = ""
     while path and path[0] in models and path[0] in _keys(model):
         part = str(path.pop(0))
         model = models[part]
@@ -44,6 +52,8 @@ def words(
             where.append(f"[{part}]" if part in found else part)
     if first["type"] == "missing" and not path:
         return f"expected {'[form]' if where == ['form'] else 'a [[field]]'}, which is missing"
+    if not path and first["type"] in _BRACKETED and where[-1:] == [f"[{part}]"]:
+        return f"[{part}]: expected {_BRACKETS[part]}"
     key = str(path[0]) if path else ""
     return ": ".join([*where, _said(first, key, model)])
 
@@ -66,8 +76,7 @@ def _said(error: Any, key: str, model: type[BaseModel]) -> str:
 
 def _which(part: str, number: Any, found: dict[str, Any]) -> str:
     """Name the n-th field or marker as its writer knows it."""
-    listed = found.get(part, found.get("form", {}).get(part))
-    one = listed[number]
+    one = (found if part == "field" else found["form"])[part][number]
     known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
     return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
 

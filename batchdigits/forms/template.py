@@ -15,9 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic import (
-    Field as Setting,
-)
+from pydantic import Field as Setting
 
 from batchdigits.errors import TemplateError
 from batchdigits.forms import patterns, slips
@@ -29,6 +27,8 @@ DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
 """Squares of a marker, without its border."""
 NEAR = 0.2
 """Boxes that overlap by less, in mm, touch."""
+SHORTEST, LONGEST, LEAST = 20.0, 2000.0, 1.0
+"""Sides of a page, and the least of a box, mm: in smaller ones nobody writes."""
 
 Box = tuple[float, float, float, float]
 """x and y of the top left corner, width and height, mm from the page's top left corner."""
@@ -96,8 +96,9 @@ class Form(_Strict):
     @field_validator("size")
     @classmethod
     def _is_paper(cls, size: tuple[float, float]) -> tuple[float, float]:
-        if not all(20 <= side <= 2000 for side in size):
-            raise ValueError(f"expected sides of 20 to 2000 mm, got {size[0]:g} x {size[1]:g}")
+        if not all(SHORTEST <= side <= LONGEST for side in size):
+            sides = f"{SHORTEST:g} to {LONGEST:g} mm, got {size[0]:g} x {size[1]:g}"
+            raise ValueError(f"expected sides of {sides}")
         return size
 
     @model_validator(mode="after")
@@ -169,6 +170,9 @@ class Field(_Strict):
                 f"{self.cells} boxes with {self.gap:g} mm between them need more than "
                 f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
             )
+        wide, high = self.boxes()[0][2:]
+        if min(wide, high) < LEAST:
+            raise ValueError(f"expected boxes of {LEAST:g} mm or more, got {wide:.2f} x {high:.2f}")
         if self.pattern is not None:
             try:
                 patterns.check(self.pattern, self.cells)
@@ -268,9 +272,19 @@ def read(path: str) -> Template:
         raise TemplateError(f"{name}: expected text in UTF-8: save it so") from None
     except ValueError:
         raise TemplateError(f"{name}: not a path: it holds a zero byte") from None
+    return parsed(text, path)
+
+
+def parsed(text: str, path: str) -> Template:
+    """Make a template of its text; `path` is where it lies.
+
+    Raises:
+        TemplateError: as `read`.
+    """
+    name = f"template '{path}'"
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise TemplateError(f"{name} is no TOML: {error}") from None
     if "place" in found:
         raise TemplateError(f"{name}: unknown key 'place'; expected one of form, field")

@@ -12,11 +12,11 @@ GATHERINGS = 4
 
 def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Remove straight thin lines that cross a crop from side to side in its outer third."""
-    mask = _without_rows(mask)
-    return _without_rows(mask.swapaxes(1, 2)).swapaxes(1, 2)
+    mask = without_level_lines(mask)
+    return without_level_lines(mask.swapaxes(1, 2)).swapaxes(1, 2)
 
 
-def _without_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def without_level_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Remove horizontal lines from masks (N, H, W); what crosses them stays.
 
     A line is thin (a twelfth of the height at most), its band reaches over 19/20 of the width,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.paper import MIN_CONTRAST, light_ink
-from batchdigits.normalize.parts import without_ruled_lines
+from batchdigits.normalize.parts import without_level_lines
 from batchdigits.records import Grey, Invert
 
 VERSION = 1
@@ -133,7 +133,7 @@ def _lifted(bright: Grey) -> _Lifted | None:
     floor = ground + spread
     levels = np.clip((ink - np.float32(floor)) * np.float32(224 / (full - floor)), 0, 255)
     mask = ink > split
-    left = without_ruled_lines(mask[None])[0]
+    left = without_level_lines(mask[None])[0]
     lines = cv2.dilate((mask & ~left).view(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     levels[lines & ~left] = 0
     return _Lifted(levels.astype(np.uint8), left)
@@ -148,10 +148,18 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     parts = stats[1:].astype(np.int64)
     x, y, wide, tall, area = parts.T
-    at_edge = (y <= 1) | (y + tall >= height - 1) | (x <= 1) | (x + wide >= width - 1)
-    line = at_edge & ((wide < 0.08 * tall) | (tall < 0.08 * wide))
-    rest = at_edge & (np.minimum(wide, tall) <= 0.08 * height)
-    some = (area >= max(6, 0.001 * height * height)) & ~line & ~rest
+    ends = (y <= 1) | (y + tall >= height - 1)
+    beside = (x <= 1) | (x + wide >= width - 1)
+    some = area >= max(6, 0.001 * height * height)
+    some &= ~(
+        (ends | beside)
+        & (np.maximum(wide, tall) < TALL * height)  # the rest of a line
+        & (np.minimum(wide, tall) <= 0.08 * height)
+    )
+    some &= ~((ends | beside) & (tall < 0.08 * wide))  # a level line
+    frame = some & beside & (tall >= height - 2) & (wide < 0.12 * tall)
+    if (some & ~frame).any() and tall[some & ~frame].max() < 0.85 * height:
+        some &= ~frame  # and not a 1 in a crop that is cut to the ink
     if not some.any():
         return None
     parts = parts[some]

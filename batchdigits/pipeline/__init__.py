@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import classify, ledger, results, sources
-from batchdigits.errors import Stop, UsageError
+from batchdigits.errors import Stop, TemplateError, UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import tables
@@ -119,6 +119,13 @@ def check(out: str, options: RunOptions) -> None:
             raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
     wanted(options)
+    if options.wide or out.lower().endswith(".xlsx"):
+        named = [layout.names for layout in tables.layouts(options)]
+        if twice := [one for names in named for one in names if names.count(one) > 1]:
+            raise TemplateError(
+                f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
+                "of that name another, or leave --wide and .xlsx out"
+            )
 
 
 def run(

@@ -1,5 +1,6 @@
 """What a worker makes of pages: pictures of digits, or words on why there are none."""
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,12 +11,13 @@ from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
 from batchdigits.ledger import Entry
 from batchdigits.normalize import Levels, grey_levels
-from batchdigits.normalize.strips import EMPTY, strip
+from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.records import Grey, Invert, Laid, Status
 
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""
 THROUGH = "a line goes through it, as a crease does"
+SHARED = "its ink may be the next box's"
 DOT = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
 apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
@@ -76,14 +78,14 @@ class Prepared(NamedTuple):
         items: what became of each page, in order.
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
-        strips: uint8, each (height, width): of the numbers, in order.
+        strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
         laid: the pages of forms that were laid straight, with the index of their file.
         stood: of each task that asked for it, how its file stood; None where it changed.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
-    strips: Sequence[Grey] = ()
+    strips: Sequence[bytes] = ()
     laid: Sequence[tuple[int, Laid]] = ()
     stood: Sequence[Entry | None] = ()
 
@@ -100,7 +102,7 @@ class Desk:
         self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
         self._pictures: list[NDArray[np.uint8]] = [no_pictures()]
-        self._strips: list[Grey] = []
+        self._strips: list[bytes] = []
 
     def say(
         self, source: int, page: int, status: Status, detail: str, field: Field | None = None
@@ -114,14 +116,20 @@ class Desk:
         self._items.append(Item(source, page, None, "", None, (_open((0, 0, width, height)),)))
         self._wait(0, crop)
 
-    def field(self, source: int, page: int, field: Field, cells: Sequence[Cell], why: str) -> None:
-        """Lay down a field's boxes; `why` says why it is for review, whatever is read."""
+    def field(
+        self, source: int, page: int, field: Field | None, cells: Sequence[Cell], why: str
+    ) -> None:
+        """Lay down a field's boxes, or those of an image that is one number (field None).
+
+        `why` says why it is for review, whatever is read.
+        """
         spots = [_open(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
             if cell.blank:
                 spots[number] = spots[number]._replace(status="blank", detail="no ink")
-            elif cell.through:
-                spots[number] = spots[number]._replace(status="review", detail=THROUGH)
+            elif cell.through or cell.shared:
+                why_not = THROUGH if cell.through else SHARED
+                spots[number] = spots[number]._replace(status="review", detail=why_not)
         self._items.append(Item(source, page, None, why, field, tuple(spots)))
         for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
             if spot.status is None:
@@ -150,7 +158,7 @@ class Desk:
         origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
         lies = Number(origin, (found.scale * across, found.scale * down))
         self._items.append(Item(source, page, None, why, field, (), lies))
-        self._strips.append(found.picture)
+        self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 
     def straight(self, source: int, laid: Laid) -> None:
         """Note that a page was laid straight."""
@@ -180,6 +188,11 @@ class Desk:
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
+
+
+def unpacked(strip: bytes) -> Grey:
+    """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
+    return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
 
 
 def _open(place: tuple[int, int, int, int]) -> Spot:

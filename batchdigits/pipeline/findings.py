@@ -13,7 +13,7 @@ from batchdigits.ledger import Entry
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
-from batchdigits.pipeline.desk import Item, Prepared
+from batchdigits.pipeline.desk import Item, Prepared, unpacked
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.values import Read
 from batchdigits.records import Grey, Laid
@@ -68,7 +68,7 @@ class Model:
     def found(self, batch: Batch) -> Iterator[Found]:
         """Classify a batch's pictures and strips; gives what was found of each task, in order."""
         reads = iter(self._reads(np.concatenate([prepared.pictures for _, prepared in batch])))
-        strips = [one for _, prepared in batch for one in prepared.strips]
+        strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
         lines = iter(zip(strips, self._lines(strips), strict=True))
         for tasks, prepared in batch:
             stood = prepared.stood or [None] * len(tasks)

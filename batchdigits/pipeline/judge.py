@@ -7,7 +7,7 @@ from batchdigits import classify
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
 from batchdigits.pipeline.findings import Finding
-from batchdigits.pipeline.values import Value, of_field, of_image
+from batchdigits.pipeline.values import PLAIN, Value, of_field, of_image
 from batchdigits.records import Digit, Laid, Row
 
 
@@ -66,9 +66,9 @@ def _value(finding: Finding, thresholds: Thresholds) -> Value:
             return Value("", 0.0, "review", item.detail or numbers.NO_READER)
         return numbers.of_number(item.field, finding.number, thresholds.numbers, item.detail)
     filled = list(zip(item.spots, finding.reads, strict=True))
-    if item.field is None:
+    if item.field is None and len(filled) == 1:
         return of_image(*filled[0], thresholds.digits)
-    return of_field(item.field, filled, thresholds.digits, item.detail)
+    return of_field(item.field or PLAIN, filled, thresholds.digits, item.detail)
 
 
 def digits(file: str, finding: Finding) -> list[Digit]:

@@ -36,7 +36,7 @@ def _written(finding: Finding) -> list[Any]:
 
 def _short(read: Read, item: Item) -> Sequence[Any]:
     """Leave out what serves the rules of fields alone."""
-    if item.field is not None:
+    if item.field is not None or len(item.spots) > 1:
         return read
     return [*read[:4], {read.second: read.likely[read.second]}]
 

@@ -11,6 +11,11 @@ from batchdigits.forms.template import Field
 from batchdigits.pipeline.desk import Spot
 from batchdigits.records import Status
 
+PLAIN = Field.model_validate(
+    {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
+)
+"""Stands for the field where an image is one number in boxes: there is no rule."""
+
 
 class Read(NamedTuple):
     """How one picture was read; see `calibrate.Judged`."""

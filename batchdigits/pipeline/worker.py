@@ -18,7 +18,7 @@ DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""
 UNSEEN = "most of its printed lines are not there: torn off, covered, or another form's"
 DARK = 110
-"""Median grey level under which a page is taken for light ink on dark paper."""
+"""Median grey level under which a page may have light ink on dark paper."""
 
 
 def kind_of(as_: As, height: int, width: int, *, pdf: bool = False) -> tuple[Kind, str]:
@@ -90,11 +90,21 @@ def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
     elif kind == "number":
-        height, width = page.grey.shape
-        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
+        _number(desk, index, page)
     else:
         said = f"looks like a page ({why}); give its --template"
         desk.say(index, page.number, "review", said)
+
+
+def _number(desk: Desk, index: int, page: Page) -> None:
+    """Lay an image of one number on the desk: box by box, or as it is written."""
+    light = desk.invert == "no" or (desk.invert == "auto" and np.median(page.grey) < DARK)
+    boxes = cells.boxed(255 - page.grey if light else page.grey)
+    if boxes:
+        desk.field(index, page.number, None, boxes, "")
+    else:
+        height, width = page.grey.shape
+        desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
 
 
 def _lay(
@@ -105,9 +115,12 @@ def _lay(
     if isinstance(page, Failure):
         _lost(desk, index, page, forms)
         return
-    light = invert == "no" or (invert == "auto" and np.median(page.grey[::8, ::8]) < DARK)
-    grey = 255 - page.grey if light else page.grey
+    grey = 255 - page.grey if invert == "no" else page.grey
     found = register.match(grey, forms.templates, forms.references)
+    if isinstance(found, register.Lost) and invert == "auto" and _dark(grey):
+        other = register.match(255 - grey, forms.templates, forms.references)
+        if not isinstance(other, register.Lost):
+            grey, found = 255 - grey, other
     if isinstance(found, register.Lost):
         _lost(desk, index, Failure(page.number, found.why), forms)
         return
@@ -115,17 +128,23 @@ def _lay(
     desk.straight(
         index, Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how)
     )
+    every = [box for field in template.fields for box in field.boxes()]
     for field in template.fields:
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
-        cut = cells.cut(grey, pose.matrix, field.boxes())
+        cut = cells.cut(grey, pose.matrix, field.boxes(), every)
         why = _coarse(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
             desk.number(index, page.number, field, cut[0].crop, place, why)
         else:
             desk.field(index, page.number, field, cut, why)
+
+
+def _dark(grey: Grey) -> bool:
+    """Tell whether a page may be in negative; it may as well be a photograph on a dark desk."""
+    return bool(np.median(grey[::8, ::8]) < DARK)
 
 
 def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:

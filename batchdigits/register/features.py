@@ -15,6 +15,8 @@ LONGEST = 1000
 """Longest side, px, that features are looked for at: print is a few px high there."""
 MANY = 2000
 """Features of a picture."""
+BORDER = 31
+"""px along a picture's edges without features: each is told by so many px round it."""
 RATIO = 0.85
 """A feature is found again when its likest is so much nearer than its next likest (Lowe,
 "Distinctive image features from scale-invariant keypoints", 2004)."""
@@ -92,7 +94,11 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Wa
 
 def _features(grey: Grey) -> tuple[Points, NDArray[np.uint8]]:
     small = reduced(grey, LONGEST)
-    keys, features = cv2.ORB.create(MANY, fastThreshold=10).detectAndCompute(small.grey, None)
+    nothing = np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
+    if min(small.grey.shape) <= BORDER:  # OpenCV stumbles over strips of a few px
+        return nothing
+    orb = cv2.ORB.create(MANY, edgeThreshold=BORDER, fastThreshold=10)
+    keys, features = orb.detectAndCompute(small.grey, None)
     if features is None:
-        return np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
+        return nothing
     return small.back(np.array([key.pt for key in keys], np.float64)), features

@@ -81,7 +81,7 @@ def _seen(detector: Any, grey: Grey, share: float) -> list[tuple[int, Quad]]:
 
     A whole number of pixels becomes one: OpenCV averages those four times as fast as others.
     """
-    times = math.ceil(1 / share - 1e-6)
+    times = min(math.ceil(1 / share - 1e-6), *grey.shape)
     down, across = (n // times for n in grey.shape)
     whole = grey[: down * times, : across * times]
     small = cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA) if times > 1 else grey

@@ -54,12 +54,23 @@ def proportioned(ink: Grey, random: Random) -> Grey:
     return out
 
 
-def pressed(ink: Grey, thin: bool) -> Grey:
-    """Bring a digit to full ink, and its strokes to a thinner pen where that leaves them whole."""
-    low, high = (110 if thin else 10), max(80, int(ink.max()))
-    low = min(low, high // 2)
-    levels = np.maximum(ink, low) - np.uint8(low)
-    return np.asarray(cv2.convertScaleAbs(levels, alpha=290 / (high - low)), np.uint8)
+def pressed(ink: Grey, pen: int) -> Grey:
+    """Bring a digit to full ink; or write it anew in a pen of another width, along its middle.
+
+    Args:
+        ink: uint8, shape (H, W), ink light, about 40 px high.
+        pen: the width that its strokes shall have, px; 0 for as they are.
+    """
+    top = max(80, int(ink.max()))
+    full = np.asarray(cv2.convertScaleAbs(np.maximum(ink, 10) - 10, alpha=290 / top), np.uint8)
+    if not pen:
+        return full
+    edged = np.pad(full, 4)
+    deep = cv2.distanceTransform((edged > 110).view(np.uint8), cv2.DIST_L2, 5)
+    ridge = (deep > 0.5) & (deep >= cv2.dilate(deep, np.ones((3, 3), np.uint8)) - 0.35)
+    point = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (pen, pen))
+    drawn = cv2.dilate(np.where(ridge, 255, 0).astype(np.uint8), point)
+    return np.asarray(cv2.GaussianBlur(drawn, (3, 3), 0.7), np.uint8)
 
 
 def sized(
@@ -84,10 +95,10 @@ def lay(canvas: Grey, ink: Grey, x: int, y: int) -> None:
 
 def in_row(signs: Sequence[Sign], random: Random) -> Written:
     """Write signs side by side: apart, touching or overlapping, along a line that drifts."""
-    gap = HIGH * random.choice((0.02, 0.1, 0.2, 0.4), p=(0.35, 0.35, 0.2, 0.1))
+    gap = HIGH * random.choice((0.0, 0.08, 0.2, 0.4), p=(0.4, 0.4, 0.15, 0.05))
     uneven = HIGH * random.uniform(0.02, 0.14)
-    size, rough = random.uniform(0.8, 1.0), random.uniform(0.02, 0.14)
-    stretch, small = np.exp(random.normal(0, 0.18)), random.uniform(0.55, 1.0)
+    size, rough = random.uniform(0.8, 1.0), random.uniform(0.02, 0.11)
+    stretch, small = np.exp(random.normal(0.12, 0.2)), random.uniform(0.55, 1.0)
     drift, slant = random.normal(0, 0.04), random.normal(0.12, 0.22)
     level = random.choice((1.0, 0.5), p=(0.7, 0.3))
     placed, x = [], 0.0
@@ -101,7 +112,7 @@ def in_row(signs: Sequence[Sign], random: Random) -> Written:
             inked = sized(ink, high, 1.5 * HIGH, stretch)
             y = (HIGH - inked.shape[0]) * level + random.normal(0, HIGH * rough * 0.6)
         step = max(random.normal(gap, uneven), -0.35 * inked.shape[1])
-        if number and random.random() < 0.04:
+        if number and random.random() < 0.025:
             step += HIGH * random.uniform(0.2, 0.9)
         x += step if number else 0
         placed.append((inked, x, y + drift * x))

@@ -24,7 +24,7 @@ def scanned(ink: Grey, boxed: Sequence[int], random: Random) -> Grey:
     Returns:
         uint8, of another size: dark ink on light paper.
     """
-    scale = random.uniform(0.55, 1.15)
+    scale = random.uniform(0.62, 1.15)
     sides = (random.uniform(0.02, 0.35, 4) * ink.shape[0] * (random.random(4) < 0.93)).astype(int)
     top, bottom, left, right = sides.tolist()
     canvas = cv2.copyMakeBorder(ink, top, bottom, left, right, cv2.BORDER_CONSTANT)
@@ -39,7 +39,7 @@ def scanned(ink: Grey, boxed: Sequence[int], random: Random) -> Grey:
     if random.random() < 0.4:
         canvas = cv2.GaussianBlur(canvas, (0, 0), random.uniform(0.4, 1.2))
     strokes = np.maximum(canvas.astype(np.float32), lines * random.uniform(0.35, 1.0)) / 255
-    if random.random() < 0.12:  # one-bit, as a fax
+    if random.random() < 0.07:  # one-bit, as a fax
         grey = np.where(strokes > random.uniform(0.25, 0.6), 0, 255).astype(np.uint8)
     else:
         grey = _printed(strokes, random)
@@ -50,9 +50,9 @@ def _pen(canvas: Grey, random: Random) -> Grey:
     """Make all strokes of a string thinner or bolder."""
     chance, wide = random.random(), int(random.integers(2, 5))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
-    if chance < 0.3:
+    if chance < 0.2:
         return np.asarray(cv2.dilate(canvas, kernel), np.uint8)
-    if chance < 0.4:
+    if chance < 0.3:
         return np.asarray(cv2.convertScaleAbs(np.maximum(canvas, 100) - 100, alpha=2), np.uint8)
     return canvas
 
@@ -107,8 +107,8 @@ def _printed(strokes: Shades, random: Random) -> Grey:
         corners = random.uniform(0, 0.15 * paper, (2, 2)).astype(np.float32)
         ground += cv2.resize(corners, strokes.shape[::-1], interpolation=cv2.INTER_LINEAR)
     pressed = strokes * dark
-    if random.random() < 0.2:
-        field = random.uniform(0.5, 1.2, (3, 9)).astype(np.float32)
+    if random.random() < 0.1:
+        field = random.uniform(0.6, 1.2, (3, 9)).astype(np.float32)
         pressed *= np.minimum(cv2.resize(field, strokes.shape[::-1]), 1)
     grey = (
         paper - np.maximum(pressed, ground) + random.normal(0, random.uniform(0, 7), ground.shape)

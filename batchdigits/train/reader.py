@@ -7,6 +7,7 @@ connectionist temporal classification (Graves and others, ICML 2006).
 
 from typing import Any
 
+from batchdigits.classify import backend
 from batchdigits.normalize.strips import HEIGHT
 
 CLASSES = 14
@@ -73,6 +74,4 @@ def loss(labels: Any, logits: Any) -> Any:
         [logits[..., : SIGNS[0]], ops.full_like(signs, -30.0), other, blank], axis=-1
     )
     logits = ops.where(untold[..., None] > 0, merged, logits)
-    lengths = ops.sum(ops.cast(string != BLANK, "int32"), axis=1)
-    frames = ops.full((ops.shape(logits)[0],), ops.shape(logits)[1], dtype="int32")
-    return ops.ctc_loss(string, logits, lengths, frames, mask_index=BLANK)
+    return backend.temporal_loss(string, logits, BLANK)

@@ -24,9 +24,9 @@ def point(sign: str, pen: int, random: Random) -> Grey:
 
 def flourish(sign: str, pen: int, random: Random) -> Grey:
     """Draw what stands before and after amounts: one of - ~ = $ # *."""
-    ink = np.zeros((64, 96), np.uint8)
+    ink = np.zeros((64, 110), np.uint8)
     strokes: list[list[tuple[float, float]]] = []
-    long = random.uniform(8, 40)
+    long = random.uniform(8, 64)
     if sign in "-=":
         tilt = random.normal(0, 0.12) * long
         apart = random.uniform(7, 14)
@@ -46,7 +46,7 @@ def flourish(sign: str, pen: int, random: Random) -> Grey:
         points = np.array(stroke)
         _through(ink, points + random.normal(0, 1.2, points.shape), pen)
     if sign == "*":
-        ink = np.asarray(cv2.warpAffine(ink, np.array([[0.5, 0, 20], [0.25, 0.5, 5]]), (96, 64)))
+        ink = np.asarray(cv2.warpAffine(ink, np.array([[0.5, 0, 20], [0.25, 0.5, 5]]), (110, 64)))
     return cut(ink)
 
 

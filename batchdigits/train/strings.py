@@ -57,14 +57,14 @@ class Script(NamedTuple):
         hand: how far its digits are from what they were.
         source: which labelled set they come from.
         by: who draws them by strokes, instead; None for no one.
-        thin: whether strokes are made thinner.
+        pen: the width of its strokes, px of a digit 40 px high; 0 for each digit's own.
         mixed: whether each digit comes from another source.
     """
 
     hand: Hand
     source: int
     by: Writer | None
-    thin: bool
+    pen: int
     mixed: bool
 
 
@@ -102,11 +102,12 @@ class Hands:
 
     def _signs(self, digits: Sequence[int], random: Random) -> list[Sign]:
         """Give each digit its ink, and put separators and flourishes among them."""
-        script, pen = self._script(random), int(random.integers(3, 6))
+        script = self._script(random)
+        pen = max(2, (script.pen or 4) + int(random.integers(-1, 2)))
         alien = 0.25 if random.random() < 0.03 else 0.0
         out = []
         points = _points(len(digits), random)
-        if random.random() < 0.08:
+        if random.random() < 0.05:
             out.append(Sign(FLOURISH, flourish(random.choice(_STARTS), pen, random)))
         for at, digit in enumerate(digits):
             if at in points:
@@ -128,7 +129,7 @@ class Hands:
             hand=HANDS[int(random.integers(len(HANDS)))],
             source=self._source(random),
             by=writer(random) if random.random() < WRITERS else None,
-            thin=random.random() < 0.4,
+            pen=int(random.integers(3, 6)) if random.random() < 0.55 else 0,
             mixed=random.random() < 0.25,
         )
 
@@ -142,7 +143,7 @@ class Hands:
             if random.random() < OTHERWISE.get(digit, 0.0):
                 ink = written_otherwise(ink, digit, random)
         ink = proportioned(cut(laid(ink, random, script.hand)), random)
-        return pressed(ink, script.thin)
+        return pressed(ink, script.pen)
 
     def _source(self, random: Random) -> int:
         return int(random.choice(len(self._weights), p=self._weights))
@@ -173,7 +174,7 @@ class Hands:
 
     def _boxes(self, digits: Sequence[int], random: Random) -> Written:
         """Write a digit into each box of a row."""
-        script = self._script(random)._replace(thin=False)
+        script = self._script(random)
         wide = int(HIGH * random.uniform(0.8, 1.6))
         high = int(HIGH * random.uniform(1.15, 1.6))
         canvas = np.zeros((high, wide * len(digits)), np.uint8)

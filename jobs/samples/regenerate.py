@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from strips import strips
 
 SAMPLES = Path("samples")
 FORMS = SAMPLES / "forms"
@@ -51,7 +52,7 @@ def make(digits: Grey, labels: NDArray[np.int64]) -> None:
     def pick(label: int) -> Grey:
         return np.asarray(digits[random.choice(np.flatnonzero(labels == label))])
 
-    for folder in ("digits", "awkward"):
+    for folder in ("digits", "awkward", "numbers"):
         (SAMPLES / folder).mkdir(parents=True, exist_ok=True)
     for label in range(10):
         for at in random.choice(np.flatnonzero(labels == label), EACH, replace=False):
@@ -65,6 +66,9 @@ def make(digits: Grey, labels: NDArray[np.int64]) -> None:
     for name, picture in no_digits(pick):
         save(f"awkward/{name}", picture)
         truth[f"awkward/{name}", 1] = "none"
+    for name, value, picture in strips(pick, random):
+        save(f"numbers/{name}", picture)
+        truth[f"numbers/{name}", 1] = value
     with (SAMPLES / "truth.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("file", "page", "value"))
