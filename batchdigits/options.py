@@ -94,6 +94,8 @@ class RunOptions(_Options):
         fail_over: share of the inputs that may be errors before the exit code says so.
         log_file: where warnings and how pages were laid straight are kept as well.
         summary_json: how the run went, for programs.
+        debug_pages: a folder for a picture of each page of a form, with what was found and read
+            drawn on it; None for none.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
         quiet: print nothing on standard error while all goes well.
         batch_size: crops gathered before the model is called; it changes no result.
@@ -120,6 +122,7 @@ class RunOptions(_Options):
     fail_over: float = Field(0.0, ge=0, le=1)
     log_file: Annotated[str | None, BeforeValidator(_as_text)] = None
     summary_json: Annotated[str | None, BeforeValidator(_as_text)] = None
+    debug_pages: Annotated[str | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
@@ -140,8 +143,11 @@ class RunOptions(_Options):
             raise ValueError(
                 f"--template makes every page a form, --as {self.as_} does not: leave one out"
             )
-        if self.wide and not self.template:
-            raise ValueError("--wide is for forms, a column for each field: give their --template")
+        if self.wide and self.as_ in ("digit", "number"):
+            raise ValueError(
+                f"--wide is for forms, a column for each field, --as {self.as_} is none: "
+                "leave one out"
+            )
         return self
 
 

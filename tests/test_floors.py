@@ -10,6 +10,7 @@ import batchdigits
 PACKAGE = Path(batchdigits.__file__).parent
 FLOORS = (
     {"records", "errors"},
+    {"layout"},
     {"options", "forms"},
     {
         "sources",

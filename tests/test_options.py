@@ -41,6 +41,7 @@ DEFAULTS = {
     "fail_over": 0.0,
     "log_file": None,
     "summary_json": None,
+    "debug_pages": None,
     "excel": False,
     "quiet": False,
     "batch_size": 2048,
@@ -173,7 +174,7 @@ def test_as_once_and_once_none_is_taken() -> None:
         ({"calibration": 3, "target_error": 0.1}, ["calibration:", "string", "got 3"]),
         ({"calibration": "a.csv"}, ["--calibration is for --target-error"]),
         ({"template": "a.toml", "as_": "digit"}, ["--template", "--as digit"]),
-        ({"wide": True}, ["--wide is for forms", "--template"]),
+        ({"wide": True, "as_": "digit"}, ["--wide is for forms", "--as digit"]),
         ({"template": [3]}, ["template", "string", "got 3"]),
         (
             {"min_confidence": 0.9, "target_error": 0.1},

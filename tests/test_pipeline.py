@@ -1,7 +1,9 @@
 """The order of the rooms: a row for everything, under its own name, the same every time."""
 
+import csv
 import io
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -13,11 +15,12 @@ import pytest
 from conftest import FakeClassifier, FakeReader, Save, drawn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 import batchdigits
 from batchdigits import classify, forms, pipeline
-from batchdigits.errors import ModelError, TemplateError, UsageError
+from batchdigits.errors import ModelError, OutputError, TemplateError, UsageError
 from batchdigits.forms import Field, Template
 from batchdigits.forms.paper import printed
 from batchdigits.options import RunOptions
@@ -155,7 +158,7 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
         ("black", np.zeros((28, 28), np.uint8), "blank", "no ink"),
         ("one-pixel", np.full((1, 1), 9, np.uint8), "blank", "no ink"),
         ("column", np.full((40, 1), 255, np.uint8), "blank", "no ink"),
-        ("page", np.full((1000, 700), 255, np.uint8), "review", "looks like a page"),
+        ("page", np.full((1000, 700), 255, np.uint8), "review", "no boxes found"),
         (
             "dot",
             cv2.circle(np.full((100, 100), 255, np.uint8), (50, 50), 2, 0, -1),
@@ -226,9 +229,7 @@ def scans(inbox: Path) -> Path:
 def test_pages_of_a_pdf_are_pages_whatever_their_size(scans: Path) -> None:
     found = rows()
     assert [(row.page, row.status) for row in found] == [(1, "review"), (2, "review")]
-    assert {row.detail for row in found} == {
-        "looks like a page (28 x 28 px: PDF); give its --template"
-    }
+    assert {row.detail for row in found} == {"no boxes found"}
     source = pipeline.find(["inbox"], [], None).sources
     (line,) = pipeline.plan(source, RunOptions.of({"workers": 0}))
     assert line == ("inbox/scan.pdf", "form", 2, "PDF, 28 x 28 px: PDF")
@@ -802,3 +803,83 @@ def test_a_row_a_page(form: Template, save: Save, fake_classifier: FakeClassifie
     table = pd.read_csv("o.csv", dtype="str", keep_default_na=False)
     assert list(table) == ["file", "page", "member", "year", "min_confidence", "status", "detail"]
     assert len(table.loc[0, "member"]) == 6
+
+
+# --- pages without a template ---
+
+
+def undescribed() -> NDArray[np.uint8]:
+    """Draw a page: a row of four boxes, of which three are filled in, and a table of 2 x 3."""
+    page = np.full((1000, 800), 255, np.uint8)
+    for n in range(4):
+        cv2.rectangle(page, (100 + 60 * n, 100), (160 + 60 * n, 180), 0, 2)
+        if n < 3:
+            page[116:164, 106 + 60 * n : 154 + 60 * n] = drawn(n + 1, side=48)
+    for n in range(3):
+        cv2.line(page, (100, 300 + 60 * n), (580, 300 + 60 * n), 0, 2)
+    for n in range(4):
+        cv2.line(page, (100 + 160 * n, 300), (100 + 160 * n, 420), 0, 2)
+    page[306:354, 300:348] = drawn(7, side=48)
+    return page
+
+
+CELLS = [f"r{r:02}c{c:02}" for r in (1, 2) for c in (1, 2, 3)]
+
+
+def test_boxes_of_a_page_without_a_template_are_rows(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", undescribed())
+    save("b.png", drawn(5))
+    found = rows()
+    page = [row for row in found if row.file == "inbox/a.png"]
+    assert [row.field for row in page] == ["box_001", *CELLS]
+    status = {row.field: row.status for row in page}
+    assert len(next(row.value for row in page if row.field == "box_001")) == 3
+    assert [field for field in CELLS if status[field] != "blank"] == ["r01c02"]
+    assert found[-1].file == "inbox/b.png"
+    assert found[-1].field == ""
+
+
+def test_a_page_of_light_ink_is_read_the_same(save: Save, fake_classifier: FakeClassifier) -> None:
+    save("a.png", undescribed())
+    dark = [(row.field, row.value) for row in rows()]
+    save("a.png", 255 - undescribed())
+    assert [(row.field, row.value) for row in rows()] == dark
+
+
+def test_wide_without_a_template_has_the_columns_that_were_found(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", undescribed())
+    save("b.png", drawn(5))
+    options = RunOptions.of({"workers": 0, "wide": True})
+    pipeline.run(pipeline.find(["inbox"], [], None), "wide.csv", options)
+    with Path("wide.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert list(first)[2:-3] == ["box_001", *CELLS, "value"]
+    assert len(first["box_001"]) == 3
+    assert second["value"] != ""
+
+
+def test_debug_pages_show_what_was_found_and_are_no_inputs(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("sub/a b;ö.png", undescribed())
+    options = RunOptions.of({"workers": 0, "debug_pages": "inbox/shown"})
+    pipeline.check("r.csv", options)
+    for _ in range(2):  # the second run finds the pictures of the first there
+        found = pipeline.find(["inbox"], [], "r.csv", None, "inbox/shown")
+        assert len(found.sources) == 1
+        pipeline.run(found, "r.csv", options)
+    (shown,) = Path("inbox/shown").iterdir()
+    assert re.fullmatch(r"[A-Za-z0-9._-]+-001\.png", shown.name)
+    picture = cv2.imread(str(shown))
+    assert picture.shape == (1000, 800, 3)
+    assert (np.ptp(picture.astype(int), axis=2) > 60).sum() > 500  # it is drawn on, in colours
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_read(save: Save) -> None:
+    save("a.png", undescribed())
+    with pytest.raises(OutputError, match=r"--debug-pages 'inbox/a\.png/x' cannot be made"):
+        pipeline.check("r.csv", RunOptions.of({"debug_pages": "inbox/a.png/x"}))

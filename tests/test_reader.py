@@ -87,6 +87,20 @@ def test_boxes_hold_a_digit_each(digits: Corpus) -> None:
             assert (one.ink[:, left:right] > 100).any()
 
 
+@pytest.mark.parametrize(("labels", "taken"), [(range(10), True), ([1] * 10, False)])
+def test_a_favourite_source_is_taken_if_it_has_all_digits(
+    digits: Corpus, labels: list[int], taken: bool
+) -> None:
+    bars = [np.full((40, 3), 255, np.uint8)] * 10
+    sources = np.concatenate([digits.sources, np.ones(10, np.int64)])
+    known = np.concatenate([digits.labels, np.array(labels)])
+    hands = strings.Hands(Corpus([*digits.inks, *bars], digits.plain, known, sources), 1.0)
+    chance = random(0)
+    plain = [one for one in (hands.written(chance) for _ in range(80)) if max(one.labels) < 10]
+    narrow = [one.ink.shape[1] / one.ink.shape[0] / len(one.labels) < 0.5 for one in plain]
+    assert (np.mean(narrow) > 0.5) == taken
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_signs_stand_in_order(seed: int) -> None:
     bars = [Written(1, np.full((40, wide), 255, np.uint8)) for wide in (4, 30, 8)]
@@ -180,7 +194,7 @@ def test_a_training_goes_on_where_it_was_interrupted(
     monkeypatch.setattr(numbers, "COLUMNS", 700)
     crop = np.full((50, 140), 220, np.uint8)
     crop[10:40, 30:34] = crop[10:40, 70:74] = 50
-    real = Real([crop], ["11"])
+    real = Real([crop], ["11"], digits.inks, digits.labels.tolist())
     plan = Plan(2, 1, tmp_path / "checkpoint.keras", real=0.3)
     told: list[tuple[int, float]] = []
 
@@ -278,7 +292,8 @@ def test_a_card_says_how_held_out_strings_were_read() -> None:
     said = reading.calibrated(parts)
     assert said["measured"]["strings"] == 600
     assert 0.5 < said["measured"]["right"] < 1
-    assert 0 < said["threshold"] <= 1
+    assert said["threshold"] == reading.THRESHOLD
+    assert said["measured"]["wrong among ok"] <= 600 * (1 - reading.THRESHOLD)
     assert said["measured"]["wrong among the surest 90%"] <= 1 - said["measured"]["right"]
 
 

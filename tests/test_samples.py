@@ -9,6 +9,10 @@ import batchdigits
 from batchdigits.evaluate import read_results, read_truth, right, with_truth
 
 ROOT = Path(__file__).parent.parent
+INPUTS = {
+    "samples": ["samples/awkward", "samples/digits", "samples/numbers"],
+    "samples/forms": ["samples/forms"],
+}
 FOLDERS = {"samples": {}, "samples/forms": {"template": "samples/forms/membership.toml"}}
 ALL = pytest.mark.parametrize("folder", FOLDERS)
 
@@ -21,7 +25,7 @@ def rows(folder: str) -> list[dict[str, str]]:
 @ALL
 def test_samples_are_read_as_expected(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = batchdigits.read(folder, workers=1, **FOLDERS[folder]).to_dict("records")
+    found = batchdigits.read(INPUTS[folder], workers=1, **FOLDERS[folder]).to_dict("records")
     expected = rows(folder)
     assert len(found) == len(expected)
     for got, wanted in zip(found, expected, strict=True):

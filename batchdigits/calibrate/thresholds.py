@@ -107,14 +107,14 @@ def least_error(readings: Sequence[Reading]) -> float:
     return min(float(f"{(math.floor(least / step) + 1) * step:.4g}"), 1.0)
 
 
-def default_threshold(readings: Sequence[Reading], share: float = WRONG_AMONG_OK) -> float:
-    """Find the lowest threshold from which at most a share of the values is wrong.
+def default_threshold(readings: Sequence[Reading]) -> float:
+    """Find the lowest threshold from which at most `WRONG_AMONG_OK` of the values are wrong.
 
     Returns:
         A confidence of the readings; 1, which nothing reaches, where there is none.
     """
     down, wrong, values = _summed(readings)
-    fits = np.flatnonzero(wrong <= share * values)
+    fits = np.flatnonzero(wrong <= WRONG_AMONG_OK * values)
     return float(down[fits[-1]]) if len(fits) else 1.0
 
 

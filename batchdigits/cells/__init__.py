@@ -54,8 +54,8 @@ class Cell(NamedTuple):
             would look like a 1.
         place: the upright box round it in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
-        shown: the upright box round the crop in the page as scanned, px.
         shared: whether most of its ink is the next box's as well: read twice, it would be two.
+        shown: the upright box round the crop in the page as scanned, px.
     """
 
     crop: Grey
@@ -68,7 +68,12 @@ class Cell(NamedTuple):
 
 
 def cut(
-    grey: Grey, matrix: Matrix, boxes: Sequence[Place], others: Sequence[Place] = ()
+    grey: Grey,
+    matrix: Matrix,
+    boxes: Sequence[Place],
+    others: Sequence[Place] = (),
+    *,
+    alike: bool = True,
 ) -> list[Cell]:
     """Cut boxes out of a page.
 
@@ -77,9 +82,11 @@ def cut(
         matrix: where the paper lies in it.
         boxes: on paper, mm.
         others: the boxes of other fields.
+        alike: whether all lines of a box are equally heavy, as those of a form's fields are.
     """
     every = np.array([*boxes, *others])
-    return _once([_cell(grey, matrix, box, _beside(box, every)) for box in boxes], boxes)
+    cells = [_cell(grey, matrix, box, _beside(box, every), alike) for box in boxes]
+    return _once(cells, boxes)
 
 
 def boxed(grey: Grey) -> list[Cell]:
@@ -123,7 +130,7 @@ def _once(found: Sequence[tuple[Cell, Mask]], boxes: Sequence[Place]) -> list[Ce
     return cells
 
 
-def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> tuple[Cell, Mask]:
+def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool, alike: bool) -> tuple[Cell, Mask]:
     wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
     to_paper = np.array(
         [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
@@ -136,7 +143,7 @@ def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool) -> tuple[Cell, M
     ink, core = inked(dark)
     sides = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
     found = lines(ink, core, sides, double=beside)
-    written = without_lines(dark, ink, found, SCALE / fineness, double=beside)
+    written = without_lines(dark, ink, found, SCALE / fineness, double=beside, alike=alike)
     mask = kept(written, found.box)
     blank = not mask.any()
     through = not blank and crossed(written, mask, found.box)
@@ -187,3 +194,12 @@ def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> tuple[Grey, Pla
     top, left = max(0, top), max(0, left)
     shown = (255 - dark * near)[top:bottom, left:right]
     return np.ascontiguousarray(shown), (left, top, shown.shape[1], shown.shape[0])
+
+
+def coarse(boxes: Sequence[Cell]) -> str:
+    """Say whether boxes have too few pixels to be read; empty where they have enough."""
+    fine = min(box.fineness for box in boxes)
+    if fine >= LEAST:
+        return ""
+    high = min(round(min(box.place[2:])) for box in boxes)
+    return f"boxes of {high} px ({25.4 * fine:.0f} dpi) are too few pixels: scan at 150 dpi or more"

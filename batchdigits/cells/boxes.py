@@ -55,7 +55,7 @@ def boxes(grey: Grey) -> list[Place]:
     share = min(1.0, HIGH / grey.shape[0])
     size = [max(1, round(side * share)) for side in grey.shape[::-1]]
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if share < 1 else grey
-    ink = inked(darkness(np.asarray(small, np.uint8)))[0]
+    ink, _ = inked(darkness(np.asarray(small, np.uint8)))
     row = _row(_pieces(ink))
     if len(row) < 2 or not _even(row) or not all(_lined(ink, piece) for piece in row):
         return []

@@ -125,8 +125,14 @@ def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
     return None
 
 
-def without_lines(
-    dark: Grey, mask: Mask, found: Lines, pixel: float, *, double: bool = False
+def without_lines(  # noqa: PLR0913 - each is said by its name
+    dark: Grey,
+    mask: Mask,
+    found: Lines,
+    pixel: float,
+    *,
+    double: bool = False,
+    alike: bool = True,
 ) -> Mask:
     """Take printed lines out, but for where a stroke crosses or covers them.
 
@@ -136,6 +142,7 @@ def without_lines(
         found: the lines.
         pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
         double: as for `lines`.
+        alike: whether all lines are as heavy as the lightest.
 
     Returns:
         The ink that is left, (H, W).
@@ -146,11 +153,12 @@ def without_lines(
     lightest = min([_lightest(side) for side in level + upright if side.whole], default=0)
     uneven = 255 * max(pixel, 1)
     for side in level:
-        _erase(side, HEAVIER * lightest + uneven)
+        _erase(side, HEAVIER * (lightest if alike else _lightest(side)) + uneven)
     for band in found.upright:
         side = _side(dark.T, ink.T, band)  # again: the corners of the box are gone by now
-        lines = 2 if double and _lightest(side) > TWICE * lightest else 1
-        _erase(side, lines * HEAVIER * lightest + uneven)
+        weight = _lightest(side)
+        lines = 2 if double and weight > TWICE * lightest else 1
+        _erase(side, HEAVIER * (lines * lightest if alike else weight) + uneven)
     return ink.view(bool)
 
 
@@ -187,7 +195,7 @@ def _side(dark: Grey, ink: NDArray[np.uint8], band: Band) -> Side:
 def _lightest(side: Side) -> float:
     """Weigh a line where nothing crosses it: the lightest quarter."""
     some = np.sort(side.weights[side.weights > 0])
-    return float(some[len(some) // 4])
+    return float(some[len(some) // 4]) if len(some) else 0.0
 
 
 def _runs(ink: NDArray[np.uint8], start: int, end: int) -> Mask:

@@ -33,7 +33,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         str,
         option(
             "as",
-            "What an image holds; auto goes by its size, and with a template all are forms.",
+            "What an image holds; auto goes by its size, and with a template all are forms. Of a "
+            "form without a template the boxes that are found are read.",
             "auto|digit|number|form",
         ),
     ] = "auto",
@@ -135,6 +136,14 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         str | None,
         option("summary-json", "How the run went, for programs: counts, seconds, model.", "PATH"),
     ] = None,
+    debug_pages: Annotated[
+        str | None,
+        option(
+            "debug-pages",
+            "A folder for a picture of each page of a form, with what was found and read.",
+            "DIR",
+        ),
+    ] = None,
     excel: Annotated[
         bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
     ] = False,
@@ -188,6 +197,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "fail_over": fail_over,
             "log_file": log_file,
             "summary_json": summary_json,
+            "debug_pages": debug_pages,
             "excel": excel,
             "quiet": quiet,
             "batch_size": batch_size,
@@ -200,7 +210,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
 
     paths, listed = _inputs(inputs, null)
     kept = pipeline.state_of(out, options) if out else state
-    ours = [out, digits_out, kept, log_file, summary_json]
+    ours = [out, digits_out, kept, log_file, summary_json, debug_pages]
     if dry_run:
         found = pipeline.find(paths, listed, *ours)
         with reader_may_leave():

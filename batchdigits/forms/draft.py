@@ -7,16 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.boxes import boxes
+from batchdigits import layout
 from batchdigits.forms.straight import LEAST, angle, markers, straightened
 from batchdigits.forms.template import Box, Marker
 from batchdigits.records import Grey
 
-ALIKE = 0.12
-"""How much boxes of one field may differ in size, and their gaps from each other, as a share of
-the box."""
-APART = 1.0
-"""Widest gap between boxes of one field, as a share of a box's width."""
 WIDE = 1.8
 """A box alone that is so many times wider than high is for a number written freely."""
 SHARED = 0.25
@@ -78,40 +73,31 @@ def drafted(grey: Grey, size: tuple[float, float]) -> Draft:
 
 
 def fields(grey: Grey, size: tuple[float, float]) -> list[Drafted]:
-    """Find boxes and group them into fields, in reading order.
+    """Find boxes and the fields they are, in reading order, as pages without a template are read.
+
+    A table's cells are fields of their own, but for those that hold a printed label.
 
     Args:
         grey: as for `drafted`, and straight.
         size: width and height of the paper in it, mm.
     """
-    found = boxes(grey, size)
-    rows = [row for line in _levels(found) for row in _rows(line)]
-    return _in_order([_field(row, size) for row in rows])
+    scale = np.array(size) / grey.shape[::-1]
+    out = []
+    for group in layout.find(grey):
+        boxes = _upright((group.boxes + 0.5) * scale)
+        if group.kind == "boxes":
+            out += [_field(boxes[n : n + CELLS], size) for n in range(0, len(boxes), CELLS)]
+        else:
+            single = zip(boxes, group.printed, strict=True)
+            out += [_field(box[None], size) for box, printed in single if not printed]
+    return out
 
 
-def _levels(found: Boxes) -> list[Boxes]:
-    """Part boxes by where they stand on the page's height; of one level are those as high."""
-    left = found[np.argsort(found[:, 1], kind="stable")]
-    levels = []
-    while len(left):
-        near = ALIKE * left[0, 3]
-        level = (np.abs(left[:, [1, 3]] - left[0, [1, 3]]) < near).all(axis=1)
-        levels.append(left[level][np.argsort(left[level, 0], kind="stable")])
-        left = left[~level]
-    return levels
-
-
-def _rows(level: Boxes) -> list[Boxes]:
-    """Part boxes of one level where they differ in width, or stand far apart for their row."""
-    wide, gaps = level[:, 2], _gaps(level)
-    cut = (np.abs(np.diff(wide)) > ALIKE * wide[:-1]) | (gaps > APART * wide[:-1])
-    cut |= (wide >= WIDE * level[:, 3])[:-1]  # each of those is a field of its own
-    rows = []
-    for row in np.split(level, np.flatnonzero(cut) + 1):
-        further = _gaps(row) > _gaps(row).min(initial=np.inf) + ALIKE * row[0, 2]
-        for part in np.split(row, np.flatnonzero(further) + 1):
-            rows += [part[n : n + CELLS] for n in range(0, len(part), CELLS)]
-    return rows
+def _upright(quads: NDArray[np.float64]) -> Boxes:
+    """Give the upright boxes of corners (N, 4, 2), mm."""
+    ends = np.sort(quads, axis=1)
+    low, high = ends[:, :2].mean(axis=1), ends[:, 2:].mean(axis=1)
+    return np.hstack([low, high - low])
 
 
 def _gaps(row: Boxes) -> NDArray[np.float64]:
@@ -119,7 +105,7 @@ def _gaps(row: Boxes) -> NDArray[np.float64]:
 
 
 def _field(row: Boxes, size: tuple[float, float]) -> Drafted:
-    left, top = max(0.0, row[0, 0]), max(0.0, float(np.median(row[:, 1])))
+    left, top = max(0.0, float(row[0, 0])), max(0.0, float(np.median(row[:, 1])))
     right = min(size[0], row[-1, 0] + row[-1, 2])
     bottom = min(size[1], top + float(np.median(row[:, 3])))
     x, y, wide, high = (round(float(side), 2) for side in (left, top, right - left, bottom - top))
@@ -127,18 +113,6 @@ def _field(row: Boxes, size: tuple[float, float]) -> Drafted:
         return Drafted((x, y, wide, high), None, 0.0)
     gap = round(float(_gaps(row).mean()), 2) if len(row) > 1 else 0.0
     return Drafted((x, y, wide, high), len(row), gap if gap >= SHARED else 0.0)
-
-
-def _in_order(found: list[Drafted]) -> list[Drafted]:
-    """Put fields in reading order; in one line are those that begin above its first's middle."""
-    left = sorted(found, key=lambda one: one.box[1])
-    out: list[Drafted] = []
-    while left:
-        middle = left[0].box[1] + left[0].box[3] / 2
-        line = [one for one in left if one.box[1] < middle]
-        out += sorted(line, key=lambda one: one.box[0])
-        left = left[len(line) :]
-    return out
 
 
 def text(name: str, draft: Draft, reference: str | None = None) -> str:

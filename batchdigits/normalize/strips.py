@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.normalize.paper import MIN_CONTRAST, light_ink
+from batchdigits.normalize.paper import MIN_CONTRAST
 from batchdigits.normalize.parts import without_level_lines
 from batchdigits.records import Grey, Invert
 
@@ -65,8 +65,7 @@ def strip(crop: Grey, *, invert: Invert = "auto") -> Strip:
         invert: "yes" for dark ink on light paper, "no" for light on dark, "auto" decides.
     """
     small, shrunk = _reduced(crop, SEARCH / crop.shape[0])
-    tiny, _ = _reduced(crop, POLARITY / crop.shape[0])
-    light = bool(light_ink(tiny[None], invert)[0])
+    light = invert == "no" or (invert == "auto" and _light(crop))
     left, top = 0, 0
     lifted = _lifted(small if light else 255 - small)
     box = lifted and _box(lifted.mask)
@@ -85,6 +84,19 @@ def strip(crop: Grey, *, invert: Invert = "auto") -> Strip:
             return _nothing(EMPTY)
         lifted, box = again, found
     return _scaled(lifted.levels, box, (left, top), shrunk)
+
+
+def _light(crop: Grey) -> bool:
+    """Tell whether the ink of a crop is light: it is the rarer, and lies further from the mean.
+
+    Strokes are thin: against what is near they are a long tail to their side of the grey levels,
+    whatever light falls on the paper, and more so than a pattern printed there.
+    """
+    small = cv2.GaussianBlur(_reduced(crop, POLARITY / crop.shape[0])[0], (3, 3), 0.8)
+    near = small.shape[0] // 4 * 2 + 1
+    levels = small.astype(np.float32)
+    beyond = levels - cv2.blur(levels, (near, near), borderType=cv2.BORDER_REFLECT)
+    return float((beyond**3).sum()) > 0
 
 
 def _nothing(why: str) -> Strip:

@@ -22,7 +22,7 @@ from batchdigits import classify, ledger, results, sources
 from batchdigits.errors import Stop, TemplateError, UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import tables
+from batchdigits.pipeline import show, tables
 from batchdigits.pipeline.findings import Found, Model
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.keeping import Keeper
@@ -126,6 +126,8 @@ def check(out: str, options: RunOptions) -> None:
                 f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
                 "of that name another, or leave --wide and .xlsx out"
             )
+    if options.debug_pages is not None:
+        show.check(options.debug_pages)
 
 
 def run(
@@ -163,7 +165,7 @@ def run(
         with summary.stage("look"):
             keeper = Keeper(book, found.sources, options, wanted(options))
         with summary.stage("read"):
-            _read(keeper, progress, stop or Stop(), summary)
+            _read(keeper, options, progress, stop or Stop(), summary)
         with summary.stage("write"):
             _write(keeper, book, out, options, summary)
     return summary
@@ -187,19 +189,25 @@ def _stream(
     ):
         for done in batches:
             write(done)
+            _show(done, options.debug_pages)
             summary.statuses.update(row.status for row in done.rows)
             failed |= {row.file for row in done.rows if row.status == "error"}
             _log_laid(done.laid, summary)
     summary.read, summary.failed = len(found.sources), len(failed)
 
 
-def _read(keeper: Keeper, progress: Progress, stop: Stop, summary: Summary) -> None:
+def _read(
+    keeper: Keeper, options: RunOptions, progress: Progress, stop: Stop, summary: Summary
+) -> None:
     """Read what the ledger does not know; it knows it then."""
+    thresholds = Thresholds.of(usable_card(options.model), options)
     progress(summary.files - keeper.count)
     with stop.gently(), closing(keeper.read()) as batches:
         for batch in batches:
             for found in batch:
                 _log_laid(found.laid, summary)
+            if options.debug_pages is not None:
+                _show(_done(batch, thresholds, options), options.debug_pages)
             progress(sum(found.task.last for found in batch))
             stop.check()
     summary.read, summary.left = keeper.count, keeper.left
@@ -246,6 +254,13 @@ def _write(
                 write(done)
 
 
+def _show(done: Done, folder: str | None) -> None:
+    """Save the pages that people want to see."""
+    for file, page in done.shown if folder is not None else ():
+        rows = [row for row in done.rows if row.file == file and row.page == page.page]
+        show.write(str(folder), file, page, rows)
+
+
 def rows(
     files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
 ) -> Generator[list[Row], None, None]:
@@ -269,13 +284,14 @@ def read(
 
 def _done(batch: Iterable[Found], thresholds: Thresholds, options: RunOptions) -> Done:
     """Judge findings."""
-    out = Done([], [], [])
+    out = Done([], [], [], [])
     for found in batch:
         file = found.task.source.file
         one = done(file, found.findings, thresholds, with_digits=options.digits_out is not None)
         out.rows.extend(one.rows)
         out.digits.extend(one.digits)
         out.laid.extend(found.laid)
+        out.shown.extend((file, page) for page in found.shown)
     return out
 
 

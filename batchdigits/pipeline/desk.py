@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,8 @@ from batchdigits.records import Grey, Invert, Laid, Status
 
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""
+SHOWN = 1800
+"""px of the longest side of a page that is shown."""
 THROUGH = "a line goes through it, as a crease does"
 SHARED = "its ink may be the next box's"
 DOT = 0.2
@@ -60,6 +63,8 @@ class Item(NamedTuple):
         field: the template's field; None for an image of one digit, and for a whole page.
         spots: its boxes, from left to right.
         number: of a number of several digits, of which there is a strip, the next in order.
+        described: whether it is an image or a template's field; else it was found on a page.
+        described: whether a template says what it is, or an image is it; else it was found.
     """
 
     source: int
@@ -69,6 +74,25 @@ class Item(NamedTuple):
     field: Field | None = None
     spots: tuple[Spot, ...] = ()
     number: Number | None = None
+    described: bool = True
+
+
+class Shown(NamedTuple):
+    """A page for `--debug-pages`.
+
+    Attributes:
+        source: index of its file within the chunk.
+        page: counted from 1.
+        picture: PNG, made smaller where it is large.
+        boxes: (N, 4, 2): corners of its boxes, px of that picture.
+        names: of each box's row; empty for a box that has none.
+    """
+
+    source: int
+    page: int
+    picture: bytes
+    boxes: NDArray[np.float32]
+    names: tuple[str, ...]
 
 
 class Prepared(NamedTuple):
@@ -81,6 +105,7 @@ class Prepared(NamedTuple):
         strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
         laid: the pages of forms that were laid straight, with the index of their file.
         stood: of each task that asked for it, how its file stood; None where it changed.
+        shown: the pages that people want to see.
     """
 
     items: list[Item]
@@ -88,14 +113,17 @@ class Prepared(NamedTuple):
     strips: Sequence[bytes] = ()
     laid: Sequence[tuple[int, Laid]] = ()
     stood: Sequence[Entry | None] = ()
+    shown: Sequence[Shown] = ()
 
 
 class Desk:
     """Gathers a chunk's crops, normalises them slab by slab, and keeps the items in order."""
 
-    def __init__(self, invert: Invert) -> None:
-        """Take for ink what `invert` says, where a crop does not say it itself."""
+    def __init__(self, invert: Invert, *, shows: bool = False) -> None:
+        """Take for ink what `invert` says; `shows` is whether people want to see pages."""
         self.invert: Invert = invert
+        self.shows = shows
+        self._shown: list[Shown] = []
         self._items: list[Item] = []
         self._laid: list[tuple[int, Laid]] = []
         self._crops: list[Grey] = []
@@ -160,9 +188,37 @@ class Desk:
         self._items.append(Item(source, page, None, why, field, (), lies))
         self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 
+    def inked(self, invert: Invert) -> None:
+        """Take for ink what `invert` says in what is laid down from now on."""
+        if invert != self.invert:
+            self._normalize()
+            self.invert = invert
+
+    def show(
+        self,
+        source: int,
+        page: int,
+        grey: Grey,
+        boxes: Sequence[tuple[str, NDArray[np.float64]]],
+    ) -> None:
+        """Keep a picture of a page, with its boxes by name (corners, px)."""
+        scale = min(1.0, SHOWN / max(grey.shape))
+        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
+        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        picture = cv2.imencode(".png", small)[1].tobytes()
+        quads = np.array([box for _, box in boxes], np.float32).reshape(-1, 4, 2)
+        quads = (quads + 0.5) * np.float32(scale) - 0.5
+        self._shown.append(Shown(source, page, picture, quads, tuple(name for name, _ in boxes)))
+
     def straight(self, source: int, laid: Laid) -> None:
         """Note that a page was laid straight."""
         self._laid.append((source, laid))
+
+    def undescribed(self, source: int, page: int) -> None:
+        """Mark what was laid down of a page as found, with nobody's word for it."""
+        for at, item in enumerate(self._items):
+            if (item.source, item.page) == (source, page):
+                self._items[at] = item._replace(described=False)
 
     def _wait(self, spot: int, crop: Grey) -> None:
         self._waiting.append((len(self._items) - 1, spot))
@@ -175,7 +231,7 @@ class Desk:
         """Give all that was laid down."""
         self._normalize()
         pictures = np.concatenate(self._pictures)
-        return Prepared(self._items, pictures, self._strips, self._laid)
+        return Prepared(self._items, pictures, self._strips, self._laid, shown=self._shown)
 
     def _normalize(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)

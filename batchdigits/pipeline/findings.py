@@ -13,7 +13,7 @@ from batchdigits.ledger import Entry
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
-from batchdigits.pipeline.desk import Item, Prepared, unpacked
+from batchdigits.pipeline.desk import Item, Prepared, Shown, unpacked
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.values import Read
 from batchdigits.records import Grey, Laid
@@ -48,12 +48,14 @@ class Found(NamedTuple):
         findings: in order.
         laid: the pages of forms that were laid straight.
         stood: how the file stood, and what was in it; None where it changed, or nobody asked.
+        shown: the pages that people want to see.
     """
 
     task: Task
     findings: list[Finding]
     laid: list[Laid]
     stood: Entry | None = None
+    shown: Sequence[Shown] = ()
 
 
 class Model:
@@ -77,6 +79,9 @@ class Model:
                 of_tasks[item.source].findings.append(self._finding(item, reads, lines))
             for source, page in prepared.laid:
                 of_tasks[source].laid.append(page)
+            for one in prepared.shown:
+                seen = (*of_tasks[one.source].shown, one)
+                of_tasks[one.source] = of_tasks[one.source]._replace(shown=seen)
             yield from of_tasks
 
     def _finding(

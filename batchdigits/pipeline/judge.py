@@ -1,14 +1,20 @@
 """Findings become rows, by the threshold from which a value is `ok`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from batchdigits import classify
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
+from batchdigits.pipeline.desk import Shown
 from batchdigits.pipeline.findings import Finding
 from batchdigits.pipeline.values import PLAIN, Value, of_field, of_image
 from batchdigits.records import Digit, Laid, Row
+
+SEVERAL, SURE = 4, 0.3
+"""Of so many boxes found on a page with ink in them, at least this share is sure, or none is."""
+ASKEW = "most boxes of this page hold no sure number: it may lie on its side, or be no form"
 
 
 class Done(NamedTuple):
@@ -18,11 +24,13 @@ class Done(NamedTuple):
         rows: of the table.
         digits: of `--digits-out`; none where the options do not ask for them.
         laid: the pages of forms that were laid straight.
+        shown: the pages that people want to see, each with its file.
     """
 
     rows: list[Row]
     digits: list[Digit]
     laid: list[Laid]
+    shown: list[tuple[str, Shown]]
 
 
 class Thresholds(NamedTuple):
@@ -42,11 +50,16 @@ def done(
     file: str, findings: Iterable[Finding], thresholds: Thresholds, *, with_digits: bool
 ) -> Done:
     """Say what the findings of a file say."""
-    out = Done([], [], [])
+    out = Done([], [], [], [])
+    found: dict[int, list[int]] = {}
     for one in findings:
+        if not one.item.described:
+            found.setdefault(one.item.page, []).append(len(out.rows))
         out.rows.append(row(file, one, thresholds))
         if with_digits:
             out.digits.extend(digits(file, one))
+    for at in found.values():
+        _doubt(out.rows, at)
     return out
 
 
@@ -83,3 +96,15 @@ def digits(file: str, finding: Finding) -> list[Digit]:
             said = str(read.digit), read.confidence, str(read.second), read.runner_up
             out.append(Digit(file, item.page, name, at, *said, *spot.place))
     return out
+
+
+def _doubt(rows: list[Row], at: Sequence[int]) -> None:
+    """Set what is sure apart as well, where next to nothing on a page that was found is sure.
+
+    A page on its side has boxes too, and here and there a 0, an 8, or a 6 that is a 9.
+    """
+    inked = [n for n in at if rows[n].status in ("ok", "review")]
+    sure = [n for n in inked if rows[n].status == "ok"]
+    if len(inked) >= SEVERAL and len(sure) < SURE * len(inked):
+        for n in sure:
+            rows[n] = replace(rows[n], status="review", detail=ASKEW)

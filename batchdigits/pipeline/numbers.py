@@ -72,10 +72,11 @@ def _no_number(found: Decoded, raw: str) -> str:
     """Say why a strip is no number, or more than one."""
     best = found.candidates[0][0]
     if not best:
-        return "not a number: no digits are seen"
+        return "not digits: not a number, no digits are seen"
     if NO_DIGIT in best:
         seen = f"; may be {raw}" if raw else ""
-        return f"not a number: read as {found.seen}, where {NO_DIGIT} is no digit{seen}"
+        what = f"read as {found.seen}, where {NO_DIGIT} is no digit{seen}"
+        return f"not digits, so not a number: {what}"
     if len(raw) > MOST:
         return f"{len(raw)} digits, more than the {MOST} that a number may have"
     at = _gap([sign.column for sign in found.signs if sign.name not in SIGNS])

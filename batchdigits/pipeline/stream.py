@@ -33,6 +33,7 @@ def findings(
         invert=options.invert,
         max_pixels=options.max_pixels,
         forms=known,
+        shows=options.debug_pages is not None,
     )
     outcomes = engine.run(
         prepare_chunk,

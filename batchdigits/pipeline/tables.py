@@ -7,12 +7,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from batchdigits import forms, results
 from batchdigits.ledger import Ledger, Written, kept_name
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.judge import Done
+from batchdigits.records import Row
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +42,16 @@ def terms(options: RunOptions) -> str:
 
 @contextmanager
 def opened(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
-    """Open the table, and that of single digits where one is wanted; gives what writes to both."""
+    """Open the table, and that of single digits where one is wanted; gives what writes to both.
+
+    Where a page's columns are known only when all pages are read, rows are kept until then.
+    """
     with ExitStack() as stack:
-        write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
+        kept: list[Row] = []
+        later = options.wide and not options.template
+        write: results.Write = kept.extend
+        if not later:
+            write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
         write_digits: results.Write | None = None
         if options.digits_out is not None:
             digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
@@ -54,6 +63,16 @@ def opened(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
                 write_digits(done.digits)
 
         yield both
+        if later:
+            _put_wide(out, kept, options)
+
+
+def _put_wide(out: str, rows: list[Row], options: RunOptions) -> None:
+    named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
+    names = dict.fromkeys(row.field for row in named if row.field)
+    both = [results.pages(list(names)), results.FIELDS]
+    with results.writer(out, *both, excel=options.excel) as put:
+        put(named)
 
 
 def as_left(path: str, written: Written | None) -> bool:

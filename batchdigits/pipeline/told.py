@@ -31,7 +31,8 @@ def _written(finding: Finding) -> list[Any]:
         for spot, read in zip(item.spots, finding.reads or [None] * len(item.spots), strict=True)
     ]
     number = finding.number and [finding.number.candidates, finding.number.signs]
-    return [item.page, item.status, item.detail, field, spots, item.number, number, finding.digits]
+    own = [item.page, item.status, item.detail, field, spots, item.number, item.described]
+    return [*own, number, finding.digits]
 
 
 def _short(read: Read, item: Item) -> Sequence[Any]:
@@ -42,11 +43,12 @@ def _short(read: Read, item: Item) -> Sequence[Any]:
 
 
 def _read(line: list[Any]) -> Finding:
-    page, status, detail, field, spots, number, decoded, digits = line
+    page, status, detail, field, spots, number, described, decoded, digits = line
     item = Item(
         *(0, page, status, detail, _field(field) if field else None),
         tuple(Spot(status, detail, tuple(place)) for status, detail, place, _ in spots),
         Number(*map(tuple, number)) if number else None,
+        described,
     )
     found = None
     if decoded:

@@ -79,7 +79,8 @@ def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> V
         number, spot = unread[0]
         if field.cells is None:
             return Value("", 0.0, "review", spot.detail)
-        return Value("", 0.0, "review", f"reads {shown}: box {number}: {spot.detail}")
+        none = "not digits: " if _no_digits(filled) else ""
+        return Value("", 0.0, "review", f"{none}reads {shown}: box {number}: {spot.detail}")
     reads = {n: read for n, (_, read) in enumerate(filled, 1) if read}
     raw = "".join(str(read.digit) for read in reads.values())
     sure = written(np.prod([read.confidence for read in reads.values()]))
@@ -136,11 +137,18 @@ def _gap(filled: Filled, field: Field) -> str:
     return ""
 
 
+def _no_digits(filled: Filled) -> bool:
+    """Tell whether in most boxes that hold something that is no digit."""
+    held = [(spot, read) for spot, read in filled if spot.status != "blank"]
+    return 2 * sum(read is None or read.other for _, read in held) > len(held)
+
+
 def _strange(filled: Filled) -> str:
     """Say whether what stands in a box is no digit."""
     for number, (_, read) in enumerate(filled, 1):
         if read is not None and read.other:
-            return f"box {number}: not a digit; if it is one, {read.digit} or {read.second}"
+            none = "not digits: " if _no_digits(filled) else ""
+            return f"{none}box {number}: not a digit; if it is one, {read.digit} or {read.second}"
     return ""
 
 

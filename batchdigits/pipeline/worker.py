@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import cells, pages, register
+from batchdigits import cells, layout, pages, register
+from batchdigits.forms.template import Box, corners
 from batchdigits.ledger import Entry
-from batchdigits.pipeline import looks
+from batchdigits.pipeline import boxes, looks
 from batchdigits.pipeline.desk import Desk, Prepared
 from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.tasks import Task
@@ -42,16 +44,17 @@ def kind_of(as_: As, height: int, width: int, *, pdf: bool = False) -> tuple[Kin
     return "form", f"{size}: over {DIGIT_SIDE} px"
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - each is said by its name
     chunk: list[Task],
     *,
     as_: As,
     invert: Invert,
     max_pixels: int,
     forms: Forms = Forms(),  # noqa: B008  (a tuple of constants)
+    shows: bool = False,
 ) -> Prepared:
     """Decode and normalise a chunk of files; this is what runs in the workers."""
-    desk = Desk("yes" if forms.templates else invert)
+    desk = Desk("yes" if forms.templates else invert, shows=shows)
     for index, task in enumerate(chunk):
         source = task.source
         if source.fault:
@@ -61,7 +64,7 @@ def prepare(
             if forms.templates:
                 _lay(desk, (index, source.file), page, forms, invert)
             else:
-                _take(desk, index, page, as_)
+                _take(desk, index, page, as_, invert)
     return desk.done()._replace(stood=[_stood(task) for task in chunk])
 
 
@@ -81,19 +84,33 @@ def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) 
     return desk.done()
 
 
-def _take(desk: Desk, index: int, page: Page | Failure, as_: As) -> None:
+def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert) -> None:
     """Lay one page on the desk, as what it is."""
     if isinstance(page, Failure):
         desk.say(index, page.page, "error", page.detail)
         return
-    kind, why = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
+    kind, _ = kind_of(as_, *page.grey.shape, pdf=page.format == "PDF")
     if kind == "digit":
         desk.digit(index, page.number, page.grey)
     elif kind == "number":
         _number(desk, index, page)
     else:
-        said = f"looks like a page ({why}); give its --template"
-        desk.say(index, page.number, "review", said)
+        grey = 255 - page.grey if invert == "no" else page.grey
+        ways = [grey, 255 - grey] if invert == "auto" and _dark(grey) else [grey]
+        desk.inked("yes")
+        found = boxes.lay(desk, index, page.number, ways)
+        desk.undescribed(index, page.number)
+        desk.inked(invert)
+        if desk.shows:
+            ends = [(_named(one, n), box) for one in found for n, box in enumerate(one.boxes)]
+            desk.show(index, page.number, page.grey, ends)
+
+
+def _named(group: layout.Found, number: int) -> str:
+    """Name a box of a group as its row is named; one that has no row by nothing."""
+    if group.kind == "table":
+        return "" if group.printed[number] else group.names[number]
+    return group.names[0]
 
 
 def _number(desk: Desk, index: int, page: Page) -> None:
@@ -129,17 +146,25 @@ def _lay(
         index, Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how)
     )
     every = [box for field in template.fields for box in field.boxes()]
+    if desk.shows:
+        named = [(field.name, box) for field in template.fields for box in field.boxes()]
+        ends = [(name, _projected(box, pose.matrix)) for name, box in named]
+        desk.show(index, page.number, grey, ends)
     for field in template.fields:
         if field.name in pose.unseen:
             desk.say(index, page.number, "error", UNSEEN, field)
             continue
         cut = cells.cut(grey, pose.matrix, field.boxes(), every)
-        why = _coarse(cut)
+        why = cells.coarse(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
             desk.number(index, page.number, field, cut[0].crop, place, why)
         else:
             desk.field(index, page.number, field, cut, why)
+
+
+def _projected(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
 
 
 def _dark(grey: Grey) -> bool:
@@ -152,15 +177,6 @@ def _lost(desk: Desk, index: int, lost: Failure, forms: Forms) -> None:
     form = None if lost.whole else forms.only
     for field in form.fields if form else [None]:
         desk.say(index, lost.page, "error", lost.detail, field)
-
-
-def _coarse(cut: Sequence[cells.Cell]) -> str:
-    """Say whether boxes have too few pixels to be read."""
-    fine = min(cell.fineness for cell in cut)
-    if fine >= cells.LEAST:
-        return ""
-    high = min(round(min(cell.place[2:])) for cell in cut)
-    return f"boxes of {high} px ({25.4 * fine:.0f} dpi) are too few pixels: scan at 150 dpi or more"
 
 
 class Planned(NamedTuple):

@@ -33,6 +33,10 @@ SHOWN = 4
 """How often a string is shown: making it takes longer than learning from it."""
 COLUMNS = 32 * 160
 """Columns of strips in a batch."""
+DROPOUT = (0.2, 0.4)
+"""On composed strings alone, and with real ones: they are few, and learned by heart too soon."""
+FAVOURITE = 0.6
+"""Share of the composed strings that are of digits cut out of real ones, where there are any."""
 LONGEST = 32
 """Signs of a string at most."""
 RATE, LEAST, DECAY, CLIP, WARM = 2e-3, 1e-5, 0.02, 1.0, 0.03
@@ -41,10 +45,19 @@ the weights' decay; the gradient's largest norm."""
 
 
 class Real(NamedTuple):
-    """Real strings: crops as scanned, uint8 each, and the digits in each as text."""
+    """Real strings, and single digits cut out of them.
+
+    Attributes:
+        crops: as scanned, uint8 each, dark ink on light paper.
+        digits: in each, as text.
+        inks: of single digits, uint8 each, ink light on no paper; strings are composed of them.
+        labels: of these, 0 to 9.
+    """
 
     crops: Sequence[Grey]
     digits: Sequence[str]
+    inks: Sequence[Grey] = ()
+    labels: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,8 @@ def fit(
             raise ModelError(f"'{plan.checkpoint}' is of another training: remove it")
         first = int(model.name.rpartition("_at")[2])
     else:
-        model, first = network(backend.fast_dtype()), 0
+        dropout = DROPOUT[0] if real is None else DROPOUT[1]
+        model, first = network(backend.fast_dtype(), dropout), 0
         if start is not None:
             model.set_weights(start.get_weights())
     optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
@@ -195,7 +209,17 @@ _hands: list[tuple[Hands, Real | None]] = []
 def _set(corpus: Corpus, real: Real | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to act on
     cv2.setNumThreads(1)
-    _hands[:] = [(Hands(corpus), real)]
+    favourite = 0.0
+    if real is not None and len(real.inks):
+        source = int(corpus.sources.max()) + 1
+        corpus = Corpus(
+            [*corpus.inks, *real.inks],
+            corpus.plain,
+            np.concatenate([corpus.labels, np.array(real.labels, np.int64)]),
+            np.concatenate([corpus.sources, np.full(len(real.inks), source)]),
+        )
+        favourite = FAVOURITE
+    _hands[:] = [(Hands(corpus, favourite), real)]
 
 
 def _shard(seed: tuple[int, ...], share: float) -> list[Strips]:

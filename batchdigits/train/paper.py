@@ -150,16 +150,22 @@ def rescanned(crop: Grey, random: Random) -> Grey:
         random: where the chance comes from.
     """
     height, width = crop.shape
-    slant, turn = random.normal(0, 0.1), np.radians(random.normal(0, 1.2))
-    across, down = np.exp(random.normal(0, 0.1, 2))
+    slant, turn = random.normal(0, 0.2), np.radians(random.normal(0, 1.5))
+    across, down = np.exp(random.normal(0, 0.15, 2))
     cos, sin = np.cos(turn), np.sin(turn)
     linear = np.array([[across, slant], [0, down]]) @ [[cos, -sin], [sin, cos]]
     ends = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T
     low, size = ends.min(axis=0), np.ceil(np.ptp(ends, axis=0)).astype(int)
-    matrix = np.column_stack([linear, -low])
-    out = cv2.warpAffine(
-        crop, matrix, size.tolist(), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    back = np.linalg.inv(linear)
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    grid = (2, 4, max(4, round(4 * width / height)))
+    wave = random.normal(0, random.uniform(0.005, 0.035) * height, grid).astype(np.float32)
+    from_x, from_y = (
+        (by[0] * (x + low[0]) + by[1] * (y + low[1])).astype(np.float32)
+        + cv2.resize(shift, size.tolist(), interpolation=cv2.INTER_CUBIC)
+        for by, shift in zip(back, wave, strict=True)
     )
+    out = cv2.remap(crop, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if random.random() < 0.4:
         grown = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2, 2))
         out = cv2.erode(out, grown) if random.random() < 0.5 else cv2.dilate(out, grown)

@@ -17,11 +17,12 @@ STRIDE = 4
 """Columns of a strip for each that the network gives."""
 
 
-def network(dtype: str = "float32") -> Any:
+def network(dtype: str = "float32", dropout: float = 0.0) -> Any:
     """Build the network: (40, W, 1) in [0, 1] → (W / 4, 14) logits.
 
     Args:
         dtype: what Keras computes in, as its dtype policies are named; weights are float32.
+        dropout: share of what the last layers see that is left out in training.
     """
     import keras  # noqa: PLC0415  (heavy: only when called)
     from keras import layers  # noqa: PLC0415
@@ -41,10 +42,10 @@ def network(dtype: str = "float32") -> Any:
     x = convolution(96, 3, padding="same")(x)
     x = layers.ZeroPadding2D((0, 1), dtype=dtype)(x)
     x = convolution(128, (HEIGHT // 8, 3))(x)
-    x = layers.Dropout(0.2, dtype=dtype)(x)
+    x = layers.Dropout(dropout, dtype=dtype)(x)
     x = convolution(128, (1, 3), padding="same")(x)
     x = convolution(128, (1, 3), padding="same", dilation_rate=(1, 2))(x)
-    x = layers.Dropout(0.2, dtype=dtype)(x)
+    x = layers.Dropout(dropout, dtype=dtype)(x)
     x = layers.Conv2D(CLASSES, 1, dtype="float32")(x)
     return keras.Model(strip, layers.Reshape((-1, CLASSES), dtype="float32")(x))
 

@@ -59,6 +59,7 @@ class Script(NamedTuple):
         by: who draws them by strokes, instead; None for no one.
         pen: the width of its strokes, px of a digit 40 px high; 0 for each digit's own.
         mixed: whether each digit comes from another source.
+        plain: whether all come from its source as they are, but for its hand.
     """
 
     hand: Hand
@@ -66,21 +67,30 @@ class Script(NamedTuple):
     by: Writer | None
     pen: int
     mixed: bool
+    plain: bool = False
 
 
 class Hands:
     """Draws strings from the digits of a corpus."""
 
-    def __init__(self, corpus: Corpus) -> None:
-        """Sort the corpus by source and label."""
+    def __init__(self, corpus: Corpus, favourite: float = 0.0) -> None:
+        """Sort the corpus by source and label.
+
+        Args:
+            corpus: single digits.
+            favourite: share of the strings that are written in digits of its last source, if that
+                has all ten.
+        """
         self._inks = corpus.inks
         self._digits: list[list[NDArray[np.int64]]] = []
         self._none = np.flatnonzero(corpus.labels == NONE)
         for source in range(int(corpus.sources.max()) + 1):
             of = corpus.sources == source
             each = [np.flatnonzero(of & (corpus.labels == digit)) for digit in range(10)]
-            if all(len(one) for one in each):
+            whole = all(len(one) for one in each)
+            if whole:
                 self._digits.append(each)
+        self._favourite = favourite if whole else 0.0
         size = np.array([sum(map(len, each)) for each in self._digits], np.float64)
         self._weights = size**SIZE / (size**SIZE).sum()
 
@@ -125,6 +135,9 @@ class Hands:
 
     def _script(self, random: Random) -> Script:
         """Choose how all of a string is written."""
+        if random.random() < self._favourite:
+            last = len(self._digits) - 1
+            return Script(HANDS[0], last, by=None, pen=0, mixed=False, plain=True)
         return Script(
             hand=HANDS[int(random.integers(len(HANDS)))],
             source=self._source(random),
@@ -135,12 +148,12 @@ class Hands:
 
     def _digit(self, digit: int, script: Script, random: Random) -> Grey:
         """Write one digit, at times as in countries that give 1 an upstroke and 7 a bar."""
-        if script.by or random.random() < STROKES:
+        if script.by or (not script.plain and random.random() < STROKES):
             ink = cut(drawn(digit, script.by or writer(random), random))
         else:
             rows = self._digits[self._source(random) if script.mixed else script.source][digit]
             ink = self._inks[int(rows[random.integers(len(rows))])]
-            if random.random() < OTHERWISE.get(digit, 0.0):
+            if not script.plain and random.random() < OTHERWISE.get(digit, 0.0):
                 ink = written_otherwise(ink, digit, random)
         ink = proportioned(cut(laid(ink, random, script.hand)), random)
         return pressed(ink, script.pen)

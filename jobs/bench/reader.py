@@ -52,9 +52,7 @@ def main() -> None:
     for name, judged in ways.items():
         told(name, judged)
         sheet(given.out / f"{name.replace(', ', '-').replace(' ', '-')}.png", real, judged)
-    strips, truth = boxed(given.mnist)
-    told("network, boxed strips", whole(given.runs / "all.keras", strips, truth))
-    told("lattice, boxed strips", cut_up(cheques.Real(strips, truth)))
+    in_boxes(given.mnist, given.bundle)
     speed(real, given.bundle)
 
 
@@ -106,14 +104,6 @@ def crosswise(parts, fold: np.ndarray):
     return values, sure, right
 
 
-def whole(place: Path, crops, truth):
-    """Read strips by one network."""
-    from batchdigits.classify import loaded
-    from batchdigits.train import reading
-
-    return reading.judged(reading.read(loaded(place), crops), truth, 1.0)
-
-
 def cut_up(real):
     """Read all by the lattice."""
     from batchdigits import classify
@@ -125,6 +115,24 @@ def cut_up(real):
     values = [text for text, _ in found]
     right = np.array([a == b for a, b in zip(values, real.digits, strict=True)])
     return values, np.array([sure for _, sure in found]), right
+
+
+def in_boxes(mnist: Path, bundle: str | None) -> None:
+    """Read boxed strips as `run` does, box by box."""
+    import batchdigits
+
+    strips, truth = boxed(mnist)
+    with tempfile.TemporaryDirectory() as folder:
+        for at, strip in enumerate(strips):
+            place = Path(folder) / f"{at:05}.png"
+            place.write_bytes(cv2.imencode(".png", strip)[1].tobytes())
+        found = batchdigits.read(folder, model=bundle, device="cpu")
+    right = found["value"].to_numpy() == np.array(truth)
+    ok = found["status"].to_numpy() == "ok"
+    print(
+        f"boxed strips: {right.mean():.2%} right; {ok.mean():.2%} ok, {(ok & ~right).sum()} of "
+        f"them wrong"
+    )
 
 
 def boxed(mnist: Path):

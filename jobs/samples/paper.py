@@ -30,6 +30,7 @@ class Ranges(NamedTuple):
     Attributes:
         dpi: pixels an inch, drawn evenly on a logarithmic scale.
         skew: degrees, either way.
+        turns: how many of the four ways up there are.
         scale: how much larger or smaller than true, as a share.
         border: of scanner bed round the page, mm.
         photograph: share of pages taken by telephone, by perspective.
@@ -48,6 +49,7 @@ class Ranges(NamedTuple):
 
     dpi: tuple[float, float] = (100, 600)
     skew: float = 10
+    turns: int = 4
     scale: float = 0.2
     border: tuple[float, float] = (0, 15)
     photograph: float = 0.25
@@ -235,7 +237,7 @@ def _laid(
     low, high = np.log(ranges.dpi)
     fine = float(np.exp(random.uniform(low, high)))
     scale = float(random.uniform(1 - ranges.scale, 1 + ranges.scale))
-    turn = int(random.integers(4)) * 90
+    turn = int(random.integers(ranges.turns)) * 90
     skew = float(random.uniform(-ranges.skew, ranges.skew))
     done |= {"dpi": fine * scale, "scale": scale, "turn": turn, "skew": skew}
     angle = np.radians(turn + skew)

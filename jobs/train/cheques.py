@@ -1,18 +1,21 @@
 """Real strings: the amounts of ORAND-CAR-A, and their split into five folds.
 
-`orand_car_a_train.zip` holds 1,080 amounts cut from cheques, and `labels.csv` with the digits of
-each (Diem and others, "ICFHR 2014 competition on handwritten digit string recognition in
-challenging datasets"; the licence of the pictures is unknown). They stay outside the repository.
+`orand_car_a_train.zip` holds 1,080 amounts cut from cheques, `labels.csv` with the digits of each,
+and `boxes_coco.json` with the box of every digit (Diem and others, "ICFHR 2014 competition on
+handwritten digit string recognition in challenging datasets"; the licence of the pictures is
+unknown). They stay outside the repository.
 """
 
 import csv
 import io
+import json
 import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from batchdigits.normalize.strips import Strip, strip
 from batchdigits.train.numbers import Real
 
 ABOUT = (
@@ -20,6 +23,8 @@ ABOUT = (
     "unknown for the pictures",
 )
 FOLDS = 5
+LEAST, WIDEST = 10, 60
+"""Height of a digit in a strip at least, and its width at most, px."""
 
 
 def read(place: Path) -> Real:
@@ -33,12 +38,66 @@ def read(place: Path) -> Real:
     return Real(crops, [row["digits"] for row in rows])
 
 
+def digits(place: Path, real: Real) -> tuple[list[np.ndarray], list[int], np.ndarray]:
+    """Cut the single digits out of all strings by their boxes in `boxes_coco.json`.
+
+    Returns:
+        Their ink, light on no paper; their labels; and which string each comes from.
+    """
+    with zipfile.ZipFile(place) as archive:
+        said = json.loads(archive.read("boxes_coco.json"))
+        names = [
+            row["file"] for row in csv.DictReader(io.StringIO(archive.read("labels.csv").decode()))
+        ]
+    files = {one["id"]: one["file_name"] for one in said["images"]}
+    label = {one["id"]: int(one["name"]) for one in said["categories"]}
+    order = {name: at for at, name in enumerate(names)}
+    strips = [strip(crop) for crop in real.crops]
+    inks, labels, owners = [], [], []
+    for one in said["annotations"]:
+        at = order[files[one["image_id"]]]
+        ink = None if strips[at].fault else inked(strips[at], one["bbox"])
+        if ink is not None:
+            inks.append(ink)
+            labels.append(label[one["category_id"]])
+            owners.append(at)
+    return inks, labels, np.array(owners)
+
+
+def inked(found: Strip, box: list[float]) -> np.ndarray | None:
+    """Cut the ink of a digit out of its strip, without what reaches in from its neighbours."""
+    x, y = ((side - start) / found.scale for side, start in zip(box[:2], found.origin, strict=True))
+    right, bottom = x + box[2] / found.scale, y + box[3] / found.scale
+    part = found.picture[
+        max(0, int(y) - 1) : int(np.ceil(bottom)) + 1, max(0, int(x)) : int(np.ceil(right))
+    ]
+    if part.size == 0:
+        return None
+    mask = (part > 60).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    area, left = stats[1:, cv2.CC_STAT_AREA], stats[1:, cv2.CC_STAT_LEFT]
+    beside = (left == 0) | (left + stats[1:, cv2.CC_STAT_WIDTH] == part.shape[1])
+    if not len(area):
+        return None
+    kept = (area >= 0.5 * area.max()) | ((area >= 0.08 * area.max()) & ~beside)
+    near = cv2.dilate(np.isin(labels, np.flatnonzero(kept) + 1).view(np.uint8), np.ones((3, 3)))
+    ink = part * near
+    rows, columns = np.nonzero(ink > 40)
+    cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return cut if cut.shape[0] >= LEAST and 2 <= cut.shape[1] <= WIDEST else None
+
+
 def folds(count: int) -> np.ndarray:
     """Tell in which fold each string is: always the same, shape (count,)."""
     return np.random.default_rng(0).permutation(count) % FOLDS
 
 
-def taken(real: Real, chosen: np.ndarray) -> Real:
-    """Take the strings at the places where `chosen` (N,) is true."""
+def taken(real: Real, chosen: np.ndarray, cut=None) -> Real:
+    """Take the strings where `chosen` (N,) is true, and the digits cut out of them."""
     places = np.flatnonzero(chosen)
-    return Real([real.crops[n] for n in places], [real.digits[n] for n in places])
+    some = Real([real.crops[n] for n in places], [real.digits[n] for n in places])
+    if cut is None:
+        return some
+    inks, labels, owners = cut
+    own = np.flatnonzero(chosen[owners])
+    return some._replace(inks=[inks[n] for n in own], labels=[labels[n] for n in own])

@@ -20,7 +20,7 @@ import sources
 
 ROUNDS, FINER = 30, 3
 """Rounds of composed strings, and of those with real ones among them."""
-RATE, REAL = 5e-4, 0.5
+RATE, REAL = 8e-4, 0.45
 """Of the latter: the highest learning rate, and the share of real strings."""
 
 
@@ -59,11 +59,13 @@ def train(given: argparse.Namespace) -> None:
     sets = sources.sets(*given.data)
     sets.pop("meter", None)  # drums of dials, seen through windows: nobody writes so
     digits = corpus.gather({name: default.held_out(found)[0] for name, found in sets.items()})
+    cut = cheques.digits(given.real, real)
     for name in todo:
         plan = Plan(given.rounds, given.seed, given.out / f"{name}.checkpoint.keras")
         some, start = None, None
         if name != "composed":
-            some, start = cheques.taken(real, wanted[name]), loaded(given.out / "composed.keras")
+            some = cheques.taken(real, wanted[name], cut)
+            start = loaded(given.out / "composed.keras")
             plan = plan.finer(given.finer, RATE, REAL)
         model = fit(digits, plan, real=some, start=start, tell=teller(name))
         model.save(given.out / f"{name}.keras")

@@ -1,0 +1,152 @@
+"""Any page → the boxes on it that somebody may have written into: rows of boxes, boxes, tables.
+
+A page is looked at as if from above, at one size whatever the scan's: its lines say how it lies.
+Lines close in places; places that share lines, or stand in a row, are a group.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout import contents, straight
+from batchdigits.layout.cells import cells
+from batchdigits.layout.groups import Group, Kind, groups
+from batchdigits.layout.lined import Cell
+from batchdigits.layout.lines import Ink, lines
+from batchdigits.layout.mended import mended
+from batchdigits.layout.sorted import sorted_out
+from batchdigits.records import Grey
+
+SIDE = 2000
+"""px: the longest side of the picture that is searched; a smaller one is searched as it is."""
+CUT, EDGE = 4, 5.0
+"""A group is left out that comes so near to the edge of the picture, px, if there is a table of so
+many times as many cells."""
+SHORT = 6.0
+"""mm that the shorter side of a box is taken for: of a page that nobody described nobody knows how
+large it is, and this is what `cells` is used to."""
+
+Matrix = NDArray[np.float64]
+"""(3, 3)."""
+
+
+class Found(NamedTuple):
+    """Boxes that belong together.
+
+    Attributes:
+        kind: boxes in a row, whose digits are one value; one box for a whole number; or a table.
+        names: of a row, or of a box, one; of a table one for each cell.
+        boxes: (N, 4, 2): each box's corners, clockwise from the top left, px of the page.
+        printed: of each box, whether it holds a printed label.
+    """
+
+    kind: Kind
+    names: tuple[str, ...]
+    boxes: NDArray[np.float64]
+    printed: tuple[bool, ...]
+
+
+def find(grey: Grey) -> list[Found]:
+    """Find the groups of boxes on a page, in reading order.
+
+    Rows of boxes, and boxes that stand alone, are `box_001`, `box_002` and so on; cells of a table
+    `r01c01`, by row and column; those of the page's second table `t2_r01c01`. A merged cell is
+    named after its top left one.
+
+    Args:
+        grey: uint8, (height, width), dark ink on light paper, upright, give or take 40 degrees.
+    """
+    scale = min(1.0, SIDE / max(grey.shape))
+    small = grey
+    if scale < 1:
+        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
+        small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    view = straight.view(small)
+    laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
+    seen = mended(lines(laid))
+    found = [
+        group
+        for group in groups(sorted_out(cells(seen)), seen.ink)
+        if contents.group(laid, seen.ink, group.cells)
+    ]
+    found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
+    larger = np.array(
+        [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
+    )
+    back = larger @ _inverse(view.matrix)
+    return [
+        Found(group.kind, names, _projected(group.cells, back), _labels(group, seen.ink))
+        for group, names in zip(found, _named(found), strict=True)
+    ]
+
+
+def _whole(found: list[Group], matrix: Matrix, size: tuple[int, int]) -> list[Group]:
+    """Leave out what the picture's edge cuts off beside a table many times as large."""
+    most = max((len(group.cells) for group in found if group.kind == "table"), default=0)
+    return [
+        group
+        for group in found
+        if CUT * len(group.cells) > most or not _cut(group, _inverse(matrix), size)
+    ]
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(matrix), np.float64)
+
+
+def _cut(group: Group, back: Matrix, size: tuple[int, int]) -> bool:
+    ends = _projected(group.cells, back)
+    low, high = ends.min(axis=(0, 1)), ends.max(axis=(0, 1))
+    return bool((low < EDGE).any() or (high > np.array(size) - 1 - EDGE).any())
+
+
+def _labels(group: Group, ink: Ink) -> tuple[bool, ...]:
+    if group.kind != "table":
+        return (False,) * len(group.cells)
+    return tuple(contents.labels(ink, group.cells, group.places))
+
+
+def _projected(cells_: Sequence[Cell], matrix: Matrix) -> NDArray[np.float64]:
+    quads = np.array([cell.quad for cell in cells_]).reshape(1, -1, 2)
+    return np.asarray(cv2.perspectiveTransform(quads, matrix), np.float64).reshape(-1, 4, 2)
+
+
+def _named(found: Sequence[Group]) -> Iterator[tuple[str, ...]]:
+    """Name groups, and of tables the cells."""
+    boxes, tables = 0, 0
+    for group in found:
+        if group.kind == "table":
+            tables += 1
+            table = "" if tables == 1 else f"t{tables}_"
+            yield _each_once(f"{table}r{row:02}c{column:02}" for row, column in group.places)
+        else:
+            boxes += 1
+            yield (f"box_{boxes:03}",)
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    """Tell names apart that are the same: of two cells in one place of a table ruled by hand."""
+    count: Counter[str] = Counter()
+    out = []
+    for name in names:
+        count[name] += 1
+        out.append(name if count[name] == 1 else f"{name}_{count[name]}")
+    return tuple(out)
+
+
+def flat(box: NDArray[np.float64]) -> tuple[Matrix, tuple[float, float]]:
+    """Lay a box flat: mm in it → px of the page, and its width and height, mm.
+
+    Args:
+        box: (4, 2): its corners, px of the page.
+    """
+    sides = np.linalg.norm(box - np.roll(box, -1, axis=0), axis=1)
+    size = np.array([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2])
+    wide, high = (size * SHORT / max(size.min(), 1e-6)).tolist()
+    ends = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
+    matrix = cv2.getPerspectiveTransform(ends, box.astype(np.float32))
+    return np.asarray(matrix, np.float64), (wide, high)

@@ -1,0 +1,152 @@
+"""What a box holds: print, a picture, or nothing of the kind."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.lined import Cell
+from batchdigits.layout.lines import Ink
+from batchdigits.records import Grey
+
+SPECK = 3
+"""px that a letter is high at least."""
+LETTERS, LOW = 9, 0.3
+"""A box alone with so many letters, half of them no higher than this share of it, is a frame round
+text."""
+FEW, HALF = 3, 0.5
+"""Least letters of a printed label; their greatest usual height, as a share of the cell's."""
+LEVEL, MOST = 0.15, 0.6
+"""By what share of their height letters may leave their line, and how many of them must not; of how
+many cells of a first row or column that are not empty, if they are headings."""
+BUSY, LETTERED, NARROW = 0.4, 0.22, 40
+"""Share of what lies about a box that is ink in a square code; and about one with a side under so
+many px, which may be the hole in a letter."""
+SOME, ALONE = 4, 20
+"""More boxes than so many are boxes; one alone has no side under so many px."""
+NIGHT = 0.5
+"""Share of the page's light under which a box is no paper at all."""
+MASS = 0.3
+"""What is dark and so thick, as a share of the box's shorter side, was not written with a pen."""
+GREY = 0.82
+"""A box is paper that has this share of the light about it, at least, in its middle."""
+
+
+def group(grey: Grey, ink: Ink, cells: Sequence[Cell]) -> bool:
+    """Tell whether a few boxes, or one, are such as to write in.
+
+    Frames round text or a picture, parts of codes, and holes in letters are none.
+
+    Args:
+        grey: the view.
+        ink: of it.
+        cells: the boxes.
+    """
+    short = min(float(cell.size.min()) for cell in cells)
+    if len(cells) > SOME:
+        return True
+    clear = [_clear(grey, ink, cell) for cell in cells]
+    if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
+        return False
+    return len(cells) > 1 or not _text(ink, cells[0])
+
+
+def _clear(grey: Grey, ink: Ink, cell: Cell) -> bool:
+    """Tell whether a box is paper, on paper."""
+    inner = _inner(ink, cell)
+    if not inner.size or _mass(inner, cell) or _shaded(grey, cell):
+        return False
+    about = _about(ink, cell)
+    dark = np.median(_inner(grey, cell)) < NIGHT * np.quantile(grey[::16, ::16], 0.9)
+    return not dark and about <= (BUSY if cell.size.min() >= NARROW else LETTERED)
+
+
+def _text(ink: Ink, cell: Cell) -> bool:
+    """Tell whether a box is a frame round text."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(_inner(ink, cell), connectivity=8)
+    high = stats[1:, 3][stats[1:, 3] >= SPECK]
+    return bool(len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
+
+
+def _inner(ink: Ink, cell: Cell) -> Ink:
+    """Cut out the paper within a box."""
+    x, y = np.sort(cell.quad[:, 0]), np.sort(cell.quad[:, 1])
+    by = cell.thickness / 2 + 1.5
+    left, right, top, bottom = (round(n) for n in (x[1] + by, x[2] - by, y[1] + by, y[2] - by))
+    return np.ascontiguousarray(ink[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
+
+
+def _about(ink: Ink, cell: Cell) -> float:
+    """Say what share of what lies about a box is ink."""
+    inner = float(cell.thickness) / 2 + 2
+    outer = inner + 0.7 * float(cell.size.min())
+    low, high = cell.quad.min(axis=0), cell.quad.max(axis=0)
+    x, y = np.rint(low - outer).astype(int).clip(0).tolist()
+    right, bottom = np.rint(high + outer).astype(int).tolist()
+    about = ink[y:bottom, x:right] > 0
+    left, top = np.rint(low - inner).astype(int).clip(0).tolist()
+    within = ink[top : round(high[1] + inner), left : round(high[0] + inner)] > 0
+    return float((about.sum() - within.sum()) / max(1, about.size - within.size))
+
+
+def _mass(inner: NDArray[np.uint8], cell: Cell) -> bool:
+    side = max(5, round(MASS * float(cell.size.min())))
+    return bool(cv2.erode(inner, np.ones((side, side), np.uint8), borderValue=0).any())
+
+
+def _shaded(grey: Grey, cell: Cell) -> bool:
+    """Tell whether the middle of a box is darker than the paper on each side of it."""
+    low, high = np.sort(cell.quad, axis=0)[0], np.sort(cell.quad, axis=0)[3]
+    far = 0.3 * float(cell.size.min()) + cell.thickness
+    left, top = np.floor(low - far).astype(int).clip(0).tolist()
+    right, bottom = np.ceil(high + far).astype(int).tolist()
+    by = int(cell.thickness + 2)
+    x, y = low.astype(int).clip(0).tolist()
+    sides = (
+        grey[top : max(y - by, top + 1), left:right],
+        grey[int(high[1]) + by : bottom, left:right],
+        grey[top:bottom, left : max(x - by, left + 1)],
+        grey[top:bottom, int(high[0]) + by : right],
+    )
+    about = min((float(np.median(side)) for side in sides if side.size), default=0.0)
+    return bool(np.median(_inner(grey, cell)) < GREY * about)
+
+
+def labels(ink: Ink, cells: Sequence[Cell], places: Sequence[tuple[int, int]]) -> list[bool]:
+    """Tell which cells of a table hold a printed label: those of its first row and first column.
+
+    They do where most of that row or column do: what stands elsewhere may be a number.
+
+    Args:
+        ink: of the view.
+        cells: of the table.
+        places: row and column of each, from 1.
+    """
+    print_ = [_printed(ink, cell) for cell in cells]
+    out = [False] * len(cells)
+    for axis in (0, 1):
+        first = [n for n, place in enumerate(places) if place[axis] == 1]
+        held = [print_[n] for n in first if print_[n] is not None]
+        if held and np.mean([bool(one) for one in held]) >= MOST:
+            for n in first:
+                out[n] |= bool(print_[n])
+    return out
+
+
+def _printed(ink: Ink, cell: Cell) -> bool | None:
+    """Tell whether a cell holds print: several letters on a line; None for nothing."""
+    inner = _inner(ink, cell)
+    if not inner.size:
+        return None
+    _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    signs = stats[1:][stats[1:, 3] >= SPECK]
+    if not len(signs):
+        return None
+    high = float(np.median(signs[:, 3]))
+    letters = np.maximum(1, signs[:, 2] / (0.9 * signs[:, 3])).sum()  # they may touch
+    if letters < FEW or high > HALF * cell.size[1]:
+        return False
+    base = signs[:, 1] + signs[:, 3]
+    level = np.abs(base - np.median(base)) <= max(1.5, LEVEL * high)
+    return bool(level.mean() >= MOST)

@@ -1,0 +1,229 @@
+"""Boxes that were not seen as regions, sought where their row or their table wants them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
+from batchdigits.layout.lines import Ink
+
+LONGEST = 64
+"""Boxes that a row has at most."""
+ODD = 0.06
+"""By what share of its size a box of a row differs from most."""
+LINE = 0.62
+"""Least share of a table's line in a cell that has ink, if the cell ends there."""
+SAME, PIECE, OVER = 0.6, 0.6, 0.3
+"""Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
+
+
+def steady(row: list[Cell], ink: Ink) -> list[Cell]:
+    """Give boxes of a row that differ from most the others' size, where their lines allow it.
+
+    What is written on a line may have been taken for the line.
+    """
+    if len(row) < 3:
+        return row
+    shape = _shape(row)
+    size = np.median([cell.size for cell in row], axis=0)
+    off = [np.abs(cell.size / size - 1).max() for cell in row]
+    sound = [n for n in range(len(row)) if off[n] <= ODD]
+    if len(sound) < 2:
+        return row
+    out = list(row)
+    for n in range(len(row)):
+        if off[n] <= ODD:
+            continue
+        one, two = sorted(sound, key=lambda k: abs(k - n))[:2]
+        step = (row[two].middle - row[one].middle) / (two - one)
+        better = _at(ink, row[one], shape + row[one].middle + (n - one) * step)
+        if better is not None and np.abs(better.size / size - 1).max() < off[n]:
+            out[n] = better
+    return out
+
+
+def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
+    """Go on with a row of boxes on both sides as far as there are boxes.
+
+    Args:
+        row: from left to right; of one box, the next is sought right beside it.
+        ink: of the view.
+    """
+    shape = _shape(row)
+    size = np.median([cell.size for cell in row], axis=0)
+    for cells in (row, row[::-1]):
+        last = cells[-1]
+        if len(cells) > 1:
+            step = _step(cells)
+        else:
+            edge = (last.quad[1] + last.quad[2] - last.quad[0] - last.quad[3]) / 2
+            step = edge if cells is row else -edge
+        for _ in range(LONGEST):
+            following = _fits(_at(ink, last, shape + last.middle + step), size)
+            if following is None:
+                after = _fits(_at(ink, last, shape + last.middle + 2 * step), size)
+                if after is None:
+                    break
+                middle = (last.middle + after.middle) / 2
+                if (hidden := weak(ink, last, shape + middle)) is None:
+                    break
+                yield hidden
+                following, step = after, (after.middle - last.middle) / 2
+            else:
+                step = 0.7 * step + 0.3 * (following.middle - last.middle)
+            yield following
+            last = following
+
+
+def _fits(cell: Cell | None, size: NDArray[np.float64]) -> Cell | None:
+    """Take a box for one of a row if it is as large."""
+    off = 0.0 if cell is None else float(np.abs(cell.size - size).max())
+    return cell if off <= 0.2 * min(size) else None
+
+
+def _shape(row: list[Cell]) -> Quad:
+    """Give the usual box of a row, about its middle."""
+    return np.asarray(np.median([cell.quad - cell.middle for cell in row], axis=0), np.float64)
+
+
+def _step(cells: list[Cell]) -> NDArray[np.float64]:
+    """Say how far one box of a row is from the next, at the row's end."""
+    steps = np.diff([cell.middle for cell in cells], axis=0)
+    return np.asarray(np.median(steps[-5:], axis=0))
+
+
+def _at(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
+    """Look for a box at a place, with lines as another's."""
+    inner = like.thickness / 2 + 0.5
+    ends = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    paper = quad + inner * ends
+    return lined(ink, paper, dotted=like.dotted)
+
+
+def among(table: list[Cell], places: list[tuple[int, int]], ink: Ink) -> Iterator[Cell]:
+    """Seek the boxes that are missing in a table.
+
+    Args:
+        table: its boxes.
+        places: the row and column of each.
+        ink: of the view.
+    """
+    at = dict(zip(places, table, strict=True))
+    rows, columns = sorted({row for row, _ in at}), sorted({column for _, column in at})
+    for row in rows:
+        for column in columns:
+            if (row, column) in at:
+                continue
+            for like, quad in _wanted(at, row, column):
+                cell = _at(ink, like, quad)
+                if cell is not None:
+                    yield cell
+                    break
+
+
+def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[tuple[Cell, Quad]]:
+    """Say where a box should be, by those in its row and its column, the nearest first."""
+    besides = sorted((c for r, c in at if r == row), key=lambda c: abs(c - column))[:3]
+    aboves = sorted((r for r, c in at if c == column), key=lambda r: abs(r - row))[:3]
+    for beside in besides:
+        for above in aboves:
+            if (above, beside) in at:
+                step = at[row, beside].middle - at[above, beside].middle
+                cell = at[above, column]
+                yield cell, cell.quad + step
+
+
+def divided(table: list[Cell], spans: NDArray[np.int64], ink: Ink) -> list[Cell]:
+    """Part cells that reach over a line of their table, where there is ink along it.
+
+    Args:
+        table: its boxes.
+        spans: (N, 4): row and column of each, and those after it.
+        ink: of the view.
+    """
+    out = []
+    for cell, span in zip(table, spans.tolist(), strict=True):
+        parts = [cell]
+        for axis in (0, 1):  # first across rows, then across columns
+            for line in range(span[axis] + 1, span[axis + 2]):
+                at = _line(table, spans, axis, line, cell)
+                parts = [one for part in parts for one in _parts(part, axis, at, ink)]
+        out += parts
+    return out
+
+
+def _line(
+    table: list[Cell], spans: NDArray[np.int64], axis: int, line: int, near: Cell
+) -> float | None:
+    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it."""
+    along = 1 - axis
+    ends = [
+        (abs(float(cell.middle[axis] - near.middle[axis])), float(cell.quad[corners, along].mean()))
+        for cell, span in zip(table, spans.tolist(), strict=True)
+        for at, corners in _sides(span, axis)
+        if at == line
+    ]
+    return min(ends)[1] if ends else None
+
+
+def _sides(span: list[int], axis: int) -> list[tuple[int, list[int]]]:
+    """List a box's two sides across an axis: the number of their line, and their corners."""
+    before, after = ([0, 1], [3, 2]) if axis == 0 else ([0, 3], [1, 2])
+    return [(span[axis], before), (span[axis + 2], after)]
+
+
+def _parts(cell: Cell, axis: int, at: float | None, ink: Ink) -> list[Cell]:
+    """Part a box at a level (axis 0) or an upright line, if there is ink along it."""
+    quad = cell.quad
+    first, last = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
+    if at is None:
+        return [cell]
+    ends = []
+    for begin, end in (first, last):
+        way = quad[end] - quad[begin]
+        share = (at - quad[begin, 1 - axis]) / (way[1 - axis] or 1.0)
+        if not 0.1 < share < 0.9:
+            return [cell]
+        ends.append(quad[begin] + share * way)
+    if max(inked(ink, ends[0] + off, ends[1] + off) for off in _offsets(axis)) < LINE:
+        return [cell]
+    low, high = quad.copy(), quad.copy()
+    low[[first[1], last[1]]] = ends
+    high[[first[0], last[0]]] = ends
+    return [replace(cell, quad=low), replace(cell, quad=high)]
+
+
+def _offsets(axis: int) -> NDArray[np.float64]:
+    off = np.zeros((5, 2))
+    off[:, 1 - axis] = np.arange(-2, 3)
+    return off
+
+
+def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
+    """Put boxes among others: in the place of their pieces, unless they are there already.
+
+    Returns:
+        All of them, and whether there is one that was not there.
+    """
+    out, changed = list(cells), False
+    for cell in new:
+        boxes = np.array([_frame(one) for one in out])
+        own = _frame(cell)
+        size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
+        common = np.clip(size, 0, None).prod(axis=1)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        area = float((own[2:] - own[:2]).prod())
+        if (common > SAME * (areas + area - common)).any():
+            continue
+        pieces = common > PIECE * areas
+        if (common[~pieces] > OVER * area).any() or (areas[pieces] > area).any():
+            continue
+        out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
+        changed = True
+    return out, changed
+
+
+def _frame(cell: Cell) -> NDArray[np.float64]:
+    return np.concatenate([cell.quad.min(axis=0), cell.quad.max(axis=0)])

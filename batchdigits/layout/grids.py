@@ -1,0 +1,137 @@
+"""Boxes that share lines → the lines of their grid, and between which of them each box lies."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.lined import Cell
+
+TOUCH = 0.12
+"""How far apart the sides of boxes that share a line may be, as a share of the smaller's side."""
+SAME = 0.35
+"""Lines of a table less than this share of its smallest cell apart are one."""
+FEW = 0.2
+"""Share of a table's rows, or columns, that a line parts which is a stroke, at most."""
+
+
+def roots(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Join numbers by pairs; gives for each one that stands for all it is joined to."""
+    root = list(range(count))
+
+    def top(n: int) -> int:
+        while root[n] != n:
+            root[n] = root[root[n]]
+            n = root[n]
+        return n
+
+    for one, other in pairs:
+        root[top(other)] = top(one)
+    return [top(n) for n in range(count)]
+
+
+def beside(cells: list[Cell], axis: int) -> list[tuple[int, int]]:
+    """Find pairs that share an upright line (axis 0), or a level one (1)."""
+    if not cells:
+        return []
+    quads = np.array([cell.quad for cell in cells])
+    first, second = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
+    start = quads[:, first]  # (N, 2, 2): the ends of the side before, and of that after
+    end = quads[:, second]
+    other = 1 - axis
+    low = np.maximum(end[:, None, 0, other], start[None, :, 0, other])
+    high = np.minimum(end[:, None, 1, other], start[None, :, 1, other])
+    length = np.minimum(
+        *(
+            np.linalg.norm(side[:, 1] - side[:, 0], axis=1)[index]
+            for side, index in ((end, np.s_[:, None]), (start, np.s_[None, :]))
+        )
+    )
+    small = np.array([cell.size.min() for cell in cells])
+    thick = np.array([cell.thickness for cell in cells])
+    near = np.maximum(3.0, np.minimum(TOUCH * np.minimum(small[:, None], small), 6.0))
+    near = near + np.maximum(thick[:, None], thick) / 2
+    middle = (low + high) / 2
+    gap = _at(start, axis, middle, after=False) - _at(end, axis, middle, after=True)
+    pairs = (np.abs(gap) <= near) & (high - low >= 0.5 * length)
+    np.fill_diagonal(pairs, False)
+    return [(int(one), int(two)) for one, two in np.argwhere(pairs)]
+
+
+def _at(
+    side: NDArray[np.float64], axis: int, middle: NDArray[np.float64], *, after: bool
+) -> NDArray[np.float64]:
+    """Say where sides are, across, at so much along: (N, N)."""
+    index = np.s_[:, None] if after else np.s_[None, :]
+    begin, end = side[:, 0][index], side[:, 1][index]
+    share = (middle - begin[..., 1 - axis]) / (end[..., 1 - axis] - begin[..., 1 - axis])
+    return np.asarray(begin[..., axis] + share * (end[..., axis] - begin[..., axis]))
+
+
+def joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]:
+    """Join pieces of a box that a stroke parts: what parts them is no line of the grid.
+
+    Such a line has no more than a few boxes on it, out of many columns (axis 0: a level line), or
+    of many rows (1).
+    """
+    across = 1 - axis
+    count = int(spans[:, across + 2].max())
+    if count < 3:
+        return cells
+    ends = {(int(span[axis + 2]), int(span[across])): n for n, span in enumerate(spans)}
+    pairs = defaultdict(list)
+    for n, span in enumerate(spans.tolist()):
+        before = ends.get((span[axis], span[across]))
+        if before is not None and spans[before, across + 2] == span[across + 2]:
+            pairs[span[axis]].append((before, n))
+    users = {line: {n for pair in some for n in pair} for line, some in pairs.items()}
+    out: dict[int, Cell | None] = dict(enumerate(cells))
+    for line, some in sorted(pairs.items()):
+        touching = np.flatnonzero((spans[:, axis] == line) | (spans[:, axis + 2] == line))
+        lone = set(touching.tolist()) == users[line] and len(some) <= max(1, FEW * count)
+        for before, after in some if lone else ():
+            one, two = out[before], out[after]
+            if one is not None and two is not None:
+                first, last = ([0, 1], [2, 3]) if axis == 0 else ([0, 3], [1, 2])
+                quad = one.quad.copy()
+                quad[last] = two.quad[last]
+                quad[first] = one.quad[first]
+                out[before], out[after] = None, replace(one, quad=quad)
+    return [cell for cell in out.values() if cell is not None]
+
+
+def spans(cells: list[Cell]) -> NDArray[np.int64]:
+    """Say between which lines of their grid cells lie: (N, 4), row and column, those after it."""
+    (rows, after), (columns, beyond) = _levels(cells, 1), _levels(cells, 0)
+    return np.column_stack([rows, columns, after, beyond])
+
+
+def _levels(cells: list[Cell], axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the lines across an axis: for each cell, the one before it and the one after.
+
+    The side before cell n is 2 n, that after it 2 n + 1. Neighbours along the axis share a line;
+    so do those beside each other whose sides meet.
+    """
+    quads = np.array([cell.quad for cell in cells])
+    ends = np.sort(quads[:, :, axis], axis=1).reshape(-1, 2, 2).mean(axis=2)
+    small = float(np.quantile(ends[:, 1] - ends[:, 0], 0.2))
+    pairs = [(2 * one + 1, 2 * two) for one, two in beside(cells, axis)]
+    corners = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
+    for one, two in beside(cells, 1 - axis):  # two is to the right of one, or below
+        for end in (0, 1):
+            first, second = quads[one, corners[end][1], axis], quads[two, corners[end][0], axis]
+            if abs(first - second) < SAME * small:
+                pairs.append((2 * one + end, 2 * two + end))
+    ends_of = roots(2 * len(cells), pairs)
+    places = defaultdict(list)
+    for n, root in enumerate(ends_of):
+        places[root].append(float(ends[n // 2, n % 2]))
+    number, last, numbers = -1, -np.inf, {}
+    for place, root in sorted((float(np.mean(at)), root) for root, at in places.items()):
+        if place - last > SAME * small:
+            number += 1
+        numbers[root], last = number, place
+    line = np.array([numbers[root] for root in ends_of]).reshape(-1, 2)
+    return line[:, 0], line[:, 1]

@@ -1,0 +1,187 @@
+"""Boxes that belong together: rows of them, single ones, and tables with their rows and columns."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.found import added, among, beyond, divided, steady
+from batchdigits.layout.grids import beside, joined, roots, spans
+from batchdigits.layout.lined import Cell
+from batchdigits.layout.lines import Ink
+
+Kind = Literal["boxes", "box", "table"]
+
+WIDE = 1.8
+"""A box that is so many times wider than high is for a whole number, not for a digit of a row."""
+ALIKE = 0.18
+"""How much boxes of one row may differ in size and in height on the page, as a share of the box."""
+APART = 1.0
+"""Widest gap between boxes of one row, as a share of a box's width."""
+EVEN = 0.25
+"""How much gaps in a row may differ, as a share of a box's width."""
+ROUNDS = 4
+"""How often boxes that are missing are sought."""
+COMB, LONGER = 12, 4
+"""A grid of narrow boxes with so many columns, so many times as many as rows, is rows of boxes."""
+
+
+class Group(NamedTuple):
+    """Boxes that belong together.
+
+    Attributes:
+        kind: boxes in a row, one box, or a table.
+        cells: from left to right; of a table row by row.
+        places: of a table, each cell's row and column, from 1; else empty.
+    """
+
+    kind: Kind
+    cells: tuple[Cell, ...]
+    places: tuple[tuple[int, int], ...] = ()
+
+
+def groups(cells: list[Cell], ink: Ink) -> list[Group]:
+    """Part cells into groups, in reading order.
+
+    Args:
+        cells: the boxes that were found.
+        ink: of the view, where those are looked for that were not.
+    """
+    for _ in range(ROUNDS):
+        found = [_steady(group, ink) for group in _parted(cells)]
+        cells = [cell for group in found for cell in _split(group, ink)]
+        if len(cells) > sum(len(group.cells) for group in found):
+            continue
+        cells, changed = added(cells, [one for group in found for one in _missing(group, ink)])
+        if not changed:
+            break
+    return _in_order([_steady(group, ink) for group in _parted(cells)])
+
+
+def _split(group: Group, ink: Ink) -> list[Cell]:
+    """Part cells of a table where its other rows and columns, and its ink, want a line."""
+    listed = list(group.cells)
+    return divided(listed, spans(listed), ink) if group.kind == "table" else listed
+
+
+def _steady(group: Group, ink: Ink) -> Group:
+    """Settle the boxes of a row."""
+    if group.kind != "boxes":
+        return group
+    return group._replace(cells=tuple(steady(list(group.cells), ink)))
+
+
+def _missing(group: Group, ink: Ink) -> Iterator[Cell]:
+    """Seek boxes that belong to a group and were not found."""
+    if group.kind == "table":
+        return among(list(group.cells), list(group.places), ink)
+    wide, high = group.cells[0].size
+    return beyond(list(group.cells), ink) if wide < WIDE * high else iter(())
+
+
+def _parted(cells: list[Cell]) -> list[Group]:
+    """Part cells into groups, in no order."""
+    out: list[Group] = []
+    rows: list[list[Cell]] = []
+    for members in _together(cells):
+        table, lines = _grid(members)
+        out += [table] if table else []
+        rows += lines
+    return out + _rows(rows)
+
+
+def _together(cells: list[Cell]) -> list[list[Cell]]:
+    """Find cells that hang together by shared lines."""
+    found = defaultdict(list)
+    for cell, root in zip(cells, roots(len(cells), _touching(cells)), strict=True):
+        found[root].append(cell)
+    return list(found.values())
+
+
+def _touching(cells: list[Cell]) -> list[tuple[int, int]]:
+    """Find cells that share a line: pairs of numbers, the left or the upper one first."""
+    return [pair for axis in (0, 1) for pair in beside(cells, axis)]
+
+
+def _grid(cells: list[Cell]) -> tuple[Group | None, list[list[Cell]]]:
+    """Make a table of cells that share lines, or rows of boxes, or single ones."""
+    lines_of = spans(cells)
+    for axis in (0, 1):
+        whole = joined(cells, lines_of, axis)
+        if len(whole) < len(cells):
+            cells, lines_of = whole, spans(whole)
+    rows, columns = lines_of[:, 2].max(), lines_of[:, 3].max()
+    order = sorted(range(len(cells)), key=lambda n: (lines_of[n, 0], lines_of[n, 1]))
+    listed = [cells[n] for n in order]
+    size = np.median([cell.size for cell in listed], axis=0)
+    narrow = size[0] < WIDE * size[1]
+    if rows > 1 and not (narrow and columns >= max(COMB, LONGER * rows)):
+        places = [(int(lines_of[n, 0]) + 1, int(lines_of[n, 1]) + 1) for n in order]
+        return Group("table", tuple(listed), tuple(places)), []
+    if not narrow:
+        return None, [[cell] for cell in listed]
+    lines = defaultdict(list)
+    for n, cell in zip(order, listed, strict=True):
+        lines[lines_of[n, 0]].append(cell)
+    return None, list(lines.values())
+
+
+def _rows(found: list[list[Cell]]) -> list[Group]:
+    """Put boxes that stand apart into rows where they are alike, level, and evenly apart."""
+    left = sorted(found, key=lambda cells: float(cells[0].middle[0]))
+    out = []
+    while left:
+        row = left.pop(0)
+        while following := [one for one in left if _follows(row, one)]:
+            nearest = min(following, key=lambda one: float(one[0].middle[0]))
+            row = row + nearest
+            left = [one for one in left if one is not nearest]
+        out += [Group("boxes" if len(part) > 1 else "box", tuple(part)) for part in _even(row)]
+    return out
+
+
+def _usual(row: list[Cell]) -> NDArray[np.float64]:
+    return np.asarray(np.median([cell.size for cell in row], axis=0))
+
+
+def _follows(row: list[Cell], other: list[Cell]) -> bool:
+    """Tell whether boxes go on with a row."""
+    size = _usual(row)
+    if size[0] >= WIDE * size[1]:
+        return False
+    step = other[0].middle - row[-1].middle
+    alike = np.abs(_usual(other) - size).max() <= max(ALIKE * size.min(), 2.5)
+    near = 0.7 * size[0] < step[0] <= (1 + APART) * size[0]
+    return bool(alike and near and abs(step[1]) <= max(ALIKE * size[1], 2.5))
+
+
+def _even(row: list[Cell]) -> list[list[Cell]]:
+    """Part a row where a gap is wider than in the rest of it."""
+    steps = np.array([b.middle[0] - a.middle[0] for a, b in pairwise(row)])
+    if not len(steps):
+        return [row]
+    wide = steps > np.quantile(steps, 0.1) + max(EVEN * _usual(row)[0], 3.0)
+    cuts = [0, *(np.flatnonzero(wide) + 1).tolist(), len(row)]
+    return [row[a:b] for a, b in pairwise(cuts)]
+
+
+def _in_order(found: list[Group]) -> list[Group]:
+    """Put groups in reading order; in one line are those that begin above its first's middle."""
+
+    def top(group: Group) -> float:
+        return float(min(cell.quad[0, 1] for cell in group.cells))
+
+    def bottom(group: Group) -> float:
+        return float(max(cell.quad[2, 1] for cell in group.cells))
+
+    left = sorted(found, key=top)
+    out: list[Group] = []
+    while left:
+        middle = (top(left[0]) + bottom(left[0])) / 2 if left[0].kind != "table" else top(left[0])
+        line = [one for one in left if top(one) <= middle]
+        out += sorted(line, key=lambda one: float(one.cells[0].quad[0, 0]))
+        left = left[len(line) :]
+    return out

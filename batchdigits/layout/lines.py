@@ -1,0 +1,106 @@
+"""A page laid straight → its ink, and its ruled lines: whole, dotted, faint or bent."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+
+Ink = NDArray[np.uint8]
+"""0 is paper, 255 is ink."""
+
+BLOCK = 41
+"""px of the neighbourhood that ink is darker than."""
+CONTRAST, NOISE = 3, 4.0
+"""Ink is so many grey levels darker than what surrounds it, and so many times the paper's grain."""
+SHADE = 0.55
+"""What has less than this share of the paper's light is ink however large it is: a black square."""
+LONG = (13, 24, 44)
+"""px that lines have at least: the first is a side of a box of 4 mm at 100 dpi, less its corners.
+Of larger boxes the sides are longer, and what is written in them is not."""
+CLEAR, RIM = 0.2, 5
+"""Ink has at least so much of the darkness that is found within so many px about it: where it is
+blurred, it ends."""
+GAP = 9
+"""px between the dots of a line, at most."""
+BRIDGED, WHOLE = 13, 40
+"""px that may be missing from a line of so many px and more."""
+
+
+class Lines(NamedTuple):
+    """The ink of a page, and the lines in it.
+
+    Attributes:
+        ink: all of it.
+        barriers: lines of each length of `LONG`, across and down, a pixel thicker on either side;
+            and those that dots make, text among them.
+        level: those of them that lie across the page, of at least the second length.
+        upright: those that go down.
+    """
+
+    ink: Ink
+    barriers: tuple[Ink, ...]
+    level: Ink
+    upright: Ink
+
+
+def lines(grey: Grey) -> Lines:
+    """Find the lines of a page that lies straight, give or take four degrees.
+
+    Args:
+        grey: uint8, (height, width), dark ink on light paper.
+    """
+    ink = inked(grey)
+    level, upright = _ruled(ink, level=True), _ruled(ink, level=False)
+    barriers = [one | other for one, other in zip(level, upright, strict=True)]
+    return Lines(ink, tuple(barriers), level[1], upright[1])
+
+
+def inked(grey: Grey) -> Ink:
+    """Part ink from paper: what is darker than its neighbourhood, or dark altogether."""
+    soft = cv2.GaussianBlur(grey, (3, 3), 0)
+    around = cv2.blur(soft, (BLOCK, BLOCK), borderType=cv2.BORDER_REPLICATE)
+    least = max(CONTRAST, NOISE * _grain(soft))
+    dark = cv2.subtract(around, soft)
+    paper = _paper(grey)
+    black = cv2.compare(soft, cv2.multiply(paper, SHADE), cv2.CMP_LT)
+    sharp = cv2.dilate(dark, np.ones((RIM, RIM), np.uint8))
+    edge = cv2.compare(dark, cv2.multiply(sharp, CLEAR), cv2.CMP_GE)
+    return np.asarray((cv2.compare(dark, least, cv2.CMP_GE) & edge) | black, np.uint8)
+
+
+def _grain(soft: Grey) -> float:
+    """Measure the grain of the paper, grey levels: the spread of what a blur takes away."""
+    some = soft[::2, ::2]
+    off = cv2.absdiff(some, cv2.medianBlur(some, 3))
+    return 1.4826 * float(np.quantile(off[::3, ::3], 0.6))
+
+
+def _paper(grey: Grey) -> Grey:
+    """Say how light the paper is about each pixel, shadows included."""
+    size = [max(1, side // 16) for side in grey.shape[::-1]]
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    side = max(3, min(small.shape) // 6) | 1
+    light = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    return np.asarray(cv2.resize(cv2.blur(light, (5, 5)), grey.shape[::-1]), np.uint8)
+
+
+def _ruled(ink: Ink, *, level: bool) -> list[Ink]:
+    """Keep runs of ink in one direction, of each length, and what is missing between long ones.
+
+    The last are runs that dots make.
+    """
+    thick = cv2.dilate(ink, _bar(3, level=not level))
+    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, _bar(LONG[0], level=level))
+    whole = cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(WHOLE, level=level))
+    runs |= cv2.morphologyEx(whole, cv2.MORPH_CLOSE, _bar(BRIDGED, level=level))
+    longer = [cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(long, level=level)) for long in LONG[1:]]
+    joined = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, _bar(GAP, level=level))
+    dotted = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(LONG[1], level=level))
+    return [runs, *longer, dotted]
+
+
+def _bar(length: int, *, level: bool) -> Ink:
+    return np.ones((1, length) if level else (length, 1), np.uint8)

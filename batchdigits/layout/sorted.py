@@ -1,0 +1,52 @@
+"""Places that lines close in, found twice, or within each other → the boxes among them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.layout.lined import Cell
+
+SAME = 0.6
+"""Share that two boxes which are one have in common at least."""
+COVERED = 0.72
+"""Share of a place that smaller ones take when they are its boxes, and it is none."""
+WITHIN = 0.55
+"""Share of a box that lies in another, at least, when it is within that."""
+SURE = 0.88
+"""How well a box within another is drawn, at least: a hole in a digit is not."""
+
+
+def sorted_out(found: list[Cell]) -> list[Cell]:
+    """Leave out what was found twice, what others divide, and frames round others.
+
+    Args:
+        found: in any order.
+    """
+    found = sorted(found, key=lambda one: (one.drawn < SURE, -one.area))
+    boxes = np.array([[*one.quad.min(axis=0), *one.quad.max(axis=0)] for one in found])
+    boxes = boxes.reshape(-1, 4)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    common = _common(boxes)
+    kept = np.ones(len(found), bool)
+    twice = common >= SAME * (area[:, None] + area[None] - common)
+    for n in range(len(found)):
+        if kept[n]:
+            kept[n + 1 :] &= ~twice[n, n + 1 :]
+    within = (common >= WITHIN * area[None]) & (area[None] < area[:, None])  # [outer, inner]
+    for n in np.argsort(area).tolist():  # the smallest first
+        inner = np.flatnonzero(within[n] & kept)
+        if not kept[n] or not len(inner):
+            continue
+        sure = np.array([found[one].drawn >= SURE for one in inner])
+        divided = len(inner) > 1 and common[n, inner].sum() >= COVERED * area[n]
+        if divided or sure.any():
+            kept[n] = False
+        else:
+            kept[inner] = False
+    return [found[n] for n in np.flatnonzero(kept).tolist()]
+
+
+def _common(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Measure what each two upright boxes have in common: (N, N), px."""
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
