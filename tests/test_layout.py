@@ -141,6 +141,11 @@ def bars(page: Grey) -> None:
     page[100:180, 100:500] = 255 * pattern
 
 
+def squared(page: Grey) -> None:
+    page[::18] = page[1::18] = 120
+    page[:, ::18] = page[:, 1::18] = 120
+
+
 def picture(page: Grey) -> None:
     shades = np.random.default_rng(2).integers(30, 200, (6, 8)).astype(np.uint8)
     page[100:500, 100:600] = cv2.resize(shades, (500, 400), interpolation=cv2.INTER_CUBIC)
@@ -156,7 +161,7 @@ def black(page: Grey) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [words, ruled, framed_text, code, square_code, bars, picture, noise, black]
+    "make", [words, ruled, framed_text, code, square_code, bars, squared, picture, noise, black]
 )
 def test_what_is_no_box(make: Callable[[Grey], None]) -> None:
     page = paper()

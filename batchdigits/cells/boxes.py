@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells.ink import darkness, inked
+from batchdigits.forms.template import Box
 from batchdigits.records import Grey
 
 HIGH = 100
@@ -22,8 +23,6 @@ TALL = 0.35
 """Share of the strip's height that a box is high, at least."""
 ALIKE = 0.2
 """By what share boxes of a row differ from the median in height, width and distance, at most."""
-
-
 WHOLE = 0.8
 """Quantile of the pieces' widths that is a whole box's: strokes part some."""
 BEYOND, LINED = 3, 0.85
@@ -39,10 +38,7 @@ class _Piece(NamedTuple):
     bottom: int
 
 
-Place = tuple[float, float, float, float]
-
-
-def boxes(grey: Grey) -> list[Place]:
+def boxes(grey: Grey) -> list[Box]:
     """Find the boxes of a strip.
 
     Args:

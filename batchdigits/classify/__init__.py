@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 CHUNK = 256
 """Pictures per call of the model: of 64 to 2048 the fastest on two cores, or as good."""
@@ -146,19 +148,13 @@ def load(path: str | None, *, device: str = "auto") -> Classifier:
     if place.is_dir():
         classes = card(path).classes
         place = place / "model.keras"
-    with backend.hushed():
-        keras, found = _keras()
-        chosen = _device(device, found)
-        with keras.device(chosen):
-            model = loaded(place)
-            try:
-                classifier = Classifier(model, chosen, classes=len(classes))
-                classifier.logits(np.zeros((1, 28, 28, 1), np.float32))  # traced while hushed
-            except ModelError as error:
-                raise ModelError(f"'{place}': {error}") from None
-            except Exception as error:
-                raise ModelError(_why_not("called", place, error)) from None
-    return classifier
+
+    def made(model: Any, chosen: str) -> Classifier:
+        classifier = Classifier(model, chosen, classes=len(classes))
+        classifier.logits(np.zeros((1, 28, 28, 1), np.float32))
+        return classifier
+
+    return _called(place, device, made)
 
 
 def load_reader(path: str | None, *, device: str = "auto") -> Reader:
@@ -172,20 +168,28 @@ def load_reader(path: str | None, *, device: str = "auto") -> Reader:
         ModelError: it cannot be used.
         UsageError: there is no such GPU.
     """
-    place = reader_of(path)
+
+    def made(model: Any, chosen: str) -> Reader:
+        reader = Reader(model, chosen)
+        reader.logits([np.zeros((model.input_shape[1], 128), np.uint8)])
+        return reader
+
+    return _called(reader_of(path), device, made)
+
+
+def _called(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:
+    """Load a model on a device and call it once, so that it is traced while Keras is hushed."""
     with backend.hushed():
         keras, found = _keras()
         chosen = _device(device, found)
         with keras.device(chosen):
             model = loaded(place)
             try:
-                reader = Reader(model, chosen)
-                reader.logits([np.zeros((model.input_shape[1], 128), np.uint8)])
+                return made(model, chosen)
             except ModelError as error:
                 raise ModelError(f"'{place}': {error}") from None
             except Exception as error:
                 raise ModelError(_why_not("called", place, error)) from None
-    return reader
 
 
 def loaded(place: Path, *, compiled: bool = False) -> Any:

@@ -18,7 +18,7 @@ from batchdigits.layout.groups import Group, Kind, groups
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines
 from batchdigits.layout.mended import mended
-from batchdigits.layout.sorted import sorted_out
+from batchdigits.layout.sorted import sorted_out, unsquared
 from batchdigits.records import Grey
 
 SIDE = 2000
@@ -67,10 +67,13 @@ def find(grey: Grey) -> list[Found]:
         small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
-    seen = mended(lines(laid))
+    seen = lines(laid)
+    closed = cells(seen)
+    if (whole := mended(seen, closed)) is not None:
+        seen, closed = whole, cells(whole)
     found = [
         group
-        for group in groups(sorted_out(cells(seen)), seen.ink)
+        for group in groups(sorted_out(unsquared(closed)), seen.ink)
         if contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))

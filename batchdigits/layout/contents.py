@@ -23,6 +23,11 @@ many cells of a first row or column that are not empty, if they are headings."""
 BUSY, LETTERED, NARROW = 0.4, 0.22, 40
 """Share of what lies about a box that is ink in a square code; and about one with a side under so
 many px, which may be the hole in a letter."""
+LETTER = 42
+"""px of its shorter side under which a box may be the hole in a letter, so that letters about it
+tell; they stand so near, as a share of that side, and are so high, as a share of the box's height:
+what is as high as the box is the side of another."""
+BESIDE, HIGH = 0.58, (0.5, 0.95)
 SOME, ALONE = 4, 20
 """More boxes than so many are boxes; one alone has no side under so many px."""
 NIGHT = 0.5
@@ -49,7 +54,26 @@ def group(grey: Grey, ink: Ink, cells: Sequence[Cell]) -> bool:
     clear = [_clear(grey, ink, cell) for cell in cells]
     if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
         return False
+    if len(cells) < SOME and short < LETTER and _among_letters(ink, cells):
+        return False
     return len(cells) > 1 or not _text(ink, cells[0])
+
+
+def _among_letters(ink: Ink, cells: Sequence[Cell]) -> bool:
+    """Tell whether something as high stands right beside boxes, as letters do beside a letter."""
+    quads = np.array([cell.quad for cell in cells])
+    low, high = quads.min(axis=(0, 1)), quads.max(axis=(0, 1))
+    near = BESIDE * float(cells[0].size.min())
+    edge = cells[0].thickness / 2 + 1.5
+    top, bottom = max(0, round(float(low[1]))), round(float(high[1])) + 1
+    for left, right in (
+        (low[0] - edge - near, low[0] - edge),
+        (high[0] + edge, high[0] + edge + near),
+    ):
+        part = ink[top:bottom, max(0, round(float(left))) : max(0, round(float(right)))]
+        if part.size and HIGH[0] <= (part > 0).any(axis=1).mean() <= HIGH[1]:
+            return True
+    return False
 
 
 def _clear(grey: Grey, ink: Ink, cell: Cell) -> bool:

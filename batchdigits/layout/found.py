@@ -13,6 +13,9 @@ LONGEST = 64
 """Boxes that a row has at most."""
 ODD = 0.06
 """By what share of its size a box of a row differs from most."""
+ENDS, SURE = 0.78, 4
+"""Least share of each side of a box at a row's end that has ink, where its lines are not clear; and
+the least boxes of such a row."""
 LINE = 0.62
 """Least share of a table's line in a cell that has ink, if the cell ends there."""
 SAME, PIECE, OVER = 0.6, 0.6, 0.3
@@ -65,7 +68,12 @@ def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
             if following is None:
                 after = _fits(_at(ink, last, shape + last.middle + 2 * step), size)
                 if after is None:
-                    break
+                    following = weak(ink, last, shape + last.middle + step, ENDS)
+                    if following is None or len(row) < SURE:
+                        break
+                    yield following
+                    last = following
+                    continue
                 middle = (last.middle + after.middle) / 2
                 if (hidden := weak(ink, last, shape + middle)) is None:
                     break

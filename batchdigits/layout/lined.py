@@ -129,17 +129,18 @@ def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
     return out if corners == 4 else 0.8 * out
 
 
-def weak(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
+def weak(ink: Ink, like: Cell, quad: Quad, least: float = WEAK) -> Cell | None:
     """Take a box at a place where there must be one, if there is some ink on each of its sides.
 
     Args:
         ink: of the view.
         like: a box of its group.
         quad: its corners, to the middle of its lines.
+        least: share of each side.
     """
     share = np.linspace(0, 1, 41)[:, None, None]
     there = near(ink, quad + share * (np.roll(quad, -1, axis=0) - quad), 2).mean(axis=0)
-    return Cell(quad, like.thickness, WEAK, like.dotted) if there.min() >= WEAK else None
+    return Cell(quad, like.thickness, WEAK, like.dotted) if there.min() >= least else None
 
 
 def inked(ink: Ink, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:

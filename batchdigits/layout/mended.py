@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import cv2
+import numpy as np
 
+from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, Lines
 
 THICK = 9
@@ -20,22 +22,28 @@ BEYOND = 20
 End = tuple[int, int]
 
 
-def mended(found: Lines) -> Lines:
-    """Put back what closes a box of which one level side is lost.
+def mended(found: Lines, cells: Sequence[Cell]) -> Lines | None:
+    """Put back what closes a box of which one level side is lost; None where nothing is.
 
     Args:
         found: the lines of a page.
+        cells: the boxes that are closed: what stands in them is no side.
     """
     level, upright = found.level, found.upright
     _, _, stats, _ = cv2.connectedComponentsWithStats(upright, connectivity=8)
     fits = (stats[:, 2] <= THICK) & (stats[:, 3] >= TALL)
     fits[0] = False
     thin = sorted(tuple(one) for one in stats[fits, :4].tolist())
+    inside = np.zeros(level.shape, np.uint8)
+    for cell in cells:
+        cv2.fillConvexPoly(inside, np.rint(cell.quad).astype(np.int32), (1,))
+        cv2.polylines(inside, [np.rint(cell.quad).astype(np.int32)], True, (1,), THICK)
+    thin = [one for one in thin if not inside[one[1] + one[3] // 2, one[0] + one[2] // 2]]
     lost = [
         side for n, one in enumerate(thin) for side in _lost(one, thin[n + 1 :], level, upright)
     ]
     if not lost:
-        return found
+        return None
     pictures = [found.ink.copy(), *(barrier.copy() for barrier in found.barriers)]
     for start, end in lost:
         for picture in pictures:

@@ -9,10 +9,27 @@ SAME = 0.6
 """Share that two boxes which are one have in common at least."""
 COVERED = 0.72
 """Share of a place that smaller ones take when they are its boxes, and it is none."""
+SQUARED, ALIKE = 900, 0.2
+"""So many boxes and more of one size, give or take a share, are the squares of the paper."""
 WITHIN = 0.55
 """Share of a box that lies in another, at least, when it is within that."""
 SURE = 0.88
 """How well a box within another is drawn, at least: a hole in a digit is not."""
+
+
+def unsquared(found: list[Cell]) -> list[Cell]:
+    """Leave out the squares of squared paper: nobody wants a row for each.
+
+    Args:
+        found: some of them up to three times.
+    """
+    if len(found) < SQUARED:
+        return found
+    size = np.array([cell.size for cell in found])
+    alike = (np.abs(size / np.median(size, axis=0) - 1) < ALIKE).all(axis=1)
+    if alike.sum() < SQUARED:
+        return found
+    return [cell for cell, one in zip(found, alike, strict=True) if not one]
 
 
 def sorted_out(found: list[Cell]) -> list[Cell]:

@@ -216,9 +216,11 @@ class Desk:
 
     def undescribed(self, source: int, page: int) -> None:
         """Mark what was laid down of a page as found, with nobody's word for it."""
-        for at, item in enumerate(self._items):
-            if (item.source, item.page) == (source, page):
-                self._items[at] = item._replace(described=False)
+        for at in range(len(self._items) - 1, -1, -1):  # the page's items are the last
+            item = self._items[at]
+            if (item.source, item.page) != (source, page):
+                break
+            self._items[at] = item._replace(described=False)
 
     def _wait(self, spot: int, crop: Grey) -> None:
         self._waiting.append((len(self._items) - 1, spot))
