@@ -14,6 +14,9 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 PAGES = 4
 """Pages that a worker takes at a time."""
+LARGE, MANY = 12 << 10, 32
+"""A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
+of such a worker takes so many at a time, which it reads well within the time limit too."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
@@ -79,6 +82,7 @@ def chunks(
             size = CHUNK_BYTES // PAGES
         else:
             size = 0 if task.source.fault else _size(task.source.path)
+            size = max(size, CHUNK_BYTES // MANY) if size >= LARGE else size
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES
