@@ -29,12 +29,14 @@ class Task(NamedTuple):
         page: counted from 1; None for all its pages.
         last: whether nothing of the file comes after it.
         entry: how the file stood when it was listed; None where nobody asks.
+        known: its pages that were read before.
     """
 
     source: Source
     page: int | None = None
     last: bool = True
     entry: Entry | None = None
+    known: frozenset[int] = frozenset()
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -48,7 +50,7 @@ def paged(files: Sequence[Source]) -> list[Source]:
 
 
 def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make of the task of a file one for each page, where there are more than `PAGES`.
+    """Make of the task of a file one for each page to read, where there are more than `PAGES`.
 
     So each page of a large file has its own limits of time and memory, and one that breaks them
     takes no other page along.
@@ -58,8 +60,8 @@ def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Tas
         if count <= PAGES:
             yield task
         else:
-            for page in range(1, count + 1):
-                yield task._replace(page=page, last=page == count)
+            for page in [*sorted({*range(1, count)} - task.known), count]:
+                yield task._replace(page=page, last=page == count, known=frozenset())
 
 
 def chunks(
