@@ -22,6 +22,7 @@ from batchdigits.records import As, Invert
 PAGE_SECONDS = 60.0
 MAX_PIXELS = 100_000_000
 BATCH_SIZE = 2048
+SETTLE = 5.0
 
 
 def processors() -> int:
@@ -85,6 +86,14 @@ class RunOptions(_Options):
             single digits.
         wide: a row for each page of a form, with a column for each field.
         digits_out: a second table, a row for each digit; None for none.
+        state: the ledger of what was read; None for beside the table, and none for `-`.
+        fresh: read all anew, whatever the ledger knows.
+        prune: drop the rows of files that are gone.
+        settle: a file of a folder that was written to within so many seconds waits for next time.
+        wait: s to wait for another run that writes the same output.
+        fail_over: share of the inputs that may be errors before the exit code says so.
+        log_file: where warnings and how pages were laid straight are kept as well.
+        summary_json: how the run went, for programs.
         debug_pages: a folder for a picture of each page of a form, with what was found and read
             drawn on it; None for none.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
@@ -105,6 +114,14 @@ class RunOptions(_Options):
     template: Annotated[tuple[Place, ...], BeforeValidator(_several)] = ()
     wide: bool = False
     digits_out: Annotated[str | None, BeforeValidator(_as_text)] = None
+    state: Annotated[str | None, BeforeValidator(_as_text)] = None
+    fresh: bool = False
+    prune: bool = False
+    settle: float = Field(default_factory=lambda: SETTLE, ge=0, le=86_400)
+    wait: float = Field(0.0, ge=0, le=86_400 * 7)
+    fail_over: float = Field(0.0, ge=0, le=1)
+    log_file: Annotated[str | None, BeforeValidator(_as_text)] = None
+    summary_json: Annotated[str | None, BeforeValidator(_as_text)] = None
     debug_pages: Annotated[str | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False

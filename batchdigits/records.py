@@ -30,11 +30,13 @@ class Source:
         file: its name as the table spells it (see `sources.spell`).
         path: its path as the operating system takes it; undecodable bytes are surrogates.
         fault: why it cannot be read, where that is known before opening it; else empty.
+        named: whether it was named itself, and not met in a folder.
     """
 
     file: str
     path: str
     fault: str = ""
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ Standard output carries data alone; the rest goes to standard error.
 """
 
 import csv
+import json
+import logging
 import math
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,12 +20,17 @@ from tqdm import tqdm
 
 from batchdigits import __version__, calibrate, classify, normalize
 from batchdigits.errors import OutputError
+from batchdigits.options import RunOptions
 from batchdigits.pipeline import Planned, Progress, Summary
 from batchdigits.records import Reading, Status
+from batchdigits.results import place
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SAID = logging.getLogger("batchdigits.said")
+"""What is said on standard error, for a log file that wants it too."""
+SAID.propagate = False
 LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
 
 
@@ -34,12 +42,47 @@ def progress(total: int, quiet: bool) -> Iterator[Progress]:
         yield bar.update
 
 
-def summary(found: Summary, out: str, quiet: bool) -> int:
-    """Tell in one line how a run went; return its exit code: 3 if there are error rows, else 0."""
-    errors = found.statuses["error"]
-    if not quiet or errors:
-        say(f"{_counts(found)}{_skipped(found.skipped)} -> {_shown(out)}")
-    return 3 if errors else 0
+def summary(found: Summary, out: str, options: RunOptions) -> int:
+    """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
+    bad = found.failed > options.fail_over * found.files
+    if not options.quiet or bad:
+        say(f"{_counts(found)}{_notes(found)} -> {_shown(out)}")
+    return 3 if bad else 0
+
+
+def summary_json(found: Summary, options: RunOptions, code: int) -> None:
+    """Write how a run went, for programs.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    told: dict[str, Any] = {
+        "exit_code": code,
+        "rows": {"total": found.statuses.total(), **{one: found.statuses[one] for one in _ORDER}},
+        "files": {
+            "found": found.files,
+            "read": found.read,
+            "failed": found.failed,
+            "left": found.left,
+            "gone": found.gone,
+            "pruned": found.pruned,
+            "skipped": found.skipped,
+        },
+        "table_unchanged": found.unchanged,
+        "pages_laid_straight": len(found.residuals),
+        "worst_residual_mm": max(found.residuals, default=None),
+        "seconds": {"total": round(found.seconds, 3)}
+        | {name: round(took, 3) for name, took in found.stages.items()},
+        "files_a_second": round(found.read / max(found.stages.get("read", 0.0), 1e-9), 1),
+        "model": {
+            "name": classify.card(options.model).name,
+            "fingerprint": classify.fingerprint(options.model),
+        },
+        "versions": {"batchdigits": __version__, "python": platform.python_version()}
+        | {library: _version(library) for library in LIBRARIES},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    place.put(str(options.summary_json), json.dumps(told, indent=2).encode() + b"\n")
 
 
 def _counts(found: Summary) -> str:
@@ -47,10 +90,28 @@ def _counts(found: Summary) -> str:
     if not total:
         return "no images found"
     parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
-    rate = total / max(found.seconds, 1e-9)
-    took = f"{found.seconds:.1f} s ({rate:,.0f} a second)"
+    files = f"{found.read:,} {'file' if found.read == 1 else 'files'} read"
+    rate = f"{found.read / max(found.seconds, 1e-9):,.0f} a second"
+    took = f"{found.seconds:.1f} s ({files}, {rate})"
     rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
     return f"{rows}{_straight(found.residuals)}"
+
+
+def _notes(found: Summary) -> str:
+    """Tell of files that were not read, and why."""
+    notes = {
+        "known already": max(found.files - found.read - found.left, 0),
+        "left for next time, as they were just written to": found.left,
+        "gone, their rows kept": found.gone,
+        "gone, their rows dropped": found.pruned,
+    }
+    said = [f"{count:,} {what}" for what, count in notes.items() if count]
+    return "".join(f"; {one}" for one in said) + _skipped(found.skipped)
+
+
+def _skipped(skipped: dict[str, int]) -> str:
+    parts = [f"{count:,} {reason}" for reason, count in sorted(skipped.items()) if count]
+    return f"; skipped {', '.join(parts)}" if parts else ""
 
 
 def _straight(residuals: Sequence[float]) -> str:
@@ -62,11 +123,6 @@ def _straight(residuals: Sequence[float]) -> str:
 
 
 _ORDER: tuple[Status, ...] = ("ok", "review", "blank", "error", "verified")
-
-
-def _skipped(skipped: dict[str, int]) -> str:
-    parts = [f"{count:,} {reason}" for reason, count in sorted(skipped.items()) if count]
-    return f"; skipped {', '.join(parts)}" if parts else ""
 
 
 def _shown(out: str) -> str:
@@ -222,6 +278,7 @@ def show(text: str) -> None:
 
 def say(message: str) -> None:
     """Print one line on standard error, if anybody takes it: a good run stays good without."""
+    SAID.info(plain(message))
     _put(f"batchdigits: {plain(message)}")
 
 

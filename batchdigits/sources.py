@@ -167,7 +167,7 @@ class _Search:
                 f"INPUT '{spell(path)}' does not exist: expected a file or a folder; "
                 "check the name, and that its disk is mounted"
             )
-        self.add(entry, path, fault)
+        self.add(entry, path, fault, named=True)
 
     def walk(self, top: str) -> None:
         """Takes all in a folder, each real folder once: links cannot lead round in circles."""
@@ -214,11 +214,11 @@ class _Search:
             self.add(entry, item.path, fault)
         return ""
 
-    def add(self, entry: str, path: str, fault: str) -> None:
+    def add(self, entry: str, path: str, fault: str, *, named: bool = False) -> None:
         if entry not in self.seen:
             self.seen.add(entry)
             self.skipped.pop(entry, None)
-            self.sources.append(Source(spell(path), path, fault))
+            self.sources.append(Source(spell(path), path, fault, named))
 
     def entry(self, path: str) -> str:
         folder, name = os.path.split(path)

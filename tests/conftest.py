@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from batchdigits import classify
+from batchdigits import classify, options
 from batchdigits.normalize import normalize
 from batchdigits.normalize.strips import strip
 
@@ -94,6 +94,13 @@ def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
     card = replace(classify.card(None), numbers=classify.Numbers(1, 1.0, 0.9))
     monkeypatch.setattr(classify, "card", lambda path: card)
     return FakeReader()
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read what a test has just written; what waits for next time has tests of its own."""
+    monkeypatch.setattr(options, "SETTLE", 0.0)
+    monkeypatch.setenv("BATCHDIGITS_SETTLE", "0")
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import logging
 import os
 import signal
 import subprocess
@@ -9,18 +11,27 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import FakeClassifier, Save, drawn
 
+import batchdigits
 from batchdigits import cli, pipeline
+from batchdigits.ledger.lock import locked
 
 Capture = pytest.CaptureFixture[str]
 
 
 def run(*arguments: str) -> int:
-    return cli._exit_code(list(arguments))
+    try:
+        return cli._exit_code(list(arguments))
+    finally:
+        for name in ("batchdigits", "batchdigits.said"):  # a process has one command line
+            for handler in [*logging.getLogger(name).handlers]:
+                logging.getLogger(name).removeHandler(handler)
+                handler.close()
 
 
 def table(path: str = "out.csv") -> list[dict[str, str]]:
@@ -40,6 +51,7 @@ def test_a_good_run_writes_the_table_and_one_line(capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("batchdigits: 10 rows in ")
+    assert "(10 files read" in err
     assert err.endswith("-> out.csv\n")
     assert err.count("\n") == 1
 
@@ -218,8 +230,8 @@ def test_paths_come_on_standard_input(
         ("inbox/gone.png", True),
     ]
     feed(b"inbox/c\nd.png\0inbox/a b.png\0")
-    assert run("run", "-", "--null", "--out", "out.csv", "--workers", "0") == 0
-    assert [row["file"] for row in table()] == ["inbox/a b.png", "inbox/c\\x0ad.png"]
+    assert run("run", "-", "--null", "--out", "other.csv", "--workers", "0") == 0
+    assert [row["file"] for row in table("other.csv")] == ["inbox/a b.png", "inbox/c\\x0ad.png"]
 
 
 @pytest.mark.usefixtures("ten")
@@ -229,9 +241,9 @@ def test_command_line_wins_over_environment_over_file(
     seen = []
     real = pipeline.run
 
-    def spy(found: object, out: str, options: object, progress: object) -> object:
+    def spy(found: object, out: str, options: object, *more: object) -> object:
         seen.append((out, options.min_confidence, options.batch_size, options.as_))  # type: ignore[attr-defined]
-        return real(found, out, options, progress)  # type: ignore[arg-type]
+        return real(found, out, options, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pipeline, "run", spy)
     Path("job.toml").write_text(
@@ -301,23 +313,51 @@ def test_a_bug_is_one_line_and_exit_code_1(
 @pytest.mark.parametrize(
     ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )
-def test_interrupted_leaves_the_old_table(
+def test_interrupted_finishes_the_chunk_and_leaves_the_old_table(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, signal_number: int, code: int
 ) -> None:
     Path("out.csv").write_text("old")
+    found = pipeline.stream.Model.found
+    batches = []
 
-    def stop(self: object, batch: object) -> None:
+    def stop(self: pipeline.stream.Model, batch: Any) -> Any:
+        batches.append(batch)
         os.kill(os.getpid(), signal_number)
-        time.sleep(5)
+        return found(self, batch)
 
-    monkeypatch.setattr(pipeline.Judge, "done", stop)
+    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 3)
     before = signal.signal(signal_number, cli._stop)
     try:
-        assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline.stream.Model, "found", stop)
+            assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
     finally:
         signal.signal(signal_number, before)
     assert Path("out.csv").read_text() == "old"
-    assert sorted(path.name for path in Path().iterdir()) == ["inbox", "out.csv"]
+    assert len(batches) == 1
+    words = capsys.readouterr().err
+    assert "what was read is kept" in words
+    assert words.count("\n") == 1
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == 0
+    assert "(7 files read" in capsys.readouterr().err
+    assert len(table()) == 10
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def stop(self: object, batch: object) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    monkeypatch.setattr(pipeline.stream.Model, "found", stop)
+    before = {one: signal.signal(one, cli._stop) for one in cli._STOPPING}
+    try:
+        assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == 130
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert not Path("out.csv").exists()
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -452,3 +492,59 @@ def test_nobody_reads_standard_output(inbox: Path, save: Save) -> None:
     assert b"Traceback" not in done.stderr
     assert b"bug" not in done.stderr
     assert done.returncode == 0
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_summary_for_programs_says_what_the_line_says(inbox: Path) -> None:
+    (inbox / "bad.png").write_bytes(b"")
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--summary-json", "s.json")
+    assert run(*arguments) == 3
+    told = json.loads(Path("s.json").read_text("utf-8"))
+    assert told["exit_code"] == 3
+    assert told["rows"]["total"] == 11
+    assert told["rows"]["error"] == 1
+    assert told["files"] | {"skipped": {}} == {
+        **{"found": 11, "read": 11, "failed": 1, "left": 0, "gone": 0, "pruned": 0},
+        "skipped": {},
+    }
+    assert set(told["seconds"]) == {"total", "look", "read", "write"}
+    assert len(told["model"]["fingerprint"]) == 40
+    assert told["versions"]["batchdigits"] == batchdigits.__version__
+    assert run(*arguments) == 3
+    told = json.loads(Path("s.json").read_text("utf-8"))
+    assert (told["files"]["read"], told["rows"]["total"]) == (1, 11)
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize(("share", "code"), [("0.05", 3), ("0.1", 0), ("1", 0)])
+def test_few_failures_may_be_left_to_the_table(inbox: Path, share: str, code: int) -> None:
+    """One of eleven is 9%."""
+    (inbox / "bad.png").write_bytes(b"")
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--fail-over", share)
+    assert run(*arguments) == code
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
+    arguments = ("run", "inbox", "--workers", "0", "--log-file", "b.log", "--quiet")
+    assert run(*arguments, "--out", "out.csv") == 0
+    Path("out.csv").write_text("edited")
+    (inbox / "bad.png").write_bytes(b"")
+    assert run(*arguments, "--out", "out.csv") == 3
+    assert run(*arguments, "--out", "nowhere/out.csv") == 5
+    lines = Path("b.log").read_text("utf-8").splitlines()
+    assert [line.split(" ", 3)[2] for line in lines] == ["WARNING", "INFO", "INFO"]
+    assert "'out.csv' was not as it was left" in lines[0]
+    assert "11 rows in" in lines[1]
+    assert "nowhere" in lines[2]
+    assert run("run", "inbox", "--out", "out.csv", "--log-file", "nowhere/b.log") == 5
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_second_run_of_an_output_ends_with_4(capsys: Capture) -> None:
+    with locked(["out.csv"]):
+        assert run("run", "inbox", "--out", "out.csv", "--workers", "0") == 4
+    words = capsys.readouterr().err
+    assert "another run is still writing 'out.csv'" in words
+    assert words.count("\n") == 1
+    assert not Path("out.csv").exists()

@@ -20,6 +20,7 @@ FLOORS = (
         "normalize",
         "classify",
         "decode",
+        "ledger",
         "calibrate",
         "results",
         "engine",

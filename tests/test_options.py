@@ -15,6 +15,12 @@ from pydantic import ValidationError
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions, nearest, processors
 
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defaults are those of users."""
+
+
 DEFAULTS = {
     "as_": "auto",
     "model": None,
@@ -27,6 +33,14 @@ DEFAULTS = {
     "template": (),
     "wide": False,
     "digits_out": None,
+    "state": None,
+    "fresh": False,
+    "prune": False,
+    "settle": 5.0,
+    "wait": 0.0,
+    "fail_over": 0.0,
+    "log_file": None,
+    "summary_json": None,
     "debug_pages": None,
     "excel": False,
     "quiet": False,
@@ -75,6 +89,12 @@ def test_none_takes_the_default_by_the_other_name_too() -> None:
         ("min_confidence", 0.99),
         ("target_error", 0.001),
         ("target_error", 0.999),
+        ("state", "elsewhere.state"),
+        ("fresh", True),
+        ("prune", True),
+        ("settle", 0),
+        ("wait", 600),
+        ("fail_over", 0.01),
         ("excel", True),
         ("quiet", True),
         ("batch_size", 1),

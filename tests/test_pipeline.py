@@ -24,9 +24,9 @@ from batchdigits.errors import ModelError, OutputError, TemplateError, UsageErro
 from batchdigits.forms import Field, Template
 from batchdigits.forms.paper import printed
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import desk, tasks, worker
+from batchdigits.pipeline import desk, stream, tasks, worker
 from batchdigits.pipeline.values import Read, of_field
-from batchdigits.records import Grey, Reading, Row
+from batchdigits.records import Grey, Reading, Row, Source
 
 
 def rows(*inputs: str, **options: object) -> list[Row]:
@@ -112,10 +112,23 @@ def test_any_cut_into_chunks_gives_the_same_rows(
         assert rows(batch_size=batch_size) == reference
 
 
+def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(inbox: Path) -> None:
+    sources = []
+    for n in range(400):
+        path = inbox / f"{n:03}.png"
+        path.write_bytes(bytes(40_000 if n % 2 and n >= 200 else 400))
+        sources.append(Source(f"inbox/{path.name}", str(path)))
+    cut = list(tasks.chunks(map(tasks.Task, sources), len(sources), 1))
+    assert [task.source for chunk in cut for task in chunk] == sources
+    assert len(cut[0]) >= 100, "crops are worked on together"
+    for chunk in cut:
+        assert sum(os.path.getsize(task.source.path) > 10_000 for task in chunk) <= tasks.MANY
+
+
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "WORKER_MIB", 64)
+    monkeypatch.setattr(stream, "WORKER_MIB", 64)
     for n in range(6):
         save(f"{n}.png", drawn(n))
     large = cv2.imencode(".jpg", np.full((9000, 9000), 200, np.uint8))[1]  # 77 MiB when decoded
@@ -360,7 +373,7 @@ def test_a_target_error_that_the_model_cannot_promise_is_refused_before_anything
     words: str,
 ) -> None:
     monkeypatch.setattr(classify, "card", lambda path: card(**known))
-    monkeypatch.setattr(pipeline, "prepare", None)
+    monkeypatch.setattr(stream, "prepare", None)
     save("a.png", drawn(3))
     with pytest.raises(ModelError, match=words) as caught:
         rows(**({"target_error": 0.1} | more))
@@ -728,7 +741,7 @@ def test_a_page_that_is_too_much_takes_no_other_along(
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
 ) -> None:
-    monkeypatch.setattr(pipeline, "WORKER_MIB", 96)
+    monkeypatch.setattr(stream, "WORKER_MIB", 96)
     monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
     sheets = [Image.fromarray(page(form)) for _ in range(6)]
     sheets[2] = Image.fromarray(np.full((12_000, 9_000), 255, np.uint8))  # 103 MiB

@@ -185,7 +185,7 @@ def test_a_missing_input_is_wrong_usage(path: str) -> None:
 )
 def test_names_begin_with_the_input_as_typed(typed: str, file: str) -> None:
     put("in/sub/a.png")
-    assert find([typed]).sources == [Source(file=file, path=file)]
+    assert [(one.file, one.path) for one in find([typed]).sources] == [(file, file)]
 
 
 @any_bytes
@@ -377,7 +377,7 @@ def test_a_special_file_is_a_fault_and_never_opened() -> None:
         server.bind("in/socket.png")
     found = find(["in", "/dev/null"])
     assert found.sources == [
-        Source("/dev/null", "/dev/null", "not a regular file: a device"),
+        Source("/dev/null", "/dev/null", "not a regular file: a device", named=True),
         Source("in/pipe.png", "in/pipe.png", "not a regular file: a pipe"),
         Source("in/socket.png", "in/socket.png", "not a regular file: a socket"),
     ]

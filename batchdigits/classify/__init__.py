@@ -22,6 +22,7 @@ from batchdigits.classify.bundle import (
     Numbers,
     card,
     file_of,
+    fingerprint,
     place_of,
     reader_of,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "card",
     "devices",
     "file_of",
+    "fingerprint",
     "load",
     "load_reader",
     "loaded",

@@ -1,5 +1,6 @@
 """What is known about a model without loading it: the card in its bundle."""
 
+import hashlib
 import json
 import math
 import os
@@ -75,6 +76,24 @@ def file_of(path: str | None) -> Path:
     """Tell where a model's `.keras` file lies, in a bundle's folder or by itself."""
     place = place_of(path)
     return place / "model.keras" if place.is_dir() else place
+
+
+def fingerprint(path: str | None) -> str:
+    """Name a model by what is in its files: a digest (BLAKE2b, 160 bits), in hexadecimal.
+
+    Raises:
+        ModelError: one of them cannot be read.
+    """
+    place = place_of(path)
+    files = [place / name for name in ("card.json", "model.keras", READER)]
+    digest = hashlib.blake2b(digest_size=20)
+    try:
+        for file in files if place.is_dir() else [place]:
+            data = file.read_bytes() if file.exists() else b""
+            digest.update(len(data).to_bytes(8, "big") + data)
+    except OSError as error:
+        raise ModelError(f"model '{place}' cannot be read: {error.strerror or error}") from None
+    return digest.hexdigest()
 
 
 def reader_of(path: str | None) -> Path:

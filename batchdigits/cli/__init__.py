@@ -60,8 +60,12 @@ class _Stopped(BaseException):
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    if run.stop.gentle and run.stop.asked is None:  # the chunk in hand is finished first
+        run.stop.asked = _Stopped(number)
+        run.stop.asked.add_note("what was read is kept for the next run; an earlier table stands")
+        return
     for one in _STOPPING:
-        signal.signal(one, signal.SIG_DFL)  # a second one ends the process at once
+        signal.signal(one, signal.SIG_DFL)  # one more ends the process at once
     raise _Stopped(number)
 
 
@@ -86,6 +90,7 @@ def main() -> None:
 
 def _exit_code(arguments: list[str]) -> int:
     """Run a command line; put every error into one line, and return the exit code."""
+    run.stop.asked = None
     try:
         code = app(arguments or ["--help"], prog_name="batchdigits", standalone_mode=False)
     except BatchdigitsError as error:

@@ -2,13 +2,21 @@
 
 import logging
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
-from batchdigits.errors import UsageError
+from batchdigits.errors import OutputError, Stop, UsageError
+
+if TYPE_CHECKING:
+    from batchdigits.options import RunOptions
+
+LOG_BYTES = 1_000_000
+"""Of a log file, before it makes room for the next."""
+stop = Stop()
+"""What a signal ends a run by; see `cli`."""
 
 
 def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
@@ -89,6 +97,45 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "digits-out", "A second table: every digit, its runner-up, and where it stands.", "PATH"
         ),
     ] = None,
+    state: Annotated[
+        str | None,
+        option(
+            "state",
+            "What was read, so that it is not read again.  [default: beside the table]",
+            "PATH",
+        ),
+    ] = None,
+    fresh: Annotated[bool, option("fresh", "Read all again, whatever was read before.")] = False,
+    prune: Annotated[bool, option("prune", "Drop the rows of files that are gone.")] = False,
+    settle: Annotated[
+        str | None,
+        option(
+            "settle",
+            "Leave files of folders that were written to in the last S seconds for next time.  "
+            "[default: 5]",
+            "S",
+        ),
+    ] = None,
+    wait: Annotated[
+        str | None,
+        option("wait", "Wait for another run of the same output.  [default: 0]", "SECONDS"),
+    ] = None,
+    fail_over: Annotated[
+        str | None,
+        option(
+            "fail-over",
+            "Exit with 3 only when more than this share of the files failed, 0 to 1.  [default: 0]",
+            "SHARE",
+        ),
+    ] = None,
+    log_file: Annotated[
+        str | None,
+        option("log-file", "Keep the log there as well, 1 MB at most and three older.", "PATH"),
+    ] = None,
+    summary_json: Annotated[
+        str | None,
+        option("summary-json", "How the run went, for programs: counts, seconds, model.", "PATH"),
+    ] = None,
     debug_pages: Annotated[
         str | None,
         option(
@@ -142,6 +189,14 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "template": template,
             "wide": wide,
             "digits_out": digits_out,
+            "state": state,
+            "fresh": fresh,
+            "prune": prune,
+            "settle": settle,
+            "wait": wait,
+            "fail_over": fail_over,
+            "log_file": log_file,
+            "summary_json": summary_json,
             "debug_pages": debug_pages,
             "excel": excel,
             "quiet": quiet,
@@ -150,12 +205,14 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "device": device,
         }
     )
-    _log_to_standard_error(quiet)
+    _log(options)
     from batchdigits import pipeline, report  # noqa: PLC0415
 
     paths, listed = _inputs(inputs, null)
+    kept = pipeline.state_of(out, options) if out else state
+    ours = [out, digits_out, kept, log_file, summary_json, debug_pages]
     if dry_run:
-        found = pipeline.find(paths, listed, out, digits_out, debug_pages)
+        found = pipeline.find(paths, listed, *ours)
         with reader_may_leave():
             report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
         return
@@ -163,15 +220,18 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options)
     settled = pipeline.settled(options)
-    found = pipeline.find(paths, listed, out, digits_out, debug_pages)
+    found = pipeline.find(paths, listed, *ours)
     if options.target_error is not None and not quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "
             f"{settled.min_confidence:.4f} or more are ok"
         )
     with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
-        summary = pipeline.run(found, out, settled, progress)
-    raise typer.Exit(report.summary(summary, out, quiet))
+        summary = pipeline.run(found, out, settled, progress, stop)
+    code = report.summary(summary, out, settled)
+    if summary_json is not None:
+        report.summary_json(summary, settled, code)
+    raise typer.Exit(code)
 
 
 def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
@@ -186,10 +246,32 @@ def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
     return [path for path in inputs if path != "-"], paths
 
 
-def _log_to_standard_error(quiet: bool) -> None:
+def _log(options: "RunOptions") -> None:
+    """Send the log to standard error, and to a file where one is given.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     logging.basicConfig(
         format="batchdigits: %(levelname)s: %(message)s",
-        level=logging.ERROR if quiet else logging.WARNING,
+        level=logging.ERROR if options.quiet else logging.WARNING,
     )
     ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
-    ours.setLevel(logging.NOTSET if quiet else logging.INFO)
+    ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
+    if options.log_file is None:
+        return
+    from logging.handlers import RotatingFileHandler  # noqa: PLC0415
+
+    try:
+        file = RotatingFileHandler(
+            options.log_file, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8"
+        )
+    except OSError as fault:
+        raise OutputError(
+            f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
+            "another place"
+        ) from fault
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for logger in (ours, logging.getLogger("batchdigits.said")):
+        logger.addHandler(file)
+        logger.setLevel(logging.INFO)

@@ -5,33 +5,36 @@ process calls the model on what they send back and writes the rows, in the order
 while the workers go on.
 """
 
+import json
 import logging
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import classify, engine, forms, results, sources
-from batchdigits.errors import TemplateError, UsageError
+from batchdigits import classify, ledger, results, sources
+from batchdigits.errors import Stop, TemplateError, UsageError
+from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import show
-from batchdigits.pipeline.desk import Item, Prepared, no_pictures
-from batchdigits.pipeline.judge import Done, Judge
-from batchdigits.pipeline.references import Forms, wanted
-from batchdigits.pipeline.tasks import Task, chunks, paged, split
+from batchdigits.pipeline import show, tables
+from batchdigits.pipeline.findings import Found, Model
+from batchdigits.pipeline.judge import Done, Thresholds, done
+from batchdigits.pipeline.keeping import Keeper
+from batchdigits.pipeline.references import wanted
+from batchdigits.pipeline.stream import findings, plan
+from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.terms import settled, usable_card
-from batchdigits.pipeline.worker import Planned, look, prepare, prepare_crops
-from batchdigits.records import Grey, Row, Source, Status
+from batchdigits.pipeline.worker import Planned, prepare_crops
+from batchdigits.records import Grey, Laid, Row, Source, Status
 
 __all__ = [
     "Done",
-    "Judge",
     "Planned",
     "Progress",
     "Summary",
@@ -48,14 +51,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-WORKER_MIB = 1024
-"""Memory a worker may take for its files."""
-AHEAD = 64
-"""Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
-bytes a picture."""
-
-STRIP = 8
-"""Pictures of digits that a number counts for in a batch: so much larger its strip is."""
 
 Progress = Callable[[int], object]
 
@@ -65,28 +60,47 @@ class Summary:
     """How a run went.
 
     Attributes:
-        statuses: number of rows by status.
+        statuses: number of rows of the table by status.
         skipped: number of files passed over in folders, by reason.
-        residuals: of each page of a form that was laid straight, mm.
+        residuals: of each page of a form that was laid straight in this run, mm.
+        files: how many files there are.
+        read: how many of them were read in this run.
+        failed: how many of them have an error row.
+        left: how many are left for next time, as they are still being written.
+        gone: how many files have rows and are not there.
+        pruned: how many files' rows were dropped.
+        unchanged: whether the table stands as it was.
         seconds: wall-clock time, s.
+        stages: the same, stage by stage.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
     skipped: dict[str, int] = field(default_factory=dict)
     residuals: list[float] = field(default_factory=list)
+    files: int = 0
+    read: int = 0
+    failed: int = 0
+    left: int = 0
+    gone: int = 0
+    pruned: int = 0
+    unchanged: bool = False
     seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Take the time of a stage."""
+        begin = time.monotonic()
+        yield
+        took = time.monotonic() - begin
+        self.stages[name] = self.stages.get(name, 0.0) + took
+        self.seconds += took
 
 
-def find(
-    inputs: Sequence[str],
-    listed: Sequence[str],
-    out: str | None,
-    digits_out: str | None = None,
-    debug_pages: str | None = None,
-) -> sources.Found:
+def find(inputs: Sequence[str], listed: Sequence[str], *outputs: str | None) -> sources.Found:
     """Find the files to read; the job's own outputs are none of them."""
-    outputs = [one for one in (out, digits_out, debug_pages) if one not in (None, "-")]
-    return sources.find(inputs, listed=listed, outputs=outputs)
+    ours = [one for one in outputs if one is not None and one != "-"]
+    return sources.find(inputs, listed=listed, outputs=ours)
 
 
 def check(out: str, options: RunOptions) -> None:
@@ -106,7 +120,7 @@ def check(out: str, options: RunOptions) -> None:
     classify.card(options.model)
     wanted(options)
     if options.wide or out.lower().endswith(".xlsx"):
-        named = [layout.names for layout in layouts(options)]
+        named = [layout.names for layout in tables.layouts(options)]
         if twice := [one for names in named for one in names if names.count(one) > 1]:
             raise TemplateError(
                 f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
@@ -117,43 +131,127 @@ def check(out: str, options: RunOptions) -> None:
 
 
 def run(
-    found: sources.Found, out: str, options: RunOptions, progress: Progress = lambda _: None
+    found: sources.Found,
+    out: str,
+    options: RunOptions,
+    progress: Progress = lambda _: None,
+    stop: Stop | None = None,
 ) -> Summary:
-    """Read the files and write the table.
+    """Read what is new and write the table.
 
     Args:
         found: what `find` found.
         out: the table's path; `-` for CSV on standard output.
         options: the settings.
         progress: called with the number of files done since the last call.
+        stop: ends the run where what was read is safe.
 
     Raises:
-        OutputError: the table cannot be written; an earlier one still stands.
+        BusyError: another run writes the same output.
+        OutputError: the table, or the state, cannot be written; an earlier table still stands.
         ModelError: the model cannot be used.
         TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
-    begin = time.monotonic()
-    summary = Summary(skipped=found.skipped)
-    if not found.sources and out != "-" and os.path.exists(out):
-        log.warning("no images found, as if a disk were missing: the table in '%s' is kept", out)
+    options = settled(options)
+    summary = Summary(skipped=found.skipped, files=len(found.sources))
+    state = state_of(out, options)
+    if state is None:
+        with summary.stage("read"):
+            _stream(found, out, options, progress, summary)
         return summary
+    ours = [one for one in (out, options.state) if one is not None and one != "-"]
+    with locked(ours, options.wait), ledger.opened(state) as book:
+        with summary.stage("look"):
+            keeper = Keeper(book, found.sources, options, wanted(options))
+        with summary.stage("read"):
+            _read(keeper, options, progress, stop or Stop(), summary)
+        with summary.stage("write"):
+            _write(keeper, book, out, options, summary)
+    return summary
+
+
+def state_of(out: str, options: RunOptions) -> str | None:
+    """Name the ledger of a table; none for standard output, unless it is given."""
+    if options.state is not None or out == "-":
+        return options.state
+    return f"{out}.state"
+
+
+def _stream(
+    found: sources.Found, out: str, options: RunOptions, progress: Progress, summary: Summary
+) -> None:
+    """Read all, and write rows as they come."""
+    failed = set()
     with (
-        _tables(out, options) as write,
+        tables.opened(out, options) as write,
         closing(read(found.sources, options, progress)) as batches,
     ):
         for done in batches:
             write(done)
             _show(done, options.debug_pages)
             summary.statuses.update(row.status for row in done.rows)
-            for page in done.laid:
-                log.info(
-                    "%s, page %d: form %s, residual %.3f mm (%s)",
-                    *(page.file, page.page, page.form, page.residual, page.how),
-                )
-                summary.residuals.append(page.residual)
-    summary.seconds = time.monotonic() - begin
-    return summary
+            failed |= {row.file for row in done.rows if row.status == "error"}
+            _log_laid(done.laid, summary)
+    summary.read, summary.failed = len(found.sources), len(failed)
+
+
+def _read(
+    keeper: Keeper, options: RunOptions, progress: Progress, stop: Stop, summary: Summary
+) -> None:
+    """Read what the ledger does not know; it knows it then."""
+    thresholds = Thresholds.of(usable_card(options.model), options)
+    progress(summary.files - keeper.count)
+    with stop.gently(), closing(keeper.read()) as batches:
+        for batch in batches:
+            for found in batch:
+                _log_laid(found.laid, summary)
+            if options.debug_pages is not None:
+                _show(_done(batch, thresholds, options), options.debug_pages)
+            progress(sum(found.task.last for found in batch))
+            stop.check()
+    summary.read, summary.left = keeper.count, keeper.left
+
+
+def _log_laid(laid: Iterable[Laid], summary: Summary) -> None:
+    for page in laid:
+        log.info(
+            "%s, page %d: form %s, residual %.3f mm (%s)",
+            *(page.file, page.page, page.form, page.residual, page.how),
+        )
+        summary.residuals.append(page.residual)
+
+
+def _write(
+    keeper: Keeper, book: ledger.Ledger, out: str, options: RunOptions, summary: Summary
+) -> None:
+    """Write the tables of all that the ledger knows, unless they stand as they should."""
+    summary.gone = book.gone()
+    if options.prune and summary.files:
+        summary.pruned, summary.gone = keeper.prune(), 0
+    elif summary.gone and not summary.files:
+        log.warning(
+            "no images found, as if a disk were missing: the rows of %d files are kept",
+            summary.gone,
+        )
+    keeper.tidy()
+    terms = tables.terms(options)
+    paths = [path for path in (out, options.digits_out) if path is not None]
+    standing = [tables.standing(path, book, terms) for path in paths]
+    if all(standing) and standing[0] is not None:
+        said = json.loads(standing[0].summary)
+        if "error" not in said:  # else which of them are still there has to be counted
+            summary.unchanged, summary.statuses = True, Counter(said)
+            return
+    with ExitStack() as stack:
+        for path in paths:
+            counts = partial(json.dumps, summary.statuses)
+            stack.enter_context(tables.guarded(path, book, terms, counts))
+        with tables.opened(out, options) as write:
+            for told, done in keeper.told():
+                summary.statuses.update(row.status for row in done.rows)
+                summary.failed += told.here and any(row.status == "error" for row in done.rows)
+                write(done)
 
 
 def _show(done: Done, folder: str | None) -> None:
@@ -161,49 +259,6 @@ def _show(done: Done, folder: str | None) -> None:
     for file, page in done.shown if folder is not None else ():
         rows = [row for row in done.rows if row.file == file and row.page == page.page]
         show.write(str(folder), file, page, rows)
-
-
-@contextmanager
-def _tables(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
-    """Open the table, and that of single digits where one is wanted; gives what writes to both.
-
-    Where a page's columns are known only when all pages are read, rows are kept until then.
-    """
-    with ExitStack() as stack:
-        kept: list[Row] = []
-        later = options.wide and not options.template
-        write = kept.extend
-        if not later:
-            write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
-        write_digits: results.Write | None = None
-        if options.digits_out is not None:
-            digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
-            write_digits = stack.enter_context(digits)
-
-        def both(done: Done) -> None:
-            write(done.rows)
-            if write_digits:
-                write_digits(done.digits)
-
-        yield both
-        if later:
-            kept = [
-                replace(row, field="value") if row.value and not row.field else row for row in kept
-            ]
-            names = dict.fromkeys(row.field for row in kept if row.field)
-            tables = [results.pages(list(names)), results.FIELDS]
-            with results.writer(out, *tables, excel=options.excel) as put:
-                put(kept)
-
-
-def layouts(options: RunOptions) -> list[results.Layout]:
-    """Say what the table holds: a row a field or a page, in a spreadsheet both."""
-    templates = forms.gathered(options.template)
-    if not templates:
-        return [results.LONG]
-    names = dict.fromkeys(field.name for one in templates for field in one.fields)
-    both = [results.FIELDS, results.pages(list(names))]
-    return both[::-1] if options.wide else both
 
 
 def rows(
@@ -219,41 +274,25 @@ def read(
     files: Sequence[Source], options: RunOptions, progress: Progress = lambda _: None
 ) -> Generator[Done, None, None]:
     """Read files; yield what came of them batch by batch, in the order of the files."""
-    judge = Judge(usable_card(options.model), settled(options))
-    known = wanted(options)
-    prepare_chunk = partial(
-        prepare,
-        as_=options.as_,
-        invert=options.invert,
-        max_pixels=options.max_pixels,
-        forms=known,
-        shows=options.debug_pages is not None,
-    )
-    outcomes = engine.run(
-        prepare_chunk,
-        chunks(
-            split(files, _page_counts(files, options)),
-            len(files),
-            options.workers,
-            forms=bool(known.templates),
-        ),
-        workers=options.workers,
-        seconds=options.page_seconds,
-        memory_mib=WORKER_MIB,
-        ahead=max(2, AHEAD // max(options.workers, 1)),
-    )
-    with closing(outcomes):  # whatever happens, no worker stays behind
-        for batch in _batches(outcomes, options.batch_size, known):
-            yield judge.done(batch)
-            progress(sum(task.last for tasks, _ in batch for task in tasks))
+    card, options = usable_card(options.model), settled(options)
+    thresholds = Thresholds.of(card, options)
+    with closing(findings([*map(Task, files)], options, card, wanted(options))) as batches:
+        for batch in batches:
+            yield _done(batch, thresholds, options)
+            progress(sum(found.task.last for found in batch))
 
 
-def _page_counts(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
-    """Look how many pages the files have that may have many."""
-    many = paged(files)
-    counts = [line.pages for line in plan(many, options)] if many else []
-    known = dict(zip((source.path for source in many), counts, strict=True))
-    return lambda source: known.get(source.path, 1)
+def _done(batch: Iterable[Found], thresholds: Thresholds, options: RunOptions) -> Done:
+    """Judge findings."""
+    out = Done([], [], [], [])
+    for found in batch:
+        file = found.task.source.file
+        one = done(file, found.findings, thresholds, with_digits=options.digits_out is not None)
+        out.rows.extend(one.rows)
+        out.digits.extend(one.digits)
+        out.laid.extend(found.laid)
+        out.shown.extend((file, page) for page in found.shown)
+    return out
 
 
 def crop_rows(
@@ -270,61 +309,11 @@ def crop_rows(
         options: the settings; those of decoding have nothing to do here.
         progress: called with the number of crops done since the last call.
     """
-    judge = Judge(usable_card(options.model), settled(options))
+    card, options = usable_card(options.model), settled(options)
+    model, thresholds = Model(card, options), Thresholds.of(card, options)
     for start in range(0, len(crops), options.batch_size):
         part = slice(start, start + options.batch_size)
         tasks = [Task(Source(name, "")) for name in names[part]]
-        yield judge.done([(tasks, prepare_crops(crops[part], invert=options.invert))]).rows
+        batch = model.found([(tasks, prepare_crops(crops[part], invert=options.invert))])
+        yield _done(batch, thresholds, options).rows
         progress(len(tasks))
-
-
-def _batches(
-    outcomes: Iterable[engine.Outcome[Task, Prepared]],
-    batch_size: int,
-    known: Forms,
-) -> Iterator[list[tuple[list[Task], Prepared]]]:
-    """Gather outcomes until they hold `batch_size` pictures; a fault becomes error items.
-
-    The first pictures are given at once: the workers go on while the model is loaded for them.
-    """
-    batch: list[tuple[list[Task], Prepared]] = []
-    pictures, wanted = 0, 1
-    for outcome in outcomes:
-        prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
-        batch.append((outcome.items, prepared))
-        pictures += len(prepared.pictures) + STRIP * len(prepared.strips)
-        if pictures >= wanted:
-            yield batch
-            batch, pictures, wanted = [], 0, batch_size
-    if batch:
-        yield batch
-
-
-def _failed(task: Task, fault: str, known: Forms) -> Prepared:
-    """Say of a file, or of each field of a page, that it was too much for a worker."""
-    form = known.only if task.page is not None else None
-    why = f"could not be read: {fault}"
-    items = [
-        Item(0, task.page or 1, "error", why, one) for one in (form.fields if form else [None])
-    ]
-    return Prepared(items, no_pictures())
-
-
-def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
-    """Tell what a run would read and as what, from the files' headers alone."""
-    look_at = partial(
-        look, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
-    )
-    outcomes = engine.run(
-        look_at,
-        chunks(map(Task, files), len(files), options.workers),
-        workers=options.workers,
-        seconds=options.page_seconds,
-        memory_mib=WORKER_MIB,
-    )
-    with closing(outcomes):
-        for outcome in outcomes:
-            if outcome.result is None:
-                yield Planned(outcome.items[0].source.file, "error", 1, outcome.fault)
-            else:
-                yield from outcome.result

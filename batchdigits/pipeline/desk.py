@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
+from batchdigits.ledger import Entry
 from batchdigits.normalize import Levels, grey_levels
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.records import Grey, Invert, Laid, Status
@@ -104,14 +105,16 @@ class Prepared(NamedTuple):
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
         strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
-        laid: the pages of forms that were laid straight.
+        laid: the pages of forms that were laid straight, with the index of their file.
+        stood: of each task that asked for it, how its file stood; None where it changed.
         shown: the pages that people want to see.
     """
 
     items: list[Item]
     pictures: NDArray[np.uint8]
     strips: Sequence[bytes] = ()
-    laid: Sequence[Laid] = ()
+    laid: Sequence[tuple[int, Laid]] = ()
+    stood: Sequence[Entry | None] = ()
     shown: Sequence[Shown] = ()
 
 
@@ -124,7 +127,7 @@ class Desk:
         self.shows = shows
         self._shown: list[Shown] = []
         self._items: list[Item] = []
-        self._laid: list[Laid] = []
+        self._laid: list[tuple[int, Laid]] = []
         self._crops: list[Grey] = []
         self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
@@ -209,9 +212,9 @@ class Desk:
         quads = (quads + 0.5) * np.float32(scale) - 0.5
         self._shown.append(Shown(source, page, picture, quads, tuple(name for name, _ in boxes)))
 
-    def straight(self, laid: Laid) -> None:
+    def straight(self, source: int, laid: Laid) -> None:
         """Note that a page was laid straight."""
-        self._laid.append(laid)
+        self._laid.append((source, laid))
 
     def undescribed(self, source: int, page: int) -> None:
         """Mark what was laid down of a page as found, with nobody's word for it."""
@@ -232,7 +235,7 @@ class Desk:
         """Give all that was laid down."""
         self._normalize()
         pictures = np.concatenate(self._pictures)
-        return Prepared(self._items, pictures, self._strips, self._laid, self._shown)
+        return Prepared(self._items, pictures, self._strips, self._laid, shown=self._shown)
 
     def _normalize(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)

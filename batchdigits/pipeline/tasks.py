@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from batchdigits.ledger import Entry
 from batchdigits.records import Source
 
 LEAST_FILES, MOST_FILES = 64, 1024
@@ -13,6 +14,9 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 PAGES = 4
 """Pages that a worker takes at a time."""
+LARGE, MANY = 12 << 10, 32
+"""A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
+of such a worker takes so many at a time, which it reads well within the time limit too."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
@@ -24,11 +28,15 @@ class Task(NamedTuple):
         source: the file.
         page: counted from 1; None for all its pages.
         last: whether nothing of the file comes after it.
+        entry: how the file stood when it was listed; None where nobody asks.
+        known: its pages that were read before.
     """
 
     source: Source
     page: int | None = None
     last: bool = True
+    entry: Entry | None = None
+    known: frozenset[int] = frozenset()
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -41,18 +49,19 @@ def paged(files: Sequence[Source]) -> list[Source]:
     return found
 
 
-def split(files: Iterable[Source], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make a task of each file, and of each page where there are more than `PAGES`.
+def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
+    """Make of the task of a file one for each page to read, where there are more than `PAGES`.
 
     So each page of a large file has its own limits of time and memory, and one that breaks them
     takes no other page along.
     """
-    for source in files:
-        count = pages(source)
+    for task in tasks:
+        count = pages(task.source)
         if count <= PAGES:
-            yield Task(source)
+            yield task
         else:
-            yield from (Task(source, page, page == count) for page in range(1, count + 1))
+            for page in [*sorted({*range(1, count)} - task.known), count]:
+                yield task._replace(page=page, last=page == count, known=frozenset())
 
 
 def chunks(
@@ -75,6 +84,7 @@ def chunks(
             size = CHUNK_BYTES // PAGES
         else:
             size = 0 if task.source.fault else _size(task.source.path)
+            size = max(size, CHUNK_BYTES // MANY) if size >= LARGE else size
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES

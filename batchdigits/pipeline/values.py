@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batchdigits import calibrate
 from batchdigits.forms import rules
@@ -25,7 +24,7 @@ class Read(NamedTuple):
     confidence: float
     second: int
     other: bool
-    likely: NDArray[np.float64]
+    likely: Sequence[float]
 
     @property
     def runner_up(self) -> float:

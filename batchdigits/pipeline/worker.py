@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from batchdigits import cells, layout, pages, register
 from batchdigits.forms.template import Box, corners
-from batchdigits.pipeline import boxes
+from batchdigits.ledger import Entry
+from batchdigits.pipeline import boxes, looks
 from batchdigits.pipeline.desk import Desk, Prepared
 from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.tasks import Task
@@ -54,16 +55,25 @@ def prepare(  # noqa: PLR0913 - each is said by its name
 ) -> Prepared:
     """Decode and normalise a chunk of files; this is what runs in the workers."""
     desk = Desk("yes" if forms.templates else invert, shows=shows)
-    for index, (source, only, _) in enumerate(chunk):
+    for index, task in enumerate(chunk):
+        source = task.source
         if source.fault:
             desk.say(index, 1, "error", source.fault)
             continue
-        for page in pages.read(source.path, max_pixels=max_pixels, only=only):
+        for page in pages.read(source.path, max_pixels=max_pixels, only=task.page):
             if forms.templates:
                 _lay(desk, (index, source.file), page, forms, invert)
             else:
                 _take(desk, index, page, as_, invert)
-    return desk.done()
+    return desk.done()._replace(stood=[_stood(task) for task in chunk])
+
+
+def _stood(task: Task) -> Entry | None:
+    """Tell how a file stood, and what was in it; None where that changed since it was listed."""
+    if task.entry is None or task.source.fault:
+        return task.entry
+    now = looks.look_into(task.source) if task.last else looks.look(task.source)
+    return now if looks.same(now, task.entry) else None
 
 
 def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) -> Prepared:
@@ -132,7 +142,9 @@ def _lay(
         _lost(desk, index, Failure(page.number, found.why), forms)
         return
     template, pose = found
-    desk.straight(Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how))
+    desk.straight(
+        index, Laid(file, page.number, template.form.name, round(pose.residual, 3), pose.how)
+    )
     every = [box for field in template.fields for box in field.boxes()]
     if desk.shows:
         named = [(field.name, box) for field in template.fields for box in field.boxes()]

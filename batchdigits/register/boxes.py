@@ -1,16 +1,18 @@
 """Printed boxes in a page, and where a template's boxes would lie among them."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from batchdigits.records import Grey
 from batchdigits.register.fits import Matrix, fitted
 from batchdigits.register.lines import Points, projected
 from batchdigits.register.reduced import reduced
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 LONGEST = 1600
 """Longest side, px, that boxes are looked for at."""
@@ -123,13 +125,19 @@ def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     return [matrix for score, matrix in found if score > LIKELY * most]
 
 
+def _tree(points: Points) -> "cKDTree":
+    from scipy.spatial import cKDTree  # noqa: PLC0415  (a third of a second)
+
+    return cKDTree(points)
+
+
 def left(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64]) -> Quads:
     """Give the page's boxes on which none of a template's falls, by a pose."""
     if not len(quads):
         return quads
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     centre = quads.mean(axis=1)
-    _, taken = _pairs(cKDTree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
+    _, taken = _pairs(_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
     return np.asarray(np.delete(quads, taken, axis=0))
 
 
@@ -143,7 +151,7 @@ def _turned(
     place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
     reach = CLOSE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
     score = _scores(place, reach, seen.centre)
-    tree = cKDTree(seen.centre)
+    tree = _tree(seen.centre)
     out: list[tuple[float, Matrix]] = []
     for _ in range(WAYS):
         if score.max(initial=0) < 2:
@@ -166,7 +174,7 @@ def _matrix(turn: complex, shift: complex) -> Matrix:
 def turns(boxes: NDArray[np.float64]) -> list[Matrix]:
     """List turns, mm → mm, by which a template's boxes all but fall on each other."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    tree = cKDTree(middle)
+    tree = _tree(middle)
     centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
     every = (_matrix(turn, centre - turn * centre) for turn in (1j, -1, -1j))
     least = boxes[:, 2:].min(axis=1)
@@ -197,7 +205,7 @@ def apart(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
 
 def _alike(size: Points) -> NDArray[np.int64]:
     """Count for each box how many others are as large: a form's boxes come in numbers."""
-    tree = cKDTree(np.log(size))
+    tree = _tree(np.log(size))
     return np.asarray(tree.query_ball_point(np.log(size), SIZE / 2, return_length=True))
 
 
@@ -253,7 +261,7 @@ def _scores(
 
 
 def _pairs(
-    tree: cKDTree, matrix: Matrix, middle: Points, least: NDArray[np.float64]
+    tree: "cKDTree", matrix: Matrix, middle: Points, least: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair the template's boxes with the page's where they fall on one: indices of either."""
     distance, near = tree.query(projected(matrix, middle))
@@ -265,7 +273,7 @@ def _pairs(
 
 
 def _grown(
-    tree: cKDTree, centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
+    tree: "cKDTree", centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
     """Fit a pose to more and more pairs, until no more fall together.
 

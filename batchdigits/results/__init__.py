@@ -47,6 +47,7 @@ __all__ = [
     "LONG",
     "Layout",
     "check",
+    "faults",
     "pages",
     "table",
     "writer",

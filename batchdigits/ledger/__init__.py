@@ -1,0 +1,309 @@
+"""What was read, kept beside the table: nothing is read twice, and nothing is lost.
+
+One SQLite file with a rollback journal, which works on network drives, and one writer, which the
+lock on the output sees to. It knows for each file of the table its size, time and content, and
+what was told of that content under a key: the model, the templates and all else that changes a
+reading. Every row has a checksum: what a disk spoilt is found out, never believed.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from batchdigits.errors import OutputError
+from batchdigits.ledger import base
+from batchdigits.ledger.base import DamagedError, checksum
+
+__all__ = ["Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
+
+log = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """A file, as it stood when it was looked at.
+
+    Attributes:
+        file: as in the table.
+        size: bytes.
+        time: of its last change, ns since 1970.
+        sure: whether a change since would show in size or time: not where it was written to within
+            the clock's grain of that look.
+        content: a digest of what is in it; None where nobody has looked, or could.
+    """
+
+    file: str
+    size: int
+    time: int
+    sure: bool = True
+    content: bytes | None = None
+
+
+class Told(NamedTuple):
+    """What is known of a file.
+
+    Attributes:
+        file: as in the table.
+        terms: of the key it was read under, as they were given to `Ledger.key`.
+        told: what was told of it, as it was given to `Ledger.put`.
+        here: whether it is among the files of this run.
+    """
+
+    file: str
+    terms: str
+    told: str
+    here: bool
+
+
+class Written(NamedTuple):
+    """A table as it was left.
+
+    Attributes:
+        size: bytes.
+        time: of its last change, ns since 1970.
+        content: a digest of what is in it.
+        terms: what it was made on; empty where more is known since.
+        summary: what was said of it.
+    """
+
+    size: int
+    time: int
+    content: bytes
+    terms: str
+    summary: str
+
+
+class Ledger:
+    """An open ledger; see `opened`."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            DamagedError: it is no ledger, or not what was written.
+            sqlite3.Error: it cannot be opened or written.
+        """
+        self._base = base.opened(path)
+        self._base.execute(
+            "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER)"
+            " WITHOUT ROWID"
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with suppress(sqlite3.Error):
+            self._base.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keep all that is put within the block, or none of it; the disk has it when it ends."""
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._base.execute("ROLLBACK")
+            raise
+        self._base.execute("COMMIT")
+
+    def key(self, key: str, terms: str) -> int:
+        """Give the number of a key; the first time, the terms that go with it are kept."""
+        self._base.execute(
+            "INSERT OR IGNORE INTO keys (key, terms, sum) VALUES (?, ?, ?)",
+            (key, terms, checksum(key, terms)),
+        )
+        return int(self._base.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()[0])
+
+    def any(self) -> bool:
+        """Tell whether anything at all was read before."""
+        return self._base.execute("SELECT 1 FROM readings LIMIT 1").fetchone() is not None
+
+    def look(self, entries: Iterable[Entry]) -> None:
+        """Take the files of this run, as they stand now."""
+        self._base.execute("DELETE FROM here")
+        self._base.executemany(
+            "INSERT INTO here VALUES (?, ?, ?, ?)",
+            ((one.file, at, one.size, one.time) for at, one in enumerate(entries)),
+        )
+
+    def to_read(self, key: int) -> list[int]:
+        """Give the places, as handed to `look`, of files that are new, changed, or failed."""
+        found = self._base.execute(
+            "SELECT at FROM here LEFT JOIN files USING (file)"
+            " LEFT JOIN readings ON readings.id = files.reading"
+            " WHERE files.file IS NULL OR NOT files.sure OR files.size != here.size"
+            " OR files.time != here.time OR readings.key != ? OR readings.failed ORDER BY at",
+            (key,),
+        )
+        return [at for (at,) in found]
+
+    def same(self, entry: Entry, key: int) -> bool:
+        """Tell whether this content was read before, under any name; then it is this file's."""
+        found = self._base.execute(
+            "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
+            (entry.content, key),
+        ).fetchone()
+        if found:
+            self._name(entry, found[0])
+        return bool(found)
+
+    def put(self, entry: Entry, key: int, told: str, *, failed: bool) -> None:
+        """Keep what was told of a file, instead of what was told of it before.
+
+        Args:
+            entry: the file, as it stood when it was read.
+            key: what it was read under.
+            told: what was told of it.
+            failed: whether it is to be read again next time.
+        """
+        failed = failed or entry.content is None
+        if not failed and self.same(entry, key):
+            return
+        row = (entry.content, key, int(failed), told)
+        cursor = self._base.execute(
+            "INSERT INTO readings (content, key, failed, told, sum) VALUES (?, ?, ?, ?, ?)",
+            (*row, checksum(*row)),
+        )
+        self._name(entry, int(cursor.lastrowid or 0))
+
+    def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
+        """Keep what was told of a page until all of its file is."""
+        row = (entry.file, page, entry.size, entry.time, key, told)
+        self._base.execute(
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
+        )
+
+    def pages(self, key: int) -> dict[str, dict[int, str]]:
+        """Give what was told of single pages of this run's files, if they stand as they did."""
+        found = self._base.execute(
+            "SELECT file, page, told FROM pages JOIN here USING (file)"
+            " WHERE pages.size = here.size AND pages.time = here.time AND key = ?",
+            (key,),
+        )
+        out: dict[str, dict[int, str]] = {}
+        for file, page, told in found:
+            out.setdefault(file, {})[page] = told
+        return out
+
+    def _name(self, entry: Entry, reading: int) -> None:
+        self._base.execute("DELETE FROM pages WHERE file = ?", (entry.file,))
+        row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
+        self._base.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
+        )
+
+    def told(self) -> Iterator[Told]:
+        """Give what is known of every file, in the order of the UTF-8 bytes of its name."""
+        found = self._base.execute(
+            "SELECT files.file, terms, told, here.file IS NOT NULL FROM files"
+            " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
+            " LEFT JOIN here ON here.file = files.file ORDER BY files.file"
+        )
+        for file, terms, told, here in found:
+            yield Told(file, terms, told, bool(here))
+
+    def gone(self) -> int:
+        """Count the files of the table that are not among those of this run."""
+        found = self._base.execute(
+            "SELECT count(*) FROM files WHERE file NOT IN (SELECT file FROM here)"
+        )
+        return int(found.fetchone()[0])
+
+    def prune(self) -> int:
+        """Forget the files that are not among those of this run; gives their number."""
+        return self._base.execute(
+            "DELETE FROM files WHERE file NOT IN (SELECT file FROM here)"
+        ).rowcount
+
+    def tidy(self) -> None:
+        """Forget what was told of content that no file has any more, and of single pages."""
+        self._base.execute("DELETE FROM pages")
+        self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
+
+    def written(self, name: str) -> Written | None:
+        """Give how a table was left; None where none was written."""
+        found = self._base.execute(
+            "SELECT size, time, content, terms, summary FROM written WHERE name = ?", (name,)
+        ).fetchone()
+        return Written(*found) if found else None
+
+    def stale(self) -> None:
+        """Note that the tables are not made of what is known now."""
+        found = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
+        for name, size, when, content in found:
+            self.wrote(name, Written(size, when, content, "", ""))
+
+    def wrote(self, name: str, table: Written) -> None:
+        """Note how a table was left."""
+        self._base.execute(
+            "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (name, *table, checksum(name, *table)),
+        )
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Ledger]:
+    """Open a ledger for a run; one that is damaged is set aside, and a new one begun.
+
+    Raises:
+        OutputError: it cannot be opened or written.
+    """
+    try:
+        ledger = _opened(path)
+    except (sqlite3.Error, DamagedError, OSError) as fault:
+        raise _unusable(path, fault) from fault
+    try:
+        yield ledger
+    except sqlite3.Error as fault:
+        raise _unusable(path, fault) from fault
+    finally:
+        ledger.close()
+
+
+def _opened(path: str) -> Ledger:
+    try:
+        return Ledger(path)
+    except DamagedError as fault:
+        log.warning(
+            "the state '%s' is damaged (%s): it is kept as '%s', and all is read anew",
+            *(path, fault, set_aside(path)),
+        )
+    with suppress(FileNotFoundError):  # it would be played back into the new one
+        os.unlink(f"{path}-journal")
+    return Ledger(path)
+
+
+def _unusable(path: str, fault: Exception) -> OutputError:
+    return OutputError(
+        f"the state '{path}' cannot be used: {fault} (the table is unchanged): make room, or give "
+        "another place by --state"
+    )
+
+
+def set_aside(path: str) -> str:
+    """Give a file another name beside its own; gives that name.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    aside = kept_name(path)
+    os.rename(path, aside)
+    return aside
+
+
+def kept_name(path: str) -> str:
+    """Give a name beside a file's own, which says when, and which nothing has.
+
+    Raises:
+        OSError: there is none.
+    """
+    stem, ending = os.path.splitext(path)
+    when = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(1000):
+        name = f"{stem}.kept-{when}{f'-{number}' if number else ''}{ending}"
+        if not os.path.lexists(name):
+            return name
+    raise FileExistsError(f"no name is left beside '{path}'")

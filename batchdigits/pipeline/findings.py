@@ -1,0 +1,119 @@
+"""Pictures become findings by the model: all there is to know of an item but for the threshold."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate, classify
+from batchdigits.decode import Decoded
+from batchdigits.ledger import Entry
+from batchdigits.normalize import shares
+from batchdigits.options import RunOptions
+from batchdigits.pipeline import numbers
+from batchdigits.pipeline.desk import Item, Prepared, Shown, unpacked
+from batchdigits.pipeline.tasks import Task
+from batchdigits.pipeline.values import Read
+from batchdigits.records import Grey, Laid
+
+log = logging.getLogger(__name__)
+
+Logits = NDArray[np.float32]
+Batch = Sequence[tuple[Sequence[Task], Prepared]]
+
+
+class Finding(NamedTuple):
+    """An image of a digit or a number, or a field of a page, and what the model makes of it.
+
+    Attributes:
+        item: what the worker made of it.
+        reads: of its spots, from left to right; None where there was no picture.
+        number: of a number, how it was read; None where no number reader was there.
+        digits: of a number, its digits and where they stand.
+    """
+
+    item: Item
+    reads: tuple[Read | None, ...] = ()
+    number: Decoded | None = None
+    digits: tuple[numbers.Digits, ...] = ()
+
+
+class Found(NamedTuple):
+    """What was found of a task: of a file, or of one of its pages.
+
+    Attributes:
+        task: the task.
+        findings: in order.
+        laid: the pages of forms that were laid straight.
+        stood: how the file stood, and what was in it; None where it changed, or nobody asked.
+        shown: the pages that people want to see.
+    """
+
+    task: Task
+    findings: list[Finding]
+    laid: list[Laid]
+    stood: Entry | None = None
+    shown: Sequence[Shown] = ()
+
+
+class Model:
+    """The model with its card; loaded at the first picture."""
+
+    def __init__(self, card: classify.Card, options: RunOptions) -> None:
+        """Take the model that the options name, and its card."""
+        self._card, self._options = card, options
+        self._classifier: classify.Classifier | None = None
+        self._reader: classify.Reader | None = None
+
+    def found(self, batch: Batch) -> Iterator[Found]:
+        """Classify a batch's pictures and strips; gives what was found of each task, in order."""
+        reads = iter(self._reads(np.concatenate([prepared.pictures for _, prepared in batch])))
+        strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
+        lines = iter(zip(strips, self._lines(strips), strict=True))
+        for tasks, prepared in batch:
+            stood = prepared.stood or [None] * len(tasks)
+            of_tasks = [Found(task, [], [], one) for task, one in zip(tasks, stood, strict=True)]
+            for item in prepared.items:
+                of_tasks[item.source].findings.append(self._finding(item, reads, lines))
+            for source, page in prepared.laid:
+                of_tasks[source].laid.append(page)
+            for one in prepared.shown:
+                seen = (*of_tasks[one.source].shown, one)
+                of_tasks[one.source] = of_tasks[one.source]._replace(shown=seen)
+            yield from of_tasks
+
+    def _finding(
+        self, item: Item, reads: Iterator[Read], lines: Iterator[tuple[Grey, Logits | None]]
+    ) -> Finding:
+        if item.number is None:
+            return Finding(
+                item, tuple(next(reads) if spot.status is None else None for spot in item.spots)
+            )
+        strip, logits = next(lines)
+        if logits is None or self._card.numbers is None:
+            return Finding(item)
+        number = numbers.read(logits, item.field, self._card.numbers.temperature)
+        return Finding(item, (), number, tuple(numbers.digits(strip, item.number, number)))
+
+    def _reads(self, pictures: NDArray[np.uint8]) -> list[Read]:
+        if not len(pictures):
+            return []
+        if self._classifier is None:
+            self._classifier = classify.load(self._options.model, device=self._options.device)
+            if not self._card.calibrated:
+                log.warning(
+                    "model '%s' is uncalibrated: its confidences may be far off", self._card.name
+                )
+        logits = self._classifier.logits(shares(pictures))
+        judged = calibrate.judged(logits, self._card.temperature)
+        return [Read(*one) for one in zip(*(column.tolist() for column in judged), strict=True)]
+
+    def _lines(self, strips: Sequence[Grey]) -> Sequence[Logits | None]:
+        """Read strips; None for each where there is no number reader."""
+        if not strips or self._card.numbers is None:
+            return [None] * len(strips)
+        if self._reader is None:
+            self._reader = classify.load_reader(self._options.model, device=self._options.device)
+        return self._reader.logits(strips)

@@ -1,0 +1,113 @@
+"""Files become findings: decoded and normalised in the workers, classified in this process."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+
+from batchdigits import classify, engine
+from batchdigits.options import RunOptions
+from batchdigits.pipeline.desk import Item, Prepared, no_pictures
+from batchdigits.pipeline.findings import Found, Model
+from batchdigits.pipeline.references import Forms
+from batchdigits.pipeline.tasks import Task, chunks, paged, split
+from batchdigits.pipeline.worker import Planned, look, prepare
+from batchdigits.records import Source
+
+WORKER_MIB = 1024
+"""Memory a worker may take for its files."""
+AHEAD = 64
+"""Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
+bytes a picture."""
+STRIP = 8
+"""Pictures of digits that a number counts for: so much larger its strip is."""
+
+
+def findings(
+    tasks: Sequence[Task], options: RunOptions, card: classify.Card, known: Forms
+) -> Generator[list[Found], None, None]:
+    """Read files, a task each; yield what was found batch by batch, in their order."""
+    model = Model(card, options)
+    prepare_chunk = partial(
+        prepare,
+        as_=options.as_,
+        invert=options.invert,
+        max_pixels=options.max_pixels,
+        forms=known,
+        shows=options.debug_pages is not None,
+    )
+    outcomes = engine.run(
+        prepare_chunk,
+        chunks(
+            split(tasks, _page_counts([task.source for task in tasks], options)),
+            len(tasks),
+            options.workers,
+            forms=bool(known.templates),
+        ),
+        workers=options.workers,
+        seconds=options.page_seconds,
+        memory_mib=WORKER_MIB,
+        ahead=max(2, AHEAD // max(options.workers, 1)),
+    )
+    with closing(outcomes):  # whatever happens, no worker stays behind
+        for batch in _batches(outcomes, options.batch_size, known):
+            yield list(model.found(batch))
+
+
+def _page_counts(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
+    """Look how many pages the files have that may have many."""
+    many = paged(files)
+    counts = [line.pages for line in plan(many, options)] if many else []
+    known = dict(zip((source.path for source in many), counts, strict=True))
+    return lambda source: known.get(source.path, 1)
+
+
+def _batches(
+    outcomes: Iterable[engine.Outcome[Task, Prepared]],
+    batch_size: int,
+    known: Forms,
+) -> Iterator[list[tuple[list[Task], Prepared]]]:
+    """Gather outcomes until they hold `batch_size` pictures; a fault becomes error items.
+
+    The first pictures are given at once: the workers go on while the model is loaded for them.
+    """
+    batch: list[tuple[list[Task], Prepared]] = []
+    pictures, wanted = 0, 1
+    for outcome in outcomes:
+        prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
+        batch.append((outcome.items, prepared))
+        pictures += len(prepared.pictures) + STRIP * len(prepared.strips)
+        if pictures >= wanted:
+            yield batch
+            batch, pictures, wanted = [], 0, batch_size
+    if batch:
+        yield batch
+
+
+def _failed(task: Task, fault: str, known: Forms) -> Prepared:
+    """Say of a file, or of each field of a page, that it was too much for a worker."""
+    form = known.only if task.page is not None else None
+    why = f"could not be read: {fault}"
+    items = [
+        Item(0, task.page or 1, "error", why, one) for one in (form.fields if form else [None])
+    ]
+    return Prepared(items, no_pictures(), stood=[task.entry])
+
+
+def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
+    """Tell what a run would read and as what, from the files' headers alone."""
+    look_at = partial(
+        look, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
+    )
+    outcomes = engine.run(
+        look_at,
+        chunks(map(Task, files), len(files), options.workers),
+        workers=options.workers,
+        seconds=options.page_seconds,
+        memory_mib=WORKER_MIB,
+    )
+    with closing(outcomes):
+        for outcome in outcomes:
+            if outcome.result is None:
+                yield Planned(outcome.items[0].source.file, "error", 1, outcome.fault)
+            else:
+                yield from outcome.result

@@ -1,0 +1,130 @@
+"""Runs killed at random moments and started again: is the table that of one undisturbed run?
+
+    python jobs/bench/killed.py mnist.npz [--runs 200] [--files 2000] [--seed 1]
+
+The folder holds crops as PNG, JPEG, BMP and TIFF of several pages, strips, pages and broken files.
+Each run is killed with SIGKILL, workers and all or the main process alone, at a moment between its
+start and the end of an undisturbed one, and started again, and killed again with odds of a half,
+until it ends by itself. Told are: how often it was killed, how many tables differed, and how many
+files were read twice.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+OUT = "results.csv"
+
+
+def main() -> None:
+    """Kill runs, and print what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("mnist", type=Path, help=".npz with x_test")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    random = np.random.default_rng(given.seed)
+    mnist = given.mnist.resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        made(np.load(mnist)["x_test"], given.files)
+        begin = time.monotonic()
+        read = ended(started())
+        seconds = time.monotonic() - begin
+        whole = Path(OUT).read_bytes()
+        print(
+            f"undisturbed: {read} files read in {seconds:.1f} s, {len(whole.splitlines()) - 1} rows"
+        )
+        counts = Counter[str]()
+        for _ in tqdm(range(given.runs), unit="run", disable=None):
+            forget()
+            counts += killed(random, seconds, whole)
+        forget()
+    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+
+
+def made(digits: NDArray[np.uint8], count: int) -> None:
+    """Write a folder of mixed files that look as if they were there for long."""
+    paper = 255 - digits
+    for n in range(count):
+        place = Path("in") / f"{n % 9}"
+        place.mkdir(parents=True, exist_ok=True)
+        kind = n % 50
+        if kind == 0:
+            Image.fromarray(paper[n]).save(
+                place / f"{n}.tif",
+                save_all=True,
+                append_images=list(map(Image.fromarray, paper[n : n + 3])),
+            )
+        elif kind == 1:
+            cv2.imwrite(str(place / f"{n}.png"), np.hstack(list(paper[n : n + 5])))
+        elif kind == 2:
+            (place / f"{n}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+        elif kind == 3:
+            Image.fromarray(np.full((900, 700), 255, np.uint8)).save(place / f"{n}.pdf")
+        else:
+            suffix = (".png", ".jpg", ".bmp", ".webp")[n % 4]
+            cv2.imwrite(str(place / f"{n}{suffix}"), paper[n % len(paper)])
+    then = time.time() - 3600
+    for path in Path("in").rglob("*.*"):
+        os.utime(path, (then, then))
+
+
+def started() -> subprocess.Popen[str]:
+    """Start a run in a process group of its own."""
+    command = [sys.executable, "-m", "batchdigits", "run", "in", "--out", OUT, "--batch-size", "64"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def ended(run: subprocess.Popen[str]) -> int:
+    """Wait for a run; gives how many files it read."""
+    words = run.communicate()[1]
+    found = re.search(r"\(([\d,]+) files? read", words)
+    if run.returncode not in (0, 3) or not found:
+        sys.exit(f"expected a run to end well, got {run.returncode}: {words}")
+    return int(found[1].replace(",", ""))
+
+
+def killed(random: np.random.Generator, seconds: float, whole: bytes) -> Counter[str]:
+    """Kill a run and start it again until it ends by itself; compare its table."""
+    counts = Counter[str](runs=1)
+    while counts["kills"] == 0 or random.random() < 0.5:
+        one = started()
+        try:
+            one.communicate(timeout=random.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            if random.random() < 0.5:
+                os.killpg(one.pid, signal.SIGKILL)
+            else:
+                one.kill()
+            one.communicate()
+            counts["kills"] += 1
+        counts["tables torn"] += Path(OUT).exists() and Path(OUT).read_bytes() != whole
+    ended(started())
+    counts["tables differing"] += Path(OUT).read_bytes() != whole
+    counts["tables kept aside"] += len(list(Path().glob("*.kept-*")))
+    return counts
+
+
+def forget() -> None:
+    """Remove what a run left."""
+    for path in (*Path().glob(f"{OUT}*"), *Path().glob("*.kept-*"), *Path().glob(".batchdigits-*")):
+        path.unlink()
+
+
+if __name__ == "__main__":
+    main()

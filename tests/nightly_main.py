@@ -1,0 +1,12 @@
+"""`batchdigits` with the fake classifier, as a process of its own that tests may kill."""
+
+import sys
+
+from conftest import FakeClassifier
+
+from batchdigits import classify, cli
+
+if __name__ == "__main__":
+    classify.load = lambda path, device: FakeClassifier()
+    sys.argv[0] = "batchdigits"
+    cli.main()
