@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits import decode
-from batchdigits.decode import Sign, boxes, decoded
+from batchdigits.decode import Sign, boxes, decoded, looks
+from batchdigits.records import Grey
 
 BLANK, SEPARATOR, FLOURISH, OTHER = 13, 10, 11, 12
 
@@ -117,3 +119,69 @@ def test_a_sign_without_ink_has_a_box_all_the_same() -> None:
     (box,) = boxes(np.zeros((40, 96), np.uint8), [Sign("1", 3)])
     assert box == (0, 0, 96, 40)
     assert boxes(np.zeros((40, 96), np.uint8), []) == []
+
+
+# --- a second look ---
+
+
+class Doubtful:
+    """Reads a bright strip for sure; a dim one as 7, and as 1 where it leans the least bit."""
+
+    def __init__(self) -> None:
+        self.seen: list[Grey] = []
+
+    def __call__(self, strips: Sequence[Grey]) -> list[NDArray[np.float32]]:
+        self.seen += strips
+        return [self._one(one) for one in strips]
+
+    @staticmethod
+    def _one(strip: Grey) -> NDArray[np.float32]:
+        if strip.max() > 200:
+            return seen(BLANK, 4, BLANK)
+        leans = strip[10].argmax() != strip[-10].argmax()
+        return seen(BLANK, {1: 0.8, 7: 0.1} if leans else {7: 0.6, 1: 0.3}, BLANK)
+
+
+def upright_stroke(level: int) -> Grey:
+    strip = np.zeros((40, 96), np.uint8)
+    strip[4:36, 40:43] = level
+    return strip
+
+
+def test_only_what_is_in_doubt_is_looked_at_again() -> None:
+    network = Doubtful()
+    sure, doubtful = upright_stroke(255), upright_stroke(120)
+    found = looks.read(network, [sure, doubtful, sure], [10, 10, 10])
+    assert len(network.seen) == 3 + len(looks.LOOKS)
+    assert [one.candidates[0][0] for one in found] == ["4", "1", "4"]
+    assert found[1].signs == [Sign("1", 1)]
+    share = dict(found[1].candidates)
+    assert 0.2 < share["7"] < share["1"] < 0.8
+
+
+def test_a_look_at_a_strip_hangs_on_nothing_beside_it() -> None:
+    strips = [upright_stroke(level) for level in (255, 120, 90, 255, 60)]
+    together = looks.read(Doubtful(), strips, [10] * 5)
+    assert together == [looks.read(Doubtful(), [one], [10])[0] for one in strips]
+    assert looks.read(Doubtful(), [], []) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lean=st.floats(-0.3, 0.3),
+    wider=st.floats(0.9, 1.1),
+    taller=st.floats(0.9, 1.05),
+    right=st.floats(-3, 3),
+)
+def test_a_strip_is_altered_about_its_middle(
+    lean: float, wider: float, taller: float, right: float
+) -> None:
+    strip = np.zeros((41, 97), np.uint8)
+    for x, y in ((48, 20), (30, 8), (66, 32)):
+        strip[y - 2 : y + 3, x - 2 : x + 3] = 255
+    found = looks.altered(strip, lean=lean, wider=wider, taller=taller, right=right)
+    assert found.shape == strip.shape
+    for x, y in ((48, 20), (30, 8), (66, 32)):
+        at_y = 20 + (y - 20) * taller
+        at_x = 48 + (x - 48) * wider - lean * (at_y - 20) + right
+        assert found[round(at_y), round(at_x)] > 150

@@ -72,15 +72,34 @@ def decoded(logits: NDArray[np.float32], beam: int = BEAM) -> Decoded:
         logits: shape (T, 14), finite; classes as above.
         beam: how many beginnings are followed.
     """
+    candidates = _searched(_merged(_shares(logits)), beam)
+    return Decoded(candidates, signs_of(logits, candidates[0][0]))
+
+
+def signs_of(logits: NDArray[np.float32], text: str) -> list[Sign]:
+    """Find where the signs of a string stand, with the separators and flourishes among them.
+
+    Args:
+        logits: as for `decoded`.
+        text: a candidate.
+    """
+    shares = _shares(logits)
+    return _signs(text, _aligned(_merged(shares), text), shares)
+
+
+def _shares(logits: NDArray[np.float32]) -> Shares:
     levels = logits.astype(np.float64)
     powers = np.exp(levels - levels.max(axis=1, keepdims=True))
-    shares = powers / powers.sum(axis=1, keepdims=True)
+    shares: Shares = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _merged(shares: Shares) -> Shares:
+    """Count separators and flourishes as blank."""
     merged = np.empty((len(shares), 12))
     merged[:, :10], merged[:, 10] = shares[:, :10], shares[:, _OTHER]
     merged[:, _EMPTY] = shares[:, _BLANK] + shares[:, _SEPARATOR] + shares[:, _FLOURISH]
-    candidates = _searched(merged, beam)
-    best = candidates[0][0]
-    return Decoded(candidates, _signs(best, _aligned(merged, best), shares))
+    return merged
 
 
 def _searched(merged: Shares, beam: int) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify
 from batchdigits.decode import Decoded
+from batchdigits.forms.template import Field
 from batchdigits.ledger import Entry
 from batchdigits.normalize import shares
 from batchdigits.options import RunOptions
@@ -20,7 +21,6 @@ from batchdigits.records import Grey, Laid
 
 log = logging.getLogger(__name__)
 
-Logits = NDArray[np.float32]
 Batch = Sequence[tuple[Sequence[Task], Prepared]]
 
 
@@ -71,7 +71,9 @@ class Model:
         """Classify a batch's pictures and strips; gives what was found of each task, in order."""
         reads = iter(self._reads(np.concatenate([prepared.pictures for _, prepared in batch])))
         strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
-        lines = iter(zip(strips, self._lines(strips), strict=True))
+        items = [item for _, prepared in batch for item in prepared.items]
+        fields = [item.field for item in items if item.number is not None]
+        lines = iter(zip(strips, self._lines(strips, fields), strict=True))
         for tasks, prepared in batch:
             stood = prepared.stood or [None] * len(tasks)
             of_tasks = [Found(task, [], [], one) for task, one in zip(tasks, stood, strict=True)]
@@ -85,16 +87,15 @@ class Model:
             yield from of_tasks
 
     def _finding(
-        self, item: Item, reads: Iterator[Read], lines: Iterator[tuple[Grey, Logits | None]]
+        self, item: Item, reads: Iterator[Read], lines: Iterator[tuple[Grey, Decoded | None]]
     ) -> Finding:
         if item.number is None:
             return Finding(
                 item, tuple(next(reads) if spot.status is None else None for spot in item.spots)
             )
-        strip, logits = next(lines)
-        if logits is None or self._card.numbers is None:
+        strip, number = next(lines)
+        if number is None:
             return Finding(item)
-        number = numbers.read(logits, item.field, self._card.numbers.temperature)
         return Finding(item, (), number, tuple(numbers.digits(strip, item.number, number)))
 
     def _reads(self, pictures: NDArray[np.uint8]) -> list[Read]:
@@ -110,10 +111,13 @@ class Model:
         judged = calibrate.judged(logits, self._card.temperature)
         return [Read(*one) for one in zip(*(column.tolist() for column in judged), strict=True)]
 
-    def _lines(self, strips: Sequence[Grey]) -> Sequence[Logits | None]:
+    def _lines(
+        self, strips: Sequence[Grey], fields: Sequence[Field | None]
+    ) -> Sequence[Decoded | None]:
         """Read strips; None for each where there is no number reader."""
         if not strips or self._card.numbers is None:
             return [None] * len(strips)
         if self._reader is None:
             self._reader = classify.load_reader(self._options.model, device=self._options.device)
-        return self._reader.logits(strips)
+        temperature = self._card.numbers.temperature
+        return numbers.read(self._reader.logits, strips, fields, temperature)

@@ -1,13 +1,14 @@
 """Candidates of a number become its value, and what to say of it."""
 
 import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, decode
-from batchdigits.decode import INK, NO_DIGIT, SIGNS, STRIDE, Decoded
+from batchdigits.decode import INK, NO_DIGIT, SIGNS, STRIDE, Decoded, looks
 from batchdigits.forms import rules
 from batchdigits.forms.template import Field
 from batchdigits.normalize.strips import HEIGHT
@@ -36,11 +37,26 @@ class Digits(NamedTuple):
     place: tuple[int, int, int, int]
 
 
-def read(logits: NDArray[np.float32], field: Field | None, temperature: float) -> Decoded:
-    """Decode what the reader gives for a strip, its candidates calibrated."""
-    ruled = field is not None and rules.has_rule(field)
-    found = decode.decoded(logits, decode.BEAM * WIDER if ruled else decode.BEAM)
-    return found._replace(candidates=calibrate.calibrated(found.candidates, temperature))
+def read(
+    logits: Callable[[Sequence[Grey]], Sequence[NDArray[np.float32]]],
+    strips: Sequence[Grey],
+    fields: Sequence[Field | None],
+    temperature: float,
+) -> list[Decoded]:
+    """Read strips, their candidates calibrated.
+
+    Args:
+        logits: gives those of strips, as `classify.Reader.logits`.
+        strips: uint8, each (height, width).
+        fields: of each, with its rules; None for an image that is one number.
+        temperature: of the number reader.
+    """
+    ruled = [field is not None and rules.has_rule(field) for field in fields]
+    beams = [decode.BEAM * WIDER if one else decode.BEAM for one in ruled]
+    return [
+        found._replace(candidates=calibrate.calibrated(found.candidates, temperature))
+        for found in looks.read(logits, strips, beams)
+    ]
 
 
 def of_number(field: Field | None, found: Decoded, threshold: float, why: str = "") -> Value:

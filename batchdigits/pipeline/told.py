@@ -47,7 +47,7 @@ def _read(line: list[Any]) -> Finding:
     item = Item(
         *(0, page, status, detail, _field(field) if field else None),
         tuple(Spot(status, detail, tuple(place)) for status, detail, place, _ in spots),
-        Number(*map(tuple, number)) if number else None,
+        Number(tuple(number[0]), tuple(number[1]), number[2]) if number else None,
         described,
     )
     found = None

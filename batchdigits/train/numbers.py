@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.classify import backend, loaded
+from batchdigits.decode.looks import altered
 from batchdigits.errors import ModelError
 from batchdigits.normalize import shares
-from batchdigits.normalize.strips import strip
+from batchdigits.normalize.strips import MARGIN, strip
 from batchdigits.records import Grey
 from batchdigits.train import show
 from batchdigits.train.alter import Random
@@ -35,6 +36,8 @@ COLUMNS = 32 * 160
 """Columns of strips in a batch."""
 DROPOUT = (0.2, 0.4)
 """On composed strings alone, and with real ones: they are few, and learned by heart too soon."""
+MOVED = (0.08, 0.05, 0.04, 1.0)
+"""How far strips are altered: lean, stretch across and upright (of the logarithm), columns."""
 FAVOURITE = 0.6
 """Share of the composed strings that are of digits cut out of real ones, where there are any."""
 LONGEST = 32
@@ -222,6 +225,16 @@ def _set(corpus: Corpus, real: Real | None) -> None:
     _hands[:] = [(Hands(corpus, favourite), real)]
 
 
+def _moved(picture: Grey, random: Random) -> Grey:
+    """Alter a strip a little, as its slant and its box are measured a little otherwise."""
+    if not picture.shape[1]:
+        return picture
+    lean, wider, taller, right = random.normal(0, 1, 4) * MOVED
+    room = 2 * 0.8 * MARGIN / picture.shape[1]  # what leaves the strip cannot be read
+    wider, taller = np.exp([np.clip(wider, -room, room), taller])
+    return altered(picture, lean=lean, wider=wider, taller=taller, right=right)
+
+
 def _shard(seed: tuple[int, ...], share: float) -> list[Strips]:
     """Make strips by chance, sorted by width."""
     (hands, real), random = _hands[0], np.random.default_rng(seed)
@@ -235,6 +248,7 @@ def _shard(seed: tuple[int, ...], share: float) -> list[Strips]:
             crop, signs = hands.strip(random)
             labels = [0, *signs]
         found = strip(crop, invert="yes")
+        found = found._replace(picture=_moved(found.picture, random))
         least = len(signs) + sum(a == b for a, b in zip(signs[1:], signs[:-1], strict=True))
         if found.fault or not 0 < least <= found.picture.shape[1] // STRIDE or least > LONGEST:
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify
-from batchdigits.decode import Decoded, decoded
+from batchdigits.decode import BEAM, Decoded, looks
 from batchdigits.normalize.strips import VERSION, strip
 from batchdigits.pipeline import numbers
 from batchdigits.records import Grey
@@ -46,8 +46,9 @@ def read(model: Any, crops: Sequence[Grey], device: str = "cpu:0") -> list[Decod
     """
     strips = [strip(crop) for crop in crops]
     some = [one.picture for one in strips if not one.fault]
-    logits = iter(classify.Reader(model, device).logits(some))
-    return [None if one.fault else decoded(next(logits)) for one in strips]
+    found = looks.read(classify.Reader(model, device).logits, some, [BEAM] * len(some))
+    each = iter(found)
+    return [None if one.fault else next(each) for one in strips]
 
 
 def judged(found: Sequence[Decoded | None], truth: Sequence[str], temperature: float) -> Judged:
