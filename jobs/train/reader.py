@@ -18,9 +18,9 @@ from pathlib import Path
 import cheques
 import sources
 
-ROUNDS, FINER = 30, 3
+ROUNDS, FINER = 30, 5
 """Rounds of composed strings, and of those with real ones among them."""
-RATE, REAL = 8e-4, 0.45
+RATE, REAL = 1e-3, 0.45
 """Of the latter: the highest learning rate, and the share of real strings."""
 
 
