@@ -16,7 +16,7 @@ from batchdigits.records import Grey
 
 SURE = 0.9
 """Probability of the likeliest string from which one look is enough."""
-LOOKS: tuple[dict[str, float], ...] = ({"lean": 0.1}, {"lean": -0.1})
+LOOKS: tuple[dict[str, float], ...] = ({"lean": 0.15}, {"lean": -0.15})
 """How the picture is altered for each further look; as `altered` takes it."""
 
 Logits = NDArray[np.float32]
