@@ -45,7 +45,7 @@ def opened(path: str) -> sqlite3.Connection:
     try:
         for setting in (
             "journal_mode = DELETE",
-            "synchronous = FULL",
+            "synchronous = EXTRA",  # no journal may come back: files are moved away next
             "temp_store = MEMORY",
             "trusted_schema = OFF",
             "cell_size_check = ON",
