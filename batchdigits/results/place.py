@@ -63,7 +63,7 @@ def aside(target: Path, like: Path | None = None) -> Iterator[BinaryIO]:
         like: a file whose mode, owner and times it takes; None for the mode that `target` has.
     """
     path = hidden(target)
-    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    file = open(path, "xb", opener=_private)  # noqa: SIM115
     try:
         yield file
         file.flush()
@@ -90,6 +90,10 @@ def sync(folder: str | os.PathLike[str]) -> None:
         with suppress(OSError):
             os.fsync(handle)
         os.close(handle)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _liken(handle: int, like: Path | None, target: Path) -> None:
