@@ -30,6 +30,20 @@ PATIENCE = 30.0
 """s that another program may hold the ledger."""
 
 
+OUTSIDE = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+"""What SQLite says when the fault is not in the file but in what is round it."""
+
+
 class DamagedError(Exception):
     """The ledger is not what was written."""
 
@@ -55,12 +69,11 @@ def opened(path: str) -> sqlite3.Connection:
         _migrate(base)
         _verify(base)
         base.execute("COMMIT")
-    except sqlite3.OperationalError:
-        base.close()
-        raise
     except (sqlite3.DatabaseError, UnicodeError) as fault:
         base.close()
-        raise DamagedError(str(fault)) from fault
+        if getattr(fault, "sqlite_errorcode", 0) & 0xFF in OUTSIDE:
+            raise
+        raise DamagedError(" ".join(str(fault).split())) from fault
     except BaseException:
         base.close()
         raise
