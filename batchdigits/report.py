@@ -272,7 +272,11 @@ def _is_plain(value: Any) -> bool:
 
 def plain(message: str) -> str:
     """Put a message on one line, without what could steer a terminal."""
-    line = " ".join(message.split())
+    return printable(" ".join(message.split()))
+
+
+def printable(line: str) -> str:
+    """Take from a line what could steer a terminal."""
     shown = "".join(c if c.isprintable() else "?" for c in line)
     return shown.encode("utf-8", "backslashreplace").decode()
 

@@ -1,22 +1,19 @@
 """`run`: folders become a table."""
 
-import logging
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchdigits.cli import logs
 from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
-from batchdigits.errors import OutputError, Stop, UsageError
+from batchdigits.errors import Stop, UsageError
 
 if TYPE_CHECKING:
-    from batchdigits.options import RunOptions
     from batchdigits.sources import Found
 
-LOG_BYTES = 1_000_000
-"""Of a log file, before it makes room for the next."""
 stop = Stop()
 """What a signal ends a run by; see `cli`."""
 
@@ -221,7 +218,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "device": device,
         }
     )
-    _log(options)
+    logs.send(options)
     from batchdigits import pipeline, report  # noqa: PLC0415
 
     paths, listed = _inputs(inputs, null)
@@ -265,34 +262,3 @@ def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
         raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
     paths = listed(sys.stdin.buffer.read(), null=null)
     return [path for path in inputs if path != "-"], paths
-
-
-def _log(options: "RunOptions") -> None:
-    """Send the log to standard error, and to a file where one is given.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    logging.basicConfig(
-        format="batchdigits: %(levelname)s: %(message)s",
-        level=logging.ERROR if options.quiet else logging.WARNING,
-    )
-    ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
-    ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
-    if options.log_file is None:
-        return
-    from logging.handlers import RotatingFileHandler  # noqa: PLC0415
-
-    try:
-        file = RotatingFileHandler(
-            options.log_file, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8"
-        )
-    except OSError as fault:
-        raise OutputError(
-            f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
-            "another place"
-        ) from fault
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for logger in (ours, logging.getLogger("batchdigits.said")):
-        logger.addHandler(file)
-        logger.setLevel(logging.INFO)

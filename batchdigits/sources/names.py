@@ -5,6 +5,8 @@ import re
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
 _ESCAPED = re.compile(rf"[\\{_CONTROL}\ud800-\udfff]")
 _RISKY_START = re.compile(rf"[=+\-@{_CONTROL}]")
+UNSPELLED = re.compile(rf"\A[=+\-@]|[{_CONTROL}\ud800-\udfff]")
+"""What no spelled path holds."""
 _ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-fA-F]{2}))")
 
 
