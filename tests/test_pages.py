@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import pages
-from batchdigits.pages import paper
+from batchdigits.pages import paper, picture, trouble
 from batchdigits.records import Failure, Grey, Page
 
 pytestmark = pytest.mark.skipif(
@@ -318,6 +318,22 @@ def test_deep_samples_are_scaled_by_the_range_they_use(
     for order in "<" if values.dtype == np.uint32 else "<>":  # Pillow reads no other
         page = grey(tmp_path, grey_tiff(values, 1, form, order))
         assert abs(page[0].astype(int) - expected).max() <= 1, reason
+
+
+def test_a_large_page_is_brought_to_grey_band_by_band(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large ones are, so that what they take besides their pixels stays small."""
+    clear = Image.fromarray(PICTURE).convert("RGBA")
+    clear.putalpha(Image.fromarray(PICTURE.T.copy()).resize(clear.size))
+    deep = grey_tiff(PICTURE.astype(np.float32) - 40, 1, 3)
+    kinds = [encode(clear, "PNG"), deep, encode(Image.fromarray(PICTURE).convert("CMYK"), "JPEG")]
+    kinds.append(encode(Image.fromarray(PICTURE).convert("P"), "GIF", transparency=3))
+    whole = [grey(tmp_path, data) for data in kinds]
+    for band in (1, 41, 40 * 7):
+        monkeypatch.setattr(picture, "BAND", band)
+        for data, wanted in zip(kinds, whole, strict=True):
+            assert np.array_equal(grey(tmp_path, data), wanted)
 
 
 def test_floats_without_one_number_are_a_failure(tmp_path: Path) -> None:
@@ -754,6 +770,24 @@ def test_a_file_with_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pages, "MOST_BYTES", 1000)
     (tmp_path / "x").write_bytes(bytes(1001))
     assert only(tmp_path / "x") == "too large: 1,001 bytes, over the limit of 1,000"
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF"])
+def test_a_file_of_too_many_pages(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sheets(scan(), scan(), scan()) if kind == "PDF" else pile(3)
+    monkeypatch.setattr(trouble, "MOST_PAGES", 3)
+    assert len(readings(tmp_path, data)) == 3
+    monkeypatch.setattr(trouble, "MOST_PAGES", 2)
+    (tmp_path / "x").write_bytes(data)
+    assert only(tmp_path / "x") == "too many pages: over the limit of 2; split the file"
+
+
+def test_a_pdf_that_claims_a_million_pages_is_refused_at_once(tmp_path: Path) -> None:
+    data = sheets(scan()).replace(b"/Count 1/", b"/Count 999999/")
+    (tmp_path / "x").write_bytes(data)
+    assert "too many pages" in only(tmp_path / "x")
 
 
 def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:

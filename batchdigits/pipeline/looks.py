@@ -5,6 +5,7 @@ import os
 import stat
 import time
 
+from batchdigits import pages
 from batchdigits.ledger import Entry
 from batchdigits.records import Source
 
@@ -27,7 +28,11 @@ def look(source: Source) -> Entry:
 
 
 def look_into(source: Source) -> Entry:
-    """Tell how a file stands and what is in it; content None where it cannot be read."""
+    """Tell how a file stands and what is in it; content None where it cannot be read.
+
+    Nor is a file looked into that is too large to be read: a sparse one of terabytes costs nothing
+    to make, and hours to digest.
+    """
     try:
         # without O_NONBLOCK a pipe put in the file's place would hang the run
         handle = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
@@ -35,7 +40,7 @@ def look_into(source: Source) -> Entry:
         return look(source)
     with os.fdopen(handle, "rb", buffering=0) as file:
         before = os.fstat(handle)
-        if not stat.S_ISREG(before.st_mode):
+        if not stat.S_ISREG(before.st_mode) or before.st_size > pages.MOST_BYTES:
             return _entry(source, before)
         digest = hashlib.blake2b(digest_size=DIGEST)
         try:

@@ -13,8 +13,8 @@ from batchdigits.pipeline.tasks import Task, chunks, paged, split
 from batchdigits.pipeline.worker import Planned, look, prepare
 from batchdigits.records import Source
 
-WORKER_MIB = 1024
-"""Memory a worker may take for its files."""
+WORKER_MIB = 800
+"""Memory a worker may take for its files: with what its imports took and map, under 1 GB."""
 AHEAD = 64
 """Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
 bytes a picture."""
