@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 from PIL import UnidentifiedImageError
 
-
 MOST_PAGES = 10_000
-"""Pages of a file, more than any batch of a scanner has: a file of a few bytes may claim millions."""
+"""Pages of a file: more than a scanner's batch has, while a few bytes may claim millions."""
 
 
 class TroubleError(Exception):
