@@ -38,10 +38,11 @@ def look_into(source: Source) -> Entry:
         handle = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError):
         return look(source)
+    before = os.fstat(handle)
+    if not stat.S_ISREG(before.st_mode) or before.st_size > pages.MOST_BYTES:
+        os.close(handle)
+        return _entry(source, before)
     with os.fdopen(handle, "rb", buffering=0) as file:
-        before = os.fstat(handle)
-        if not stat.S_ISREG(before.st_mode) or before.st_size > pages.MOST_BYTES:
-            return _entry(source, before)
         digest = hashlib.blake2b(digest_size=DIGEST)
         try:
             while piece := file.read(PIECE):
