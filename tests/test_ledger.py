@@ -253,17 +253,19 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, bytes
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data(), flips=st.lists(st.integers(1, 255), min_size=1, max_size=8))
-@example(data=None, flips=[])
+@given(st.lists(st.tuples(st.integers(0, 2**31), st.integers(1, 255)), min_size=1, max_size=8))
+@example([])
+@example([(18, 8)])  # a format of SQLite's yet to come, which may be read alone
+@example([(19, 8)])
+@example([(44, 7)])
 def test_damage_is_found_or_does_no_harm(
-    sound: tuple[str, bytes, list[Told]], data: st.DataObject | None, flips: list[int]
+    sound: tuple[str, bytes, list[Told]], flips: list[tuple[int, int]]
 ) -> None:
     """Whatever bytes a disk spoils: what is told is what was kept, or the ledger is set aside."""
     path, whole, known = sound
     spoilt = bytearray(whole)
-    for flip in flips:
-        assert data is not None
-        spoilt[data.draw(st.integers(0, len(whole) - 1))] ^= flip
+    for place, flip in flips:
+        spoilt[place % len(whole)] ^= flip
     Path(path).write_bytes(spoilt)
     for old in aside(path):
         old.unlink()

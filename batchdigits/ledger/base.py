@@ -1,5 +1,6 @@
 """The ledger's file: its tables by version, and whether they are what was written."""
 
+import os
 import sqlite3
 import zlib
 
@@ -22,10 +23,25 @@ STEPS = (
         content BLOB NOT NULL, terms TEXT NOT NULL, summary TEXT NOT NULL, sum INTEGER NOT NULL)
         WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE pages (file TEXT NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
+        time INTEGER NOT NULL, key INTEGER NOT NULL, told TEXT NOT NULL, sum INTEGER NOT NULL,
+        PRIMARY KEY (file, page)) WITHOUT ROWID;
+    """,
 )
 """What makes a ledger of each version from the one before; a new one takes them all."""
-SUMMED = {"keys": 1, "readings": 1, "files": 0, "written": 0}
+SUMMED = {"keys": 1, "readings": 1, "files": 0, "written": 0, "pages": 0}
 """The tables, and the first of the columns that their checksums are over: not an id."""
+OUTSIDE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+)
+"""What SQLite calls faults of the disk, of memory, and of other programs."""
 PATIENCE = 30.0
 """s that another program may hold the ledger."""
 
@@ -55,16 +71,23 @@ def opened(path: str) -> sqlite3.Connection:
         _migrate(base)
         _verify(base)
         base.execute("COMMIT")
-    except sqlite3.OperationalError:
-        base.close()
-        raise
     except (sqlite3.DatabaseError, UnicodeError) as fault:
         base.close()
+        if _from_outside(fault, path):
+            raise
         raise DamagedError(str(fault)) from fault
     except BaseException:
         base.close()
         raise
     return base
+
+
+def _from_outside(fault: Exception, path: str) -> bool:
+    """Tell whether the disk or another program is at fault, and not what is in the file."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_READONLY:  # SQLite says so too of a file of a later format
+        return not os.access(path, os.W_OK)
+    return code in OUTSIDE
 
 
 def _migrate(base: sqlite3.Connection) -> None:

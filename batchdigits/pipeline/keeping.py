@@ -73,7 +73,13 @@ class Keeper:
             if not sources[at].named and looks.unsettled(entries[at], options.settle)
         }
         self.left = len(waiting)
-        self._tasks = [Task(sources[at], entry=entries[at]) for at in places if at not in waiting]
+        self._pages = {} if options.fresh else book.pages(self._key)
+        self._tasks = [
+            Task(sources[at], entry=entries[at], known=frozenset(self._pages.get(file, ())))
+            for at in places
+            if at not in waiting
+            for file in [sources[at].file]
+        ]
         if not options.fresh and book.any():
             self._tasks = self._unknown()
 
@@ -107,18 +113,30 @@ class Keeper:
                         if found.task.last:
                             self._keep(parts)
                             parts = []
+                        else:
+                            self._keep_page(found)
                 yield batch
 
     def _keep(self, parts: Sequence[Found]) -> None:
         """Keep what was found of a file, page by page."""
         source, listed, stood = parts[0].task.source, parts[0].task.entry, parts[-1].stood
-        found = [one for part in parts for one in part.findings]
         if listed is None or stood is None or any(part.stood is None for part in parts):
             self.left += 1
             if source.named:  # and so has a row whatever happens
                 self._put(looks.look(source), [Finding(Item(0, 1, "error", CHANGED))])
             return
-        self._put(stood, found)
+        pages = {part.task.page or 0: part.findings for part in parts}
+        if parts[0].task.page is not None:  # those that were read before go with them
+            before = self._pages.pop(source.file, {}).items()
+            pages |= {page: recalled(one) for page, one in before if page not in pages}
+        self._put(stood, [one for page in sorted(pages) for one in pages[page]])
+
+    def _keep_page(self, found: Found) -> None:
+        """Keep what was found of a page, should the run end before all of its file is read."""
+        page, stood = found.task.page, found.stood
+        failed = any(one.item.status == "error" for one in found.findings)
+        if page is not None and stood is not None and stood.sure and not failed:
+            self._book.put_page(stood, self._key, page, told(found.findings))
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)

@@ -14,6 +14,9 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 PAGES = 4
 """Pages that a worker takes at a time."""
+LARGE, MANY = 12 << 10, 32
+"""A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
+of such a worker takes so many at a time, which it reads well within the time limit too."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
@@ -26,12 +29,14 @@ class Task(NamedTuple):
         page: counted from 1; None for all its pages.
         last: whether nothing of the file comes after it.
         entry: how the file stood when it was listed; None where nobody asks.
+        known: its pages that were read before.
     """
 
     source: Source
     page: int | None = None
     last: bool = True
     entry: Entry | None = None
+    known: frozenset[int] = frozenset()
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -45,7 +50,7 @@ def paged(files: Sequence[Source]) -> list[Source]:
 
 
 def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make of the task of a file one for each page, where there are more than `PAGES`.
+    """Make of the task of a file one for each page to read, where there are more than `PAGES`.
 
     So each page of a large file has its own limits of time and memory, and one that breaks them
     takes no other page along.
@@ -55,8 +60,8 @@ def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Tas
         if count <= PAGES:
             yield task
         else:
-            for page in range(1, count + 1):
-                yield task._replace(page=page, last=page == count)
+            for page in [*sorted({*range(1, count)} - task.known), count]:
+                yield task._replace(page=page, last=page == count, known=frozenset())
 
 
 def chunks(
@@ -79,6 +84,7 @@ def chunks(
             size = CHUNK_BYTES // PAGES
         else:
             size = 0 if task.source.fault else _size(task.source.path)
+            size = max(size, CHUNK_BYTES // MANY) if size >= LARGE else size
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES
