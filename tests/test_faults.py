@@ -454,6 +454,19 @@ def rows_of(table: bytes) -> dict[str, dict[str, str]]:
     return rows("other.csv")
 
 
+def test_a_time_that_no_clock_ever_showed_is_no_bug(inbox: Path) -> None:
+    """Some file systems keep whatever a program, or an archive, says of a file's time."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        shutil.copytree(inbox, f"{folder}/in")
+        for n, when in enumerate((1e15, -1e15, 1e11)):
+            os.utime(f"{folder}/in/{n}.png", (when, when))
+        shutil.rmtree(inbox)
+        inbox.symlink_to(f"{folder}/in")
+        for _ in range(2):
+            assert run() == 0
+            assert set(rows()) == {f"{n}.png" for n in range(6)}
+
+
 # --- many at once --------------------------------------------------------------------------------
 
 

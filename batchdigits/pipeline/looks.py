@@ -12,6 +12,8 @@ from batchdigits.records import Source
 GRAIN = 2_000_000_000
 """ns within which a file may be written to twice and bear the same time: the coarsest clock of a
 file system, FAT's."""
+LAST = (1 << 63) - 1
+"""ns since 1970 that a ledger holds; some file systems hold years by the billion."""
 DIGEST = 20
 """Bytes of a content's digest (BLAKE2b)."""
 PIECE = 1 << 20
@@ -70,5 +72,6 @@ def unsettled(entry: Entry, seconds: float) -> bool:
 
 
 def _entry(source: Source, found: os.stat_result) -> Entry:
-    sure = time.time_ns() - found.st_mtime_ns > GRAIN
-    return Entry(source.file, found.st_size, found.st_mtime_ns, sure)
+    when = min(max(found.st_mtime_ns, -LAST), LAST)
+    sure = time.time_ns() - when > GRAIN and when != -LAST
+    return Entry(source.file, found.st_size, when, sure)

@@ -3,7 +3,7 @@
     python jobs/bench/memory.py mnist.npz [--few 10000] [--many 200000]
 
 The crops are MNIST's, each a file of its own and no two alike, so that the state has a row for
-each. For either number: a first run, which reads all; one at which nothing changed; one with another
+each. For either number: a first run, which reads all; one where nothing changed; one with another
 threshold, which judges all again from the state; and one to standard output, which keeps no state.
 What counts is the proportional set size (what processes share is shared out among them), summed
 over the main process and its workers, ten times a second. Exits with 1 where many take more than
