@@ -243,6 +243,22 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
     assert Path(OUT).read_bytes() == wanted
 
 
+def test_a_log_that_cannot_be_written_costs_a_line_and_no_row() -> None:
+    """By a run of its own: what it logs to is of the whole process."""
+    done = subprocess.run(
+        command("--log-file", "/dev/full"),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, len(rows())) == (0, 6)
+    first, second = sorted(done.stderr.splitlines())
+    assert "6 rows" in first
+    assert "cannot write --log-file '/dev/full' any more: No space left on device" in second
+
+
 @pytest.mark.parametrize("inside", ["", "/results.csv.state", "/.results.csv.lock"])
 def test_a_folder_where_a_file_should_be(inside: str, capsys: Capture) -> None:
     """What even root cannot write to, as the permission bits of the next test do not bind root."""

@@ -13,8 +13,6 @@ from batchdigits.errors import OutputError, Stop, UsageError
 if TYPE_CHECKING:
     from batchdigits.options import RunOptions
 
-LOG_BYTES = 1_000_000
-"""Of a log file, before it makes room for the next."""
 stop = Stop()
 """What a signal ends a run by; see `cli`."""
 
@@ -260,18 +258,12 @@ def _log(options: "RunOptions") -> None:
     ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
     if options.log_file is None:
         return
-    from logging.handlers import RotatingFileHandler  # noqa: PLC0415
+    from batchdigits.cli.logs import LogFile  # noqa: PLC0415
 
     try:
-        file = RotatingFileHandler(
-            options.log_file, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8"
-        )
+        LogFile(options.log_file, ours, logging.getLogger("batchdigits.said"))
     except OSError as fault:
         raise OutputError(
             f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
             "another place"
         ) from fault
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for logger in (ours, logging.getLogger("batchdigits.said")):
-        logger.addHandler(file)
-        logger.setLevel(logging.INFO)
