@@ -196,6 +196,30 @@ def test_a_real_disk_that_is_full_keeps_the_old_table(size: int, six: Path, save
     assert Path(OUT).read_bytes() == wanted
 
 
+@pytest.mark.parametrize("left", ["garbage", "a folder", "of another state", "wal"])
+def test_what_lies_beside_the_state_is_no_reason_to_lose_it(left: str, save: Save) -> None:
+    """A journal that is none: a crash, or somebody else, may leave anything there."""
+    assert run() == 0
+    journal = Path(f"{OUT}.state-journal")
+    if left == "garbage":
+        journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(range(256)) * 40)
+    elif left == "a folder":
+        journal.mkdir()
+    elif left == "wal":
+        Path(f"{OUT}.state-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(5000))
+    else:
+        journal.write_bytes(Path(f"{OUT}.state").read_bytes())
+    save("9.png", drawn(9))
+    wanted = whole()
+    code = run()
+    if left == "a folder":
+        assert code == 5
+        journal.rmdir()
+        code = run()
+    assert code == 0
+    assert Path(OUT).read_bytes() == wanted
+
+
 # --- a place that goes away, or never was --------------------------------------------------------
 
 
