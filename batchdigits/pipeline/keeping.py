@@ -16,7 +16,7 @@ from batchdigits.pipeline.findings import Finding, Found
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.stream import findings
-from batchdigits.pipeline.tasks import Task
+from batchdigits.pipeline.tasks import Listed
 from batchdigits.pipeline.terms import usable_card
 from batchdigits.pipeline.told import recalled, told
 from batchdigits.records import Source
@@ -79,26 +79,24 @@ class Keeper:
         }
         self.left = len(waiting)
         self._pages = {} if options.fresh else book.pages(self._key)
-        self._tasks = [
-            Task(sources[at], entry=entries[at], known=frozenset(self._pages.get(file, ())))
-            for at in places
-            if at not in waiting
-            for file in [sources[at].file]
-        ]
+        places = [at for at in places if at not in waiting]
         if not options.fresh and book.any():
-            self._tasks = self._unknown()
+            places = self._unknown(sources, places)
+        self._tasks = Listed(
+            [sources[at] for at in places], [entries[at] for at in places], self._pages
+        )
 
-    def _unknown(self) -> list[Task]:
+    def _unknown(self, sources: Sequence[Source], places: Sequence[int]) -> list[int]:
         """Leave out files whose content was read before, under this name or another."""
         left = []
-        for start in range(0, len(self._tasks), HASHED):
-            part = self._tasks[start : start + HASHED]
-            entries = [looks.look_into(task.source) for task in part]
+        for start in range(0, len(places), HASHED):
+            part = places[start : start + HASHED]
+            entries = [looks.look_into(sources[at]) for at in part]
             with self._book.together():
-                for task, entry in zip(part, entries, strict=True):
+                for at, entry in zip(part, entries, strict=True):
                     moved = self._book.replaces(entry)
                     if entry.content is None or not self._book.same(entry, self._key):
-                        left.append(task)
+                        left.append(at)
                     else:
                         self.replaced += moved
                         self._stale()
