@@ -1,8 +1,9 @@
 """What the workers take at a time: files, and single pages of files that have many."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, overload
 
 from batchdigits.ledger import Entry
 from batchdigits.records import Source
@@ -37,6 +38,37 @@ class Task(NamedTuple):
     last: bool = True
     entry: Entry | None = None
     known: frozenset[int] = frozenset()
+
+
+class Listed(Sequence[Task]):
+    """Tasks of files, each made when it is asked for: of 200,000 at a time there would be 50 MB."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        entries: Sequence[Entry],
+        known: Mapping[str, Iterable[int]],
+    ) -> None:
+        """Take the files, how they stood when they were listed, and which pages are known."""
+        self._sources, self._known = sources, known
+        self._sizes = array("q", (entry.size for entry in entries))
+        self._times = array("q", (entry.time for entry in entries))
+
+    def __len__(self) -> int:
+        """Count the tasks."""
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, at: int) -> Task: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Task]: ...
+    def __getitem__(self, at: int | slice) -> Task | list[Task]:
+        """Make a task, or several."""
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        source = self._sources[at]
+        entry = Entry(source.file, self._sizes[at], self._times[at], sure=False)
+        return Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
 
 
 def paged(files: Sequence[Source]) -> list[Source]:

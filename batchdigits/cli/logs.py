@@ -1,0 +1,73 @@
+"""Where the log goes: a file of it ends no run."""
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+from batchdigits.errors import OutputError
+
+if TYPE_CHECKING:
+    from batchdigits.options import RunOptions
+
+LOG_BYTES = 1_000_000
+"""Of a log file, before it makes room for the next."""
+
+
+class _Plain(logging.Formatter):
+    """Puts a message on one line that steers no terminal, whatever a library has quoted in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from batchdigits.report import plain  # noqa: PLC0415
+
+        return plain(super().format(record))
+
+
+class _LogFile(RotatingFileHandler):
+    """A log file, and three older; where it cannot be written any more, a line says so, once."""
+
+    def __init__(self, path: str, *loggers: logging.Logger) -> None:
+        """Take what the loggers are told.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        super().__init__(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        self.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
+        self._path, self._loggers = path, loggers
+        for logger in loggers:
+            logger.addHandler(self)
+            logger.setLevel(logging.INFO)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        """Let go of the file, instead of printing a traceback for each line."""
+        fault = sys.exc_info()[1]
+        for logger in self._loggers:
+            logger.removeHandler(self)
+        logging.getLogger(__name__).error(
+            "cannot write --log-file '%s' any more: %s: make room; the run goes on without",
+            *(self._path, getattr(fault, "strerror", None) or fault),
+        )
+
+
+def send(options: "RunOptions") -> None:
+    """Send the log to standard error, and to a file where one is given.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    told = logging.StreamHandler()
+    told.setFormatter(_Plain("batchdigits: %(levelname)s: %(message)s"))
+    level = logging.ERROR if options.quiet else logging.WARNING
+    logging.basicConfig(handlers=[told], level=level)
+    ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
+    ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
+    if options.log_file is None:
+        return
+    try:
+        _LogFile(options.log_file, ours, logging.getLogger("batchdigits.said"))
+    except OSError as fault:
+        raise OutputError(
+            f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
+            "another place"
+        ) from fault
