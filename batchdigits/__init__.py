@@ -26,13 +26,19 @@ def read(
         where there is none), `file`, `field`, `value`, `status` and `detail` str.
 
     Raises:
-        batchdigits.errors.UsageError: an unknown option, or an input that is not there.
+        batchdigits.errors.UsageError: an unknown option, one that a DataFrame cannot have (files
+            are moved only when a table is on disk), or an input that is not there.
         batchdigits.errors.ModelError: the model cannot be used.
     """
     from batchdigits import pipeline, results  # noqa: PLC0415  (heavy: only when called)
+    from batchdigits.errors import UsageError  # noqa: PLC0415
     from batchdigits.options import RunOptions  # noqa: PLC0415
 
     settings = RunOptions.of(options)
+    if settings.moves:
+        raise UsageError(
+            "move_done and move_failed want a table on disk: use `batchdigits run`, or leave them"
+        )
     several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     found = pipeline.find([os.fspath(one) for one in several], [], None)
     rows = (row for batch in pipeline.rows(found.sources, settings) for row in batch)

@@ -51,17 +51,19 @@ class Stop:
     Attributes:
         gentle: whether the run will come to a safe place by itself, and look there.
         asked: what is to be raised there; None while nobody asked.
+        left: what is told of the run then.
     """
 
     def __init__(self) -> None:
         """Stop at once, until told otherwise."""
         self.gentle = False
         self.asked: BaseException | None = None
+        self.left = ""
 
     @contextmanager
-    def gently(self) -> Iterator[None]:
-        """Go on within the block until `check` is called."""
-        self.gentle = True
+    def gently(self, left: str) -> Iterator[None]:
+        """Go on within the block until `check` is called; then say what is left."""
+        self.gentle, self.left = True, left
         try:
             yield
         finally:

@@ -94,6 +94,8 @@ class RunOptions(_Options):
         fail_over: share of the inputs that may be errors before the exit code says so.
         log_file: where warnings and how pages were laid straight are kept as well.
         summary_json: how the run went, for programs.
+        move_done: a folder for files that were read, once their rows are safe; None: they stay.
+        move_failed: likewise for those with an error row.
         debug_pages: a folder for a picture of each page of a form, with what was found and read
             drawn on it; None for none.
         excel: write CSV for spreadsheets that expect a byte order mark and `;`.
@@ -123,11 +125,18 @@ class RunOptions(_Options):
     log_file: Annotated[str | None, BeforeValidator(_as_text)] = None
     summary_json: Annotated[str | None, BeforeValidator(_as_text)] = None
     debug_pages: Annotated[str | None, BeforeValidator(_as_text)] = None
+    move_done: Annotated[Place | None, BeforeValidator(_as_text)] = None
+    move_failed: Annotated[Place | None, BeforeValidator(_as_text)] = None
     excel: bool = False
     quiet: bool = False
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1_000_000)
     workers: int = Field(default_factory=processors, ge=0, le=256)
     device: Annotated[str, AfterValidator(_known_device)] = "auto"
+
+    @property
+    def moves(self) -> list[str]:
+        """The folders that files are moved to."""
+        return [one for one in (self.move_done, self.move_failed) if one is not None]
 
     @model_validator(mode="after")
     def _threshold_is_chosen_in_one_way(self) -> Self:

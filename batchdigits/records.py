@@ -1,6 +1,6 @@
 """The small frozen records that travel between the rooms, and know nothing of their work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -31,12 +31,14 @@ class Source:
         path: its path as the operating system takes it; undecodable bytes are surrogates.
         fault: why it cannot be read, where that is known before opening it; else empty.
         named: whether it was named itself, and not met in a folder.
+        top: the INPUT in which it was met, as typed; empty where it was named itself.
     """
 
     file: str
     path: str
     fault: str = ""
     named: bool = False
+    top: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

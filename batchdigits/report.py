@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm
 
 from batchdigits import __version__, calibrate, classify, normalize
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import Planned, Progress, Summary
+from batchdigits.pipeline import Planned, Summary
 from batchdigits.records import Reading, Status
 from batchdigits.results import place
 
@@ -35,11 +35,14 @@ LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow",
 
 
 @contextmanager
-def progress(total: int, quiet: bool) -> Iterator[Progress]:
-    """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing."""
+def progress(total: int | None, quiet: bool) -> Iterator["tqdm[NoReturn]"]:
+    """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing.
+
+    How many there will be may be said later, by its `reset`.
+    """
     hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
     with tqdm(total=total, unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
-        yield bar.update
+        yield bar
 
 
 def summary(found: Summary, out: str, options: RunOptions) -> int:
@@ -68,6 +71,7 @@ def summary_json(found: Summary, options: RunOptions, code: int) -> None:
             "pruned": found.pruned,
             "skipped": found.skipped,
         },
+        "moved": {"done": found.moved["done"], "failed": found.moved["failed"]},
         "table_unchanged": found.unchanged,
         "pages_laid_straight": len(found.residuals),
         "worst_residual_mm": max(found.residuals, default=None),
@@ -104,6 +108,8 @@ def _notes(found: Summary) -> str:
         "left for next time, as they were just written to": found.left,
         "gone, their rows kept": found.gone,
         "gone, their rows dropped": found.pruned,
+        "moved as done": found.moved["done"],
+        "moved as failed": found.moved["failed"],
     }
     said = [f"{count:,} {what}" for what, count in notes.items() if count]
     return "".join(f"; {one}" for one in said) + _skipped(found.skipped)
@@ -266,7 +272,11 @@ def _is_plain(value: Any) -> bool:
 
 def plain(message: str) -> str:
     """Put a message on one line, without what could steer a terminal."""
-    line = " ".join(message.split())
+    return printable(" ".join(message.split()))
+
+
+def printable(line: str) -> str:
+    """Take from a line what could steer a terminal."""
     shown = "".join(c if c.isprintable() else "?" for c in line)
     return shown.encode("utf-8", "backslashreplace").decode()
 

@@ -298,7 +298,7 @@ def test_a_dry_run_lists_and_writes_nothing(inbox: Path, save: Save, capsys: Cap
 def test_a_bug_is_one_line_and_exit_code_1(
     inbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("so\nthere \x1b[31m")
 
     monkeypatch.setattr(pipeline, "find", broken)

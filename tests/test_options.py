@@ -41,6 +41,8 @@ DEFAULTS = {
     "fail_over": 0.0,
     "log_file": None,
     "summary_json": None,
+    "move_done": None,
+    "move_failed": None,
     "debug_pages": None,
     "excel": False,
     "quiet": False,

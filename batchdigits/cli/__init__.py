@@ -62,7 +62,7 @@ class _Stopped(BaseException):
 def _stop(number: int, _frame: FrameType | None) -> None:
     if run.stop.gentle and run.stop.asked is None:  # the chunk in hand is finished first
         run.stop.asked = _Stopped(number)
-        run.stop.asked.add_note("what was read is kept for the next run; an earlier table stands")
+        run.stop.asked.add_note(run.stop.left)
         return
     for one in _STOPPING:
         signal.signal(one, signal.SIG_DFL)  # one more ends the process at once

@@ -158,8 +158,8 @@ def _of_pictures(
     room.check_files(files, expected, names)
     if out is not None:
         room.make_folder(out)
-    with report.progress(len(files), options.quiet) as progress:
-        results = room.read_files(files, options, progress)
+    with report.progress(len(files), options.quiet) as bar:
+        results = room.read_files(files, options, bar.update)
     if expected is None:
         return room.with_folders(results, names), None
     return room.with_truth(results, expected), None

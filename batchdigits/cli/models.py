@@ -80,4 +80,4 @@ def info(
 
     with reader_may_leave():
         for line in report.info(model):
-            print(line)
+            print(report.printable(line))

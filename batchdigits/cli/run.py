@@ -1,17 +1,18 @@
 """`run`: folders become a table."""
 
-import logging
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchdigits.cli import logs
 from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
-from batchdigits.errors import OutputError, Stop, UsageError
+from batchdigits.errors import Stop, UsageError
 
 if TYPE_CHECKING:
-    from batchdigits.options import RunOptions
+    from batchdigits.sources import Found
 
 stop = Stop()
 """What a signal ends a run by; see `cli`."""
@@ -134,6 +135,18 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
         str | None,
         option("summary-json", "How the run went, for programs: counts, seconds, model.", "PATH"),
     ] = None,
+    move_done: Annotated[
+        str | None,
+        option(
+            "move-done",
+            "A folder for files of INPUT that were read, once their rows are safe.",
+            "DIR",
+        ),
+    ] = None,
+    move_failed: Annotated[
+        str | None,
+        option("move-failed", "The same for files with an error row.", "DIR"),
+    ] = None,
     debug_pages: Annotated[
         str | None,
         option(
@@ -195,6 +208,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "fail_over": fail_over,
             "log_file": log_file,
             "summary_json": summary_json,
+            "move_done": move_done,
+            "move_failed": move_failed,
             "debug_pages": debug_pages,
             "excel": excel,
             "quiet": quiet,
@@ -203,29 +218,34 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "device": device,
         }
     )
-    _log(options)
+    logs.send(options)
     from batchdigits import pipeline, report  # noqa: PLC0415
 
     paths, listed = _inputs(inputs, null)
-    kept = pipeline.state_of(out, options) if out else state
-    ours = [out, digits_out, kept, log_file, summary_json, debug_pages]
+    ours = pipeline.outputs(out, options)
+    find = partial(pipeline.find, paths, listed, *ours, moved=options.moves)
     if dry_run:
-        found = pipeline.find(paths, listed, *ours)
+        found = find()
         with reader_may_leave():
             report.plan(pipeline.plan(found.sources, options), found.skipped, quiet)
         return
     if out is None:
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
-    pipeline.check(out, options)
+    pipeline.check(out, options, paths)
     settled = pipeline.settled(options)
-    found = pipeline.find(paths, listed, *ours)
     if options.target_error is not None and not quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "
             f"{settled.min_confidence:.4f} or more are ok"
         )
-    with reader_may_leave(), report.progress(len(found.sources), quiet) as progress:
-        summary = pipeline.run(found, out, settled, progress, stop)
+    with reader_may_leave(), report.progress(None, quiet) as bar:
+
+        def listed_now() -> "Found":
+            found = find()
+            bar.reset(len(found.sources))
+            return found
+
+        summary = pipeline.run(listed_now, out, settled, bar.update, stop)
     code = report.summary(summary, out, settled)
     if summary_json is not None:
         report.summary_json(summary, settled, code)
@@ -242,28 +262,3 @@ def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
         raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
     paths = listed(sys.stdin.buffer.read(), null=null)
     return [path for path in inputs if path != "-"], paths
-
-
-def _log(options: "RunOptions") -> None:
-    """Send the log to standard error, and to a file where one is given.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    logging.basicConfig(
-        format="batchdigits: %(levelname)s: %(message)s",
-        level=logging.ERROR if options.quiet else logging.WARNING,
-    )
-    ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
-    ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
-    if options.log_file is None:
-        return
-    from batchdigits.cli.logs import LogFile  # noqa: PLC0415
-
-    try:
-        LogFile(options.log_file, ours, logging.getLogger("batchdigits.said"))
-    except OSError as fault:
-        raise OutputError(
-            f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
-            "another place"
-        ) from fault

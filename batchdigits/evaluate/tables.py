@@ -13,6 +13,7 @@ import pandas as pd
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Status
+from batchdigits.sources.names import UNSPELLED
 
 KEY = ("file", "page", "field")
 """What a value is known by, in results and in truth."""
@@ -48,6 +49,9 @@ def read_results(path: str) -> pd.DataFrame:
     table["page"] = pages(table.get("page", pd.Series("1", table.index)), path)
     table["field"] = table.get("field", pd.Series("", table.index, dtype="str"))
     refuse(path, table["value"], ~table["value"].str.fullmatch(VALUE), "a value of digits")
+    for name in ("file", "field"):  # what is written by hand must not steer what shows it
+        foul = table[name].map(lambda cell: bool(UNSPELLED.search(cell))).astype(bool)
+        refuse(path, table[name], foul, f"a {name} as a run writes it")
     known = table["status"].isin(STATUSES)
     refuse(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
     written = table["confidence"]
@@ -137,6 +141,7 @@ def _json_lines(path: str) -> pd.DataFrame:
     rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("expected an object on each line")
+    json.dumps(rows, ensure_ascii=False).encode()  # raises where text is none, as half a surrogate
     return pd.DataFrame(rows, dtype=object)
 
 

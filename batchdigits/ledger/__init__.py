@@ -12,68 +12,15 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from batchdigits.errors import OutputError
 from batchdigits.ledger import base
 from batchdigits.ledger.base import DamagedError, checksum
+from batchdigits.ledger.entries import MOVED, Entry, Told, Written
 
 __all__ = ["Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
 
 log = logging.getLogger(__name__)
-
-
-class Entry(NamedTuple):
-    """A file, as it stood when it was looked at.
-
-    Attributes:
-        file: as in the table.
-        size: bytes.
-        time: of its last change, ns since 1970.
-        sure: whether a change since would show in size or time: not where it was written to within
-            the clock's grain of that look.
-        content: a digest of what is in it; None where nobody has looked, or could.
-    """
-
-    file: str
-    size: int
-    time: int
-    sure: bool = True
-    content: bytes | None = None
-
-
-class Told(NamedTuple):
-    """What is known of a file.
-
-    Attributes:
-        file: as in the table.
-        terms: of the key it was read under, as they were given to `Ledger.key`.
-        told: what was told of it, as it was given to `Ledger.put`.
-        here: whether it is among the files of this run.
-    """
-
-    file: str
-    terms: str
-    told: str
-    here: bool
-
-
-class Written(NamedTuple):
-    """A table as it was left.
-
-    Attributes:
-        size: bytes.
-        time: of its last change, ns since 1970.
-        content: a digest of what is in it.
-        terms: what it was made on; empty where more is known since.
-        summary: what was said of it.
-    """
-
-    size: int
-    time: int
-    content: bytes
-    terms: str
-    summary: str
 
 
 class Ledger:
@@ -205,10 +152,53 @@ class Ledger:
         for file, terms, told, here in found:
             yield Told(file, terms, told, bool(here))
 
-    def gone(self) -> int:
-        """Count the files of the table that are not among those of this run."""
+    def part(self, key: int, after: str, count: int) -> list[tuple[int, Entry, str]]:
+        """Give files of this run that were read under a key, in the order of their names.
+
+        Args:
+            key: the key.
+            after: the name after which the part begins.
+            count: of files, at most.
+
+        Returns:
+            Of each its place, as handed to `look`, how it stood when it was read, and what was
+            told of it, where it is to be read again; else nothing.
+        """
         found = self._base.execute(
-            "SELECT count(*) FROM files WHERE file NOT IN (SELECT file FROM here)"
+            "SELECT at, files.file, files.size, files.time, sure, files.content,"
+            " CASE WHEN failed THEN told ELSE '' END"
+            " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
+            " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
+            (after, key, count),
+        )
+        return [(at, Entry(*entry), told) for at, *entry, told in found]
+
+    def moved(self, files: Iterable[str]) -> None:
+        """Note that files were moved away: whatever comes under their names is another file."""
+        for file in files:
+            row = self._base.execute("SELECT * FROM files WHERE file = ?", (file,)).fetchone()
+            entry = Entry(*row[:5])._replace(size=MOVED, time=MOVED)
+            self._name(entry, row[5])
+
+    def replaces(self, entry: Entry) -> bool:
+        """Tell whether another file was read under this name, well, and moved away."""
+        found = self._base.execute(
+            "SELECT 1 FROM files JOIN readings ON readings.id = files.reading"
+            " WHERE file = ? AND size = ? AND files.content != ? AND NOT failed",
+            (entry.file, MOVED, entry.content),
+        )
+        return found.fetchone() is not None
+
+    def knows(self, file: str) -> bool:
+        """Tell whether anything is known of a file."""
+        found = self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,))
+        return found.fetchone() is not None
+
+    def gone(self) -> int:
+        """Count the files of the table that are not among those of this run, nor moved by one."""
+        found = self._base.execute(
+            "SELECT count(*) FROM files WHERE size != ? AND file NOT IN (SELECT file FROM here)",
+            (MOVED,),
         )
         return int(found.fetchone()[0])
 

@@ -1,8 +1,9 @@
 """The ledger's file: its tables by version, and whether they are what was written."""
 
-import os
 import sqlite3
 import zlib
+from contextlib import suppress
+from pathlib import Path
 
 APPLICATION = 0x62646C67
 """`bdlg`, in the file's header: what others wrote with SQLite is not ours to touch."""
@@ -40,8 +41,12 @@ OUTSIDE = (
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
 )
 """What SQLite calls faults of the disk, of memory, and of other programs."""
+FORMAT = 2
+"""The latest of a file that SQLite writes (sqlite.org/fileformat.html, bytes 18 and 19)."""
 PATIENCE = 30.0
 """s that another program may hold the ledger."""
 
@@ -57,11 +62,12 @@ def opened(path: str) -> sqlite3.Connection:
         DamagedError: it is no ledger, not whole, or of a later version.
         sqlite3.Error: it cannot be opened or written.
     """
+    _known_format(path)
     base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
         for setting in (
             "journal_mode = DELETE",
-            "synchronous = FULL",
+            "synchronous = EXTRA",  # no journal may come back: files are moved away next
             "temp_store = MEMORY",
             "trusted_schema = OFF",
             "cell_size_check = ON",
@@ -73,21 +79,21 @@ def opened(path: str) -> sqlite3.Connection:
         base.execute("COMMIT")
     except (sqlite3.DatabaseError, UnicodeError) as fault:
         base.close()
-        if _from_outside(fault, path):
+        if getattr(fault, "sqlite_errorcode", 0) & 0xFF in OUTSIDE:
             raise
-        raise DamagedError(str(fault)) from fault
+        raise DamagedError(" ".join(str(fault).split())) from fault
     except BaseException:
         base.close()
         raise
     return base
 
 
-def _from_outside(fault: Exception, path: str) -> bool:
-    """Tell whether the disk or another program is at fault, and not what is in the file."""
-    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_READONLY:  # SQLite says so too of a file of a later format
-        return not os.access(path, os.W_OK)
-    return code in OUTSIDE
+def _known_format(path: str) -> None:
+    """Refuse a file that SQLite itself would read but not write, as its header says."""
+    with suppress(FileNotFoundError), Path(path).open("rb") as file:
+        write, read = file.read(20)[18:].ljust(2, b"\1")
+        if max(write, read) > FORMAT:
+            raise DamagedError("it is of a later format than SQLite's here")
 
 
 def _migrate(base: sqlite3.Connection) -> None:

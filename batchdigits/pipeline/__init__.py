@@ -7,31 +7,30 @@ while the workers go on.
 
 import json
 import logging
-import os
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import classify, ledger, results, sources
-from batchdigits.errors import Stop, TemplateError, UsageError
+from batchdigits import ledger, sources
+from batchdigits.errors import Stop
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import show, tables
+from batchdigits.pipeline import moves, show, tables
+from batchdigits.pipeline.begin import check, find, outputs, state_of
 from batchdigits.pipeline.findings import Found, Model
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.keeping import Keeper
 from batchdigits.pipeline.references import wanted
 from batchdigits.pipeline.stream import findings, plan
+from batchdigits.pipeline.summary import Progress, Summary
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.terms import settled, usable_card
 from batchdigits.pipeline.worker import Planned, prepare_crops
-from batchdigits.records import Grey, Laid, Row, Source, Status
+from batchdigits.records import Grey, Laid, Row, Source
 
 __all__ = [
     "Done",
@@ -41,106 +40,34 @@ __all__ = [
     "check",
     "crop_rows",
     "find",
+    "outputs",
     "plan",
     "read",
     "rows",
     "run",
     "settled",
+    "state_of",
     "usable_card",
 ]
 
 log = logging.getLogger(__name__)
 
-
-Progress = Callable[[int], object]
-
-
-@dataclass(slots=True)
-class Summary:
-    """How a run went.
-
-    Attributes:
-        statuses: number of rows of the table by status.
-        skipped: number of files passed over in folders, by reason.
-        residuals: of each page of a form that was laid straight in this run, mm.
-        files: how many files there are.
-        read: how many of them were read in this run.
-        failed: how many of them have an error row.
-        left: how many are left for next time, as they are still being written.
-        gone: how many files have rows and are not there.
-        pruned: how many files' rows were dropped.
-        unchanged: whether the table stands as it was.
-        seconds: wall-clock time, s.
-        stages: the same, stage by stage.
-    """
-
-    statuses: Counter[Status] = field(default_factory=Counter)
-    skipped: dict[str, int] = field(default_factory=dict)
-    residuals: list[float] = field(default_factory=list)
-    files: int = 0
-    read: int = 0
-    failed: int = 0
-    left: int = 0
-    gone: int = 0
-    pruned: int = 0
-    unchanged: bool = False
-    seconds: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Take the time of a stage."""
-        begin = time.monotonic()
-        yield
-        took = time.monotonic() - begin
-        self.stages[name] = self.stages.get(name, 0.0) + took
-        self.seconds += took
-
-
-def find(inputs: Sequence[str], listed: Sequence[str], *outputs: str | None) -> sources.Found:
-    """Find the files to read; the job's own outputs are none of them."""
-    ours = [one for one in outputs if one is not None and one != "-"]
-    return sources.find(inputs, listed=listed, outputs=ours)
-
-
-def check(out: str, options: RunOptions) -> None:
-    """Find out what is wrong with output, model and templates before anything is read.
-
-    Raises:
-        UsageError: the table's suffix, or an option that does not go with it.
-        OutputError: the table cannot be written there.
-        ModelError: the model cannot be used, as far as can be told without loading it.
-        TemplateError: a template cannot be used.
-    """
-    results.check(out, excel=options.excel)
-    if options.digits_out is not None:
-        results.check(options.digits_out, excel=options.excel)
-        if os.path.realpath(out) == os.path.realpath(options.digits_out):
-            raise UsageError(f"--out and --digits-out are both '{out}': give two names")
-    classify.card(options.model)
-    wanted(options)
-    if options.wide or out.lower().endswith(".xlsx"):
-        named = [layout.names for layout in tables.layouts(options)]
-        if twice := [one for names in named for one in names if names.count(one) > 1]:
-            raise TemplateError(
-                f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
-                "of that name another, or leave --wide and .xlsx out"
-            )
-    if options.debug_pages is not None:
-        show.check(options.debug_pages)
+KEPT = "what was read is kept for the next run; an earlier table stands"
+"""What is said of a run that is stopped."""
 
 
 def run(
-    found: sources.Found,
+    found: sources.Found | Callable[[], sources.Found],
     out: str,
     options: RunOptions,
     progress: Progress = lambda _: None,
     stop: Stop | None = None,
 ) -> Summary:
-    """Read what is new and write the table.
+    """Read what is new and write the table, then move what was read, where the options say so.
 
     Args:
-        found: what `find` found.
+        found: what `find` found; or what finds it, once no other run writes the same output: that
+            may have moved files.
         out: the table's path; `-` for CSV on standard output.
         options: the settings.
         progress: called with the number of files done since the last call.
@@ -148,44 +75,48 @@ def run(
 
     Raises:
         BusyError: another run writes the same output.
-        OutputError: the table, or the state, cannot be written; an earlier table still stands.
+        OutputError: the table, or the state, cannot be written; an earlier table still stands. Or
+            files cannot be moved; then it is written.
         ModelError: the model cannot be used.
         TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
-    options = settled(options)
-    summary = Summary(skipped=found.skipped, files=len(found.sources))
+    options, summary, stop = settled(options), Summary(), stop or Stop()
     state = state_of(out, options)
     if state is None:
+        with summary.stage("look"):
+            files = _found(found, summary)
         with summary.stage("read"):
-            _stream(found, out, options, progress, summary)
+            _stream(files, out, options, progress, summary)
         return summary
     ours = [one for one in (out, options.state) if one is not None and one != "-"]
     with locked(ours, options.wait), ledger.opened(state) as book:
         with summary.stage("look"):
-            keeper = Keeper(book, found.sources, options, wanted(options))
+            keeper = Keeper(book, _found(found, summary), options, wanted(options))
         with summary.stage("read"):
-            _read(keeper, options, progress, stop or Stop(), summary)
+            _read(keeper, options, progress, stop, summary)
         with summary.stage("write"):
             _write(keeper, book, out, options, summary)
+        if options.moves:
+            with summary.stage("move"):
+                moves.move(keeper, options, stop, summary)
     return summary
 
 
-def state_of(out: str, options: RunOptions) -> str | None:
-    """Name the ledger of a table; none for standard output, unless it is given."""
-    if options.state is not None or out == "-":
-        return options.state
-    return f"{out}.state"
+def _found(found: sources.Found | Callable[[], sources.Found], summary: Summary) -> list[Source]:
+    found = found if isinstance(found, sources.Found) else found()
+    summary.skipped, summary.files = found.skipped, len(found.sources)
+    return found.sources
 
 
 def _stream(
-    found: sources.Found, out: str, options: RunOptions, progress: Progress, summary: Summary
+    files: list[Source], out: str, options: RunOptions, progress: Progress, summary: Summary
 ) -> None:
     """Read all, and write rows as they come."""
     failed = set()
     with (
         tables.opened(out, options) as write,
-        closing(read(found.sources, options, progress)) as batches,
+        closing(read(files, options, progress)) as batches,
     ):
         for done in batches:
             write(done)
@@ -193,7 +124,7 @@ def _stream(
             summary.statuses.update(row.status for row in done.rows)
             failed |= {row.file for row in done.rows if row.status == "error"}
             _log_laid(done.laid, summary)
-    summary.read, summary.failed = len(found.sources), len(failed)
+    summary.read, summary.failed = len(files), len(failed)
 
 
 def _read(
@@ -202,7 +133,7 @@ def _read(
     """Read what the ledger does not know; it knows it then."""
     thresholds = Thresholds.of(usable_card(options.model), options)
     progress(summary.files - keeper.count)
-    with stop.gently(), closing(keeper.read()) as batches:
+    with stop.gently(KEPT), closing(keeper.read()) as batches:
         for batch in batches:
             for found in batch:
                 _log_laid(found.laid, summary)
@@ -211,6 +142,12 @@ def _read(
             progress(sum(found.task.last for found in batch))
             stop.check()
     summary.read, summary.left = keeper.count, keeper.left
+    if keeper.replaced:
+        log.warning(
+            "%d files came under the names of files that were moved, and their rows took the place "
+            "of those: give each scan a name of its own, or each night another --out",
+            keeper.replaced,
+        )
 
 
 def _log_laid(laid: Iterable[Laid], summary: Summary) -> None:

@@ -20,6 +20,7 @@ from batchdigits.pipeline.tasks import Listed
 from batchdigits.pipeline.terms import usable_card
 from batchdigits.pipeline.told import recalled, told
 from batchdigits.records import Source
+from batchdigits.sources import GONE
 
 READING = 1
 """Raised when the same file, model and templates would be read otherwise by a newer version."""
@@ -59,6 +60,8 @@ class Keeper:
             known: the forms.
         """
         self.changed = False
+        self.replaced = 0
+        self._sources = sources
         self._book, self._options, self._known = book, options, known
         self._card = usable_card(options.model)
         thresholds = Thresholds.of(self._card, options.model_copy(update={"min_confidence": None}))
@@ -67,6 +70,8 @@ class Keeper:
             self._key = book.key(key_of(options, known), json.dumps(thresholds._asdict()))
         book.look(entries)
         places = range(len(sources)) if options.fresh else book.to_read(self._key)
+        gone = [at for at in places if sources[at].fault == GONE]  # listed, and known perhaps
+        places = sorted({*places}.difference(at for at in gone if book.knows(sources[at].file)))
         waiting = {
             at
             for at in places
@@ -89,9 +94,11 @@ class Keeper:
             entries = [looks.look_into(sources[at]) for at in part]
             with self._book.together():
                 for at, entry in zip(part, entries, strict=True):
+                    moved = self._book.replaces(entry)
                     if entry.content is None or not self._book.same(entry, self._key):
                         left.append(at)
                     else:
+                        self.replaced += moved
                         self._stale()
         return left
 
@@ -121,7 +128,8 @@ class Keeper:
         if listed is None or stood is None or any(part.stood is None for part in parts):
             self.left += 1
             if source.named:  # and so has a row whatever happens
-                self._put(looks.look(source), [Finding(Item(0, 1, "error", CHANGED))])
+                entry = Entry(source.file, -1, -1)  # however it stands, it is not what was read
+                self._put(entry, [Finding(Item(0, 1, "error", CHANGED))])
             return
         pages = {part.task.page or 0: part.findings for part in parts}
         if parts[0].task.page is not None:  # those that were read before go with them
@@ -138,6 +146,7 @@ class Keeper:
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)
+        self.replaced += self._book.replaces(entry)
         self._book.put(entry, self._key, told(found), failed=failed)
         self._stale()
 
@@ -159,6 +168,24 @@ class Keeper:
         with self._book.together():
             self._book.tidy()
 
+    def finished(self) -> Iterator[list[tuple[Source, Entry, str]]]:
+        """Give the files of this run that were read, part by part.
+
+        Of each: how it stood when it was read, and `failed` where it has an error row, else
+        `done`; or nothing, where it is not known what was read.
+        """
+        after = ""
+        while part := self._book.part(self._key, after, HASHED):
+            after = part[-1][1].file
+            yield [(self._sources[at], entry, _ending(entry, told)) for at, entry, told in part]
+
+    def moved(self, files: Sequence[str]) -> None:
+        """Note that files were moved away."""
+        if not files:
+            return
+        with self._book.together():
+            self._book.moved(files)
+
     def told(self) -> Iterator[tuple[Told, Done]]:
         """Give the rows of each file that is known, in the order of the table."""
         chosen = self._options.min_confidence
@@ -167,3 +194,9 @@ class Keeper:
         for one in self._book.told():
             thresholds = own(one.terms) if chosen is None else Thresholds(chosen, chosen)
             yield one, done(one.file, recalled(one.told), thresholds, with_digits=with_digits)
+
+
+def _ending(entry: Entry, told: str) -> str:
+    if told and any(one.item.status == "error" for one in recalled(told)):
+        return "failed"
+    return "done" if entry.content is not None else ""

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,24 +53,65 @@ def faults(out: str) -> Iterator[None]:
 
 
 @contextmanager
-def aside(target: Path) -> Iterator[BinaryIO]:
-    """Give a hidden new file beside `target`, which takes its place if all goes well."""
-    path = target.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
-    file = path.open("xb")
+def aside(target: Path, like: Path | None = None) -> Iterator[BinaryIO]:
+    """Give a hidden new file beside `target`, which takes its place if all goes well.
+
+    Until then nobody else may read it.
+
+    Args:
+        target: what it will be.
+        like: a file whose mode, owner and times it takes; None for the mode that `target` has.
+    """
+    path = hidden(target)
+    file = open(path, "xb", opener=_private)  # noqa: SIM115
     try:
-        with suppress(FileNotFoundError):
-            shutil.copymode(target, path)
         yield file
         file.flush()
+        _liken(file.fileno(), like, target)
         os.fsync(file.fileno())
         file.close()
         path.replace(target)
-        with suppress(OSError):  # it is in place by now, and some network drives cannot do this
-            folder = os.open(target.parent, os.O_RDONLY)
-            with suppress(OSError):
-                os.fsync(folder)
-            os.close(folder)
+        sync(target.parent)
     finally:
         for tidy in (file.close, path.unlink):
             with suppress(OSError):
                 tidy()
+
+
+def hidden(target: Path) -> Path:
+    """Name a file beside another that no run takes for an input, and that nothing has yet."""
+    return target.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
+
+
+def sync(folder: str | os.PathLike[str]) -> None:
+    """Have the disk know what names a folder holds, where it can."""
+    with suppress(OSError):  # some network drives cannot
+        handle = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):
+            os.fsync(handle)
+        os.close(handle)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _liken(handle: int, like: Path | None, target: Path) -> None:
+    if like is None:
+        return os.fchmod(handle, _mode(target))
+    found = like.stat()
+    with suppress(OSError):  # only root may give files away
+        os.fchown(handle, found.st_uid, found.st_gid)
+    os.fchmod(handle, found.st_mode & 0o777)  # no more: who owned it may not be who owns it now
+    os.utime(handle, ns=(found.st_atime_ns, found.st_mtime_ns))
+    return None
+
+
+def _mode(target: Path) -> int:
+    """Give the mode that a file has, or a new one in its place would have."""
+    try:
+        return stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0o077)  # the only way to ask for it
+        os.umask(umask)
+        return 0o666 & ~umask

@@ -15,41 +15,25 @@ from operator import attrgetter
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
+from batchdigits.sources import kinds
+from batchdigits.sources.names import spell, unspell
+
+__all__ = ["GONE", "MARK", "Found", "check", "find", "listed", "spell", "unspell"]
 
 _HIDDEN = "hidden or half-written"
 _NO_IMAGE = "not an image"
 _UNSEEN = "could not be looked into"
-_GONE = "no such file: it was listed but is not there"
+_MOVED = "moved by an earlier run"
+GONE = "no such file: it was listed but is not there"
+"""`Source.fault` of what is not there."""
+MARK = ".batchdigits-moved"
+"""A file that marks the folder it lies in: what is in there was put there by a run."""
 
-_SUFFIX = re.compile(
-    r"\.(?:png|jpe?g|jpe|jfif|tiff?|bmp|dib|webp|gif|jp2|j2k|jp[fxc]|pdf|mpo|hei[cf]|avif)\Z",
-    re.IGNORECASE | re.ASCII,
-)
 _UNFINISHED = re.compile(
     r"\A(?:\.|~\$)|(?:\.(?:part|tmp|crdownload|filepart)|~)\Z", re.IGNORECASE | re.DOTALL
 )
 MOST_DEPTH = 256
 """Folders below an INPUT that are gone down into, one in another."""
-_HEAD_BYTES = 18
-"""As many bytes as the longest entry of `_SIGNATURES` looks at."""
-_SIGNATURES = (
-    rb"\x89PNG\r\n\x1a\n",
-    rb"\xff\xd8\xff",  # JPEG
-    rb"II[*+]\x00|MM\x00[*+]",  # TIFF in both byte orders; + is BigTIFF
-    # "BM" begins many a text: ask as well for a known size of the header that follows at 14.
-    rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00",
-    rb"RIFF.{4}WEBP",
-    rb"GIF8[79]a",
-    rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",  # JPEG 2000: in boxes, bare codestream
-    rb"%PDF-",
-    rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|miaf|msf1|avi[fs])",  # HEIF and AVIF: ISO-BMFF brands
-)
-_IMAGE = re.compile(b"|".join(_SIGNATURES), re.DOTALL)
-
-_CONTROL = r"\x00-\x1f\x7f-\x9f"
-_ESCAPED = re.compile(rf"[\\{_CONTROL}\ud800-\udfff]")
-_RISKY_START = re.compile(rf"[=+\-@{_CONTROL}]")
-_ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-fA-F]{2}))")
 
 _SPECIAL = {
     stat.S_IFIFO: "a pipe",
@@ -73,8 +57,28 @@ class Found:
     skipped: dict[str, int]
 
 
+def check(inputs: Sequence[str], *, outputs: Sequence[str] = (), moved: Sequence[str] = ()) -> None:
+    """Say now whether `find` could find anything.
+
+    Raises:
+        UsageError: one of `inputs` does not exist, or all of them lie in the folders `moved`.
+    """
+    search = _Search(outputs, moved)
+    for path in inputs:
+        search.must_be_there(path)
+    if inputs and all(search.put_away(search.real(path), marks=False) for path in inputs):
+        raise UsageError(
+            f"INPUT '{spell(inputs[0])}' lies in a folder for files that were read, which are "
+            "never read again: choose another folder for --move-done and --move-failed"
+        )
+
+
 def find(
-    inputs: Sequence[str], *, listed: Sequence[str] = (), outputs: Sequence[str] = ()
+    inputs: Sequence[str],
+    *,
+    listed: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    moved: Sequence[str] = (),
 ) -> Found:
     """Finds every file the inputs name or hold.
 
@@ -86,15 +90,19 @@ def find(
         inputs: folders (read recursively) and files, as typed.
         listed: the same, from a list made earlier: one that is missing is a source with a fault.
         outputs: files and folders the job itself writes; left out wherever they are met.
+        moved: folders for files that were read; what is in them is left out however it is named.
+            So is what is met, or listed, in a folder that bears a `MARK`: only when it is typed
+            itself somebody wants that.
 
     Raises:
         UsageError: one of `inputs` does not exist.
     """
-    search = _Search(outputs)
+    search = _Search(outputs, moved)
     for path in inputs:
-        search.take(path, missing_is_wrong=True)
+        search.must_be_there(path)
+        search.take(path, marks=False)
     for path in listed:
-        search.take(path, missing_is_wrong=False)
+        search.take(path, marks=True)
     return Found(
         sources=sorted(search.sources, key=lambda source: source.file.encode()),
         skipped=dict(sorted(Counter(search.skipped.values()).items())),
@@ -111,68 +119,42 @@ def listed(lines: bytes, *, null: bool) -> list[str]:
     return [os.fsdecode(line) for line in lines.split(b"\0" if null else b"\n") if line]
 
 
-def spell(path: str) -> str:
-    r"""Spells a path as the table's `file` column does: one line, valid UTF-8, no formula.
-
-    Backslashes are doubled; undecodable bytes and control characters (Unicode category Cc) are
-    written `\xNN`, one for each byte of their UTF-8. A path that begins with `= + - @` or a
-    control character gets `./` in front, which names the same file.
-
-    Args:
-        path: as Python gives it, undecodable bytes as surrogates (`surrogateescape`).
-    """
-    spelled = _ESCAPED.sub(_escape, path)
-    return "./" + spelled if _RISKY_START.match(path) else spelled
-
-
-def unspell(file: str) -> bytes:
-    r"""Turns the table's `file` back into the path's bytes, the inverse of `spell`.
-
-    A `./` that `spell` put in front stays: it names the same file. A backslash that `spell`
-    would not have written stands for itself.
-    """
-    raw = file.encode("utf-8", "surrogateescape")
-    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else b"\\", raw)
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match[0]
-    if char == "\\":
-        return "\\\\"
-    # \udc80-\udcff stand for bytes; other surrogates come from no disk, yet must not crash.
-    errors = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
-    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", errors))
-
-
 class _Search:
     """The state of one `find`. An "entry" is a name in a real folder, as one absolute path."""
 
-    def __init__(self, outputs: Sequence[str]) -> None:
-        self.outputs = {os.path.realpath(path) for path in outputs}
+    def __init__(self, outputs: Sequence[str], moved: Sequence[str]) -> None:
+        self.moved = {os.path.realpath(path) for path in moved}
+        self.outputs = {os.path.realpath(path) for path in outputs} | self.moved
         self.sources: list[Source] = []
         # By entry, so that what a folder passes over and another input names is not counted.
         self.skipped: dict[str, str] = {}
         self.seen: set[str] = set()
+        self.top = ""
         self.real_folder = functools.cache(lambda path: os.path.realpath(path or "."))
+        self.marked = functools.cache(lambda folder: os.path.lexists(os.path.join(folder, MARK)))
 
-    def take(self, path: str, *, missing_is_wrong: bool) -> None:
-        """Takes a path that was named: a folder with all in it, anything else as a source."""
-        mode, fault = _look(path)
-        if stat.S_ISDIR(mode):
-            self.walk(path)
-            return
-        entry = self.entry(path)
-        if self.is_output(entry, link=os.path.islink(path)):
-            return
-        if fault == _GONE and missing_is_wrong:
+    def must_be_there(self, path: str) -> None:
+        """Refuses a path that was typed and leads nowhere."""
+        if _look(path)[1] == GONE and not self.is_output(self.entry(path), link=False):
             raise UsageError(
                 f"INPUT '{spell(path)}' does not exist: expected a file or a folder; "
                 "check the name, and that its disk is mounted"
             )
-        self.add(entry, path, fault, named=True)
+
+    def take(self, path: str, *, marks: bool) -> None:
+        """Takes a path that was named: a folder with all in it, anything else as a source."""
+        mode, fault = _look(path)
+        entry = self.entry(path)
+        if self.put_away(self.real(path), marks=marks):
+            self.skipped[entry] = _MOVED
+        elif stat.S_ISDIR(mode):
+            self.walk(path)
+        elif not self.is_output(entry, link=os.path.islink(path)):
+            self.add(entry, path, fault, named=True)
 
     def walk(self, top: str) -> None:
         """Takes all in a folder, each real folder once: links cannot lead round in circles."""
+        self.top = top
         waiting = [(top, os.path.realpath(top), 0)]
         while waiting:
             path, real, depth = waiting.pop()
@@ -182,7 +164,7 @@ class _Search:
             self.skipped.pop(real, None)
             if depth > MOST_DEPTH:
                 fault = f"folders are read {MOST_DEPTH} deep, and this one lies deeper: move it up"
-                self.sources.append(Source(spell(path), path, fault))
+                self.sources.append(Source(spell(path), path, fault, top=self.top))
                 continue
             below = reversed(self.take_folder(path, real))
             waiting.extend((path, real, depth + 1) for path, real in below)
@@ -194,7 +176,10 @@ class _Search:
                 items = sorted(listing, key=attrgetter("name"))
         except OSError as error:
             fault = f"the folder cannot be read: {_words(error)}"
-            self.sources.append(Source(spell(path), path, fault))
+            self.sources.append(Source(spell(path), path, fault, top=self.top))
+            return []
+        if path != self.top and any(item.name == MARK for item in items):
+            self.skipped[real] = _MOVED
             return []
         base = os.path.join(real, "")
         met = [(item.path, self.take_item(item, base + item.name)) for item in items]
@@ -210,8 +195,12 @@ class _Search:
             return ""
         if not mode:
             mode, fault = _look(item.path)
+            real = os.path.realpath(entry)
+            if self.put_away(real, marks=True):
+                self.skipped[entry] = _MOVED
+                return ""
             if stat.S_ISDIR(mode):
-                return os.path.realpath(entry)
+                return real
         if stat.S_ISDIR(mode):
             return entry
         reason = _why_skip(item, fault)
@@ -225,7 +214,8 @@ class _Search:
         if entry not in self.seen:
             self.seen.add(entry)
             self.skipped.pop(entry, None)
-            self.sources.append(Source(spell(path), path, fault, named))
+            top = "" if named else self.top
+            self.sources.append(Source(spell(path), path, fault, named, top))
 
     def entry(self, path: str) -> str:
         folder, name = os.path.split(path)
@@ -233,6 +223,23 @@ class _Search:
             return os.path.join(self.real_folder(folder), name)
         except ValueError:  # no path at all (see `_look`): it has no folder to share with others
             return path
+
+    def real(self, path: str) -> str:
+        """What a path leads to; for a plain file, by its folder, which is known already."""
+        try:
+            plain = not (os.path.islink(path) or os.path.isdir(path))
+            return self.entry(path) if plain else os.path.realpath(path)
+        except ValueError:
+            return path
+
+    def put_away(self, real: str, *, marks: bool) -> bool:
+        """Whether a path lies in a folder for files that were read; by its `MARK`, or as told."""
+        while real not in self.moved and not (marks and self.marked(real)):
+            above = os.path.dirname(real)
+            if above == real:
+                return False
+            real = above
+        return True
 
     def is_output(self, entry: str, *, link: bool) -> bool:
         return entry in self.outputs or (link and os.path.realpath(entry) in self.outputs)
@@ -256,13 +263,11 @@ def _look(path: str) -> tuple[int, str]:
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return 0, "a symbolic link to something that is not there" if os.path.islink(
-            path
-        ) else _GONE
+        return 0, "a symbolic link to something that is not there" if os.path.islink(path) else GONE
     except OSError as error:
         return 0, f"it cannot be reached: {_words(error)}"
     except ValueError:  # a NUL or a lone surrogate, which no name can hold
-        return 0, _GONE
+        return 0, GONE
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return mode, ""
     return mode, f"not a regular file: {_SPECIAL.get(stat.S_IFMT(mode), 'of an unknown type')}"
@@ -270,23 +275,14 @@ def _look(path: str) -> tuple[int, str]:
 
 def _why_skip(item: os.DirEntry[str], fault: str) -> str:
     """Why a file of a folder is not a source; empty if it is one."""
-    if _SUFFIX.search(item.name):
+    if kinds.named_so(item.name):
         return ""
     if fault:
         return _UNSEEN
     try:
-        return "" if _IMAGE.match(_head(item.path)) else _NO_IMAGE
+        return "" if kinds.begins_so(item.path) else _NO_IMAGE
     except OSError:
         return _UNSEEN
-
-
-def _head(path: str) -> bytes:
-    # Without O_NONBLOCK, a pipe put in the file's place since it was listed would hang the run.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        return os.read(handle, _HEAD_BYTES)
-    finally:
-        os.close(handle)
 
 
 def _words(error: OSError) -> str:

@@ -1,0 +1,59 @@
+"""What a ledger takes and gives."""
+
+from typing import NamedTuple
+
+MOVED = -2
+"""Size and time, in the ledger, of a file that a run moved away after it was read."""
+
+
+class Entry(NamedTuple):
+    """A file, as it stood when it was looked at.
+
+    Attributes:
+        file: as in the table.
+        size: bytes.
+        time: of its last change, ns since 1970.
+        sure: whether a change since would show in size or time: not where it was written to within
+            the clock's grain of that look.
+        content: a digest of what is in it; None where nobody has looked, or could.
+    """
+
+    file: str
+    size: int
+    time: int
+    sure: bool = True
+    content: bytes | None = None
+
+
+class Told(NamedTuple):
+    """What is known of a file.
+
+    Attributes:
+        file: as in the table.
+        terms: of the key it was read under, as they were given to `Ledger.key`.
+        told: what was told of it, as it was given to `Ledger.put`.
+        here: whether it is among the files of this run.
+    """
+
+    file: str
+    terms: str
+    told: str
+    here: bool
+
+
+class Written(NamedTuple):
+    """A table as it was left.
+
+    Attributes:
+        size: bytes.
+        time: of its last change, ns since 1970.
+        content: a digest of what is in it.
+        terms: what it was made on; empty where more is known since.
+        summary: what was said of it.
+    """
+
+    size: int
+    time: int
+    content: bytes
+    terms: str
+    summary: str

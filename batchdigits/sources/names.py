@@ -1,0 +1,43 @@
+"""How the table spells paths: on one line, and never as a formula."""
+
+import re
+
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+_ESCAPED = re.compile(rf"[\\{_CONTROL}\ud800-\udfff]")
+_RISKY_START = re.compile(rf"[=+\-@{_CONTROL}]")
+UNSPELLED = re.compile(rf"\A[=+\-@]|[{_CONTROL}\ud800-\udfff]")
+"""What no spelled path holds."""
+_ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-fA-F]{2}))")
+
+
+def spell(path: str) -> str:
+    r"""Spells a path as the table's `file` column does: one line, valid UTF-8, no formula.
+
+    Backslashes are doubled; undecodable bytes and control characters (Unicode category Cc) are
+    written `\xNN`, one for each byte of their UTF-8. A path that begins with `= + - @` or a
+    control character gets `./` in front, which names the same file.
+
+    Args:
+        path: as Python gives it, undecodable bytes as surrogates (`surrogateescape`).
+    """
+    spelled = _ESCAPED.sub(_escape, path)
+    return "./" + spelled if _RISKY_START.match(path) else spelled
+
+
+def unspell(file: str) -> bytes:
+    r"""Turns the table's `file` back into the path's bytes, the inverse of `spell`.
+
+    A `./` that `spell` put in front stays: it names the same file. A backslash that `spell`
+    would not have written stands for itself.
+    """
+    raw = file.encode("utf-8", "surrogateescape")
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else b"\\", raw)
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    if char == "\\":
+        return "\\\\"
+    # \udc80-\udcff stand for bytes; other surrogates come from no disk, yet must not crash.
+    errors = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", errors))

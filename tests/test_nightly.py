@@ -1,0 +1,172 @@
+"""What jobs/nightly holds works as it stands: under cron, and for systemd."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import Save, drawn
+
+from batchdigits import cli
+
+NIGHTLY = Path(__file__).parent.parent / "jobs" / "nightly"
+COMMAND = "/srv/batchdigits/.venv/bin/batchdigits"
+CONFIG = "/etc/batchdigits/nightly.toml"
+NAME = "žluť '1'.png"
+
+
+@pytest.fixture
+def forms(save: Save, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as /srv/forms is: a scan of yesterday, one that just comes, and the settings."""
+    save(NAME, drawn(1))
+    os.utime(Path("inbox", NAME), (5, 5))
+    save("2.png", drawn(2))
+    here = Path.cwd()
+    text = (NIGHTLY / "nightly.toml").read_text("utf-8")
+    Path("nightly.toml").write_text(text.replace("/srv/forms", str(here)), "utf-8")
+    monkeypatch.delenv("BATCHDIGITS_SETTLE")
+    return here
+
+
+def test_the_settings_are_options(
+    forms: Path, fake_classifier: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for moves in (False, True):
+        text = Path("nightly.toml").read_text("utf-8")
+        if moves:
+            text = text.replace("# move-", "move-")
+        Path("nightly.toml").write_text(text, "utf-8")
+        assert cli._exit_code(["run", "--config", "nightly.toml", "--workers", "0"]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert len(Path("results.csv").read_text("utf-8").splitlines()) == 2
+        assert Path("done", NAME).exists() == moves
+    assert {"batchdigits.log", "summary.json"} <= {path.name for path in forms.iterdir()}
+
+
+CRON = """
+set -e
+mount -t tmpfs none /var/spool/cron
+mkdir -m 1730 /var/spool/cron/crontabs
+mount -t tmpfs none /run
+mount -t tmpfs none /etc/cron.d
+mount --bind /dev/null /etc/crontab
+mount --bind mail /usr/sbin/sendmail
+crontab tab
+echo ready
+exec cron -f
+"""
+
+
+def under_cron(line: str) -> list[str]:
+    """Have a cron daemon of its own run a line, in a namespace that hides the real one's files.
+
+    Returns:
+        The lines of the body of the mail that it sends.
+    """
+    for name in ("cron", "crontab", "unshare", "/usr/sbin/sendmail"):
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            pytest.skip(f"{name} is not here (Debian: cron, util-linux, a mail transport)")
+    Path("mail").write_text(f"#!/bin/sh\ncat >> '{Path.cwd()}/mailed'\n")
+    Path("mail").chmod(0o755)
+    Path("tab").write_text(line, "utf-8")
+    who = [] if os.geteuid() == 0 else ["--map-root-user"]
+    daemon = subprocess.Popen(
+        ["unshare", *who, "--mount", "sh", "-c", CRON],
+        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert daemon.stdout is not None
+        if daemon.stdout.readline() != "ready\n":
+            pytest.skip(f"no cron can be started here: {daemon.communicate()[1].strip()}")
+        ended = time.monotonic() + 60
+        while not Path("ended").exists() and time.monotonic() < ended:
+            time.sleep(0.05)
+        assert Path("ended").exists(), "cron did not run the line"
+        time.sleep(0.5)  # the mail comes after it
+    finally:
+        daemon.kill()
+        daemon.communicate()
+    Path("ended").unlink()
+    mail = Path("mailed").read_text("utf-8") if Path("mailed").exists() else ""
+    return mail.partition("\n\n")[2].splitlines()
+
+
+def test_cron_runs_the_line_and_mails_when_something_is_wrong(forms: Path) -> None:
+    """In cron's own environment: next to nothing in PATH, no language, another folder."""
+    here = Path(__file__).parent
+    text = (NIGHTLY / "crontab").read_text("utf-8")
+    assert "\n0 2 * * * " in text
+    text = text.replace("\n0 2 * * * ", "\n@reboot ")  # at once, and not at two
+    ours = f"'{sys.executable}' '{here}/nightly_main.py'"
+    text = text.replace(COMMAND, ours).replace(CONFIG, f"'{forms}/nightly.toml'")
+    text = text.rstrip() + f" ; echo $? > '{forms}/ended'\n"
+    text = f"PYTHONPATH={here.parent}:{here}\n{text}"
+    assert under_cron(text) == []
+    rows = Path("results.csv").read_text("utf-8").splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == [f"{forms}/inbox/{NAME}"]
+    Path("inbox/bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    os.utime("inbox/bad.png", (5, 5))
+    (line,) = under_cron(text)
+    assert "1 error; 1 known already; 1 left for next time" in line
+
+
+def test_the_crontab_is_one(tmp_path: Path) -> None:
+    if shutil.which("crontab") is None:
+        pytest.skip("crontab is not here (Debian: cron)")
+    told = subprocess.run(
+        ["crontab", "-n", NIGHTLY / "crontab"], capture_output=True, text=True, check=False
+    )
+    if "invalid option" in told.stderr:
+        pytest.skip("this crontab cannot check a file")
+    assert told.returncode == 0, told.stderr
+
+
+def unit(name: str) -> configparser.ConfigParser:
+    found = configparser.ConfigParser(strict=True, interpolation=None)
+    found.optionxform = str  # type: ignore[assignment, method-assign]
+    found.read(NIGHTLY / name, "utf-8")
+    return found
+
+
+def test_the_service_reads_the_inbox_and_writes_beside_the_table_alone() -> None:
+    service = unit("batchdigits.service")["Service"]
+    settings = tomllib.loads((NIGHTLY / "nightly.toml").read_text("utf-8"))
+    assert service["ExecStart"] == f"{COMMAND} run --config {CONFIG}"
+    assert service["ProtectSystem"] == "strict"
+    assert [service["ReadOnlyPaths"]] == settings["inputs"]
+    for name in ("out", "log-file", "summary-json"):
+        assert os.path.dirname(settings[name]) == service["ReadWritePaths"]
+    for name in ("PrivateTmp", "PrivateNetwork", "PrivateDevices", "NoNewPrivileges"):
+        assert service[name] == "true"
+    assert service["CapabilityBoundingSet"] == ""
+    assert service["User"] != "root"
+    timer = unit("batchdigits.timer")["Timer"]
+    assert (timer["OnCalendar"], timer["Persistent"]) == ("*-*-* 02:00", "true")
+
+
+def test_systemd_takes_the_units_and_finds_them_safe(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here (Debian: systemd)")
+    for name in ("batchdigits.service", "batchdigits.timer"):
+        text = (NIGHTLY / name).read_text("utf-8").replace(COMMAND, sys.executable)
+        (tmp_path / name).write_text(text, "utf-8")
+    units = [str(tmp_path / name) for name in ("batchdigits.service", "batchdigits.timer")]
+    told = analyze("verify", *units)
+    assert (told.returncode, told.stderr) == (0, "")
+    told = analyze("security", "--offline=true", "--threshold=15", units[0])
+    if "unrecognized option" in told.stderr:
+        pytest.skip("this systemd-analyze knows no --offline")
+    assert told.returncode == 0, told.stdout
+
+
+def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = ["systemd-analyze", "--no-pager", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
