@@ -164,7 +164,7 @@ class _Search:
             self.skipped.pop(real, None)
             if depth > MOST_DEPTH:
                 fault = f"folders are read {MOST_DEPTH} deep, and this one lies deeper: move it up"
-                self.sources.append(Source(spell(path), path, fault))
+                self.sources.append(Source(spell(path), path, fault, top=self.top))
                 continue
             below = reversed(self.take_folder(path, real))
             waiting.extend((path, real, depth + 1) for path, real in below)

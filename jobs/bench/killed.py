@@ -57,11 +57,13 @@ def main() -> None:
             f"undisturbed: {read} files read in {seconds:.1f} s, {len(whole.splitlines()) - 1} rows"
         )
         counts = Counter[str]()
-        for _ in tqdm(range(given.runs), unit="run", disable=None):
-            forget()
-            counts += killed(random, seconds, whole)
+        try:
+            for _ in tqdm(range(given.runs), unit="run", disable=None):
+                forget()
+                counts += killed(random, seconds, whole)
+        finally:  # what is known is told, should somebody have waited long enough
+            print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
         forget()
-    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
 
 
 def made(digits: NDArray[np.uint8], count: int) -> None:
