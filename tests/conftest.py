@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from batchdigits import classify, options
-from batchdigits.normalize import normalize
+from batchdigits.normalize import normalize, strips
 from batchdigits.normalize.strips import strip
 
 
@@ -91,7 +91,7 @@ def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
 @pytest.fixture
 def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch) -> FakeReader:
     """Have every run use the fake reader, as if the shipped bundle had one."""
-    card = replace(classify.card(None), numbers=classify.Numbers(1, 1.0, 0.9))
+    card = replace(classify.card(None), numbers=classify.Numbers(strips.VERSION, 1.0, 0.9))
     monkeypatch.setattr(classify, "card", lambda path: card)
     return FakeReader()
 
