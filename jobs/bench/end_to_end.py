@@ -43,7 +43,17 @@ def main() -> None:
         inbox, out = Path(place, "inbox"), Path(place, "out.csv")
         count = write(given.mnist, inbox)
         script = [sys.executable, "-m", "batchdigits"]
-        ours = [*script, "run", str(inbox), "--out", str(out), "--quiet"]
+        ours = [
+            *script,
+            "run",
+            str(inbox),
+            "--out",
+            str(out),
+            "--fresh",
+            "--settle",
+            "0",
+            "--quiet",
+        ]
         keras = [sys.executable, "-c", KERAS, str(inbox), str(file_of(None))]
         took: dict[str, list[float]] = {"batchdigits run": [], "Keras's own reader": []}
         for _ in range(given.rounds):
