@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pypdfium2
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -45,6 +45,30 @@ def field(**more: object) -> Field:
 
 
 # Templates
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    at=st.lists(st.integers(0, len(FORM + FIELD) - 1), max_size=4),
+    put=st.one_of(
+        st.binary(max_size=6), st.sampled_from([b"[", b"inf", b"nan", b"1e999", b"-0", b"9" * 5000])
+    ),
+    lost=st.integers(0, 6),
+)
+def test_damage_makes_another_template_or_a_line(at: list[int], put: bytes, lost: int) -> None:
+    """Whatever bytes change: what is taken says where its boxes are, in numbers."""
+    data = bytearray((FORM + FIELD).encode())
+    for place in at:
+        data[place : place + lost] = put
+    Path("form.toml").write_bytes(data)
+    try:
+        made = forms.read("form.toml")
+    except TemplateError as fault:
+        assert "\n" not in str(fault)
+    else:
+        assert all(np.isfinite(box).all() for field in made.fields for box in field.boxes())
 
 
 def test_a_template_says_where_each_box_is() -> None:

@@ -14,6 +14,7 @@ import pytest
 from conftest import FakeClassifier, Save, drawn, ordinary_user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from batchdigits import ledger, pipeline
 from batchdigits.errors import BusyError, OutputError
@@ -320,6 +321,51 @@ def test_what_a_killed_run_had_read_is_not_read_again(
     assert run().read == 3
     assert reads == ["2.png", "3.png", "4.png"]
     assert files() == [f"{n}.png" for n in range(5)]
+
+
+@pytest.mark.parametrize("touched", [False, True], ids=["as it was", "changed since"])
+def test_of_a_long_file_only_the_pages_are_read_that_a_killed_run_had_not(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, *, touched: bool
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    pages = [Image.fromarray(drawn(n % 10, seed=n)) for n in range(40)]
+    place = inbox / "long.tif"
+    pages[0].save(place, "TIFF", save_all=True, append_images=pages[1:])
+    old(place)
+    monkeypatch.setattr(pipeline.tasks, "PAGED", {".tif": 0})
+    run()
+    whole = table()
+    for one in (OUT, f"{OUT}.state"):
+        Path(one).unlink()
+    real, seen = stream.prepare, []
+
+    def dies(chunk: Any, **more: Any) -> Any:
+        seen.extend(task.page for task in chunk if task.page)
+        if 20 in seen:
+            raise Killed
+        return real(chunk, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(stream, "prepare", dies)
+        run(batch_size=1)
+    assert not Path(OUT).exists()
+    if touched:
+        old(place, 1800)
+    seen.clear()
+    monkeypatch.setattr(
+        stream,
+        "prepare",
+        lambda chunk, **more: (
+            seen.extend(task.page for task in chunk if task.page),
+            real(chunk, **more),
+        )[1],
+    )
+    run()
+    assert table() == whole
+    assert seen[-1] == 40
+    assert len(seen) == (40 if touched else len(set(seen) - set(range(1, 17))))
 
 
 def test_a_second_run_is_refused_while_one_is_writing() -> None:

@@ -202,6 +202,14 @@ def of_a_later_version(path: str) -> None:
     made.close()
 
 
+def of_a_later_format(path: str) -> None:
+    """What SQLite itself would read and not write, as it says in the header."""
+    kept(path)
+    with Path(path).open("r+b") as file:
+        file.seek(18)
+        file.write(b"\x08")
+
+
 def half(path: str) -> None:
     kept(path)
     os.truncate(path, os.path.getsize(path) // 2)
@@ -220,6 +228,7 @@ SPOILT = {
     "no database at all": lambda path: Path(path).write_text("file,page,field\n" * 99),
     "another program's": another_program,
     "of a later version": of_a_later_version,
+    "of a later format of SQLite's": of_a_later_format,
     "cut in half": half,
     "a reading under another file's name": swapped,
 }

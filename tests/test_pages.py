@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import pages
-from batchdigits.pages import paper
+from batchdigits.pages import paper, picture, trouble
 from batchdigits.records import Failure, Grey, Page
 
 pytestmark = pytest.mark.skipif(
@@ -320,6 +320,22 @@ def test_deep_samples_are_scaled_by_the_range_they_use(
         assert abs(page[0].astype(int) - expected).max() <= 1, reason
 
 
+def test_a_large_page_is_brought_to_grey_band_by_band(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large ones are, so that what they take besides their pixels stays small."""
+    clear = Image.fromarray(PICTURE).convert("RGBA")
+    clear.putalpha(Image.fromarray(PICTURE.T.copy()).resize(clear.size))
+    deep = grey_tiff(PICTURE.astype(np.float32) - 40, 1, 3)
+    kinds = [encode(clear, "PNG"), deep, encode(Image.fromarray(PICTURE).convert("CMYK"), "JPEG")]
+    kinds.append(encode(Image.fromarray(PICTURE).convert("P"), "GIF", transparency=3))
+    whole = [grey(tmp_path, data) for data in kinds]
+    for band in (1, 41, 40 * 7):
+        monkeypatch.setattr(picture, "BAND", band)
+        for data, wanted in zip(kinds, whole, strict=True):
+            assert np.array_equal(grey(tmp_path, data), wanted)
+
+
 def test_floats_without_one_number_are_a_failure(tmp_path: Path) -> None:
     data = grey_tiff(np.full((1, 3), np.nan, np.float32), 1, 3)
     assert "not one sample is a number" in detail(tmp_path, data)
@@ -362,6 +378,57 @@ def test_cmyk_tiff_has_the_right_polarity(tmp_path: Path) -> None:
     image = Image.new("CMYK", (4, 1), (0, 0, 0, 0))
     image.putpixel((0, 0), (0, 0, 0, 255))
     assert grey(tmp_path, encode(image, "TIFF")).tolist() == [[0, 255, 255, 255]]
+
+
+def test_cmyk_jpeg_in_tiff_has_the_right_polarity(tmp_path: Path) -> None:
+    image = Image.new("CMYK", (32, 32), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 32, 16))
+    page = grey(tmp_path, encode(image, "TIFF", compression="jpeg"))
+    assert page[:14].max() < 30
+    assert page[18:].min() > 225
+
+
+@pytest.mark.parametrize("min_is_white", [True, False])
+@pytest.mark.parametrize("depth", [2, 4])
+def test_few_bits_of_a_grey_tiff_are_spread_over_all_greys(
+    depth: int, min_is_white: bool, tmp_path: Path
+) -> None:
+    top = 2**depth - 1
+    samples = np.arange(8, dtype=np.uint8)[None] % (top + 1)
+    bits = (samples[..., None] >> np.arange(depth - 1, -1, -1)) & 1
+    raw = np.packbits(bits.reshape(1, -1), axis=1).tobytes()
+    shorts = {256: 8, 257: 1, 258: depth, 259: 1, 262: 0 if min_is_white else 1, 277: 1, 278: 1}
+    tags = {tag: (3, [value]) for tag, value in shorts.items()}
+    page = grey(tmp_path, tiff(tags | {273: (4, [8]), 279: (4, [len(raw)])}, raw))
+    wanted = samples.astype(int) * 255 // top
+    assert np.array_equal(page, 255 - wanted if min_is_white else wanted)
+
+
+@pytest.mark.parametrize(
+    "options", [0, 1, 4, 5], ids=["1-D", "2-D", "1-D, aligned", "2-D, aligned"]
+)
+def test_each_way_of_group_3_is_read(options: int, tmp_path: Path) -> None:
+    data = encode(bilevel(), "TIFF", compression="group3", tiffinfo={292: options})
+    assert np.array_equal(grey(tmp_path, data), np.where(PICTURE > 128, 255, 0))
+
+
+def test_orientation_in_a_raw_profile_is_obeyed(tmp_path: Path) -> None:
+    """As ImageMagick writes it: the EXIF block in hexadecimal, packed, as a text chunk."""
+    block = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    profile = b"\nexif\n%8d\n%s\n" % (len(block), block.hex().encode())
+    text = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile))
+    raw = b"".join(b"\0" + row.tobytes() for row in STORED[3])
+    assert np.array_equal(grey(tmp_path, png((40, 24), 8, 0, raw, text)), PICTURE)
+
+
+@pytest.mark.parametrize("junk", [b"\0", b"\0\1\2\3junk", b"\xff" * 9])
+def test_junk_between_the_parts_of_a_jpeg_header_is_passed_over(
+    junk: bytes, tmp_path: Path
+) -> None:
+    data = encode(PICTURE, "JPEG", quality=95)
+    at = 4 + int.from_bytes(data[4:6])  # behind the first part
+    page = grey(tmp_path, data[:at] + junk + data[at:])
+    assert np.array_equal(page, grey(tmp_path, data))
 
 
 def test_the_first_picture_of_several_is_the_page(tmp_path: Path) -> None:
@@ -632,6 +699,24 @@ def test_a_chain_that_bites_its_tail_ends(back: int, tmp_path: Path) -> None:
     assert [type(result) for result in results] == [Page] * 3
 
 
+def test_a_page_that_is_its_own_next_is_one_page(tmp_path: Path) -> None:
+    data = bytearray(pile(1))
+    (start,) = directories(bytes(data))
+    struct.pack_into("<I", data, link(bytes(data), start), start)
+    assert (grey(tmp_path, bytes(data))[1:] == 10).all()
+
+
+def test_a_tag_that_leads_round_in_a_circle_ends(tmp_path: Path) -> None:
+    """EXIF's own directory, tag 0x8769, at which the directory of the page stands."""
+    raw = PICTURE.tobytes()
+    shorts = {256: 40, 257: 24, 258: 8, 259: 1, 262: 1, 277: 1, 278: 24}
+    tags = {tag: (3, [value]) for tag, value in shorts.items()}
+    tags |= {273: (4, [8]), 279: (4, [len(raw)])}
+    for tag in (330, 0x8769, 0x8825):
+        data = tiff(tags | {tag: (4, [8 + len(raw)])}, raw)
+        assert np.array_equal(grey(tmp_path, data), PICTURE)
+
+
 @pytest.mark.parametrize("onto", [0x7FFFFFFF, 0xFFFFFFFF])
 def test_a_chain_that_leaves_the_file_is_told(onto: int, tmp_path: Path) -> None:
     data = bytearray(pile(2))
@@ -754,6 +839,24 @@ def test_a_file_with_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pages, "MOST_BYTES", 1000)
     (tmp_path / "x").write_bytes(bytes(1001))
     assert only(tmp_path / "x") == "too large: 1,001 bytes, over the limit of 1,000"
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF"])
+def test_a_file_of_too_many_pages(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sheets(scan(), scan(), scan()) if kind == "PDF" else pile(3)
+    monkeypatch.setattr(trouble, "MOST_PAGES", 3)
+    assert len(readings(tmp_path, data)) == 3
+    monkeypatch.setattr(trouble, "MOST_PAGES", 2)
+    (tmp_path / "x").write_bytes(data)
+    assert only(tmp_path / "x") == "too many pages: over the limit of 2; split the file"
+
+
+def test_a_pdf_that_claims_a_million_pages_is_refused_at_once(tmp_path: Path) -> None:
+    data = sheets(scan()).replace(b"/Count 1/", b"/Count 999999/")
+    (tmp_path / "x").write_bytes(data)
+    assert "too many pages" in only(tmp_path / "x")
 
 
 def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
@@ -1170,6 +1273,31 @@ def test_a_fax_without_an_end_code_is_whole_where_its_lines_are(tmp_path: Path) 
     bare = image(lower_half_white, "fax", lambda data: data[:-3])  # the end code has 24 bits
     sheet = {"image": bare, "box": b"0 0 400 240", "contents": b"q 400 0 0 240 0 0 cm /I Do Q"}
     assert np.array_equal(grey(tmp_path, sheets(sheet)), lower_half_white)
+
+
+def test_a_stencil_is_drawn_in_its_ink(tmp_path: Path) -> None:
+    """An image mask: where its bits are 0 the colour that was set is laid on."""
+    bits = np.packbits(PICTURE > 128, axis=1).tobytes()
+    size = b"/Type/XObject/Subtype/Image/Width 40/Height 24/ImageMask true/BitsPerComponent 1"
+    sheet = {"image": stream(size, bits), "contents": b"0 g q 40 0 0 24 0 0 cm /I Do Q"}
+    page = grey(tmp_path, sheets(sheet))
+    large = cv2.resize(page, (40, 24), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(large > 127, PICTURE > 128)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [b"[/DeviceN[/Black]/DeviceCMYK 99 0 R]", b"[/DeviceN]", b"[/Indexed/DeviceRGB 255]", b"/None"],
+)
+def test_a_scan_in_colours_that_make_no_sense_takes_no_other_page_along(
+    space: bytes, tmp_path: Path
+) -> None:
+    size = b"/Type/XObject/Subtype/Image/Width 40/Height 24/BitsPerComponent 1/ColorSpace" + space
+    odd = {"image": stream(size, np.packbits(PICTURE > 128, axis=1).tobytes())}
+    first, second = readings(tmp_path, sheets(odd, scan()))
+    assert isinstance(first, Page | Failure)
+    assert isinstance(second, Page)
+    assert np.array_equal(second.grey, PICTURE)
 
 
 def test_page_137_of_500_is_damaged(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from batchdigits.forms.paper import printed
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import desk, stream, tasks, worker
 from batchdigits.pipeline.values import Read, of_field
-from batchdigits.records import Grey, Reading, Row
+from batchdigits.records import Grey, Reading, Row, Source
 
 
 def rows(*inputs: str, **options: object) -> list[Row]:
@@ -110,6 +110,19 @@ def test_any_cut_into_chunks_gives_the_same_rows(
         patch.setattr(tasks, "CHUNK_BYTES", room)
         patch.setattr(desk, "SLAB_PIXELS", room)
         assert rows(batch_size=batch_size) == reference
+
+
+def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(inbox: Path) -> None:
+    sources = []
+    for n in range(400):
+        path = inbox / f"{n:03}.png"
+        path.write_bytes(bytes(40_000 if n % 2 and n >= 200 else 400))
+        sources.append(Source(f"inbox/{path.name}", str(path)))
+    cut = list(tasks.chunks(map(tasks.Task, sources), len(sources), 1))
+    assert [task.source for chunk in cut for task in chunk] == sources
+    assert len(cut[0]) >= 100, "crops are worked on together"
+    for chunk in cut:
+        assert sum(os.path.getsize(task.source.path) > 10_000 for task in chunk) <= tasks.MANY
 
 
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(

@@ -11,6 +11,7 @@ from conftest import ordinary_user
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchdigits import sources
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
 from batchdigits.sources import find, listed, spell, unspell
@@ -353,13 +354,23 @@ def test_linked_folders_are_followed_once_and_never_round() -> None:
     assert files("in") == ["in/a/x.png", "in/far/y.png"]
 
 
-def test_no_depth_is_too_deep_for_the_walk() -> None:
-    folders = ["in" + "/d" * depth for depth in range(1200)]  # past Python's recursion limit
+@pytest.mark.parametrize("most", [1199, 1198, 7])
+def test_folders_are_read_to_a_depth_and_no_further(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However deep they lie, past Python's recursion limit too, the walk ends with a row."""
+    monkeypatch.setattr(sources, "MOST_DEPTH", most)
+    folders = ["in" + "/d" * depth for depth in range(1200)]
     for folder in folders:
         Path(folder).mkdir()
     try:
         put(f"{folders[-1]}/a.png")
-        assert files("in") == [f"{folders[-1]}/a.png"]
+        (found,) = find(["in"]).sources
+        if most == 1199:
+            assert found == Source(f"{folders[-1]}/a.png", f"{folders[-1]}/a.png")
+        else:
+            assert found.file == folders[most + 1]
+            assert found.fault.startswith(f"folders are read {most} deep, and this one")
     finally:  # pytest's own tidying is recursive
         Path(folders[-1], "a.png").unlink()
         for folder in reversed(folders):

@@ -116,7 +116,27 @@ class Ledger:
         )
         self._name(entry, int(cursor.lastrowid or 0))
 
+    def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
+        """Keep what was told of a page until all of its file is."""
+        row = (entry.file, page, entry.size, entry.time, key, told)
+        self._base.execute(
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
+        )
+
+    def pages(self, key: int) -> dict[str, dict[int, str]]:
+        """Give what was told of single pages of this run's files, if they stand as they did."""
+        found = self._base.execute(
+            "SELECT file, page, told FROM pages JOIN here USING (file)"
+            " WHERE pages.size = here.size AND pages.time = here.time AND key = ?",
+            (key,),
+        )
+        out: dict[str, dict[int, str]] = {}
+        for file, page, told in found:
+            out.setdefault(file, {})[page] = told
+        return out
+
     def _name(self, entry: Entry, reading: int) -> None:
+        self._base.execute("DELETE FROM pages WHERE file = ?", (entry.file,))
         row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
         self._base.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
@@ -192,7 +212,8 @@ class Ledger:
         ).rowcount
 
     def tidy(self) -> None:
-        """Forget what was told of content that no file has any more."""
+        """Forget what was told of content that no file has any more, and of single pages."""
+        self._base.execute("DELETE FROM pages")
         self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
 
     def written(self, name: str) -> Written | None:

@@ -2,6 +2,8 @@
 
 import sqlite3
 import zlib
+from contextlib import suppress
+from pathlib import Path
 
 APPLICATION = 0x62646C67
 """`bdlg`, in the file's header: what others wrote with SQLite is not ours to touch."""
@@ -22,26 +24,31 @@ STEPS = (
         content BLOB NOT NULL, terms TEXT NOT NULL, summary TEXT NOT NULL, sum INTEGER NOT NULL)
         WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE pages (file TEXT NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,
+        time INTEGER NOT NULL, key INTEGER NOT NULL, told TEXT NOT NULL, sum INTEGER NOT NULL,
+        PRIMARY KEY (file, page)) WITHOUT ROWID;
+    """,
 )
 """What makes a ledger of each version from the one before; a new one takes them all."""
-SUMMED = {"keys": 1, "readings": 1, "files": 0, "written": 0}
+SUMMED = {"keys": 1, "readings": 1, "files": 0, "written": 0, "pages": 0}
 """The tables, and the first of the columns that their checksums are over: not an id."""
-PATIENCE = 30.0
-"""s that another program may hold the ledger."""
-
-
-OUTSIDE = {
-    sqlite3.SQLITE_PERM,
+OUTSIDE = (
     sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_PROTOCOL,
-}
-"""What SQLite says when the fault is not in the file but in what is round it."""
+    sqlite3.SQLITE_READONLY,
+)
+"""What SQLite calls faults of the disk, of memory, and of other programs."""
+FORMAT = 2
+"""The latest of a file that SQLite writes (sqlite.org/fileformat.html, bytes 18 and 19)."""
+PATIENCE = 30.0
+"""s that another program may hold the ledger."""
 
 
 class DamagedError(Exception):
@@ -55,6 +62,7 @@ def opened(path: str) -> sqlite3.Connection:
         DamagedError: it is no ledger, not whole, or of a later version.
         sqlite3.Error: it cannot be opened or written.
     """
+    _known_format(path)
     base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
         for setting in (
@@ -78,6 +86,14 @@ def opened(path: str) -> sqlite3.Connection:
         base.close()
         raise
     return base
+
+
+def _known_format(path: str) -> None:
+    """Refuse a file that SQLite itself would read but not write, as its header says."""
+    with suppress(FileNotFoundError), Path(path).open("rb") as file:
+        write, read = file.read(20)[18:].ljust(2, b"\1")
+        if max(write, read) > FORMAT:
+            raise DamagedError("it is of a later format than SQLite's here")
 
 
 def _migrate(base: sqlite3.Connection) -> None:

@@ -120,6 +120,8 @@ def look(path: str, *, max_pixels: int) -> Look | Failure:
                 pages, width, height = look_pdf(file, max_pixels)
                 return Look(kind, width, height, pages)
             starts, fault = directories(file) if kind == "TIFF" else ([0], "")
+            if not starts:
+                return Failure(1, fault)
             image = header(file, kind)
             width, height = upright(image, kind, turn_of(image))
             limit(width, height, max_pixels)

@@ -9,7 +9,7 @@ import pypdfium2  # type: ignore[import-untyped]
 from pypdfium2 import raw
 
 from batchdigits.pages.scan import Picture, check, fineness, pictures, scanned, settle
-from batchdigits.pages.trouble import GONE, TroubleError, limit, numbers, words
+from batchdigits.pages.trouble import GONE, TroubleError, limit, limit_pages, numbers, words
 from batchdigits.records import Failure, Grey, Page
 
 DRAWN = 300 / 72
@@ -66,6 +66,11 @@ def _opened(file: BinaryIO) -> pypdfium2.PdfDocument:
         if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
             raise TroubleError("encrypted PDF: save it without a password") from None
         raise TroubleError("truncated or damaged PDF; copy or scan it again") from None
+    try:
+        limit_pages(len(document))
+    except TroubleError:
+        document.close()
+        raise
     document.init_forms()  # what was typed into fields is drawn apart
     return document
 

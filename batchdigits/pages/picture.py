@@ -1,13 +1,17 @@
 """Pillow's picture → its size, and its greys, as somebody upright sees it on square pixels."""
 
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from batchdigits.pages.trouble import TroubleError
 from batchdigits.records import Grey
 
+BAND = 1 << 23
+"""Pixels that are brought to grey at a time: what that takes besides is many times a page."""
 _TO_PILLOW = {"JPEG 2000": "JPEG2000", "WebP": "WEBP"}
 # EXIF 2.32, tag 0x0112: what turns the stored picture upright.
 TURNS = {
@@ -67,6 +71,18 @@ def flattened(image: Image.Image, kind: str) -> Image.Image:
     """Return the picture as mode L, over white; the grey of a colour is its ITU-R 601 luma."""
     if image.mode[0] in "IF":  # I, I;16, I;16B, F
         return Image.fromarray(_levels(image))
+    wide, high = image.size
+    rows = max(1, BAND // wide)
+    if rows >= high:
+        return _flat(image, kind)
+    whole = Image.new("L", image.size)
+    for top in range(0, high, rows):
+        box = (0, top, wide, min(top + rows, high))
+        whole.paste(_flat(image.crop(box), kind), box)
+    return whole
+
+
+def _flat(image: Image.Image, kind: str) -> Image.Image:
     if kind == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
         # Pillow takes every CMYK JPEG for Adobe's, whose inks are stored inverted.
         image = ImageChops.invert(image)
@@ -74,6 +90,24 @@ def flattened(image: Image.Image, kind: str) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("L")
+
+
+def _range(samples: NDArray[Any]) -> tuple[float, float]:
+    """Give the least and the largest of samples that are numbers, as exactly as they are stored."""
+    ends = []
+    for band in _bands(samples):
+        sound = band[np.isfinite(band)] if band.dtype.kind == "f" else band
+        if sound.size:
+            ends.append((float(sound.min()), float(sound.max())))
+    if not ends:
+        raise TroubleError("damaged picture: not one sample is a number")
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _bands(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    rows = max(1, BAND // samples.shape[1])
+    for top in range(0, len(samples), rows):
+        yield samples[top : top + rows]
 
 
 def _levels(image: Image.Image) -> Grey:
@@ -87,19 +121,15 @@ def _levels(image: Image.Image) -> Grey:
     samples = np.asarray(image)
     if image.mode == "I" and tags.get(339, (1,))[0] == 1:
         samples = samples.view(np.uint32)  # Pillow keeps unsigned samples as signed ones
-    values = samples.astype(np.float32)
-    sound = np.isfinite(values)
-    if not sound.any():
-        raise TroubleError("damaged picture: not one sample is a number")
-    exact = samples[sound] if image.mode == "F" else samples  # float32 rounds 2^32 - 1 up
-    low, high = float(exact.min()), float(exact.max())
+    low, high = _range(samples)  # float32 would round 2^32 - 1 up
     top = float(max(15, 2 ** int(high).bit_length() - 1)) if low >= 0 else high
     if image.mode == "F" and low >= 0 and high <= 1:
         top = 1.0
     low = min(low, 0.0)
-    values -= low
-    values *= 255 / max(top - low, 1e-30)
-    grey: Grey = np.where(sound, values + 0.5, 255).clip(0, 255).astype(np.uint8)
+    grey: Grey = np.empty(samples.shape, np.uint8)
+    for band, out in zip(_bands(samples), _bands(grey), strict=True):
+        values = (band.astype(np.float32) - np.float32(low)) * (255 / max(top - low, 1e-30)) + 0.5
+        out[:] = np.where(np.isfinite(values), values, 255).clip(0, 255)
     if tags.get(262) == 0:  # MinIsWhite, which Pillow inverts for 1 to 8 bits only
         grey = 255 - grey
     if isinstance(clear := image.info.get("transparency"), int):

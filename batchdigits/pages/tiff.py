@@ -6,11 +6,11 @@ import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from batchdigits.pages.trouble import TroubleError
+from batchdigits.pages.trouble import TroubleError, limit_pages
 
 
 def directories(file: BinaryIO) -> tuple[list[int], str]:
-    """Walk a TIFF's chain of pages: where each begins, and how the chain broke, if it did.
+    """Walk a TIFF's chain of pages: where each begins, and why some or all are not read, if so.
 
     TIFF 6.0 section 2, and its 64-bit sibling BigTIFF. A chain that bites its tail ends there.
     """
@@ -29,6 +29,9 @@ def directories(file: BinaryIO) -> tuple[list[int], str]:
         while (start := number(link, at)) and start not in starts:
             at = start + struct.calcsize(count) + entry * number(count, start)
             starts[start] = None
+            limit_pages(len(starts))
+    except TroubleError as fault:
+        return [], str(fault)
     except struct.error:
         return list(starts), "truncated TIFF: its list of pages breaks off; copy or scan it again"
     return list(starts), "" if starts else "damaged TIFF: it lists no page; copy or scan it again"

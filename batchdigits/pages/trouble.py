@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from PIL import UnidentifiedImageError
 
+MOST_PAGES = 10_000
+"""Pages of a file: more than a scanner's batch has, while a few bytes may claim millions."""
+
 
 class TroubleError(Exception):
     """What is wrong with the file, already in plain words."""
@@ -31,6 +34,12 @@ GONE = "no such page any more: the file was changed while it was read; run again
 def numbers(count: int, only: int | None) -> Iterable[int]:
     """Give the numbers of a file's pages, from 1, or the one that is wanted, there or not."""
     return range(1, count + 1) if only is None else (only,)
+
+
+def limit_pages(count: int) -> None:
+    """Refuse a file of more than `MOST_PAGES` pages, before one of them is decoded."""
+    if count > MOST_PAGES:
+        raise TroubleError(f"too many pages: over the limit of {MOST_PAGES:,}; split the file")
 
 
 def limit(width: int, height: int, most: int) -> None:

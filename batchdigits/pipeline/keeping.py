@@ -16,7 +16,7 @@ from batchdigits.pipeline.findings import Finding, Found
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.stream import findings
-from batchdigits.pipeline.tasks import Task
+from batchdigits.pipeline.tasks import Listed
 from batchdigits.pipeline.terms import usable_card
 from batchdigits.pipeline.told import recalled, told
 from batchdigits.records import Source
@@ -78,21 +78,25 @@ class Keeper:
             if not sources[at].named and looks.unsettled(entries[at], options.settle)
         }
         self.left = len(waiting)
-        self._tasks = [Task(sources[at], entry=entries[at]) for at in places if at not in waiting]
+        self._pages = {} if options.fresh else book.pages(self._key)
+        places = [at for at in places if at not in waiting]
         if not options.fresh and book.any():
-            self._tasks = self._unknown()
+            places = self._unknown(sources, places)
+        self._tasks = Listed(
+            [sources[at] for at in places], [entries[at] for at in places], self._pages
+        )
 
-    def _unknown(self) -> list[Task]:
+    def _unknown(self, sources: Sequence[Source], places: Sequence[int]) -> list[int]:
         """Leave out files whose content was read before, under this name or another."""
         left = []
-        for start in range(0, len(self._tasks), HASHED):
-            part = self._tasks[start : start + HASHED]
-            entries = [looks.look_into(task.source) for task in part]
+        for start in range(0, len(places), HASHED):
+            part = places[start : start + HASHED]
+            entries = [looks.look_into(sources[at]) for at in part]
             with self._book.together():
-                for task, entry in zip(part, entries, strict=True):
+                for at, entry in zip(part, entries, strict=True):
                     moved = self._book.replaces(entry)
                     if entry.content is None or not self._book.same(entry, self._key):
-                        left.append(task)
+                        left.append(at)
                     else:
                         self.replaced += moved
                         self._stale()
@@ -114,19 +118,31 @@ class Keeper:
                         if found.task.last:
                             self._keep(parts)
                             parts = []
+                        else:
+                            self._keep_page(found)
                 yield batch
 
     def _keep(self, parts: Sequence[Found]) -> None:
         """Keep what was found of a file, page by page."""
         source, listed, stood = parts[0].task.source, parts[0].task.entry, parts[-1].stood
-        found = [one for part in parts for one in part.findings]
         if listed is None or stood is None or any(part.stood is None for part in parts):
             self.left += 1
             if source.named:  # and so has a row whatever happens
                 entry = Entry(source.file, -1, -1)  # however it stands, it is not what was read
                 self._put(entry, [Finding(Item(0, 1, "error", CHANGED))])
             return
-        self._put(stood, found)
+        pages = {part.task.page or 0: part.findings for part in parts}
+        if parts[0].task.page is not None:  # those that were read before go with them
+            before = self._pages.pop(source.file, {}).items()
+            pages |= {page: recalled(one) for page, one in before if page not in pages}
+        self._put(stood, [one for page in sorted(pages) for one in pages[page]])
+
+    def _keep_page(self, found: Found) -> None:
+        """Keep what was found of a page, should the run end before all of its file is read."""
+        page, stood = found.task.page, found.stood
+        failed = any(one.item.status == "error" for one in found.findings)
+        if page is not None and stood is not None and stood.sure and not failed:
+            self._book.put_page(stood, self._key, page, told(found.findings))
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)

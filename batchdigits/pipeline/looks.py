@@ -5,12 +5,15 @@ import os
 import stat
 import time
 
+from batchdigits import pages
 from batchdigits.ledger import Entry
 from batchdigits.records import Source
 
 GRAIN = 2_000_000_000
 """ns within which a file may be written to twice and bear the same time: the coarsest clock of a
 file system, FAT's."""
+LAST = (1 << 63) - 1
+"""ns since 1970 that a ledger holds; some file systems hold years by the billion."""
 DIGEST = 20
 """Bytes of a content's digest (BLAKE2b)."""
 PIECE = 1 << 20
@@ -27,16 +30,21 @@ def look(source: Source) -> Entry:
 
 
 def look_into(source: Source) -> Entry:
-    """Tell how a file stands and what is in it; content None where it cannot be read."""
+    """Tell how a file stands and what is in it; content None where it cannot be read.
+
+    Nor is a file looked into that is too large to be read: a sparse one of terabytes costs nothing
+    to make, and hours to digest.
+    """
     try:
         # without O_NONBLOCK a pipe put in the file's place would hang the run
         handle = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError):
         return look(source)
+    before = os.fstat(handle)
+    if not stat.S_ISREG(before.st_mode) or before.st_size > pages.MOST_BYTES:
+        os.close(handle)
+        return _entry(source, before)
     with os.fdopen(handle, "rb", buffering=0) as file:
-        before = os.fstat(handle)
-        if not stat.S_ISREG(before.st_mode):
-            return _entry(source, before)
         digest = hashlib.blake2b(digest_size=DIGEST)
         try:
             while piece := file.read(PIECE):
@@ -64,5 +72,6 @@ def unsettled(entry: Entry, seconds: float) -> bool:
 
 
 def _entry(source: Source, found: os.stat_result) -> Entry:
-    sure = time.time_ns() - found.st_mtime_ns > GRAIN
-    return Entry(source.file, found.st_size, found.st_mtime_ns, sure)
+    when = min(max(found.st_mtime_ns, -LAST), LAST)
+    sure = time.time_ns() - when > GRAIN and when != -LAST
+    return Entry(source.file, found.st_size, when, sure)

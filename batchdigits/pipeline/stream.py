@@ -13,11 +13,11 @@ from batchdigits.pipeline.tasks import Task, chunks, paged, split
 from batchdigits.pipeline.worker import Planned, look, prepare
 from batchdigits.records import Source
 
-WORKER_MIB = 1024
-"""Memory a worker may take for its files."""
-AHEAD = 64
-"""Chunks that may be ready and wait while the model is loaded or busy: 50 MiB at most, at 784
-bytes a picture."""
+WORKER_MIB = 800
+"""Memory a worker may take for its files: with what its imports took and map, under 1 GB."""
+AHEAD = 16
+"""Chunks that may be ready and wait while the model is loaded or busy: of crops 30 MiB at most, at
+784 bytes a picture and as many for what is known of it."""
 STRIP = 8
 """Pictures of digits that a number counts for: so much larger its strip is."""
 

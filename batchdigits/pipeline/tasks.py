@@ -1,8 +1,9 @@
 """What the workers take at a time: files, and single pages of files that have many."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, overload
 
 from batchdigits.ledger import Entry
 from batchdigits.records import Source
@@ -14,6 +15,9 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 PAGES = 4
 """Pages that a worker takes at a time."""
+LARGE, MANY = 12 << 10, 32
+"""A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
+of such a worker takes so many at a time, which it reads well within the time limit too."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
@@ -26,12 +30,45 @@ class Task(NamedTuple):
         page: counted from 1; None for all its pages.
         last: whether nothing of the file comes after it.
         entry: how the file stood when it was listed; None where nobody asks.
+        known: its pages that were read before.
     """
 
     source: Source
     page: int | None = None
     last: bool = True
     entry: Entry | None = None
+    known: frozenset[int] = frozenset()
+
+
+class Listed(Sequence[Task]):
+    """Tasks of files, each made when it is asked for: of 200,000 at a time there would be 50 MB."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        entries: Sequence[Entry],
+        known: Mapping[str, Iterable[int]],
+    ) -> None:
+        """Take the files, how they stood when they were listed, and which pages are known."""
+        self._sources, self._known = sources, known
+        self._sizes = array("q", (entry.size for entry in entries))
+        self._times = array("q", (entry.time for entry in entries))
+
+    def __len__(self) -> int:
+        """Count the tasks."""
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, at: int) -> Task: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Task]: ...
+    def __getitem__(self, at: int | slice) -> Task | list[Task]:
+        """Make a task, or several."""
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        source = self._sources[at]
+        entry = Entry(source.file, self._sizes[at], self._times[at], sure=False)
+        return Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -45,7 +82,7 @@ def paged(files: Sequence[Source]) -> list[Source]:
 
 
 def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make of the task of a file one for each page, where there are more than `PAGES`.
+    """Make of the task of a file one for each page to read, where there are more than `PAGES`.
 
     So each page of a large file has its own limits of time and memory, and one that breaks them
     takes no other page along.
@@ -55,8 +92,8 @@ def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Tas
         if count <= PAGES:
             yield task
         else:
-            for page in range(1, count + 1):
-                yield task._replace(page=page, last=page == count)
+            for page in [*sorted({*range(1, count)} - task.known), count]:
+                yield task._replace(page=page, last=page == count, known=frozenset())
 
 
 def chunks(
@@ -79,6 +116,7 @@ def chunks(
             size = CHUNK_BYTES // PAGES
         else:
             size = 0 if task.source.fault else _size(task.source.path)
+            size = max(size, CHUNK_BYTES // MANY) if size >= LARGE else size
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES

@@ -32,6 +32,8 @@ MARK = ".batchdigits-moved"
 _UNFINISHED = re.compile(
     r"\A(?:\.|~\$)|(?:\.(?:part|tmp|crdownload|filepart)|~)\Z", re.IGNORECASE | re.DOTALL
 )
+MOST_DEPTH = 256
+"""Folders below an INPUT that are gone down into, one in another."""
 
 _SPECIAL = {
     stat.S_IFIFO: "a pipe",
@@ -153,14 +155,19 @@ class _Search:
     def walk(self, top: str) -> None:
         """Takes all in a folder, each real folder once: links cannot lead round in circles."""
         self.top = top
-        waiting = [(top, os.path.realpath(top))]
+        waiting = [(top, os.path.realpath(top), 0)]
         while waiting:
-            path, real = waiting.pop()
+            path, real, depth = waiting.pop()
             if real in self.seen or real in self.outputs:
                 continue
             self.seen.add(real)
             self.skipped.pop(real, None)
-            waiting.extend(reversed(self.take_folder(path, real)))
+            if depth > MOST_DEPTH:
+                fault = f"folders are read {MOST_DEPTH} deep, and this one lies deeper: move it up"
+                self.sources.append(Source(spell(path), path, fault, top=self.top))
+                continue
+            below = reversed(self.take_folder(path, real))
+            waiting.extend((path, real, depth + 1) for path, real in below)
 
     def take_folder(self, path: str, real: str) -> list[tuple[str, str]]:
         """Takes the files of one folder; returns its subfolders as (path, real path)."""

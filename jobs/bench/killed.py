@@ -2,11 +2,13 @@
 
     python jobs/bench/killed.py mnist.npz [--runs 200] [--files 2000] [--seed 1]
 
-The folder holds crops as PNG, JPEG, BMP and TIFF of several pages, strips, pages and broken files.
-Each run is killed with SIGKILL, workers and all or the main process alone, at a moment between its
-start and the end of an undisturbed one, and started again, and killed again with odds of a half,
-until it ends by itself. Told are: how often it was killed, how many tables differed, and how many
-files were read twice.
+The folder holds crops as PNG, JPEG, BMP and WebP, TIFF of several pages, strips, pages with boxes,
+a PDF of many such pages, and files of every kind that are damaged (see damage.py). Each run is
+killed with SIGKILL, workers and all or the main process alone, at a moment between its start and
+the end of an undisturbed one, and started again, and killed again with odds of a half, until it
+ends by itself. Told are: how often it was killed, how many tables were torn (seen to be another
+than that of the undisturbed run after a kill) or differed in the end, and how many files the last
+runs had left to read.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from damage import damaged, kinds
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
@@ -46,20 +49,28 @@ def main() -> None:
         read = ended(started())
         seconds = time.monotonic() - begin
         whole = Path(OUT).read_bytes()
+        forget()
+        ended(started())
+        if Path(OUT).read_bytes() != whole:
+            sys.exit("expected two undisturbed runs to give the same bytes")
         print(
             f"undisturbed: {read} files read in {seconds:.1f} s, {len(whole.splitlines()) - 1} rows"
         )
         counts = Counter[str]()
-        for _ in tqdm(range(given.runs), unit="run", disable=None):
-            forget()
-            counts += killed(random, seconds, whole)
+        try:
+            for _ in tqdm(range(given.runs), unit="run", disable=None):
+                forget()
+                counts += killed(random, seconds, whole)
+        finally:  # what is known is told, should somebody have waited long enough
+            print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
         forget()
-    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
 
 
 def made(digits: NDArray[np.uint8], count: int) -> None:
     """Write a folder of mixed files that look as if they were there for long."""
     paper = 255 - digits
+    random = np.random.default_rng(0)
+    sound = list(kinds(7))
     for n in range(count):
         place = Path("in") / f"{n % 9}"
         place.mkdir(parents=True, exist_ok=True)
@@ -72,16 +83,32 @@ def made(digits: NDArray[np.uint8], count: int) -> None:
             )
         elif kind == 1:
             cv2.imwrite(str(place / f"{n}.png"), np.hstack(list(paper[n : n + 5])))
-        elif kind == 2:
-            (place / f"{n}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-        elif kind == 3:
-            Image.fromarray(np.full((900, 700), 255, np.uint8)).save(place / f"{n}.pdf")
+        elif kind in (2, 3, 4):
+            suffix, data = sound[n % len(sound)]
+            (place / f"{n}.{suffix}").write_bytes(damaged(data, random, sound[0][1]))
+        elif n % 250 == 5:
+            cv2.imwrite(str(place / f"{n}.png"), boxes(paper[n:]))
+        elif n % 1000 == 6:
+            pages = [Image.fromarray(boxes(paper[n + page :])) for page in range(12)]
+            pages[0].save(place / f"{n}.pdf", save_all=True, append_images=pages[1:])
         else:
             suffix = (".png", ".jpg", ".bmp", ".webp")[n % 4]
             cv2.imwrite(str(place / f"{n}{suffix}"), paper[n % len(paper)])
     then = time.time() - 3600
     for path in Path("in").rglob("*.*"):
         os.utime(path, (then, then))
+
+
+def boxes(digits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw a page with rows of boxes that have a digit each: uint8, (660, 500)."""
+    page = np.full((660, 500), 255, np.uint8)
+    for row in range(4):
+        for column in range(6):
+            top, left = 80 + 130 * row, 60 + 60 * column
+            cv2.rectangle(page, (left, top), (left + 60, top + 60), 0, 2)
+            digit = cv2.resize(digits[row * 6 + column], (44, 44), interpolation=cv2.INTER_AREA)
+            page[top + 8 : top + 52, left + 8 : left + 52] = digit
+    return page
 
 
 def started() -> subprocess.Popen[str]:
@@ -114,7 +141,7 @@ def killed(random: np.random.Generator, seconds: float, whole: bytes) -> Counter
             one.communicate()
             counts["kills"] += 1
         counts["tables torn"] += Path(OUT).exists() and Path(OUT).read_bytes() != whole
-    ended(started())
+    counts["files left to the last run"] += ended(started())
     counts["tables differing"] += Path(OUT).read_bytes() != whole
     counts["tables kept aside"] += len(list(Path().glob("*.kept-*")))
     return counts
