@@ -481,7 +481,7 @@ def test_what_cannot_be_moved_stays_and_the_table_stands(
 
 def test_a_folder_whose_disk_is_gone_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     between(monkeypatch, lambda: shutil.rmtree("done"))
-    with pytest.raises(OutputError, match="'done' to 'done': No such file"):
+    with pytest.raises(OutputError, match="moved: 'done': No such file"):
         run()
     assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
 

@@ -190,12 +190,11 @@ class Ledger:
             " WHERE file = ? AND size = ? AND files.content != ? AND NOT failed",
             (entry.file, MOVED, entry.content),
         )
-        return found.fetchone() is not None
+        return bool(found.fetchone())
 
     def knows(self, file: str) -> bool:
         """Tell whether anything is known of a file."""
-        found = self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,))
-        return found.fetchone() is not None
+        return bool(self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,)).fetchone())
 
     def gone(self) -> int:
         """Count the files of the table that are not among those of this run, nor moved by one."""

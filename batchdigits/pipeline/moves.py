@@ -118,7 +118,7 @@ class _Mover:
                         self.moved[ending] += 1
                     stop.check()
         except OSError as fault:  # of the folder, or the disk
-            self._note(folder, folder, fault)
+            self._note(f"'{folder}'", fault)
             raise self._cannot() from fault
         finally:
             self._keeper.stand(list(stay.values()))
@@ -141,7 +141,7 @@ class _Mover:
                 raise
             if not os.path.lexists(source.path):  # somebody else has taken it
                 return False
-            self._note(source.file, folder, fault)
+            self._note(f"'{source.file}' to '{folder}'", fault)
             return False
         log.info("'%s' was moved to '%s'", source.file, spell(target))
         return True
@@ -175,8 +175,8 @@ class _Mover:
             self._folders[folder, inner] = path
         return os.path.join(self._folders[folder, inner], name)
 
-    def _note(self, file: str, folder: str, fault: OSError) -> None:
-        self._stuck.append(f"'{file}' to '{folder}': {fault.strerror or fault}")
+    def _note(self, what: str, fault: OSError) -> None:
+        self._stuck.append(f"{what}: {fault.strerror or fault}")
 
     def _cannot(self) -> OutputError:
         more = f", and {len(self._stuck) - 1:,} more" if len(self._stuck) > 1 else ""
