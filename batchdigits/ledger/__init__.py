@@ -153,12 +153,7 @@ class Ledger:
             yield Told(file, terms, told, bool(here))
 
     def part(self, key: int, after: str, count: int) -> list[tuple[int, Entry, str]]:
-        """Give files of this run that were read under a key, in the order of their names.
-
-        Args:
-            key: the key.
-            after: the name after which the part begins.
-            count: of files, at most.
+        """Give files of this run that were read under a key: so many, that come after a name.
 
         Returns:
             Of each its place, as handed to `look`, how it stood when it was read, and what was
