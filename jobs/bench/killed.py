@@ -86,10 +86,10 @@ def made(digits: NDArray[np.uint8], count: int) -> None:
         elif kind in (2, 3, 4):
             suffix, data = sound[n % len(sound)]
             (place / f"{n}.{suffix}").write_bytes(damaged(data, random, sound[0][1]))
-        elif n % 250 == 5:
+        elif n % 500 == 5:
             cv2.imwrite(str(place / f"{n}.png"), boxes(paper[n:]))
-        elif n % 1000 == 6:
-            pages = [Image.fromarray(boxes(paper[n + page :])) for page in range(12)]
+        elif n % 2000 == 6:
+            pages = [Image.fromarray(boxes(paper[n + page :])) for page in range(8)]
             pages[0].save(place / f"{n}.pdf", save_all=True, append_images=pages[1:])
         else:
             suffix = (".png", ".jpg", ".bmp", ".webp")[n % 4]
