@@ -60,7 +60,7 @@ def main() -> None:
         try:
             for _ in tqdm(range(given.runs), unit="run", disable=None):
                 forget()
-                counts += killed(random, seconds, whole)
+                counts.update(killed(random, seconds, whole))  # `+=` would leave zeros out
         finally:  # what is known is told, should somebody have waited long enough
             print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
         forget()
