@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from conftest import FakeClassifier, Save, drawn
@@ -548,3 +550,56 @@ def test_a_second_run_of_an_output_ends_with_4(capsys: Capture) -> None:
     assert "another run is still writing 'out.csv'" in words
     assert words.count("\n") == 1
     assert not Path("out.csv").exists()
+
+
+HOSTILE = (
+    b"\x1b]0;x\x07\x1b[31m.png",
+    b"new\nline.png",
+    b"tab\t.png",
+    b"\xff\xfe.png",
+    b"\xc2\x9b.png",
+)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet", ".xlsx"])
+def test_no_name_steers_what_shows_it(
+    inbox: Path, fake_classifier: FakeClassifier, ending: str, capsys: Capture
+) -> None:
+    """Names of any bytes: in every output, on standard error, in the log, as a picture's name."""
+    from batchdigits.evaluate import read_results
+    from batchdigits.sources import unspell
+
+    for name in HOSTILE:
+        place = os.path.join(os.fsencode(inbox), name)
+        Path(os.fsdecode(place)).write_bytes(b"GIF89a" if name[:1] == b"\xff" else PAGE)
+    outputs = ("--out", f"out{ending}", "--digits-out", f"digits{ending}", "--debug-pages", "shown")
+    told = ("--log-file", "b.log", "--summary-json", "s.json", "--move-failed", "failed")
+    assert run("run", "inbox", *outputs, *told, "--as", "form", "--workers", "0") == 3
+    files = read_results(f"out{ending}")["file"]
+    assert {unspell(file).removeprefix(b"inbox/") for file in files} == set(HOSTILE)
+    shown = [path.name for path in Path("shown").iterdir()]
+    assert len(shown) == len(HOSTILE) - 1
+    assert all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in shown)
+    texts = [*capsys.readouterr(), *(Path(one).read_text("utf-8") for one in ("b.log", "s.json"))]
+    if ending not in (".parquet", ".xlsx"):
+        texts += [Path(f"{one}{ending}").read_text("utf-8") for one in ("out", "digits")]
+    for text in texts:
+        assert "\x1b" not in text
+        assert all(c.isprintable() or c in "\n\t" for c in text)
+    assert "moved to" in texts[2]
+
+
+PAGE = cv2.imencode(".png", np.full((400, 400), 255, np.uint8))[1].tobytes()
+
+
+def test_the_log_steers_no_terminal(inbox: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import logging\nfrom batchdigits.cli import logs\n"
+        "from batchdigits.options import RunOptions\n"
+        "logs.send(RunOptions.of({'log_file': 'b.log'}))\n"
+        "logging.getLogger('batchdigits').warning('of a library: \\x1b[31m\\nand more')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    line = "of a library: ?[31m and more\n"
+    assert capfd.readouterr().err == f"batchdigits: WARNING: {line}"
+    assert Path("b.log").read_text("utf-8").endswith(f"WARNING {line}")

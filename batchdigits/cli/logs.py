@@ -1,8 +1,8 @@
-"""Where the log goes."""
+"""Where the log goes: a file of it ends no run."""
 
 import logging
 import sys
-from functools import partial
+from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
 from batchdigits.errors import OutputError
@@ -23,6 +23,33 @@ class _Plain(logging.Formatter):
         return plain(super().format(record))
 
 
+class _LogFile(RotatingFileHandler):
+    """A log file, and three older; where it cannot be written any more, a line says so, once."""
+
+    def __init__(self, path: str, *loggers: logging.Logger) -> None:
+        """Take what the loggers are told.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        super().__init__(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        self.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
+        self._path, self._loggers = path, loggers
+        for logger in loggers:
+            logger.addHandler(self)
+            logger.setLevel(logging.INFO)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        """Let go of the file, instead of printing a traceback for each line."""
+        fault = sys.exc_info()[1]
+        for logger in self._loggers:
+            logger.removeHandler(self)
+        logging.getLogger(__name__).error(
+            "cannot write --log-file '%s' any more: %s: make room; the run goes on without",
+            *(self._path, getattr(fault, "strerror", None) or fault),
+        )
+
+
 def send(options: "RunOptions") -> None:
     """Send the log to standard error, and to a file where one is given.
 
@@ -37,30 +64,10 @@ def send(options: "RunOptions") -> None:
     ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
     if options.log_file is None:
         return
-    from logging.handlers import RotatingFileHandler  # noqa: PLC0415
-
     try:
-        file = RotatingFileHandler(
-            options.log_file, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8"
-        )
+        _LogFile(options.log_file, ours, logging.getLogger("batchdigits.said"))
     except OSError as fault:
         raise OutputError(
             f"cannot write --log-file '{options.log_file}': {fault.strerror or fault}: choose "
             "another place"
         ) from fault
-    file.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
-    file.handleError = partial(_let_go, file)  # type: ignore[method-assign]
-    for logger in (ours, logging.getLogger("batchdigits.said")):
-        logger.addHandler(file)
-        logger.setLevel(logging.INFO)
-
-
-def _let_go(file: logging.FileHandler, _: logging.LogRecord) -> None:
-    """Leave a file that cannot be written any more, instead of a traceback for each line."""
-    fault = sys.exc_info()[1]
-    for name in ("batchdigits", "batchdigits.said"):
-        logging.getLogger(name).removeHandler(file)
-    logging.getLogger(__name__).error(
-        "cannot write --log-file '%s' any more: %s: make room; the run goes on without",
-        *(file.baseFilename, getattr(fault, "strerror", None) or fault),
-    )

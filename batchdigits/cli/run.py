@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchdigits.cli import logs
 from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import Stop, UsageError
@@ -218,6 +217,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "device": device,
         }
     )
+    from batchdigits.cli import logs  # noqa: PLC0415
+
     logs.send(options)
     from batchdigits import pipeline, report  # noqa: PLC0415
 
