@@ -224,7 +224,30 @@ def swapped(path: str) -> None:
     made.close()
 
 
+def an_index_short(path: str) -> None:
+    """A row that an index does not lead to: it would be found out by the first change of it."""
+    kept(path)
+    made = sqlite3.connect(path)
+    (page,) = made.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'told_of'").fetchone()
+    (size,) = made.execute("PRAGMA page_size").fetchone()
+    made.close()
+    data = bytearray(Path(path).read_bytes())
+    at = size * (page - 1)
+    data[at + 3 : at + 5] = (int.from_bytes(data[at + 3 : at + 5]) - 1).to_bytes(2)  # its cells
+    Path(path).write_bytes(data)
+
+
+def other_tables(path: str) -> None:
+    """A table that is not what was made, though it holds the same."""
+    kept(path)
+    made = sqlite3.connect(path)
+    made.execute("DROP INDEX reading")
+    made.close()
+
+
 SPOILT = {
+    "an index that lacks a row": an_index_short,
+    "an index gone": other_tables,
     "no database at all": lambda path: Path(path).write_text("file,page,field\n" * 99),
     "another program's": another_program,
     "of a later version": of_a_later_version,
