@@ -224,7 +224,30 @@ def swapped(path: str) -> None:
     made.close()
 
 
+def an_index_short(path: str) -> None:
+    """A row that an index does not lead to: it would be found out by the first change of it."""
+    kept(path)
+    made = sqlite3.connect(path)
+    (page,) = made.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'told_of'").fetchone()
+    (size,) = made.execute("PRAGMA page_size").fetchone()
+    made.close()
+    data = bytearray(Path(path).read_bytes())
+    at = size * (page - 1)
+    data[at + 3 : at + 5] = (int.from_bytes(data[at + 3 : at + 5]) - 1).to_bytes(2)  # its cells
+    Path(path).write_bytes(data)
+
+
+def other_tables(path: str) -> None:
+    """A table that is not what was made, though it holds the same."""
+    kept(path)
+    made = sqlite3.connect(path)
+    made.execute("DROP INDEX reading")
+    made.close()
+
+
 SPOILT = {
+    "an index that lacks a row": an_index_short,
+    "an index gone": other_tables,
     "no database at all": lambda path: Path(path).write_text("file,page,field\n" * 99),
     "another program's": another_program,
     "of a later version": of_a_later_version,
@@ -300,3 +323,37 @@ def test_a_file_set_aside_keeps_its_ending_and_never_meets_another(tmp_path: Pat
     assert len(names) == 3
     assert sorted(Path(name).read_text() for name in names) == ["0", "1", "2"]
     assert all(Path(name).suffix == ".csv" for name in names)
+
+
+def test_what_was_moved_is_not_gone_and_what_comes_in_its_place_is_new(path: str) -> None:
+    kept(path)
+    here = [entry("b.png"), entry("ä.png")]
+    with ledger.opened(path) as known:
+        key = known.key("model 1", "{}")
+        known.look(here)
+        assert (known.to_read(key), known.gone()) == ([], 1)
+        known.stand([entry("b.png")._replace(size=ledger.MOVED, time=ledger.MOVED)])
+        assert known.to_read(key) == [0]
+        assert known.replaces(entry("b.png", content="other"))
+        assert not known.replaces(entry("b.png"))
+        assert not known.replaces(entry("ä.png", content="other"))
+        known.look([])
+        assert known.gone() == 2
+        assert [one.told for one in known.told()].count("seven") == 1
+    assert not aside(path)
+
+
+def test_files_are_given_part_by_part(path: str) -> None:
+    kept(path)
+    with ledger.opened(path) as known:
+        key = known.key("model 1", "{}")
+        known.look([entry("ä.png"), entry("x.png"), entry("b.png"), entry("a.png")])
+        parts, after = [], ""
+        while part := known.part(key, after, 2):
+            parts.append([(at, one.file) for at, one, _ in part])
+            after = part[-1][1].file
+        assert parts == [[(3, "a.png"), (2, "b.png")], [(0, "ä.png")]]
+        assert [told for *_, told in known.part(key, "", 9)] == ["could not be read", "", ""]
+        assert known.part(known.key("model 2", "{}"), "", 9) == []
+        assert known.knows("a.png")
+        assert not known.knows("x.png")

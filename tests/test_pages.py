@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import pages
-from batchdigits.pages import paper, picture, trouble
+from batchdigits.pages import paper, picture, trouble, webp
 from batchdigits.records import Failure, Grey, Page
 
 pytestmark = pytest.mark.skipif(
@@ -759,6 +759,38 @@ def test_our_limit_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert grey(tmp_path, encode(PICTURE, kind)).shape == (24, 40)
     assert Image.MAX_IMAGE_PIXELS == 10
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("size", [(1, 1), (255, 3), (257, 16383), (4096, 33)])
+@pytest.mark.parametrize(
+    "options", [{}, {"lossless": True}, {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"}], ids=str
+)
+def test_the_size_of_a_webp_is_known_before_it_is_opened(
+    size: tuple[int, int], options: dict[str, object]
+) -> None:
+    data = encode(Image.new("RGB", size, "white"), "WEBP", **options)
+    assert webp.size(data[:30]) == size
+    assert webp.size(data[:29]) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "JPEG2000", "GIF"])
+def test_want_of_memory_is_not_taken_for_damage(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(encode(np.full((4000, 4000), 99, np.uint8), kind))
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom batchdigits import pages\n"
+        "taken = int(Path('/proc/self/statm').read_text().split()[5]) * resource.getpagesize()\n"
+        "for room in (20, 40, 60, 90):\n"
+        "    resource.setrlimit(resource.RLIMIT_DATA, (taken + (room << 20), -1))\n"
+        "    try:\n        print([*pages.read(sys.argv[1], max_pixels=10**8)][0].grey[0, 0])\n"
+        "    except MemoryError:\n        print('memory')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "x")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = done.stdout.split()
+    assert said, done.stderr
+    assert said[0] == "memory"
+    assert {*said} <= {"memory", "99", "98", "100"}
+    assert len(said) == 4, done.stderr
 
 
 def test_a_png_that_unpacks_without_end_stops_at_its_size(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from batchdigits.ledger import base
 from batchdigits.ledger.base import DamagedError, checksum
 from batchdigits.ledger.entries import MOVED, Entry, Told, Written
 
-__all__ = ["Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
+__all__ = ["MOVED", "Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -153,12 +153,7 @@ class Ledger:
             yield Told(file, terms, told, bool(here))
 
     def part(self, key: int, after: str, count: int) -> list[tuple[int, Entry, str]]:
-        """Give files of this run that were read under a key, in the order of their names.
-
-        Args:
-            key: the key.
-            after: the name after which the part begins.
-            count: of files, at most.
+        """Give files of this run that were read under a key: so many, that come after a name.
 
         Returns:
             Of each its place, as handed to `look`, how it stood when it was read, and what was
@@ -173,12 +168,15 @@ class Ledger:
         )
         return [(at, Entry(*entry), told) for at, *entry, told in found]
 
-    def moved(self, files: Iterable[str]) -> None:
-        """Note that files were moved away: whatever comes under their names is another file."""
-        for file in files:
-            row = self._base.execute("SELECT * FROM files WHERE file = ?", (file,)).fetchone()
-            entry = Entry(*row[:5])._replace(size=MOVED, time=MOVED)
-            self._name(entry, row[5])
+    def stand(self, entries: Iterable[Entry]) -> None:
+        """Note how files that are known stand, of which nothing else is told now.
+
+        Of size and time `MOVED` are those that are moved away: what comes under their names is
+        looked into, be it ever so like.
+        """
+        for entry in entries:
+            found = self._base.execute("SELECT reading FROM files WHERE file = ?", (entry.file,))
+            self._name(entry, found.fetchone()[0])
 
     def replaces(self, entry: Entry) -> bool:
         """Tell whether another file was read under this name, well, and moved away."""
@@ -187,12 +185,11 @@ class Ledger:
             " WHERE file = ? AND size = ? AND files.content != ? AND NOT failed",
             (entry.file, MOVED, entry.content),
         )
-        return found.fetchone() is not None
+        return bool(found.fetchone())
 
     def knows(self, file: str) -> bool:
         """Tell whether anything is known of a file."""
-        found = self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,))
-        return found.fetchone() is not None
+        return bool(self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,)).fetchone())
 
     def gone(self) -> int:
         """Count the files of the table that are not among those of this run, nor moved by one."""

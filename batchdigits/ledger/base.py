@@ -2,7 +2,8 @@
 
 import sqlite3
 import zlib
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 
 APPLICATION = 0x62646C67
@@ -104,19 +105,31 @@ def _migrate(base: sqlite3.Connection) -> None:
         raise DamagedError("it is no state of batchdigits")
     if not 0 <= version <= len(STEPS):
         raise DamagedError(f"it is of version {version}, this batchdigits knows {len(STEPS)}")
-    (sound,) = base.execute("PRAGMA quick_check(1)").fetchone()
+    (sound,) = base.execute("PRAGMA integrity_check(1)").fetchone()  # quick_check skips indexes
     if sound != "ok":
         raise DamagedError(str(sound))
-    for step in STEPS[version:]:
-        for statement in step.split(";"):
-            base.execute(statement)
+    _take(base, STEPS[version:])
     if version < len(STEPS):
         base.execute(f"PRAGMA application_id = {APPLICATION}")
         base.execute(f"PRAGMA user_version = {len(STEPS)}")
 
 
+def _take(base: sqlite3.Connection, steps: Iterable[str]) -> None:
+    for step in steps:
+        for statement in step.split(";"):
+            base.execute(statement)
+
+
+def _tables(base: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return base.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
 def _verify(base: sqlite3.Connection) -> None:
     """Find out whether every row is what was written: SQLite itself sees to its pages alone."""
+    with closing(sqlite3.connect(":memory:")) as other:
+        _take(other, STEPS)
+        if _tables(base) != _tables(other):
+            raise DamagedError("its tables are not those that were made")
     for table, first in SUMMED.items():
         for row in base.execute(f"SELECT * FROM {table}"):
             if row[-1] != checksum(*row[first:-1]):

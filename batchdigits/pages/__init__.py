@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from batchdigits.pages import webp
 from batchdigits.pages.jpeg import check_jpeg2000, load_jpeg
 from batchdigits.pages.pdf import look_pdf, read_pdf
 from batchdigits.pages.picture import TURNS, flattened, header, turn_of, upright
@@ -42,6 +43,9 @@ _SIGNATURES = {
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"BM": "BMP",
 }
+_NEED = {"JPEG 2000": 6, "TIFF": 6, "WebP": 15}
+"""Bytes a pixel that decoders of the kinds take which say of a lack of memory that data are broken:
+measured, of greys, colours of 8 bits, and both with transparency."""
 _FOREIGN = {b"avi": "AVIF", b"hei": "HEIC", b"hev": "HEIC", b"mif": "HEIC", b"msf": "HEIC"}
 
 
@@ -122,6 +126,9 @@ def look(path: str, *, max_pixels: int) -> Look | Failure:
             starts, fault = directories(file) if kind == "TIFF" else ([0], "")
             if not starts:
                 return Failure(1, fault)
+            if kind == "WebP":
+                file.seek(0)
+                limit(*webp.size(file.read(30)), max_pixels)
             image = header(file, kind)
             width, height = upright(image, kind, turn_of(image))
             limit(width, height, max_pixels)
@@ -212,6 +219,10 @@ def _page(file: io.BytesIO, kind: str, number: int, max_pixels: int) -> Page | F
 
 def _decode(file: io.BytesIO, kind: str, max_pixels: int) -> Grey:
     """Decode what the file's header points at through Pillow, upright and on square pixels."""
+    if kind == "WebP":
+        size = webp.size(file.getvalue()[:30])
+        limit(*size, max_pixels)
+        _room(*size, kind)
     image = header(file, kind)
     if kind == "PNG":  # its size is checked already
         mend_png(image, file.getvalue()[24])
@@ -219,6 +230,7 @@ def _decode(file: io.BytesIO, kind: str, max_pixels: int) -> Grey:
     turn = turn_of(image)
     width, height = upright(image, kind, turn)
     limit(width, height, max_pixels)
+    _room(width, height, kind)
     if kind == "TIFF":
         load_tiff(image)
     elif kind == "JPEG":
@@ -232,6 +244,18 @@ def _decode(file: io.BytesIO, kind: str, max_pixels: int) -> Grey:
     if grey.shape != (height, width):
         grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
     return grey
+
+
+def _room(width: int, height: int, kind: str) -> None:
+    """Find out whether memory will do: some decoders take want of it for damage of the file.
+
+    A worker that is told of it reads the file again, alone: what its neighbours hold must not
+    decide what becomes of it.
+
+    Raises:
+        MemoryError: it will not.
+    """
+    np.empty(width * height * _NEED.get(kind, 0), np.uint8)
 
 
 def _read_tiff(file: io.BytesIO, max_pixels: int, only: int | None) -> Iterator[Page | Failure]:

@@ -179,12 +179,11 @@ class Keeper:
             after = part[-1][1].file
             yield [(self._sources[at], entry, _ending(entry, told)) for at, entry, told in part]
 
-    def moved(self, files: Sequence[str]) -> None:
-        """Note that files were moved away."""
-        if not files:
-            return
-        with self._book.together():
-            self._book.moved(files)
+    def stand(self, entries: Sequence[Entry]) -> None:
+        """Note how files stand."""
+        if entries:
+            with self._book.together():
+                self._book.stand(entries)
 
     def told(self) -> Iterator[tuple[Told, Done]]:
         """Give the rows of each file that is known, in the order of the table."""

@@ -20,7 +20,7 @@ from pathlib import Path
 import filelock
 
 from batchdigits.errors import OutputError, Stop
-from batchdigits.ledger import Entry
+from batchdigits.ledger import MOVED, Entry
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import looks
 from batchdigits.pipeline.keeping import Keeper
@@ -102,20 +102,26 @@ class _Mover:
     def _part(
         self, ending: str, folder: str, files: Sequence[tuple[Source, Entry]], stop: Stop
     ) -> None:
-        gone: list[str] = []
+        """Move files that go to one folder.
+
+        They are noted as moved before it is so: those that a killed run has noted and not moved
+        are looked into by the next one, and nothing is lost.
+        """
+        stay = {source.file: entry for source, entry in files}
+        self._keeper.stand([one._replace(size=MOVED, time=MOVED) for one in stay.values()])
         try:
             os.stat(os.path.join(folder, MARK))  # else its disk is gone
             with _alone(folder):
                 for source, entry in files:
                     if self._one(source, entry, folder):
-                        gone.append(source.file)
+                        del stay[source.file]
+                        self.moved[ending] += 1
                     stop.check()
         except OSError as fault:  # of the folder, or the disk
-            self._note(folder, folder, fault)
+            self._note(f"'{folder}'", fault)
             raise self._cannot() from fault
         finally:
-            self.moved[ending] += len(gone)
-            self._keeper.moved(gone)
+            self._keeper.stand(list(stay.values()))
 
     def _one(self, source: Source, entry: Entry, folder: str) -> bool:
         """Move a file if it is what was read; tell whether it is gone.
@@ -135,7 +141,7 @@ class _Mover:
                 raise
             if not os.path.lexists(source.path):  # somebody else has taken it
                 return False
-            self._note(source.file, folder, fault)
+            self._note(f"'{source.file}' to '{folder}'", fault)
             return False
         log.info("'%s' was moved to '%s'", source.file, spell(target))
         return True
@@ -169,8 +175,8 @@ class _Mover:
             self._folders[folder, inner] = path
         return os.path.join(self._folders[folder, inner], name)
 
-    def _note(self, file: str, folder: str, fault: OSError) -> None:
-        self._stuck.append(f"'{file}' to '{folder}': {fault.strerror or fault}")
+    def _note(self, what: str, fault: OSError) -> None:
+        self._stuck.append(f"{what}: {fault.strerror or fault}")
 
     def _cannot(self) -> OutputError:
         more = f", and {len(self._stuck) - 1:,} more" if len(self._stuck) > 1 else ""
@@ -230,7 +236,8 @@ def _carried(path: str, wanted: str, entry: Entry) -> str:
     try:
         _remove(path, entry)
     except OSError:
-        os.unlink(target)
+        if os.path.lexists(path):  # else the copy is all there is
+            os.unlink(target)
         raise
     return target
 

@@ -60,9 +60,14 @@ def aside(target: Path, like: Path | None = None) -> Iterator[BinaryIO]:
 
     Args:
         target: what it will be.
-        like: a file whose mode, owner and times it takes; None for the mode that `target` has.
+        like: a file whose mode, owner and times it takes, which nobody else copies to this folder
+            meanwhile, so that what a killed run has left there makes room; None for the mode that
+            `target` has.
     """
     path = hidden(target)
+    if like is not None:
+        path = target.with_name(".batchdigits-copy.tmp")
+        path.unlink(missing_ok=True)
     file = open(path, "xb", opener=_private)  # noqa: SIM115
     try:
         yield file

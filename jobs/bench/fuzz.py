@@ -41,6 +41,10 @@ KNOWN = 20
 """Every so many files one is sound."""
 SECONDS, PAGE_SECONDS = 1800, 20
 """s a run, and a page, may take."""
+WRONG_SOUND = "WRONG: a sound file is not read as it is alone"
+WRONG_NAME = "WRONG: a file is read otherwise under another name"
+WRONG_TEMPLATE = "WRONG: a template is neither taken nor refused in a line"
+WRONG_STATE = "WRONG: a damaged state costs a row, or the run"
 TEMPLATE = """\
 [form]
 name = "membership"
@@ -78,16 +82,16 @@ def main() -> None:
         os.chdir(folder)
         left = round(given.count * SHARES["pages"])
         while left > 0:
-            counts += pages(random, min(left, given.batch), keep)
+            counts.update(pages(random, min(left, given.batch), keep))
             left -= given.batch
             print(dict(sorted(counts.items())), file=sys.stderr)
-        counts += templates(random, round(given.count * SHARES["templates"]), keep)
-        counts += states(random, round(given.count * SHARES["states"]), keep)
+        counts.update(templates(random, round(given.count * SHARES["templates"]), keep))
+        counts.update(states(random, round(given.count * SHARES["states"]), keep))
         os.chdir("/")
     for name, count in sorted(counts.items()):
         print(f"{count:>9,} {name}")
     print(f"{time.monotonic() - begin:>9,.0f} s")
-    sys.exit(any(name.startswith("WRONG") for name in counts))
+    sys.exit(any(count for name, count in counts.items() if name.startswith("WRONG")))
 
 
 def pages(random: Random, count: int, keep: Path | None) -> Counter[str]:
@@ -108,13 +112,14 @@ def pages(random: Random, count: int, keep: Path | None) -> Counter[str]:
     names = dict(zip(files, (f"{n:06}.png" for n in random.permutation(count)), strict=True))
     second = answers({names[name]: data for name, data in files.items()}, 1, keep)
     counts = Counter({"files read twice": count, "sound files among them": len(known)})
+    counts.update({WRONG_SOUND: 0, WRONG_NAME: 0})
     for name, data in files.items():
         counts["files with an error row"] += any(row[4] == "error" for row in first[name])
         fault = ""
         if name in known and first[name] != known[name]:
-            fault = "WRONG: a sound file is not read as it is alone"
+            fault = WRONG_SOUND
         elif first[name] != second[names[name]]:
-            fault = "WRONG: a file is read otherwise under another name"
+            fault = WRONG_NAME
         if fault:
             counts[fault] += 1
             print(fault, first[name], second[names[name]], known.get(name), file=sys.stderr)
@@ -167,13 +172,13 @@ def kept(keep: Path | None, name: str, data: bytes) -> None:
 
 def templates(random: Random, count: int, keep: Path | None) -> Counter[str]:
     """Check damaged templates."""
-    counts = Counter({"templates": count})
+    counts = Counter({"templates": count, WRONG_TEMPLATE: 0})
     for _ in range(count):
         data = damaged(TEMPLATE.encode(), random, TEMPLATE.encode())
         Path("form.toml").write_bytes(data)
         code, said = command("form", "check", "form.toml")
         if code not in (0, 6) or said.count("\n") > 1:
-            counts["WRONG: a template is neither taken nor refused in a line"] += 1
+            counts[WRONG_TEMPLATE] += 1
             print(code, said, file=sys.stderr)
             kept(keep, "form.toml", data)
         counts["templates refused"] += code == 6
@@ -182,7 +187,7 @@ def templates(random: Random, count: int, keep: Path | None) -> Counter[str]:
 
 def states(random: Random, count: int, keep: Path | None) -> Counter[str]:
     """Run with damaged states."""
-    counts = Counter({"states": count})
+    counts = Counter({"states": count, WRONG_STATE: 0})
     classify.load = cache(classify.load)
     classify.load_reader = cache(classify.load_reader)
     shutil.rmtree("in", ignore_errors=True)
@@ -197,7 +202,7 @@ def states(random: Random, count: int, keep: Path | None) -> Counter[str]:
         Path("s.csv.state").write_bytes(state)
         code, said = command(*run)
         if code != 0 or Path("s.csv").read_bytes() != table:
-            counts["WRONG: a damaged state costs a row, or the run"] += 1
+            counts[WRONG_STATE] += 1
             print(code, said, file=sys.stderr)
             kept(keep, "state", state)
         for old in Path().glob("s*.kept-*"):

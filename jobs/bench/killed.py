@@ -60,7 +60,7 @@ def main() -> None:
         try:
             for _ in tqdm(range(given.runs), unit="run", disable=None):
                 forget()
-                counts += killed(random, seconds, whole)
+                counts.update(killed(random, seconds, whole))  # `+=` would leave zeros out
         finally:  # what is known is told, should somebody have waited long enough
             print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
         forget()
@@ -86,10 +86,10 @@ def made(digits: NDArray[np.uint8], count: int) -> None:
         elif kind in (2, 3, 4):
             suffix, data = sound[n % len(sound)]
             (place / f"{n}.{suffix}").write_bytes(damaged(data, random, sound[0][1]))
-        elif n % 250 == 5:
+        elif n % 500 == 5:
             cv2.imwrite(str(place / f"{n}.png"), boxes(paper[n:]))
-        elif n % 1000 == 6:
-            pages = [Image.fromarray(boxes(paper[n + page :])) for page in range(12)]
+        elif n % 2000 == 6:
+            pages = [Image.fromarray(boxes(paper[n + page :])) for page in range(8)]
             pages[0].save(place / f"{n}.pdf", save_all=True, append_images=pages[1:])
         else:
             suffix = (".png", ".jpg", ".bmp", ".webp")[n % 4]
