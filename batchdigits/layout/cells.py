@@ -47,9 +47,7 @@ def cells(found: Lines) -> list[Cell]:
     for cell in rest:
         cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
     dotted = (
-        lined(ink, quad, dotted=True)
-        for quad in _regions(dots, LONG[1] - 5)
-        if _free(free, quad)
+        lined(ink, quad, dotted=True) for quad in _regions(dots, LONG[1] - 5) if _free(free, quad)
     )
     return out + rest + [cell for cell in dotted if cell is not None]
 

@@ -30,9 +30,11 @@ what is as high as the box is the side of another."""
 BESIDE, HIGH = 0.58, (0.5, 0.95)
 SOME, ALONE = 4, 20
 """More boxes than so many are boxes; one alone has no side under so many px."""
-CORNER, ROUND = 0.06, 3
-"""Share of a box's shorter side that a corner's ink is from its lines at most; a letter's hole has
-ink there in so many corners."""
+CORNER, ROUND = 2.0, 3
+"""px from the lines of a box, within its corners, where there is paper; a letter's hole has ink
+there in so many corners."""
+FILLED = 0.38
+"""Usual share of ink in boxes from which on they are parts of a code."""
 NIGHT = 0.5
 """Share of the page's light under which a box is no paper at all."""
 MASS = 0.3
@@ -55,7 +57,7 @@ def group(grey: Grey, ink: Ink, cells: Sequence[Cell]) -> bool:
     """
     short = min(float(cell.size.min()) for cell in cells)
     if len(cells) > SOME:
-        return True
+        return float(np.median([_filled(ink, cell) for cell in cells])) <= FILLED
     clear = [_clear(grey, ink, cell) for cell in cells]
     if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
         return False
@@ -66,9 +68,15 @@ def group(grey: Grey, ink: Ink, cells: Sequence[Cell]) -> bool:
     return len(cells) > 1 or not _text(ink, cells[0])
 
 
+def _filled(ink: Ink, cell: Cell) -> float:
+    """Say what share of a box is ink."""
+    inner = _inner(ink, cell)
+    return float((inner > 0).mean()) if inner.size else 1.0
+
+
 def _round(ink: Ink, cell: Cell) -> bool:
     """Tell whether a box has no corners, as the hole in an o."""
-    inset = cell.thickness / 2 + 2 + CORNER * float(cell.size.min())
+    inset = cell.thickness / 2 + CORNER
     spots = cell.quad + inset * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     x, y = (spots + 0.5).astype(int).clip(0).T
     high, wide = ink.shape

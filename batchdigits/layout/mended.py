@@ -44,7 +44,11 @@ def mended(found: Lines, cells: Sequence[Cell]) -> Lines | None:
     ]
     if not lost:
         return None
-    pictures = [found.ink.copy(), found.faint.copy(), *(barrier.copy() for barrier in found.barriers)]
+    pictures = [
+        found.ink.copy(),
+        found.faint.copy(),
+        *(barrier.copy() for barrier in found.barriers),
+    ]
     for start, end in lost:
         for picture in pictures:
             cv2.line(picture, start, end, (255,), 3)
