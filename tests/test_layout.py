@@ -83,6 +83,23 @@ def filled(page: Grey) -> None:
         )
 
 
+def thick_digits(page: Grey) -> None:
+    row(page, 100, 100, 8)
+    for x in (160, 200, 240):  # over the line between two boxes, and nearly as high
+        cv2.line(page, (x - 14, 112), (x + 16, 140), 60, 9)
+        cv2.line(page, (x + 16, 112), (x - 14, 140), 60, 9)
+
+
+def tiny_gaps(page: Grey) -> None:
+    for n in range(6):
+        cv2.rectangle(page, (100 + 48 * n, 100), (140 + 48 * n, 152), 0, 6)
+
+
+def numbered(page: Grey) -> None:
+    cv2.rectangle(page, (100, 100), (350, 160), 0, 2)
+    cv2.ellipse(page, (160, 130), (13, 16), 0, 0, 360, 0, 7)
+
+
 def long_rows(page: Grey) -> None:
     grid(page, 50, 100, 2, 20, wide=36)
 
@@ -99,6 +116,9 @@ def long_rows(page: Grey) -> None:
         (thick, [("box", 1)], "a heavy line"),
         (faint, [("box", 1)], "a light line"),
         (filled, [("boxes", 5)], "what is written does not matter"),
+        (thick_digits, [("boxes", 8)], "nor that it is written over the lines between boxes"),
+        (tiny_gaps, [("boxes", 6)], "heavy boxes hardly apart"),
+        (numbered, [("box", 1)], "the hole in a digit is no box in a box"),
         (long_rows, [("boxes", 20), ("boxes", 20)], "lines of an address that touch are two rows"),
     ],
 )
@@ -113,6 +133,11 @@ def test_boxes_of_all_kinds(
 def words(page: Grey) -> None:
     for n in range(12):
         cv2.putText(page, "Receipt DOB 0080 dab", (60, 60 + 50 * n), 0, 1.2, 0, 3)
+
+
+def large_letters(page: Grey) -> None:
+    cv2.ellipse(page, (200, 200), (28, 36), 0, 0, 360, 0, 14)
+    cv2.putText(page, "boo", (400, 300), 0, 4, 0, 16)
 
 
 def ruled(page: Grey) -> None:
@@ -161,7 +186,20 @@ def black(page: Grey) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [words, ruled, framed_text, code, square_code, bars, squared, picture, noise, black]
+    "make",
+    [
+        words,
+        large_letters,
+        ruled,
+        framed_text,
+        code,
+        square_code,
+        bars,
+        squared,
+        picture,
+        noise,
+        black,
+    ],
 )
 def test_what_is_no_box(make: Callable[[Grey], None]) -> None:
     page = paper()

@@ -16,8 +16,9 @@ from batchdigits.layout import contents, straight
 from batchdigits.layout.cells import cells
 from batchdigits.layout.groups import Group, Kind, groups
 from batchdigits.layout.lined import Cell
-from batchdigits.layout.lines import Ink, lines
+from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
+from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, unsquared
 from batchdigits.records import Grey
 
@@ -71,9 +72,10 @@ def find(grey: Grey) -> list[Found]:
     closed = cells(seen)
     if (whole := mended(seen, closed)) is not None:
         seen, closed = whole, cells(whole)
+    near = reach(seen.ink)
     found = [
         group
-        for group in groups(sorted_out(unsquared(closed)), seen.ink)
+        for group in groups(ruled(sorted_out(unsquared(closed)), reach(seen.faint)), near)
         if contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))

@@ -1,5 +1,6 @@
 """Lines → the places they close in: boxes, by their corners."""
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.lined import Cell, Quad, lined, near
-from batchdigits.layout.lines import LONG, Ink, Lines
+from batchdigits.layout.lines import LONG, Ink, Lines, Reach, reach
 
 LEAST = 9
 """px: least side of the paper in a box."""
@@ -34,10 +35,11 @@ def cells(found: Lines) -> list[Cell]:
     out: list[Cell] = []
     odd: list[Cell] = []
     *barriers, dots = found.barriers
+    ink, runs = reach(found.ink), [reach(barrier) for barrier in barriers]
     for barrier, long in list(zip(barriers, LONG, strict=True))[::-1]:
         for quad in _regions(barrier, max(LEAST, long - 5)):
-            if (cell := lined(found.ink, quad)) is not None:
-                (out if _ruled(barriers, cell.quad) else odd).append(cell)
+            if (cell := lined(ink, quad)) is not None:
+                (out if _ruled(runs, cell.quad) else odd).append(cell)
     free = np.ones(dots.shape, np.uint8)
     for cell in out:
         cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
@@ -45,9 +47,7 @@ def cells(found: Lines) -> list[Cell]:
     for cell in rest:
         cv2.fillConvexPoly(free, np.rint(cell.quad).astype(np.int32), 0)
     dotted = (
-        lined(found.ink, quad, dotted=True)
-        for quad in _regions(dots, LONG[1] - 5)
-        if _free(free, quad)
+        lined(ink, quad, dotted=True) for quad in _regions(dots, LONG[1] - 5) if _free(free, quad)
     )
     return out + rest + [cell for cell in dotted if cell is not None]
 
@@ -62,10 +62,10 @@ def _free(free: Ink, quad: Quad) -> bool:
     return bool(free[y.clip(0, high - 1), x.clip(0, wide - 1)].mean() > 0.7)
 
 
-def _ruled(barriers: Sequence[Ink], quad: Quad) -> bool:
+def _ruled(barriers: Sequence[Reach], quad: Quad) -> bool:
     """Tell whether the sides of a box are runs as long as they can be."""
-    for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
-        length = float(np.linalg.norm(end - start))
+    for start, end in zip(quad, quad[[1, 2, 3, 0]], strict=True):
+        length = math.dist(start, end)
         longest = [n for n, long in enumerate(LONG) if long <= 0.75 * length]
         if longest:
             share = np.linspace(0.05, 0.95, 25)[:, None]

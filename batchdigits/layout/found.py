@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
-from batchdigits.layout.lines import Ink
+from batchdigits.layout.lines import Reach
 
 LONGEST = 64
 """Boxes that a row has at most."""
@@ -16,13 +16,13 @@ ODD = 0.06
 ENDS, SURE = 0.78, 4
 """Least share of each side of a box at a row's end that has ink, where its lines are not clear; and
 the least boxes of such a row."""
-LINE = 0.62
+LINE = 0.8
 """Least share of a table's line in a cell that has ink, if the cell ends there."""
 SAME, PIECE, OVER = 0.6, 0.6, 0.3
 """Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
 
 
-def steady(row: list[Cell], ink: Ink) -> list[Cell]:
+def steady(row: list[Cell], ink: Reach) -> list[Cell]:
     """Give boxes of a row that differ from most the others' size, where their lines allow it.
 
     What is written on a line may have been taken for the line.
@@ -47,12 +47,12 @@ def steady(row: list[Cell], ink: Ink) -> list[Cell]:
     return out
 
 
-def beyond(row: list[Cell], ink: Ink) -> Iterator[Cell]:
+def beyond(row: list[Cell], ink: Reach) -> Iterator[Cell]:
     """Go on with a row of boxes on both sides as far as there are boxes.
 
     Args:
         row: from left to right; of one box, the next is sought right beside it.
-        ink: of the view.
+        ink: how near it is, everywhere in the view.
     """
     shape = _shape(row)
     size = np.median([cell.size for cell in row], axis=0)
@@ -102,7 +102,7 @@ def _step(cells: list[Cell]) -> NDArray[np.float64]:
     return np.asarray(np.median(steps[-5:], axis=0))
 
 
-def _at(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
+def _at(ink: Reach, like: Cell, quad: Quad) -> Cell | None:
     """Look for a box at a place, with lines as another's."""
     inner = like.thickness / 2 + 0.5
     ends = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
@@ -110,13 +110,13 @@ def _at(ink: Ink, like: Cell, quad: Quad) -> Cell | None:
     return lined(ink, paper, dotted=like.dotted)
 
 
-def among(table: list[Cell], places: list[tuple[int, int]], ink: Ink) -> Iterator[Cell]:
+def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Iterator[Cell]:
     """Seek the boxes that are missing in a table.
 
     Args:
         table: its boxes.
         places: the row and column of each.
-        ink: of the view.
+        ink: how near it is, everywhere in the view.
     """
     at = dict(zip(places, table, strict=True))
     rows, columns = sorted({row for row, _ in at}), sorted({column for _, column in at})
@@ -143,13 +143,13 @@ def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[
                 yield cell, cell.quad + step
 
 
-def divided(table: list[Cell], spans: NDArray[np.int64], ink: Ink) -> list[Cell]:
+def divided(table: list[Cell], spans: NDArray[np.int64], ink: Reach) -> list[Cell]:
     """Part cells that reach over a line of their table, where there is ink along it.
 
     Args:
         table: its boxes.
         spans: (N, 4): row and column of each, and those after it.
-        ink: of the view.
+        ink: how near it is, everywhere in the view.
     """
     out = []
     for cell, span in zip(table, spans.tolist(), strict=True):
@@ -182,7 +182,7 @@ def _sides(span: list[int], axis: int) -> list[tuple[int, list[int]]]:
     return [(span[axis], before), (span[axis + 2], after)]
 
 
-def _parts(cell: Cell, axis: int, at: float | None, ink: Ink) -> list[Cell]:
+def _parts(cell: Cell, axis: int, at: float | None, ink: Reach) -> list[Cell]:
     """Part a box at a level (axis 0) or an upright line, if there is ink along it."""
     quad = cell.quad
     first, last = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))

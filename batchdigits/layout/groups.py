@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batchdigits.layout.found import added, among, beyond, divided, steady
 from batchdigits.layout.grids import beside, joined, roots, spans
 from batchdigits.layout.lined import Cell
-from batchdigits.layout.lines import Ink
+from batchdigits.layout.lines import Reach
 
 Kind = Literal["boxes", "box", "table"]
 
@@ -23,6 +23,8 @@ APART = 1.0
 """Widest gap between boxes of one row, as a share of a box's width."""
 EVEN = 0.25
 """How much gaps in a row may differ, as a share of a box's width."""
+TINY = 5.0
+"""px of a side under which nothing is a box."""
 ROUNDS = 4
 """How often boxes that are missing are sought."""
 COMB, LONGER = 12, 4
@@ -43,7 +45,7 @@ class Group(NamedTuple):
     places: tuple[tuple[int, int], ...] = ()
 
 
-def groups(cells: list[Cell], ink: Ink) -> list[Group]:
+def groups(cells: list[Cell], ink: Reach) -> list[Group]:
     """Part cells into groups, in reading order.
 
     Args:
@@ -52,29 +54,35 @@ def groups(cells: list[Cell], ink: Ink) -> list[Group]:
     """
     for _ in range(ROUNDS):
         found = [_steady(group, ink) for group in _parted(cells)]
-        cells = [cell for group in found for cell in _split(group, ink)]
+        cells = [cell for group in found for cell in _split(group, ink) if _whole(cell)]
         if len(cells) > sum(len(group.cells) for group in found):
             continue
         cells, changed = added(cells, [one for group in found for one in _missing(group, ink)])
         if not changed:
             break
+    cells = [cell for cell in cells if _whole(cell)]
     return _in_order([_steady(group, ink) for group in _parted(cells)])
 
 
-def _split(group: Group, ink: Ink) -> list[Cell]:
+def _whole(cell: Cell) -> bool:
+    """Tell whether a box has room in it, and is not inside out."""
+    return bool((cell.quad[2] - cell.quad[0]).min() > TINY)
+
+
+def _split(group: Group, ink: Reach) -> list[Cell]:
     """Part cells of a table where its other rows and columns, and its ink, want a line."""
     listed = list(group.cells)
     return divided(listed, spans(listed), ink) if group.kind == "table" else listed
 
 
-def _steady(group: Group, ink: Ink) -> Group:
+def _steady(group: Group, ink: Reach) -> Group:
     """Settle the boxes of a row."""
     if group.kind != "boxes":
         return group
     return group._replace(cells=tuple(steady(list(group.cells), ink)))
 
 
-def _missing(group: Group, ink: Ink) -> Iterator[Cell]:
+def _missing(group: Group, ink: Reach) -> Iterator[Cell]:
     """Seek boxes that belong to a group and were not found."""
     if group.kind == "table":
         return among(list(group.cells), list(group.places), ink)
@@ -181,7 +189,7 @@ def _in_order(found: list[Group]) -> list[Group]:
     out: list[Group] = []
     while left:
         middle = (top(left[0]) + bottom(left[0])) / 2 if left[0].kind != "table" else top(left[0])
-        line = [one for one in left if top(one) <= middle]
+        line = [one for one in left if top(one) <= max(middle, top(left[0]))]
         out += sorted(line, key=lambda one: float(one.cells[0].quad[0, 0]))
         left = left[len(line) :]
     return out

@@ -1,11 +1,12 @@
 """A box by its lines: whether there is one on each of its sides, and where exactly."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lines import GAP, Ink
+from batchdigits.layout.lines import GAP, Reach
 
 THICK, HEAVY = 16, 0.6
 """px that a line is thick at most; and, as a share of the box's shorter side."""
@@ -42,7 +43,7 @@ class Cell:
     @property
     def size(self) -> NDArray[np.float64]:
         """Give its width and height, px."""
-        sides = np.linalg.norm(self.quad - np.roll(self.quad, -1, axis=0), axis=1)
+        sides = _sides(self.quad)
         return np.array([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2])
 
     @property
@@ -56,15 +57,15 @@ class Cell:
         return float(self.size.prod())
 
 
-def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
+def lined(ink: Reach, quad: Quad, *, dotted: bool = False) -> Cell | None:
     """Move each side of a box to the middle of its line; None where one has no thin line.
 
     Args:
-        ink: of the view.
+        ink: how near it is, everywhere in the view.
         quad: the paper within the box.
         dotted: whether lines of dots will do.
     """
-    short = float(np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1).min())
+    short = min(_sides(quad))
     most = min(THICK, max(3.0, HEAVY * short))
     ends = (quad[[3, 0]], quad[[0, 1]], quad[[1, 2]], quad[[2, 3]])  # left, top, right, bottom
     ways = ((-1.0, 0.0), (0.0, -1.0), (1.0, 0.0), (0.0, 1.0))
@@ -82,7 +83,7 @@ def lined(ink: Ink, quad: Quad, *, dotted: bool = False) -> Cell | None:
 
 
 def _measured(
-    ink: Ink,
+    ink: Reach,
     side: tuple[NDArray[np.float64], NDArray[np.float64]],
     way: tuple[float, float],
     most: float,
@@ -92,9 +93,9 @@ def _measured(
     steps = np.arange(-back, int(most) + 5)
     at = start + SPOTS[:, None] * (end - start)
     high, wide = ink.shape
-    x = np.clip(np.rint(at[:, :1] + way[0] * steps), 0, wide - 1).astype(int)
-    y = np.clip(np.rint(at[:, 1:] + way[1] * steps), 0, high - 1).astype(int)
-    seen = ink[y, x] > 0
+    x = np.minimum(np.maximum(at[:, :1] + way[0] * steps + 0.5, 0), wide - 1).astype(np.int64)
+    y = np.minimum(np.maximum(at[:, 1:] + way[1] * steps + 0.5, 0), high - 1).astype(np.int64)
+    seen = ink[y, x] == 3
     there = seen[:, : back + 5].any(axis=1)
     if there.mean() < 0.5:
         return None
@@ -109,7 +110,7 @@ def _measured(
     return float(np.median(middle[usual])) if usual.any() else float(np.median(middle)), thickness
 
 
-def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
+def _drawn(ink: Reach, quad: Quad, thickness: float, *, dotted: bool) -> float:
     """Say how much of each side has ink, from corner to corner: of the worst; 0 for too little.
 
     A box has ink at its corners too, three of them at least, a small one at all: a round letter
@@ -119,8 +120,7 @@ def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
     if corners < (4 if np.ptp(quad, axis=0).min() < SMALL else 3):
         return 0.0
     out = 1.0
-    for start, end in zip(quad, np.roll(quad, -1, axis=0), strict=True):
-        length = float(np.linalg.norm(end - start))
+    for length, start, end in zip(_sides(quad), quad, quad[[1, 2, 3, 0]], strict=True):
         share = np.linspace(0, 1, max(12, int(length / 1.5)))[:, None]
         there = near(ink, start + share * (end - start), 1)
         out = min(out, float(there.mean()))
@@ -129,21 +129,21 @@ def _drawn(ink: Ink, quad: Quad, thickness: float, *, dotted: bool) -> float:
     return out if corners == 4 else 0.8 * out
 
 
-def weak(ink: Ink, like: Cell, quad: Quad, least: float = WEAK) -> Cell | None:
+def weak(ink: Reach, like: Cell, quad: Quad, least: float = WEAK) -> Cell | None:
     """Take a box at a place where there must be one, if there is some ink on each of its sides.
 
     Args:
-        ink: of the view.
+        ink: how near it is, everywhere in the view.
         like: a box of its group.
         quad: its corners, to the middle of its lines.
         least: share of each side.
     """
     share = np.linspace(0, 1, 41)[:, None, None]
-    there = near(ink, quad + share * (np.roll(quad, -1, axis=0) - quad), 2).mean(axis=0)
+    there = near(ink, quad + share * (quad[[1, 2, 3, 0]] - quad), 2).mean(axis=0)
     return Cell(quad, like.thickness, WEAK, like.dotted) if there.min() >= least else None
 
 
-def inked(ink: Ink, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+def inked(ink: Reach, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
     """Say what share of the way between two points has ink."""
     share = np.linspace(0.04, 0.96, 47)[:, None]
     return float(near(ink, start + share * (end - start), 1).mean())
@@ -155,14 +155,18 @@ def _gap(there: NDArray[np.bool_]) -> int:
     return int(np.diff(at).max()) - 1
 
 
-def near(ink: Ink, at: NDArray[np.float64], far: int) -> NDArray[np.bool_]:
-    """Tell whether there is ink within so many px of points (…, 2)."""
+def near(ink: Reach, at: NDArray[np.float64], far: int) -> NDArray[np.bool_]:
+    """Tell whether there is ink within so many px, two at most, of points (…, 2)."""
     high, wide = ink.shape
-    out = np.zeros(at.shape[:-1], bool)
-    spots = np.rint(at).astype(int)
-    for down in range(-far, far + 1):
-        for across in range(-far, far + 1):
-            x = np.clip(spots[..., 0] + across, 0, wide - 1)
-            y = np.clip(spots[..., 1] + down, 0, high - 1)
-            out |= ink[y, x] > 0
-    return out
+    spots = (at + 0.5).astype(np.int64)
+    x = np.minimum(np.maximum(spots[..., 0], 0), wide - 1)
+    y = np.minimum(np.maximum(spots[..., 1], 0), high - 1)
+    return np.asarray(ink[y, x] >= 3 - far)
+
+
+def _sides(quad: Quad) -> list[float]:
+    """Measure the four sides, px: the upper, the right, the lower, the left."""
+    return [
+        math.dist(one, two)
+        for one, two in zip(quad.tolist(), quad[[1, 2, 3, 0]].tolist(), strict=True)
+    ]

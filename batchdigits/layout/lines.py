@@ -10,11 +10,16 @@ from batchdigits.records import Grey
 
 Ink = NDArray[np.uint8]
 """0 is paper, 255 is ink."""
+Reach = NDArray[np.uint8]
+"""3 is ink, 2 a pixel away from some, 1 two pixels, diagonally too; 0 is paper."""
 
 BLOCK = 41
 """px of the neighbourhood that ink is darker than."""
 CONTRAST, NOISE = 3, 4.0
 """Ink is so many grey levels darker than what surrounds it, and so many times the paper's grain."""
+NEAR, RISE, GRAIN = 21, 2.6, 25
+"""px about a pale line in which there is paper; what is so many times the paper's grain below that,
+which is under so many grey levels, is ink."""
 SHADE = 0.55
 """What has less than this share of the paper's light is ink however large it is: a black square."""
 LONG = (13, 24, 44)
@@ -23,8 +28,8 @@ Of larger boxes the sides are longer, and what is written in them is not."""
 CLEAR, RIM = 0.2, 5
 """Ink has at least so much of the darkness that is found within so many px about it: where it is
 blurred, it ends."""
-GAP = 9
-"""px between the dots of a line, at most."""
+GAP, WORDS = 9, 15
+"""px between the dots of a line, at most; what is joined so and so high is a word."""
 BRIDGED, WHOLE = 13, 40
 """px that may be missing from a line of so many px and more."""
 
@@ -34,6 +39,7 @@ class Lines(NamedTuple):
 
     Attributes:
         ink: all of it.
+        faint: with it, what is paler than its neighbourhood only for what is black beside it.
         barriers: lines of each length of `LONG`, across and down, a pixel thicker on either side;
             and those that dots make, text among them.
         level: those of them that lie across the page, of at least the second length.
@@ -41,6 +47,7 @@ class Lines(NamedTuple):
     """
 
     ink: Ink
+    faint: Ink
     barriers: tuple[Ink, ...]
     level: Ink
     upright: Ink
@@ -52,23 +59,52 @@ def lines(grey: Grey) -> Lines:
     Args:
         grey: uint8, (height, width), dark ink on light paper.
     """
-    ink = inked(grey)
+    ink, faint = inked(grey)
     level, upright = _ruled(ink, level=True), _ruled(ink, level=False)
     barriers = [one | other for one, other in zip(level, upright, strict=True)]
-    return Lines(ink, tuple(barriers), level[1], upright[1])
+    return Lines(ink, faint, tuple(barriers), level[1], upright[1])
 
 
-def inked(grey: Grey) -> Ink:
-    """Part ink from paper: what is darker than its neighbourhood, or dark altogether."""
+def inked(grey: Grey) -> tuple[Ink, Ink]:
+    """Part ink from paper: what is darker than its neighbourhood, or dark altogether.
+
+    Returns:
+        Ink; and more of it, than which the paper about it is lighter at least.
+    """
     soft = cv2.GaussianBlur(grey, (3, 3), 0)
     around = cv2.blur(soft, (BLOCK, BLOCK), borderType=cv2.BORDER_REPLICATE)
     least = max(CONTRAST, NOISE * _grain(soft))
     dark = cv2.subtract(around, soft)
     paper = _paper(grey)
     black = cv2.compare(soft, cv2.multiply(paper, SHADE), cv2.CMP_LT)
-    sharp = cv2.dilate(dark, np.ones((RIM, RIM), np.uint8))
+    ink = _sharp(dark, least) | black
+    hats = cv2.subtract(cv2.morphologyEx(soft, cv2.MORPH_CLOSE, _square(NEAR)), soft)
+    return ink, ink | _sharp(hats, max(least, RISE * _rise(hats)))
+
+
+def _sharp(dark: Grey, least: float) -> Ink:
+    """Keep what is dark, but for the blurred rims of what is much darker."""
+    sharp = cv2.dilate(dark, _square(RIM))
     edge = cv2.compare(dark, cv2.multiply(sharp, CLEAR), cv2.CMP_GE)
-    return np.asarray((cv2.compare(dark, least, cv2.CMP_GE) & edge) | black, np.uint8)
+    return np.asarray(cv2.compare(dark, least, cv2.CMP_GE) & edge, np.uint8)
+
+
+def _rise(hats: Grey) -> float:
+    """Measure by how much the paper's grain lies under its lightest."""
+    some = hats[::3, ::3]
+    grain = some[(some > 0) & (some < GRAIN)]
+    return float(np.median(grain)) if len(grain) > 0.05 * some.size else 0.0
+
+
+def _square(side: int) -> Ink:
+    return np.ones((side, side), np.uint8)
+
+
+def reach(ink: Ink) -> Reach:
+    """Say of each pixel how near it is to ink."""
+    whole = np.minimum(ink, 1)
+    out = whole + cv2.dilate(whole, np.ones((3, 3), np.uint8))
+    return np.asarray(out + cv2.dilate(whole, np.ones((5, 5), np.uint8)), np.uint8)
 
 
 def _grain(soft: Grey) -> float:
@@ -98,7 +134,8 @@ def _ruled(ink: Ink, *, level: bool) -> list[Ink]:
     runs |= cv2.morphologyEx(whole, cv2.MORPH_CLOSE, _bar(BRIDGED, level=level))
     longer = [cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(long, level=level)) for long in LONG[1:]]
     joined = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, _bar(GAP, level=level))
-    dotted = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(LONG[1], level=level))
+    words = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(WORDS, level=not level))
+    dotted = cv2.morphologyEx(joined & ~words, cv2.MORPH_OPEN, _bar(LONG[1], level=level))
     return [runs, *longer, dotted]
 
 

@@ -44,11 +44,15 @@ def mended(found: Lines, cells: Sequence[Cell]) -> Lines | None:
     ]
     if not lost:
         return None
-    pictures = [found.ink.copy(), *(barrier.copy() for barrier in found.barriers)]
+    pictures = [
+        found.ink.copy(),
+        found.faint.copy(),
+        *(barrier.copy() for barrier in found.barriers),
+    ]
     for start, end in lost:
         for picture in pictures:
             cv2.line(picture, start, end, (255,), 3)
-    return found._replace(ink=pictures[0], barriers=tuple(pictures[1:]))
+    return found._replace(ink=pictures[0], faint=pictures[1], barriers=tuple(pictures[2:]))
 
 
 def _lost(

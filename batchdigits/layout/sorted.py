@@ -13,8 +13,9 @@ SQUARED, ALIKE = 900, 0.2
 """So many boxes and more of one size, give or take a share, are the squares of the paper."""
 WITHIN = 0.55
 """Share of a box that lies in another, at least, when it is within that."""
-SURE = 0.88
-"""How well a box within another is drawn, at least: a hole in a digit is not."""
+SURE, CLEAR, FEW = 0.88, 0.97, 3
+"""How well a box within another is drawn, at least: a hole in a digit is not; and so few of them
+within one that is drawn as well as the second."""
 
 
 def unsquared(found: list[Cell]) -> list[Cell]:
@@ -53,7 +54,8 @@ def sorted_out(found: list[Cell]) -> list[Cell]:
         inner = np.flatnonzero(within[n] & kept)
         if not kept[n] or not len(inner):
             continue
-        sure = np.array([found[one].drawn >= SURE for one in inner])
+        least = CLEAR if len(inner) <= FEW and found[n].drawn >= CLEAR else SURE
+        sure = np.array([found[one].drawn >= least for one in inner])
         divided = len(inner) > 1 and common[n, inner].sum() >= COVERED * area[n]
         if divided or sure.any():
             kept[n] = False

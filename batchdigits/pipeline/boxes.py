@@ -57,6 +57,19 @@ def lay(desk: Desk, index: int, page: int, ways: Sequence[Grey]) -> Sequence[lay
     return found
 
 
+def strip(grey: Grey) -> list[cells.Cell]:
+    """Cut out the boxes of an image that is one row of them; none where it is not.
+
+    Args:
+        grey: uint8, (height, width), dark ink on light paper.
+    """
+    found = layout.find(grey)
+    if len(found) != 1 or found[0].kind != "boxes":
+        return []
+    clear = _clearer(grey, found)
+    return [_cut(clear, box) for box in found[0].boxes]
+
+
 def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
     """Darken the ink of a faint page, as of a photograph out of focus."""
     if not found:

@@ -116,9 +116,13 @@ def _named(group: layout.Found, number: int) -> str:
 def _number(desk: Desk, index: int, page: Page) -> None:
     """Lay an image of one number on the desk: box by box, or as it is written."""
     light = desk.invert == "no" or (desk.invert == "auto" and np.median(page.grey) < DARK)
-    boxes = cells.boxed(255 - page.grey if light else page.grey)
-    if boxes:
-        desk.field(index, page.number, None, boxes, "")
+    grey = 255 - page.grey if light else page.grey
+    boxed = cells.boxed(grey)
+    if any(box.through or box.shared for box in boxed):  # lines of its own may have been missed
+        again = boxes.strip(grey)
+        boxed = again if len(again) == len(boxed) else boxed
+    if boxed:
+        desk.field(index, page.number, None, boxed, "")
     else:
         height, width = page.grey.shape
         desk.number(index, page.number, None, page.grey, (0, 0, width, height), "")
