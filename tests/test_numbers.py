@@ -204,6 +204,29 @@ def test_a_model_without_a_number_reader_says_so(
     assert blank.status == "blank"
 
 
+@pytest.mark.parametrize(
+    ("sign", "minus"),
+    [
+        ([(8, 28, 22, 4)], True),
+        ([(8, 28, 22, 4), (8, 38, 22, 4)], False),  # "=", with which amounts are closed up
+        ([(8, 50, 22, 4)], False),  # on the line: what is left of a ruled one
+        ([(8, 24, 10, 10)], False),  # a dot
+        ([], False),
+    ],
+    ids=["minus", "equals", "low", "dot", "nothing"],
+)
+def test_a_number_with_a_minus_is_never_ok(
+    save: Save, fake_reader: FakeReader, sign: list[tuple[int, int, int, int]], *, minus: bool
+) -> None:
+    crop = np.pad(line("47"), ((0, 0), (30, 0)), constant_values=255)
+    for x, y, wide, high in sign:
+        crop[y : y + high, x : x + wide] = 30
+    save("a.png", crop)
+    (row,) = rows(as_="number", min_confidence=0)
+    assert ("a minus" in row.detail) == minus
+    assert (row.status == "review") >= minus
+
+
 def test_the_user_may_say_that_images_are_numbers(save: Save, fake_reader: FakeReader) -> None:
     crop = line("12")[:, :90]
     save("a.png", crop)

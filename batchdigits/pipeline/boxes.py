@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from batchdigits import cells, layout
 from batchdigits.forms.template import Field
+from batchdigits.normalize.minus import leads
 from batchdigits.pipeline.desk import Desk
 from batchdigits.records import Grey
 
@@ -142,7 +143,7 @@ def _inked(crop: Grey) -> Grey:
 def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
     """Lay down a box, or a cell of a table: one digit, or a number."""
     why = cells.coarse([box])
-    if box.blank or single(box.crop):
+    if box.blank or (single(box.crop) and not leads(_inked(box.crop) > 0)):
         desk.field(index, page, _field(name, 1), [box], why)
     else:
         desk.number(index, page, _field(name, None), box.crop, box.shown, why)

@@ -12,6 +12,7 @@ from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
 from batchdigits.ledger import Entry
 from batchdigits.normalize import Levels, grey_levels
+from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.records import Grey, Invert, Laid, Status
 
@@ -20,6 +21,9 @@ SLAB_PIXELS = 4 << 20
 SHOWN = 1800
 """px of the longest side of a page that is shown."""
 THROUGH = "a line goes through it, as a crease does"
+MINUS = "what may be a minus stands before it: a value has no sign"
+FULL = 144
+"""Level of a strip's ink; what is fainter may bridge a gap between two strokes."""
 SHARED = "its ink may be the next box's"
 DOT = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
@@ -184,6 +188,7 @@ class Desk:
             spot = Spot(status, found.fault, (0, 0, 0, 0))
             self._items.append(Item(source, page, None, why, field, (spot,)))
             return
+        why = why or (MINUS if leads(found.picture >= FULL) else "")
         across, down = place[2] / crop.shape[1], place[3] / crop.shape[0]
         origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
         lies = Number(origin, (found.scale * across, found.scale * down), found.slant)
