@@ -517,6 +517,17 @@ def test_a_summary_for_programs_says_what_the_line_says(inbox: Path) -> None:
     assert (told["files"]["read"], told["rows"]["total"]) == (1, 11)
 
 
+@pytest.mark.parametrize("place", ["none/s.json", "inbox", "/dev/full"])
+def test_a_summary_that_cannot_be_written_is_told_of_before_anything_is_read(
+    inbox: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run", "inbox", "--out", "out.csv", "--summary-json", place) == 5
+    assert not Path("out.csv").exists()
+    told = capsys.readouterr().err.strip()
+    assert place.split("/", maxsplit=1)[0] in told
+    assert "\n" not in told
+
+
 @pytest.mark.usefixtures("ten")
 @pytest.mark.parametrize(("share", "code"), [("0.05", 3), ("0.1", 0), ("1", 0)])
 def test_few_failures_may_be_left_to_the_table(inbox: Path, share: str, code: int) -> None:

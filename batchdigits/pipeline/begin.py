@@ -8,6 +8,7 @@ from batchdigits.errors import TemplateError, UsageError
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import moves, show, tables
 from batchdigits.pipeline.references import wanted
+from batchdigits.results import place
 
 
 def find(
@@ -31,7 +32,7 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
     Raises:
         UsageError: the table's suffix, an option that does not go with it, or an INPUT that is not
             there.
-        OutputError: the table cannot be written there.
+        OutputError: the table, or what else is asked for, cannot be written there.
         ModelError: the model cannot be used, as far as can be told without loading it.
         TemplateError: a template cannot be used.
     """
@@ -55,6 +56,8 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
                 f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
                 "of that name another, or leave --wide and .xlsx out"
             )
+    if options.summary_json is not None:
+        place.check_place(options.summary_json)
     if options.debug_pages is not None:
         show.check(options.debug_pages)
     for folder in options.moves:

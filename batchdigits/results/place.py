@@ -35,7 +35,7 @@ def check_place(out: str) -> None:
     if not folder.is_dir():
         raise OutputError(f"{out!r}: {str(folder)!r} is no folder: make it, or choose another")
     if target.exists() and not target.is_file():
-        raise OutputError(f"--out {out!r} is a folder or no regular file: give a file's name")
+        raise OutputError(f"{out!r} is a folder or no regular file: give a file's name")
     # Only trying tells: permission bits say nothing of network drives, or to root.
     tempfile.TemporaryFile(prefix=".batchdigits-", suffix=".tmp", dir=folder).close()
 
