@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchdigits import cli, pipeline
+from batchdigits import classify, cli, pipeline
 from batchdigits.ledger import Ledger
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import desk, looks, stream, tasks
@@ -302,6 +302,8 @@ def reachable(six: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name in ("inbox", "out"):
             shutil.move(name, folder)
         monkeypatch.chdir(folder)
+        shutil.copytree(classify.file_of(None).parent, "model")  # the package may lie out of reach
+        monkeypatch.setenv("BATCHDIGITS_MODEL", "model")
         for path in (folder, "out"):
             Path(path).chmod(0o777)
         yield Path("inbox")
