@@ -72,8 +72,13 @@ def decoded(logits: NDArray[np.float32], beam: int = BEAM) -> Decoded:
         logits: shape (T, 14), finite; classes as above.
         beam: how many beginnings are followed.
     """
-    candidates = _searched(_merged(_shares(logits)), beam)
-    return Decoded(candidates, signs_of(logits, candidates[0][0]))
+    found = candidates(logits, beam)
+    return Decoded(found, signs_of(logits, found[0][0]))
+
+
+def candidates(logits: NDArray[np.float32], beam: int = BEAM) -> list[tuple[str, float]]:
+    """Give what a strip may say, as in `Decoded`, and not where."""
+    return _searched(_merged(_shares(logits)), beam)
 
 
 def signs_of(logits: NDArray[np.float32], text: str) -> list[Sign]:

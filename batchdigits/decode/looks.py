@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.decode import Decoded, decoded, signs_of
+from batchdigits.decode import Decoded, candidates, decoded, signs_of
 from batchdigits.records import Grey
 
 SURE = 0.9
@@ -40,8 +40,8 @@ def read(
     for_each = [altered(strips[at], **look) for at in again for look in LOOKS]
     others = iter(logits(for_each)) if for_each else iter(())
     for at in again:
-        looks = [out[at], *(decoded(next(others), beams[at]) for _ in LOOKS)]
-        out[at] = _averaged(looks, first[at])
+        further = [candidates(next(others), beams[at]) for _ in LOOKS]
+        out[at] = _averaged(out[at], further, first[at])
     return out
 
 
@@ -68,13 +68,15 @@ def altered(
     return np.asarray(cv2.warpAffine(strip, back, strip.shape[::-1], flags=flags), np.uint8)
 
 
-def _averaged(looks: Sequence[Decoded], logits: Logits) -> Decoded:
+def _averaged(
+    first: Decoded, further: Sequence[list[tuple[str, float]]], logits: Logits
+) -> Decoded:
     """Average what the looks give; where the signs stand is told by the first."""
     shares: dict[str, float] = {}
-    for one in looks:
-        for text, share in one.candidates:
-            shares[text] = shares.get(text, 0.0) + share / len(looks)
-    candidates = sorted(shares.items(), key=lambda one: (-one[1], one[0]))
-    best = candidates[0][0]
-    same = best == looks[0].candidates[0][0]
-    return Decoded(candidates, looks[0].signs if same else signs_of(logits, best))
+    for look in (first.candidates, *further):
+        for text, share in look:
+            shares[text] = shares.get(text, 0.0) + share / (1 + len(further))
+    found = sorted(shares.items(), key=lambda one: (-one[1], one[0]))
+    best = found[0][0]
+    same = best == first.candidates[0][0]
+    return Decoded(found, first.signs if same else signs_of(logits, best))

@@ -136,7 +136,6 @@ class Ledger:
         return out
 
     def _name(self, entry: Entry, reading: int) -> None:
-        self._base.execute("DELETE FROM pages WHERE file = ?", (entry.file,))
         row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
         self._base.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
