@@ -92,7 +92,7 @@ def summary_json(found: Summary, options: RunOptions, code: int) -> None:
 def _counts(found: Summary) -> str:
     total = found.statuses.total()
     if not total:
-        return "no images found"
+        return "no rows yet" if found.left else "no images found"
     parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
     files = f"{found.read:,} {'file' if found.read == 1 else 'files'} read"
     rate = f"{found.read / max(found.seconds, 1e-9):,.0f} a second"

@@ -496,6 +496,14 @@ def test_nobody_reads_standard_output(inbox: Path, save: Save) -> None:
     assert done.returncode == 0
 
 
+def test_files_that_were_just_written_are_no_empty_folder(save: Save, capsys: Capture) -> None:
+    save("a.png", drawn(4))
+    assert run("run", "inbox", "--out", "out.csv", "--settle", "3600") == 0
+    told = capsys.readouterr().err
+    assert "no rows yet; 1 left for next time" in told
+    assert "no images" not in told
+
+
 @pytest.mark.usefixtures("ten")
 def test_a_summary_for_programs_says_what_the_line_says(inbox: Path) -> None:
     (inbox / "bad.png").write_bytes(b"")
