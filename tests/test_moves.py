@@ -329,6 +329,16 @@ def test_an_inbox_cannot_be_where_its_files_go(folder: str) -> None:
     assert not Path(OUT).exists()
 
 
+def test_a_folder_of_the_inbox_with_files_in_it_is_no_place_for_others() -> None:
+    with pytest.raises(UsageError, match="has files that may be read: give"):
+        run(move_done="inbox/sub")
+    assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
+    assert not Path("inbox/sub", MARK).exists()
+    Path("inbox/empty").mkdir()
+    assert run(move_done="inbox/empty").moved["done"] == 2
+    assert run(move_done="inbox/empty").files == 0
+
+
 # --- what goes wrong ---
 
 

@@ -8,7 +8,8 @@ from batchdigits.errors import TemplateError, UsageError
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import moves, show, tables
 from batchdigits.pipeline.references import wanted
-from batchdigits.results import place
+from batchdigits.results import place as places
+from batchdigits.sources import MARK
 
 
 def find(
@@ -57,11 +58,25 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
                 "of that name another, or leave --wide and .xlsx out"
             )
     if options.summary_json is not None:
-        place.check_place(options.summary_json)
+        places.check_place(options.summary_json)
     if options.debug_pages is not None:
         show.check(options.debug_pages)
     for folder in options.moves:
+        _apart(folder, inputs)
         moves.check(folder)
+
+
+def _apart(folder: str, inputs: Sequence[str]) -> None:
+    """Refuse a folder of an INPUT that has files in it: they would never be read again."""
+    place = os.path.realpath(folder)
+    tops = [top for top in map(os.path.realpath, inputs) if os.path.isdir(top)]
+    if not any(os.path.commonpath([place, top]) == top for top in tops):
+        return
+    if os.path.isdir(place) and os.listdir(place) and MARK not in os.listdir(place):
+        raise UsageError(
+            f"'{folder}' lies in an INPUT and has files that may be read: give --move-done and "
+            "--move-failed a new folder"
+        )
 
 
 def state_of(out: str, options: RunOptions) -> str | None:
