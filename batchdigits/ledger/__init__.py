@@ -177,6 +177,11 @@ class Ledger:
             found = self._base.execute("SELECT reading FROM files WHERE file = ?", (entry.file,))
             self._name(entry, found.fetchone()[0])
 
+    def moves(self) -> bool:
+        """Tell whether any file was read and moved away."""
+        found = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
+        return found.fetchone() is not None
+
     def replaces(self, entry: Entry) -> bool:
         """Tell whether another file was read under this name, well, and moved away."""
         found = self._base.execute(

@@ -61,6 +61,7 @@ class Keeper:
         """
         self.changed = False
         self.replaced = 0
+        self._moves = book.moves()
         self._sources = sources
         self._book, self._options, self._known = book, options, known
         self._card = usable_card(options.model)
@@ -94,7 +95,7 @@ class Keeper:
             entries = [looks.look_into(sources[at]) for at in part]
             with self._book.together():
                 for at, entry in zip(part, entries, strict=True):
-                    moved = self._book.replaces(entry)
+                    moved = self._moves and self._book.replaces(entry)
                     if entry.content is None or not self._book.same(entry, self._key):
                         left.append(at)
                     else:
@@ -146,7 +147,7 @@ class Keeper:
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)
-        self.replaced += self._book.replaces(entry)
+        self.replaced += self._moves and self._book.replaces(entry)
         self._book.put(entry, self._key, told(found), failed=failed)
         self._stale()
 
