@@ -106,15 +106,16 @@ class Ledger:
             told: what was told of it.
             failed: whether it is to be read again next time.
         """
-        failed = failed or entry.content is None
-        if not failed and self.same(entry, key):
-            return
-        row = (entry.content, key, int(failed), told)
+        row = (entry.content, key, int(failed or entry.content is None), told)
         cursor = self._base.execute(
-            "INSERT INTO readings (content, key, failed, told, sum) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO readings (content, key, failed, told, sum) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
             (*row, checksum(*row)),
         )
-        self._name(entry, int(cursor.lastrowid or 0))
+        if cursor.rowcount:
+            self._name(entry, int(cursor.lastrowid or 0))
+        else:  # the same content was read before, maybe under another name
+            self.same(entry, key)
 
     def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
         """Keep what was told of a page until all of its file is."""

@@ -64,7 +64,9 @@ def opened(path: str) -> sqlite3.Connection:
         sqlite3.Error: it cannot be opened or written.
     """
     _known_format(path)
-    base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    base = sqlite3.connect(
+        path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+    )  # one thread after another may use it
     try:
         for setting in (
             "journal_mode = DELETE",

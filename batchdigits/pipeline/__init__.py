@@ -213,7 +213,7 @@ def read(
     """Read files; yield what came of them batch by batch, in the order of the files."""
     card, options = usable_card(options.model), settled(options)
     thresholds = Thresholds.of(card, options)
-    with closing(findings([*map(Task, files)], options, card, wanted(options))) as batches:
+    with closing(findings(map(Task, files), files, options, card, wanted(options))) as batches:
         for batch in batches:
             yield _done(batch, thresholds, options)
             progress(sum(found.task.last for found in batch))

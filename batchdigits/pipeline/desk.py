@@ -69,7 +69,6 @@ class Item(NamedTuple):
         field: the template's field; None for an image of one digit, and for a whole page.
         spots: its boxes, from left to right.
         number: of a number of several digits, of which there is a strip, the next in order.
-        described: whether it is an image or a template's field; else it was found on a page.
         described: whether a template says what it is, or an image is it; else it was found.
     """
 

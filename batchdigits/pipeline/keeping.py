@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
 
@@ -61,6 +62,7 @@ class Keeper:
         """
         self.changed = False
         self.replaced = 0
+        self._parts: list[Found] = []
         self._moves = book.moves()
         self._sources = sources
         self._book, self._options, self._known = book, options, known
@@ -106,22 +108,39 @@ class Keeper:
     @property
     def count(self) -> int:
         """Say how many files are to be read."""
-        return len(self._tasks)
+        return len(self._tasks.sources)
 
     def read(self) -> Generator[list[Found], None, None]:
-        """Read, and keep what was found batch by batch: what is yielded is safe on disk."""
-        parts: list[Found] = []
-        with closing(findings(self._tasks, self._options, self._card, self._known)) as batches:
-            for batch in batches:
-                with self._book.together():
-                    for found in batch:
-                        parts.append(found)
-                        if found.task.last:
-                            self._keep(parts)
-                            parts = []
-                        else:
-                            self._keep_page(found)
-                yield batch
+        """Read, and keep what was found batch by batch: what is yielded is safe on disk.
+
+        The disk has its time while the next batch is read.
+        """
+        tasks, files = self._tasks, self._tasks.sources
+        with (
+            closing(findings(tasks, files, self._options, self._card, self._known)) as batches,
+            ThreadPoolExecutor(1) as beside,
+        ):
+            keeping = beside.submit(self._kept, [])
+            try:
+                for batch in batches:
+                    kept = keeping.result()  # or what was wrong: then no more is kept
+                    keeping = beside.submit(self._kept, batch)
+                    yield kept
+            finally:
+                kept = keeping.result()
+            yield kept
+
+    def _kept(self, batch: list[Found]) -> list[Found]:
+        """Keep a batch, and give it back; of a file that goes on in the next, page by page."""
+        with self._book.together():
+            for found in batch:
+                self._parts.append(found)
+                if found.task.last:
+                    self._keep(self._parts)
+                    self._parts = []
+                else:
+                    self._keep_page(found)
+        return batch
 
     def _keep(self, parts: Sequence[Found]) -> None:
         """Keep what was found of a file, page by page."""

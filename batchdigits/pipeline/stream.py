@@ -23,7 +23,11 @@ STRIP = 8
 
 
 def findings(
-    tasks: Sequence[Task], options: RunOptions, card: classify.Card, known: Forms
+    tasks: Iterable[Task],
+    files: Sequence[Source],
+    options: RunOptions,
+    card: classify.Card,
+    known: Forms,
 ) -> Generator[list[Found], None, None]:
     """Read files, a task each; yield what was found batch by batch, in their order."""
     model = Model(card, options)
@@ -38,8 +42,8 @@ def findings(
     outcomes = engine.run(
         prepare_chunk,
         chunks(
-            split(tasks, _page_counts([task.source for task in tasks], options)),
-            len(tasks),
+            split(tasks, _page_counts(files, options)),
+            len(files),
             options.workers,
             forms=bool(known.templates),
         ),

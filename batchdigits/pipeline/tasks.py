@@ -3,7 +3,7 @@
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from batchdigits.ledger import Entry
 from batchdigits.records import Source
@@ -40,8 +40,12 @@ class Task(NamedTuple):
     known: frozenset[int] = frozenset()
 
 
-class Listed(Sequence[Task]):
-    """Tasks of files, each made when it is asked for: of 200,000 at a time there would be 50 MB."""
+class Listed:
+    """Tasks of files, each made when it is its turn: of 200,000 at a time there would be 50 MB.
+
+    Attributes:
+        sources: the files.
+    """
 
     def __init__(
         self,
@@ -50,25 +54,16 @@ class Listed(Sequence[Task]):
         known: Mapping[str, Iterable[int]],
     ) -> None:
         """Take the files, how they stood when they were listed, and which pages are known."""
-        self._sources, self._known = sources, known
+        self.sources = sources
+        self._known = known
         self._sizes = array("q", (entry.size for entry in entries))
         self._times = array("q", (entry.time for entry in entries))
 
-    def __len__(self) -> int:
-        """Count the tasks."""
-        return len(self._sources)
-
-    @overload
-    def __getitem__(self, at: int) -> Task: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Task]: ...
-    def __getitem__(self, at: int | slice) -> Task | list[Task]:
-        """Make a task, or several."""
-        if isinstance(at, slice):
-            return [self[one] for one in range(*at.indices(len(self)))]
-        source = self._sources[at]
-        entry = Entry(source.file, self._sizes[at], self._times[at], sure=False)
-        return Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
+    def __iter__(self) -> Iterator[Task]:
+        """Make the tasks, in the order of the files."""
+        for source, size, time in zip(self.sources, self._sizes, self._times, strict=True):
+            entry = Entry(source.file, size, time, sure=False)
+            yield Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -115,13 +110,13 @@ def chunks(
         if task.page is not None:
             size = CHUNK_BYTES // PAGES
         else:
-            size = 0 if task.source.fault else _size(task.source.path)
+            size = task.entry.size if task.entry else _size(task.source.path)
             size = max(size, CHUNK_BYTES // MANY) if size >= LARGE else size
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES
         chunk.append(task)
-        room -= size
+        room -= max(size, 0)
     if chunk:
         yield chunk
 

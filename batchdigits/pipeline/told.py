@@ -12,10 +12,12 @@ from batchdigits.pipeline.findings import Finding
 from batchdigits.pipeline.numbers import Digits
 from batchdigits.pipeline.values import Read
 
+_text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 
 def told(findings: Sequence[Finding]) -> str:
     """Write findings of a file."""
-    return json.dumps([_written(one) for one in findings], separators=(",", ":"))
+    return _text([_written(one) for one in findings])
 
 
 def recalled(text: str) -> list[Finding]:

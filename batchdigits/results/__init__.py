@@ -204,7 +204,7 @@ def _delimited(lines: list[Line], separator: str, columns: Sequence[Column]) -> 
     table = csv.writer(text, delimiter=separator, lineterminator="\n")
     for line in lines:
         written = {n: f"{line[n]:.{_DECIMALS}f}" for n in shares if line[n] is not None}
-        table.writerow({**line, **written}.values())
+        table.writerow((line | written).values())
     return text.getvalue()
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from batchdigits.records import Digit, Row, Status
@@ -52,7 +53,9 @@ class Layout(NamedTuple):
 
 def _long(rows: Iterable[Row]) -> Iterator[Line]:
     for row in rows:
-        yield {name: getattr(row, name) for name in COLUMNS} | {"detail": said(row.detail)}
+        line = dict(zip(COLUMNS, _values(row), strict=True))
+        line["detail"] = said(row.detail)
+        yield line
 
 
 def _digits(digits: Iterable[Digit]) -> Iterator[Line]:
@@ -62,6 +65,8 @@ def _digits(digits: Iterable[Digit]) -> Iterator[Line]:
 
 def said(detail: str) -> str:
     """Keep a detail on its line, and no spreadsheet from taking it for a formula."""
+    if not detail:
+        return ""
     plain = _UNPRINTABLE.sub(" ", detail)
     return f"'{plain}" if plain.lstrip().startswith(_FORMULA) else plain
 
@@ -82,6 +87,7 @@ LONG = Layout(
     _long,
 )
 COLUMNS: tuple[str, ...] = tuple(LONG.names)
+_values = attrgetter(*COLUMNS)
 FIELDS = LONG._replace(sheet="fields")
 _KINDS = {"position": int, "confidence": float, "runner_up_confidence": float}
 _KINDS |= dict.fromkeys(("page", "x", "y", "width", "height"), int)
