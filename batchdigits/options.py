@@ -33,7 +33,10 @@ def processors() -> int:
 
 
 def _as_text(path: Any) -> Any:
-    return os.fspath(path) if isinstance(path, os.PathLike) else path
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if isinstance(text, str) and "\0" in text:
+        raise ValueError("expected a path, which holds no zero byte")
+    return text
 
 
 Place = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]

@@ -273,6 +273,8 @@ def test_command_line_wins_over_environment_over_file(
         ("config = 'x.toml'", "unknown option 'config'"),
         ("min-confidence = 'high'", "high"),
         ("\xff", "expected a TOML file"),
+        ('out = "a\\u0000.csv"', "'out': expected no zero byte, got 'a\\x00.csv'"),
+        ('inputs = ["a", "\\u0000"]', "'inputs': expected no zero byte"),
     ],
 )
 def test_a_bad_configuration_is_told(inbox: Path, text: str, words: str, capsys: Capture) -> None:

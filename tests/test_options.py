@@ -176,6 +176,9 @@ def test_as_once_and_once_none_is_taken() -> None:
         ({"calibration": 3, "target_error": 0.1}, ["calibration:", "string", "got 3"]),
         ({"calibration": "a.csv"}, ["--calibration is for --target-error"]),
         ({"template": "a.toml", "as_": "digit"}, ["--template", "--as digit"]),
+        ({"state": "a\0b"}, ["state:", "zero byte", r"got 'a\x00b'"]),
+        ({"template": ["a\0b"]}, ["template:", "zero byte"]),
+        ({"move_done": "\0"}, ["move-done:", "zero byte"]),
         ({"wide": True, "as_": "digit"}, ["--wide is for forms", "--as digit"]),
         ({"template": [3]}, ["template", "string", "got 3"]),
         (

@@ -1020,6 +1020,17 @@ def fax_lines(picture: Grey) -> bytes:
     return data[tags[273][0] : tags[273][0] + tags[279][0]]
 
 
+def jbig2(picture: Grey) -> bytes:
+    """A JBIG2 stream of two segments: the page, and one region of it coded as group 4 does."""
+    height, width = picture.shape
+    area = struct.pack(">II", width, height)
+    bodies = {48: area + bytes(11), 38: area + bytes(9) + b"\1" + fax_lines(255 - picture)}
+    return b"".join(
+        struct.pack(">IBBBI", n, kind, 0, 1, len(body)) + body
+        for n, (kind, body) in enumerate(bodies.items())
+    )
+
+
 BITS = b"/ColorSpace/DeviceGray/BitsPerComponent "
 FILTERS = {
     "flate": (BITS + b"8/Filter/FlateDecode", lambda grey: zlib.compress(grey.tobytes())),
@@ -1035,6 +1046,7 @@ FILTERS = {
         BITS + b"1/Filter/CCITTFaxDecode/DecodeParms<</K -1/BlackIs1 true/Columns %d/Rows %d>>",
         fax_lines,
     ),
+    "jbig2": (BITS + b"1/Filter/JBIG2Decode", jbig2),
 }
 
 
@@ -1129,7 +1141,7 @@ def test_a_scan_is_exact_however_it_lies_and_slips(
 @pytest.mark.parametrize("kind", FILTERS)
 def test_each_packing_of_a_scan(kind: str, tmp_path: Path) -> None:
     page = grey(tmp_path, sheets(scan(kind=kind)))
-    wanted = np.where(PICTURE > 127, 255, 0) if kind in ("bits", "fax") else PICTURE
+    wanted = np.where(PICTURE > 127, 255, 0) if kind in ("bits", "fax", "jbig2") else PICTURE
     assert page.shape == PICTURE.shape
     assert abs(page.astype(int) - wanted).mean() < (2 if kind == "jpeg" else 0.01)
 

@@ -28,6 +28,8 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
+        if "\0" in "".join(map(str, value if isinstance(value, list) else [value])):
+            raise UsageError(f"--config '{path}': '{name}': expected no zero byte, got {value!r}")
         several = getattr(parameter, "multiple", False) or parameter.name == "inputs"
         single = several and isinstance(value, str)
         defaults[str(parameter.name)] = [value] if single else value
