@@ -112,17 +112,43 @@ def test_any_cut_into_chunks_gives_the_same_rows(
         assert rows(batch_size=batch_size) == reference
 
 
-def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(inbox: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "size", "reason"),
+    [
+        ("png", 10_000, "a page of boxes in black and white at 200 dpi"),
+        ("TIF", 4_200, "the same as a fax"),
+        ("pdf", 900, "holds pages alone"),
+    ],
+)
+def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(
+    inbox: Path, suffix: str, size: int, reason: str
+) -> None:
     sources = []
     for n in range(400):
-        path = inbox / f"{n:03}.png"
-        path.write_bytes(bytes(40_000 if n % 2 and n >= 200 else 400))
+        page = n % 2 and n >= 200
+        path = inbox / f"{n:03}.{suffix if page else 'png'}"
+        path.write_bytes(bytes(size if page else 400))
         sources.append(Source(f"inbox/{path.name}", str(path)))
     cut = list(tasks.chunks(map(tasks.Task, sources), len(sources), 1))
     assert [task.source for chunk in cut for task in chunk] == sources
     assert len(cut[0]) >= 100, "crops are worked on together"
     for chunk in cut:
-        assert sum(os.path.getsize(task.source.path) > 10_000 for task in chunk) <= tasks.MANY
+        sizes = [os.path.getsize(task.source.path) for task in chunk]
+        assert sizes.count(size) <= tasks.MANY, reason
+
+
+@pytest.mark.parametrize(("seconds", "batches"), [(-1, 5), (1e9, 1)])
+def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
+    inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch, seconds: float, batches: int
+) -> None:
+    """Else what a stopped run has read of a thousand blank pages could not be kept."""
+    monkeypatch.setattr(stream, "HELD", seconds)
+    monkeypatch.setattr(tasks, "LEAST_FILES", 2)
+    for n in range(10):
+        save(f"{n}.png", np.full((30, 30), 230, np.uint8))
+    files = pipeline.find(["inbox"], [], None).sources
+    with closing(pipeline.read(files, RunOptions.of({"workers": 0}))) as found:
+        assert [len(done.rows) for done in found] == [10 // batches] * batches
 
 
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(

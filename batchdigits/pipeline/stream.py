@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from time import monotonic
 
 from batchdigits import classify, engine
 from batchdigits.options import RunOptions
@@ -18,6 +19,9 @@ WORKER_MIB = 800
 AHEAD = 16
 """Chunks that may be ready and wait while the model is loaded or busy: of crops 30 MiB at most, at
 784 bytes a picture and as many for what is known of it."""
+HELD = 2.0
+"""s that what was read waits for more before it is a batch: pages that hold little, or nothing,
+would wait for minutes, and a run that is stopped could not keep them."""
 STRIP = 8
 """Pictures of digits that a number counts for: so much larger its strip is."""
 
@@ -70,19 +74,19 @@ def _batches(
     batch_size: int,
     known: Forms,
 ) -> Iterator[list[tuple[list[Task], Prepared]]]:
-    """Gather outcomes until they hold `batch_size` pictures; a fault becomes error items.
+    """Gather outcomes until they hold `batch_size` pictures, or for `HELD`; faults become items.
 
     The first pictures are given at once: the workers go on while the model is loaded for them.
     """
     batch: list[tuple[list[Task], Prepared]] = []
-    pictures, wanted = 0, 1
+    pictures, wanted, since = 0, 1, monotonic()
     for outcome in outcomes:
         prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures) + STRIP * len(prepared.strips)
-        if pictures >= wanted:
+        if pictures >= wanted or monotonic() - since > HELD:
             yield batch
-            batch, pictures, wanted = [], 0, batch_size
+            batch, pictures, wanted, since = [], 0, batch_size, monotonic()
     if batch:
         yield batch
 

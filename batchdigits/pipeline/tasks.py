@@ -15,9 +15,11 @@ CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
 PAGES = 4
 """Pages that a worker takes at a time."""
-LARGE, MANY = 12 << 10, 32
+LARGE, MANY = 8 << 10, 16
 """A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
 of such a worker takes so many at a time, which it reads well within the time limit too."""
+PACKED = {".pdf": 0, ".tif": 2 << 10, ".tiff": 2 << 10}
+"""The same by suffix, of formats that pack a page of a fax into less."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
@@ -70,7 +72,7 @@ def paged(files: Sequence[Source]) -> list[Source]:
     """Choose the files of which it is worth knowing how many pages they have."""
     found = []
     for source in files:
-        least = PAGED.get(os.path.splitext(source.path)[1].lower())
+        least = PAGED.get(_suffix(source.path))
         if least is not None and not source.fault and _size(source.path) >= least:
             found.append(source)
     return found
@@ -111,7 +113,8 @@ def chunks(
             size = CHUNK_BYTES // PAGES
         else:
             size = task.entry.size if task.entry else _size(task.source.path)
-            size = max(size, CHUNK_BYTES // MANY) if size >= LARGE else size
+            large = PACKED.get(_suffix(task.source.path), LARGE)
+            size = max(size, CHUNK_BYTES // MANY) if size >= large else size
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES
@@ -119,6 +122,10 @@ def chunks(
         room -= max(size, 0)
     if chunk:
         yield chunk
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 def _size(path: str) -> int:
