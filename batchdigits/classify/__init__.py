@@ -179,7 +179,7 @@ def load_reader(path: str | None, *, device: str = "auto") -> Reader:
 
 def _called(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:
     """Load a model on a device and call it once, so that it is traced while Keras is hushed."""
-    with backend.hushed(), backend.uncollected():
+    with backend.hushed():
         keras, found = _keras()
         chosen = _device(device, found)
         with keras.device(chosen):

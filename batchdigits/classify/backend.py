@@ -5,13 +5,11 @@ one of the three by name, and only to ask it for its devices and to be modest wi
 """
 
 import faulthandler
-import gc
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,28 +52,6 @@ def hushed() -> Iterator[None]:
             faulthandler.disable()
             if watched:
                 faulthandler.enable(2)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Let Python's garbage collector rest while Keras starts, and then pass over what is there.
-
-    TensorFlow's modules and the model are 600,000 objects that stay to the end. To walk through
-    them again and again is a fifth of the start, and a second of every 70,000 digits.
-    """
-    works = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        _passed_over()
-        if works:
-            gc.enable()
-
-
-@cache  # once: a model that is loaded later may be dropped later
-def _passed_over() -> None:
-    gc.freeze()
 
 
 def _flush() -> None:
