@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -47,7 +48,8 @@ def progress(total: int | None, quiet: bool) -> Iterator["tqdm[NoReturn]"]:
 
 def summary(found: Summary, out: str, options: RunOptions) -> int:
     """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
-    bad = found.failed > options.fail_over * found.files
+    share = Fraction(options.fail_over).limit_denominator(10**9)  # as floats, 0.29 * 100 < 29
+    bad = found.failed > share * found.files
     if not options.quiet or bad:
         say(f"{_counts(found)}{_notes(found)} -> {_shown(out)}")
     return 3 if bad else 0
