@@ -20,8 +20,9 @@ import pytest
 from conftest import FakeClassifier, Save, drawn
 
 import batchdigits
-from batchdigits import cli, pipeline
+from batchdigits import cli, pipeline, report
 from batchdigits.ledger.lock import locked
+from batchdigits.options import RunOptions
 
 Capture = pytest.CaptureFixture[str]
 
@@ -165,6 +166,9 @@ CALIBRATE = ["calibrate", "--out", "mine", "--data"]
         (["run", "inbox", "--out", "out.csv", "--device", "tpu"], 2, "device: "),
         (["run", "inbox", "--out", "out.csv", "--outt", "x"], 2, "--outt"),
         (["run", "inbox", "--out", "out.jsonl", "--excel"], 2, "--excel"),
+        ([*OF_ONE, "--digits-out", ""], 2, "--digits-out"),
+        ([*OF_ONE, "--digits-out", "d.doc"], 2, "--digits-out must end in .csv"),
+        ([*OF_ONE, "--digits-out", "d.jsonl", "--excel"], 2, "got --digits-out 'd.jsonl'"),
         (["run", "inbox", "--out", "out.csv", "--model", "no.keras"], 6, "does not exist"),
         (["run", "inbox", "--out", "out.csv", "--model", "inbox"], 6, "card.json"),
         (["run", "inbox", "--out", "out.csv", "--model", "text.keras"], 6, "is not a model"),
@@ -527,15 +531,26 @@ def test_a_summary_for_programs_says_what_the_line_says(inbox: Path) -> None:
     assert (told["files"]["read"], told["rows"]["total"]) == (1, 11)
 
 
-@pytest.mark.parametrize("place", ["none/s.json", "inbox", "/dev/full"])
-def test_a_summary_that_cannot_be_written_is_told_of_before_anything_is_read(
-    inbox: Path, place: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", ["--summary-json", "--state"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "none/s.json",
+        "inbox",
+        "/dev/full",
+        "/proc/s.json",  # where even root cannot make a file
+    ],
+)
+@pytest.mark.usefixtures("ten")
+def test_what_cannot_be_written_is_told_of_before_anything_is_read(
+    option: str, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("run", "inbox", "--out", "out.csv", "--summary-json", place) == 5
-    assert not Path("out.csv").exists()
-    told = capsys.readouterr().err.strip()
-    assert place.split("/", maxsplit=1)[0] in told
-    assert "\n" not in told
+    before = sorted(Path().rglob("*"))
+    assert run("run", "inbox", "--out", "out.csv", option, place) == 5
+    assert sorted(Path().rglob("*")) == before
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert f"'{place}'" in told
 
 
 @pytest.mark.usefixtures("ten")
@@ -545,6 +560,23 @@ def test_few_failures_may_be_left_to_the_table(inbox: Path, share: str, code: in
     (inbox / "bad.png").write_bytes(b"")
     arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--fail-over", share)
     assert run(*arguments) == code
+
+
+@pytest.mark.parametrize(
+    ("files", "typed"),
+    [
+        (100, "{:.2f}"),  # as floats multiply, 0.29 * 100 is less than 29
+        (1000, "{:.4f}"),
+        (7, "{!r}"),  # as a program would print it
+        (999, "{!r}"),
+    ],
+)
+def test_a_share_is_the_one_that_was_typed(files: int, typed: str) -> None:
+    for most in range(files):
+        options = RunOptions.of({"fail_over": typed.format(most / files), "quiet": True})
+        for failed, code in ((most, 0), (most + 1, 3)):
+            found = pipeline.Summary(files=files, failed=failed)
+            assert report.summary(found, "out.csv", options) == code, (failed, files)
 
 
 @pytest.mark.usefixtures("ten")

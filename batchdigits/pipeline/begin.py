@@ -45,7 +45,7 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
         )
     results.check(out, excel=options.excel)
     if options.digits_out is not None:
-        results.check(options.digits_out, excel=options.excel)
+        results.check(options.digits_out, excel=options.excel, option="--digits-out")
         if os.path.realpath(out) == os.path.realpath(options.digits_out):
             raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
@@ -57,8 +57,10 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
                 f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
                 "of that name another, or leave --wide and .xlsx out"
             )
-    if options.summary_json is not None:
-        places.check_place(options.summary_json)
+    for path in (state_of(out, options), options.summary_json):
+        if path is not None:
+            with places.faults(path):
+                places.check_place(path)
     if options.debug_pages is not None:
         show.check(options.debug_pages)
     for folder in options.moves:

@@ -65,20 +65,21 @@ Put = Callable[[list[Line]], object]
 Write = Callable[[Iterable[Any]], None]
 
 
-def check(out: str, *, excel: bool = False) -> None:
+def check(out: str, *, excel: bool = False, option: str = "--out") -> None:
     """Say now, before anything is read, whether a table can be written to `out`.
 
     Args:
         out: a path that ends in .csv, .tsv, .jsonl, .parquet or .xlsx; `-` is CSV to stdout.
         excel: as in `writer`.
+        option: that it was given by.
 
     Raises:
         UsageError: unknown suffix, a missing library, or `excel` with neither CSV nor TSV.
         OutputError: the folder is missing or not writable, or `out` is there and no file.
     """
-    ending = _ending(out)
+    ending = _ending(out, option)
     if excel and ending not in (".csv", ".tsv"):
-        raise UsageError(f"--excel is for .csv, .tsv and -, got --out {out!r}: leave it out")
+        raise UsageError(f"--excel is for .csv, .tsv and -, got {option} {out!r}: leave it out")
     try:
         import_module(_LIBRARIES.get(ending, "csv"))
     except ImportError as fault:
@@ -149,12 +150,12 @@ def writer(out: str, *layouts: Layout, excel: bool = False) -> Iterator[Write]:
             stack.close()
 
 
-def _ending(out: str) -> str:
+def _ending(out: str, option: str = "--out") -> str:
     ending = ".csv" if out == "-" else os.path.splitext(out)[1].lower()
     known = f"{', '.join(_ENDINGS)}, or - for CSV on standard output"
     if ending not in _ENDINGS:
         parts = " (a folder of parts, not available in this version)" if out[-1:] == "/" else ""
-        raise UsageError(f"--out must end in {known}, got {out!r}{parts}")
+        raise UsageError(f"{option} must end in {known}, got {out!r}{parts}")
     return ending
 
 
