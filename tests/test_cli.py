@@ -21,6 +21,7 @@ from conftest import FakeClassifier, Save, drawn
 
 import batchdigits
 from batchdigits import cli, pipeline, report
+from batchdigits.errors import UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 
@@ -210,6 +211,69 @@ def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(
     assert err.startswith("batchdigits: ")
     assert words in err
     assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "one", "other"),
+    [
+        ("--summary-json out.csv", "--out", "--summary-json"),  # the table would be JSON
+        ("--summary-json inbox/../out.csv", "--out", "--summary-json"),  # however it is spelled
+        ("--summary-json link.json", "--out", "--summary-json"),  # and by a link
+        ("--log-file out.csv", "--out", "--log-file"),
+        ("--state out.csv", "--out", "--state"),
+        ("--digits-out out.csv", "--out", "--digits-out"),
+        ("--digits-out d.csv --state d.csv", "--state", "--digits-out"),
+        ("--digits-out d.csv --log-file d.csv", "--digits-out", "--log-file"),
+        ("--digits-out d.csv --summary-json d.csv", "--digits-out", "--summary-json"),
+        ("--summary-json a --log-file a", "--log-file", "--summary-json"),
+        ("--summary-json out.csv.state", "the state of --out", "--summary-json"),
+        ("--log-file out.csv.state", "the state of --out", "--log-file"),
+        ("--log-file out.csv.state-journal", "the state of --out", "--log-file"),
+        ("--state s --summary-json s-journal", "--state", "--summary-json"),
+        ("--log-file .out.csv.lock", "--log-file", "the lock of --out"),
+        ("--state s --summary-json .s.lock", "--summary-json", "the lock of --state"),
+        ("--move-done out.csv", "--out", "--move-done"),
+        ("--move-failed a --log-file a", "--log-file", "--move-failed"),
+        ("--debug-pages out.csv.state", "the state of --out", "--debug-pages"),
+        ("--out - --digits-out -", "--out", "--digits-out"),
+    ],
+)
+def test_two_options_never_name_one_file(
+    more: str, one: str, other: str, ten: None, capsys: Capture
+) -> None:
+    Path("link.json").symlink_to("out.csv")
+    before = sorted(Path().rglob("*"))
+    assert run(*OF_ONE, *more.split()) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert one in err
+    assert other in err
+    if "--log-file" not in more:
+        assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", ["out", "state", "digits_out", "log_file", "summary_json"])
+@pytest.mark.parametrize("scan", ["inbox/1.png", "scan.csv", "broken.TIF"])
+def test_no_option_writes_over_a_scan(option: str, scan: str, ten: None) -> None:
+    """What a run would read, by its first bytes or by its name."""
+    Path("scan.csv").write_bytes(Path("inbox/1.png").read_bytes())
+    Path("broken.TIF").write_text("half of it")
+    before = Path(scan).read_bytes()
+    chosen = {"out": "out.csv", option: scan}
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} '{scan}' is a picture"):
+        pipeline.check(chosen.pop("out"), RunOptions.of(chosen))
+    assert Path(scan).read_bytes() == before
+
+
+@pytest.mark.usefixtures("ten")
+def test_what_a_run_wrote_it_writes_again() -> None:
+    """An own output is no scan, and no other output, were it empty or damaged."""
+    more = ("--summary-json", "s.json", "--log-file", "b.log", "--state", "s", "--digits-out")
+    for path in ("b.log", "s.json"):
+        Path(path).touch()
+    for _ in range(2):
+        assert run(*OF_ONE, "--workers", "0", *more, "d.csv") == 0
+        Path("s").write_bytes(b"damaged" + Path("s").read_bytes())
 
 
 @pytest.mark.usefixtures("ten")

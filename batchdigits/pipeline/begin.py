@@ -1,15 +1,16 @@
 """What is found out before anything is read: the files, and whether the rest will do."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from batchdigits import classify, results, sources
 from batchdigits.errors import TemplateError, UsageError
+from batchdigits.ledger.lock import lock_of
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import moves, show, tables
 from batchdigits.pipeline.references import wanted
 from batchdigits.results import place as places
-from batchdigits.sources import MARK
+from batchdigits.sources import MARK, kinds
 
 
 def find(
@@ -27,16 +28,79 @@ def outputs(out: str | None, options: RunOptions) -> list[str]:
     return [one for one in (out, kept, *more) if one is not None and one != "-"]
 
 
+def apart(out: str | None, options: RunOptions) -> None:
+    """Refuse options that name one file for two things, or a scan to be written over.
+
+    A log file is written to as soon as it is opened, so this comes before.
+
+    Raises:
+        UsageError: two of the options lead to the same file, or one to a picture that is there.
+    """
+    seen: dict[str, str] = {}
+    for option, path in _files(out, options):
+        other = seen.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} are both '{path}': give two names")
+        if path != "-" and _is_scan(path):
+            raise UsageError(
+                f"{option} '{path}' is a picture, which is never written over: give another name"
+            )
+    for option, folder in (("--debug-pages", options.debug_pages), *_folders(options)):
+        if folder is not None and (taken := seen.get(os.path.realpath(folder))):
+            raise UsageError(f"{taken} and {option} are both '{folder}': give two names")
+
+
+def _files(out: str | None, options: RunOptions) -> Iterator[tuple[str, str]]:
+    """Name the files that a run writes, by the options that name them."""
+    state = options.state if out is None else state_of(out, options)
+    own = "--state" if options.state is not None else "the state of --out"
+    named = {
+        "--out": out,
+        own: state,
+        "--digits-out": options.digits_out,
+        "--log-file": options.log_file,
+        "--summary-json": options.summary_json,
+    }
+    for option, path in named.items():
+        if path == "" and option != "--out":  # of which is told where its suffix is looked at
+            raise UsageError(f"{option}: expected a path, got '': give one, or leave it out")
+        if path:
+            yield option, path
+    locked = {"--out": None if out == "-" else out, "--state": options.state}
+    yield from ((f"the lock of {one}", lock_of(path)) for one, path in locked.items() if path)
+    if state is not None:
+        yield f"the journal of {own}", f"{os.path.realpath(state)}-journal"
+
+
+def _folders(options: RunOptions) -> list[tuple[str, str]]:
+    """Name the folders that files are moved to, by the options that name them."""
+    both = {"--move-done": options.move_done, "--move-failed": options.move_failed}
+    return [(option, folder) for option, folder in both.items() if folder is not None]
+
+
+def _is_scan(path: str) -> bool:
+    """Tell whether a file is there that a run would read, by its name or its first bytes."""
+    try:
+        return (
+            os.path.getsize(path) > 0
+            and os.path.isfile(path)
+            and (kinds.named_so(path) or kinds.begins_so(path))
+        )
+    except OSError:  # nothing is there; or it cannot be read, and so be written to
+        return False
+
+
 def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
     """Find out what is wrong with inputs, output, model and templates before anything is read.
 
     Raises:
-        UsageError: the table's suffix, an option that does not go with it, or an INPUT that is not
-            there.
+        UsageError: the table's suffix, an option that does not go with it, paths that are not
+            `apart`, or an INPUT that is not there.
         OutputError: the table, or what else is asked for, cannot be written there.
         ModelError: the model cannot be used, as far as can be told without loading it.
         TemplateError: a template cannot be used.
     """
+    apart(out, options)
     sources.check(inputs, outputs=outputs(out, options), moved=options.moves)
     if options.moves and state_of(out, options) is None:
         raise UsageError(
@@ -46,8 +110,6 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
     results.check(out, excel=options.excel)
     if options.digits_out is not None:
         results.check(options.digits_out, excel=options.excel, option="--digits-out")
-        if os.path.realpath(out) == os.path.realpath(options.digits_out):
-            raise UsageError(f"--out and --digits-out are both '{out}': give two names")
     classify.card(options.model)
     wanted(options)
     if options.wide or out.lower().endswith(".xlsx"):
