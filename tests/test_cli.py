@@ -433,6 +433,35 @@ def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "what_comes_of_it",
+    ["raise", "raise ImportError('half of it is there')"],
+    ids=["as it is", "another"],
+)
+@pytest.mark.parametrize(
+    ("number", "said", "code"),
+    [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)],
+    ids=["INT", "TERM"],
+)
+def test_a_signal_that_cuts_an_import_short_is_told_in_one_line(
+    number: int, said: str, code: int, what_comes_of_it: str, inbox: Path
+) -> None:
+    """As NumPy is imported: it says of a second import that there can be none."""
+    Path("stub").mkdir()
+    Path("stub/numpy.py").write_text(
+        "import os\n"
+        "if os.environ.get('BEGUN'): raise ImportError('cannot load module more than once')\n"
+        "os.environ['BEGUN'] = 'yes'\n"
+        f"try: os.kill(os.getpid(), {int(number)})\n"
+        f"except BaseException: {what_comes_of_it}\n"
+    )
+    paths = ["stub", str(Path(batchdigits.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths).rstrip(os.pathsep)}
+    done = command("run", "inbox", "--out", "out.csv", env=env)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert done.stderr.decode() == f"batchdigits: {said}: an earlier table still stands\n"
+
+
 @pytest.fixture
 def labelled(inbox: Path) -> str:
     """A labelled set of 60 digits, in the folder stood in."""

@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated
 
@@ -52,21 +53,28 @@ app.add_typer(form.app, name="form")
 
 
 class _Stopped(BaseException):
-    """A signal came: unwinds all, so that nothing half-written and no worker stays."""
+    """A signal came: unwinds all, so that nothing half-written and no worker stays.
 
-    def __init__(self, number: int) -> None:
+    Attributes:
+        at_once: whether it was raised wherever the program stood: what is being imported there may
+            make another error of it.
+    """
+
+    def __init__(self, number: int, *, at_once: bool) -> None:
+        self.at_once = at_once
         self.exit_code = 128 + number
         self.word = "interrupted" if number == signal.SIGINT else "terminated"
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     if run.stop.gentle and run.stop.asked is None:  # the chunk in hand is finished first
-        run.stop.asked = _Stopped(number)
+        run.stop.asked = _Stopped(number, at_once=False)
         run.stop.asked.add_note(run.stop.left)
         return
     for one in _STOPPING:
         signal.signal(one, signal.SIG_DFL)  # one more ends the process at once
-    raise _Stopped(number)
+    run.stop.asked = _Stopped(number, at_once=True)
+    raise run.stop.asked
 
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -82,9 +90,12 @@ def main() -> None:
     for number in _STOPPING:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _stop)
-    code = _exit_code(sys.argv[1:])
-    for number in _STOPPING:  # what is done is done: the interpreter's own end changes nothing
-        signal.signal(number, signal.SIG_IGN)
+    try:
+        code = _exit_code(sys.argv[1:])
+        for number in _STOPPING:  # what is done is done: the interpreter's own end changes nothing
+            signal.signal(number, signal.SIG_IGN)
+    except _Stopped as late:  # its last words were being said
+        code = late.exit_code
     sys.exit(code)
 
 
@@ -98,16 +109,29 @@ def _exit_code(arguments: list[str]) -> int:
     except typer.TyperException as error:
         return _say(f"{error.format_message()} (see --help)", 2)
     except _Stopped as stopped:
-        (left, *_) = getattr(stopped, "__notes__", ["an earlier table still stands"])
-        return _say(f"{stopped.word}: {left}", stopped.exit_code)
+        return _say_stopped(stopped)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            return _say(f"cannot write to standard output: {error.strerror}", 5)
-        return _bug(error)
+        return _fault(error)
     return code if isinstance(code, int) else 0
 
 
-def _bug(error: Exception) -> int:
+def _say_stopped(stopped: _Stopped) -> int:
+    """Say what is left, with what is imported: NumPy cannot be again, once that was cut short."""
+    (left, *_) = getattr(stopped, "__notes__", ["an earlier table still stands"])
+    line = f"{stopped.word}: {left}"
+    if "batchdigits.report" in sys.modules:
+        return _say(line, stopped.exit_code)
+    with suppress(OSError, AttributeError):  # AttributeError: there is no standard error
+        sys.stderr.write(f"batchdigits: {line}\n")
+    return stopped.exit_code
+
+
+def _fault(error: Exception) -> int:
+    """Say what an error means that nobody expected."""
+    if isinstance(run.stop.asked, _Stopped) and run.stop.asked.at_once:
+        return _say_stopped(run.stop.asked)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return _say(f"cannot write to standard output: {error.strerror}", 5)
     if os.environ.get("BATCHDIGITS_DEBUG"):
         raise error
     return _say(
