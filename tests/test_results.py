@@ -384,6 +384,7 @@ def test_a_missing_library_is_told(
         ("to_folder.csv", "a folder or no regular file"),
         ("pipe.csv", "a folder or no regular file"),  # would be replaced by a file
         ("broken.csv", "gone' is no folder"),
+        ("circle.csv", "leads round in a circle"),
         ("n" * 300 + ".csv", "File name too long"),
         pytest.param("/proc/out.csv", "cannot write", marks=linux),  # even root cannot
     ],
@@ -393,6 +394,7 @@ def test_a_place_that_takes_no_table_is_told(out: str, said: str) -> None:
     Path("folder.csv").mkdir()
     Path("to_folder.csv").symlink_to("folder.csv")
     Path("broken.csv").symlink_to("gone/out.csv")
+    Path("circle.csv").symlink_to("circle.csv")
     os.mkfifo("pipe.csv")
     with pytest.raises(OutputError, match=said) as caught:
         check(out)

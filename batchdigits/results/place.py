@@ -36,6 +36,8 @@ def check_place(out: str) -> None:
         raise OutputError(f"{out!r}: {str(folder)!r} is no folder: make it, or choose another")
     if target.exists() and not target.is_file():
         raise OutputError(f"{out!r} is a folder or no regular file: give a file's name")
+    if target.is_symlink():  # for all that could be followed
+        raise OutputError(f"{out!r} is a link that leads round in a circle: choose another name")
     # Only trying tells: permission bits say nothing of network drives, or to root.
     tempfile.TemporaryFile(prefix=".batchdigits-", suffix=".tmp", dir=folder).close()
 
