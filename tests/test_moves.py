@@ -255,6 +255,7 @@ def test_inputs_of_the_same_names_are_kept_apart(save: Save) -> None:
 def test_a_file_where_a_folder_should_be_and_a_folder_where_a_file_should_be(save: Save) -> None:
     Path("done/1.png").mkdir(parents=True)
     Path("done/sub").write_text("x")
+    Path("done", MARK).touch()
     run()
     assert tree("done") == ["1-2.png", "sub", "sub-2/2.png"]
 
@@ -263,6 +264,7 @@ def test_a_link_in_the_folder_is_not_followed(tmp_path: Path) -> None:
     Path("elsewhere").mkdir()
     Path("done").mkdir()
     Path("done/sub").symlink_to("../elsewhere")
+    Path("done", MARK).touch()
     run()
     assert tree("elsewhere") == []
     assert Path("done/sub-2/2.png").exists()
@@ -329,14 +331,41 @@ def test_an_inbox_cannot_be_where_its_files_go(folder: str) -> None:
     assert not Path(OUT).exists()
 
 
-def test_a_folder_of_the_inbox_with_files_in_it_is_no_place_for_others() -> None:
-    with pytest.raises(UsageError, match="has files that may be read: give"):
-        run(move_done="inbox/sub")
+@pytest.mark.parametrize("option", ["move_done", "move_failed"])
+@pytest.mark.parametrize("folder", ["inbox/sub", "other", "link"])
+def test_a_folder_with_files_of_others_is_no_place_for_these(
+    option: str, folder: str, save: Save
+) -> None:
+    """The mark would hide them from every run: in this INPUT, or in that of another job."""
+    save("../other/5.png", drawn(5))
+    Path("link").symlink_to("other")
+    chosen = {"move_done": "new", "move_failed": "new", option: folder}
+    with pytest.raises(UsageError, match=f"--move-{option[5:]} '{folder}' has files"):
+        run(**chosen)
     assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
-    assert not Path("inbox/sub", MARK).exists()
+    assert [*Path().rglob(MARK)] == []
+    Path(folder, MARK).touch()  # as the line says: now that is meant
+    assert run(**chosen).moved["done"] == (1 if folder == "inbox/sub" else 2)
+
+
+def test_an_empty_folder_will_do_and_so_will_one_with_this_runs_own_outputs() -> None:
     Path("inbox/empty").mkdir()
     assert run(move_done="inbox/empty").moved["done"] == 2
     assert run(move_done="inbox/empty").files == 0
+    Path("logs").mkdir()
+    Path("logs/b.log").write_text("begun\n")
+    assert run(move_done="logs", log_file="logs/b.log").moved["done"] == 0
+
+
+def test_a_folder_that_cannot_be_looked_into_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    Path("done").mkdir()
+    monkeypatch.setattr(os, "listdir", refused)
+    with pytest.raises(OutputError, match="'done': Permission denied"):
+        run()
+    assert not Path("done", MARK).exists()
 
 
 # --- what goes wrong ---

@@ -95,7 +95,7 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
 
     Raises:
         UsageError: the table's suffix, an option that does not go with it, paths that are not
-            `apart`, or an INPUT that is not there.
+            `apart`, a folder for files that has others, or an INPUT that is not there.
         OutputError: the table, or what else is asked for, cannot be written there.
         ModelError: the model cannot be used, as far as can be told without loading it.
         TemplateError: a template cannot be used.
@@ -125,21 +125,22 @@ def check(out: str, options: RunOptions, inputs: Sequence[str] = ()) -> None:
                 places.check_place(path)
     if options.debug_pages is not None:
         show.check(options.debug_pages)
-    for folder in options.moves:
-        _apart(folder, inputs)
+    for option, folder in _folders(options):
+        _free(option, folder, out, options)
+    for _, folder in _folders(options):
         moves.check(folder)
 
 
-def _apart(folder: str, inputs: Sequence[str]) -> None:
-    """Refuse a folder of an INPUT that has files in it: they would never be read again."""
+def _free(option: str, folder: str, out: str, options: RunOptions) -> None:
+    """Refuse a folder with files of others in it: they would be passed over by every run."""
     place = os.path.realpath(folder)
-    tops = [top for top in map(os.path.realpath, inputs) if os.path.isdir(top)]
-    if not any(os.path.commonpath([place, top]) == top for top in tops):
-        return
-    if os.path.isdir(place) and os.listdir(place) and MARK not in os.listdir(place):
+    with places.faults(folder):
+        names = os.listdir(place) if os.path.isdir(place) else []
+    ours = {os.path.realpath(path) for _, path in _files(out, options)}
+    if MARK not in names and any(os.path.join(place, name) not in ours for name in names):
         raise UsageError(
-            f"'{folder}' lies in an INPUT and has files that may be read: give --move-done and "
-            "--move-failed a new folder"
+            f"{option} '{folder}' has files that no run has moved there, and that none would read "
+            f"any more: give a new folder, or, if that is meant, make a file {MARK} in it"
         )
 
 
