@@ -24,7 +24,7 @@ from batchdigits import cli, pipeline
 from batchdigits.errors import OutputError, Stop, UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import Summary, moves
+from batchdigits.pipeline import Summary, carry, moves
 from batchdigits.sources import MARK
 
 OUT = "results.csv"
@@ -170,6 +170,32 @@ def test_links_stay_and_so_does_what_they_lead_to(inbox: Path, save: Save) -> No
     assert tree("inbox") == ["link.png"]
     assert tree("far") == ["3.png"]
     assert set(rows()) >= {"inbox/link.png", "inbox/folder/3.png"}
+
+
+@pytest.mark.parametrize(
+    "inputs", [["inbox"], ["far", "inbox"], ["inbox/0.png", "inbox"], ["lane"]]
+)
+def test_what_a_link_of_the_run_leads_to_stays_within_the_inbox_too(
+    inputs: list[str], inbox: Path, save: Save
+) -> None:
+    """Else the link's good row would be an error from the next night on."""
+    save("../far/3.png", drawn(3))
+    Path("lane").symlink_to("inbox")
+    (inbox / "0.png").symlink_to("1.png")
+    (inbox / "sub/link.png").symlink_to("again.png")
+    (inbox / "sub/again.png").symlink_to("../../far/3.png")
+    (inbox / "bad-too.png").symlink_to("bad.png")
+    stay = ["0.png", "1.png", "bad-too.png", "bad.png", "sub/again.png", "sub/link.png"]
+    first = run(*inputs)
+    table = rows()
+    for _ in range(2):
+        assert tree("inbox") == stay
+        assert tree("far") == ["3.png"]
+        assert rows() == table
+        assert run(*inputs).failed == first.failed == 2
+    (inbox / "0.png").unlink()
+    run(*(path for path in inputs if path != "inbox/0.png"))
+    assert "1.png" in tree("done")
 
 
 def test_an_inbox_that_is_a_link_is_an_inbox() -> None:
@@ -423,7 +449,7 @@ def test_what_comes_under_the_name_in_the_last_moment_goes_back(
 def test_on_another_disk_what_comes_in_the_last_moment_stays(
     save: Save, monkeypatch: pytest.MonkeyPatch, three: FakeClassifier
 ) -> None:
-    real = moves._remove
+    real = carry._remove
 
     def late(path: str, entry: Any) -> None:
         if path == "inbox/1.png":
@@ -432,7 +458,7 @@ def test_on_another_disk_what_comes_in_the_last_moment_stays(
 
     with other_disk():
         with monkeypatch.context() as patch:
-            patch.setattr(moves, "_remove", late)
+            patch.setattr(carry, "_remove", late)
             assert run().moved["done"] == 2
         assert tree("inbox") == ["1.png"]
         run()
@@ -458,7 +484,7 @@ def test_a_copy_is_removed_where_the_file_itself_cannot_be(
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(moves, "_remove", refused)
+    monkeypatch.setattr(carry, "_remove", refused)
     with other_disk(), pytest.raises(OutputError, match=r"'inbox/1.png' to 'done': Perm"):
         run()
     assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
@@ -509,7 +535,7 @@ def test_what_cannot_be_moved_stays_and_the_table_stands(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch:
-        patch.setattr(moves, "_renamed", full)
+        patch.setattr(carry, "renamed", full)
         with pytest.raises(OutputError, match=os.strerror(code)) as told:
             run()
     assert "\n" not in str(told.value)
@@ -551,7 +577,7 @@ def test_a_run_that_was_killed_between_copy_and_removal_leaves_one_copy(
 
     with other_disk():
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(moves, "_remove", dies)
+            patch.setattr(carry, "_remove", dies)
             run()
         assert tree("done") == ["1.png"]
         run()

@@ -8,13 +8,11 @@ the file's name meanwhile.
 import errno
 import logging
 import os
-import shutil
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import count
 from pathlib import Path
 
 import filelock
@@ -22,7 +20,8 @@ import filelock
 from batchdigits.errors import OutputError, Stop
 from batchdigits.ledger import MOVED, Entry
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import looks
+from batchdigits.pipeline import carry, looks
+from batchdigits.pipeline.carry import ChangedError
 from batchdigits.pipeline.keeping import Keeper
 from batchdigits.pipeline.summary import Summary
 from batchdigits.records import Source
@@ -33,8 +32,6 @@ log = logging.getLogger("batchdigits.said.moved")  # for the log file alone
 
 WAIT = 600.0
 """s to wait while another run moves files into the same folder."""
-NAME = 255
-"""Bytes of a name, at most."""
 SAID = (
     "batchdigits moved the files in this folder here after it had read them, and does not read "
     "them again when it reads a folder above.\nWithout this file it would.\n"
@@ -89,8 +86,11 @@ class _Mover:
         self._stuck: list[str] = []
         self._real: Callable[[str], str] = cache(os.path.realpath)
         self._folders: dict[tuple[str, str], str] = {}
+        self._led_to: frozenset[str] = frozenset()
 
     def move(self, stop: Stop) -> None:
+        files = (source.path for part in self._keeper.finished() for source, _, _ in part)
+        self._led_to = frozenset(os.path.realpath(path) for path in files if os.path.islink(path))
         for part in self._keeper.finished():
             for ending, folder in self._places.items():
                 ours = [(source, entry) for source, entry, how in part if how == ending]
@@ -133,8 +133,9 @@ class _Mover:
             if not self._is_ours(source) or not self._stands(source, entry):
                 return False
             wanted = self._below(source, folder)
-            target = _renamed(source.path, wanted, entry) or _carried(source.path, wanted, entry)
-        except _ChangedError:
+            target = carry.renamed(source.path, wanted, entry)
+            target = target or carry.carried(source.path, wanted, entry)
+        except ChangedError:
             return False
         except OSError as fault:
             if fault.errno in FULL:
@@ -147,13 +148,15 @@ class _Mover:
         return True
 
     def _is_ours(self, source: Source) -> bool:
-        """Tell whether a file may be moved: not what links in the INPUT lead to, nor a link."""
+        """Tell whether a file may be moved: not what links of this run lead to, nor a link."""
+        above, name = os.path.split(source.path)
+        real = self._real(above)
+        if os.path.join(real, name) in self._led_to:
+            return False
         if not stat.S_ISREG(os.lstat(source.path).st_mode):
             return False
-        if not source.top:
-            return True
-        above, top = os.path.dirname(source.path), self._real(source.top)
-        return self._real(above) == _joined(top, os.path.relpath(above, source.top))
+        top = self._real(source.top)
+        return not source.top or real == _joined(top, os.path.relpath(above, source.top))
 
     def _stands(self, source: Source, entry: Entry) -> bool:
         """Tell whether a file still is what was read, and whole."""
@@ -186,10 +189,6 @@ class _Mover:
         )
 
 
-class _ChangedError(Exception):
-    """A file is not what was read: it stays for the next run."""
-
-
 @contextmanager
 def _alone(folder: str) -> Iterator[None]:
     """Have no other run put files into a folder meanwhile: names that are free stay so."""
@@ -200,77 +199,9 @@ def _alone(folder: str) -> Iterator[None]:
         raise OSError(errno.EBUSY, "another run moves files there") from None
 
 
-def _renamed(path: str, wanted: str, entry: Entry) -> str:
-    """Give a file its new name; nothing where that is on another disk.
-
-    Raises:
-        _ChangedError: something else came under its name in the last moment; it is there again.
-    """
-    target = _free(wanted)
-    try:
-        os.rename(path, target)
-    except OSError as fault:
-        if fault.errno == errno.EXDEV:
-            return ""
-        raise
-    if not _is(target, entry):
-        os.rename(target, _free(path))
-        raise _ChangedError
-    return target
-
-
-def _carried(path: str, wanted: str, entry: Entry) -> str:
-    """Copy a file to another disk, and remove it when the copy is there, whole; gives its name.
-
-    Raises:
-        _ChangedError: it is not what was read.
-    """
-    if entry.content is None:
-        raise OSError(errno.EACCES, "it cannot be read, and so not be copied to another disk")
-    for target in _names(wanted):
-        if not os.path.lexists(target):
-            _copy(path, target, entry)
-            break
-        if _is(target, entry) and looks.look_into(Source("", target)).content == entry.content:
-            break  # a run was killed before it could remove the file
-    try:
-        _remove(path, entry)
-    except OSError:
-        if os.path.lexists(path):  # else the copy is all there is
-            os.unlink(target)
-        raise
-    return target
-
-
-def _copy(path: str, target: str, entry: Entry) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with os.fdopen(handle, "rb") as file, place.aside(Path(target), like=Path(path)) as copy:
-        shutil.copyfileobj(file, copy)
-        copy.flush()
-        os.fsync(copy.fileno())
-        if looks.look_into(Source("", copy.name)).content != entry.content:
-            raise _ChangedError
-
-
-def _remove(path: str, entry: Entry) -> None:
-    """Remove a file that was copied; what came under its name in the last moment stays."""
-    hidden = str(place.hidden(Path(path)))
-    os.rename(path, hidden)
-    if _is(hidden, entry):
-        os.unlink(hidden)
-    else:
-        os.rename(hidden, _free(path))
-
-
-def _is(path: str, entry: Entry) -> bool:
-    """Tell by size and time whether a file is the one that was read."""
-    found = os.lstat(path)
-    return (found.st_size, found.st_mtime_ns) == (entry.size, entry.time)
-
-
 def _folder(path: str) -> str:
     """Make a folder, or take the one that is there; never what a link leads to."""
-    for name in _names(path):
+    for name in carry.names(path):
         with suppress(FileExistsError):
             os.mkdir(name)
             place.sync(os.path.dirname(name))
@@ -282,17 +213,3 @@ def _folder(path: str) -> str:
 
 def _joined(folder: str, inner: str) -> str:
     return os.path.normpath(os.path.join(folder, inner))
-
-
-def _free(path: str) -> str:
-    return next(name for name in _names(path) if not os.path.lexists(name))
-
-
-def _names(path: str) -> Iterator[str]:
-    """Give a path, then numbered ones: `a.png`, `a-2.png`, `a-3.png` …."""
-    yield path
-    folder, name = os.path.split(path)
-    stem, ending = os.path.splitext(name)
-    for number in count(2):
-        tail = os.fsencode(f"-{number}{ending}")
-        yield os.path.join(folder, os.fsdecode(os.fsencode(stem)[: NAME - len(tail)] + tail))

@@ -1,0 +1,105 @@
+"""A file's way to its new place: renamed, or copied to another disk and then removed.
+
+What stands in the way is kept, and so is what comes under the file's name meanwhile.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from batchdigits.ledger import Entry
+from batchdigits.pipeline import looks
+from batchdigits.records import Source
+from batchdigits.results import place
+
+NAME = 255
+"""Bytes of a name, at most."""
+
+
+class ChangedError(Exception):
+    """A file is not what was read: it stays for the next run."""
+
+
+def renamed(path: str, wanted: str, entry: Entry) -> str:
+    """Give a file its new name; nothing where that is on another disk.
+
+    Raises:
+        ChangedError: something else came under its name in the last moment; it is there again.
+    """
+    target = _free(wanted)
+    try:
+        os.rename(path, target)
+    except OSError as fault:
+        if fault.errno == errno.EXDEV:
+            return ""
+        raise
+    if not _is(target, entry):
+        os.rename(target, _free(path))
+        raise ChangedError
+    return target
+
+
+def carried(path: str, wanted: str, entry: Entry) -> str:
+    """Copy a file to another disk, and remove it when the copy is there, whole; gives its name.
+
+    Raises:
+        ChangedError: it is not what was read.
+    """
+    if entry.content is None:
+        raise OSError(errno.EACCES, "it cannot be read, and so not be copied to another disk")
+    for target in names(wanted):
+        if not os.path.lexists(target):
+            _copy(path, target, entry)
+            break
+        if _is(target, entry) and looks.look_into(Source("", target)).content == entry.content:
+            break  # a run was killed before it could remove the file
+    try:
+        _remove(path, entry)
+    except OSError:
+        if os.path.lexists(path):  # else the copy is all there is
+            os.unlink(target)
+        raise
+    return target
+
+
+def _copy(path: str, target: str, entry: Entry) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as file, place.aside(Path(target), like=Path(path)) as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        os.fsync(copy.fileno())
+        if looks.look_into(Source("", copy.name)).content != entry.content:
+            raise ChangedError
+
+
+def _remove(path: str, entry: Entry) -> None:
+    """Remove a file that was copied; what came under its name in the last moment stays."""
+    hidden = str(place.hidden(Path(path)))
+    os.rename(path, hidden)
+    if _is(hidden, entry):
+        os.unlink(hidden)
+    else:
+        os.rename(hidden, _free(path))
+
+
+def _is(path: str, entry: Entry) -> bool:
+    """Tell by size and time whether a file is the one that was read."""
+    found = os.lstat(path)
+    return (found.st_size, found.st_mtime_ns) == (entry.size, entry.time)
+
+
+def _free(path: str) -> str:
+    return next(name for name in names(path) if not os.path.lexists(name))
+
+
+def names(path: str) -> Iterator[str]:
+    """Give a path, then numbered ones: `a.png`, `a-2.png`, `a-3.png` …."""
+    yield path
+    folder, name = os.path.split(path)
+    stem, ending = os.path.splitext(name)
+    for number in count(2):
+        tail = os.fsencode(f"-{number}{ending}")
+        yield os.path.join(folder, os.fsdecode(os.fsencode(stem)[: NAME - len(tail)] + tail))
