@@ -4,9 +4,11 @@ What stands in the way is kept, and so is what comes under the file's name meanw
 """
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from batchdigits.results import place
 
 NAME = 255
 """Bytes of a name, at most."""
+NOTE = ".batchdigits-moving-"
+"""What the name of a note begins with."""
 
 
 class ChangedError(Exception):
@@ -42,30 +46,61 @@ def renamed(path: str, wanted: str, entry: Entry) -> str:
     return target
 
 
-def carried(path: str, wanted: str, entry: Entry) -> str:
+def carried(path: str, wanted: str, entry: Entry, folder: str) -> str:
     """Copy a file to another disk, and remove it when the copy is there, whole; gives its name.
+
+    Args:
+        path: of the file.
+        wanted: where it goes.
+        entry: how it stood when it was read.
+        folder: has a note of it meanwhile: what a killed run has left is known by that from a twin,
+            which is kept as well.
 
     Raises:
         ChangedError: it is not what was read.
     """
     if entry.content is None:
         raise OSError(errno.EACCES, "it cannot be read, and so not be copied to another disk")
-    for target in names(wanted):
-        if not os.path.lexists(target):
-            _copy(path, target, entry)
-            break
-        if _is(target, entry) and looks.look_into(Source("", target)).content == entry.content:
-            break  # a run was killed before it could remove the file
+    note = _note(path, folder)
+    target = _left(wanted, entry, note)
+    if not target:
+        target = _free(wanted)
+        _copy(path, target, entry, note)
     try:
         _remove(path, entry)
     except OSError:
         if os.path.lexists(path):  # else the copy is all there is
             os.unlink(target)
+        _forget(note)
         raise
+    _forget(note)
     return target
 
 
-def _copy(path: str, target: str, entry: Entry) -> None:
+def _note(path: str, folder: str) -> str:
+    """Name the note of a file: in it is the number of its copy's inode, which renaming keeps."""
+    above, name = os.path.split(path)
+    real = os.fsencode(os.path.join(os.path.realpath(above), name))
+    return os.path.join(folder, NOTE + hashlib.blake2b(real, digest_size=16).hexdigest())
+
+
+def _forget(note: str) -> None:
+    with suppress(OSError):
+        os.unlink(note)
+
+
+def _left(wanted: str, entry: Entry, note: str) -> str:
+    """Name the copy of a file that a run made before it was killed; nothing if there is none."""
+    with suppress(OSError):
+        copy = Path(note).read_bytes()
+        for name in names(wanted):  # until none is there
+            ours = copy == b"%d" % os.lstat(name).st_ino
+            if ours and looks.look_into(Source("", name)).content == entry.content:
+                return name
+    return ""
+
+
+def _copy(path: str, target: str, entry: Entry, note: str) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     with os.fdopen(handle, "rb") as file, place.aside(Path(target), like=Path(path)) as copy:
         shutil.copyfileobj(file, copy)
@@ -73,6 +108,8 @@ def _copy(path: str, target: str, entry: Entry) -> None:
         os.fsync(copy.fileno())
         if looks.look_into(Source("", copy.name)).content != entry.content:
             raise ChangedError
+        with open(note, "wb", opener=place.private) as told:  # if the disk loses it, both are kept
+            told.write(b"%d" % os.fstat(copy.fileno()).st_ino)
 
 
 def _remove(path: str, entry: Entry) -> None:

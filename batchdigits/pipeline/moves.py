@@ -134,7 +134,7 @@ class _Mover:
                 return False
             wanted = self._below(source, folder)
             target = carry.renamed(source.path, wanted, entry)
-            target = target or carry.carried(source.path, wanted, entry)
+            target = target or carry.carried(source.path, wanted, entry, folder)
         except ChangedError:
             return False
         except OSError as fault:

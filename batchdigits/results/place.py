@@ -70,7 +70,7 @@ def aside(target: Path, like: Path | None = None) -> Iterator[BinaryIO]:
     if like is not None:
         path = target.with_name(".batchdigits-copy.tmp")
         path.unlink(missing_ok=True)
-    file = open(path, "xb", opener=_private)  # noqa: SIM115
+    file = open(path, "xb", opener=private)  # noqa: SIM115
     try:
         yield file
         file.flush()
@@ -99,7 +99,8 @@ def sync(folder: str | os.PathLike[str]) -> None:
         os.close(handle)
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read, for `open`."""
     return os.open(path, flags, 0o600)
 
 
