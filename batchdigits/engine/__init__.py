@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,11 +49,26 @@ class Outcome(Generic[T, R]):
         items: the items this is about, in the order given; the caller's own objects.
         result: what the function returned for `items`; None if there is a fault.
         fault: empty, or why there is no result, in plain words on one line.
+        more: whether another outcome of the same chunk is there already.
     """
 
     items: list[T]
     result: R | None
     fault: str
+    more: bool = field(default=False, compare=False)
+
+
+def alive() -> None:
+    """Say, from within a function that `run` calls, that one item is done, or a part of one.
+
+    The time limit begins anew, so that it is each part's own, however many a chunk has.
+    """
+    for say in LISTENERS:
+        say()
+
+
+LISTENERS: list[Callable[[], None]] = []
+"""Whom `alive` tells: in a worker, its parent."""
 
 
 def run(  # noqa: PLR0913
@@ -78,7 +93,8 @@ def run(  # noqa: PLR0913
             a `functools.partial` of one. Items and results are pickled on the way.
         chunks: lists of items; may be lazy.
         workers: number of processes; 0 calls the function in this process, without limits.
-        seconds: wall-clock limit of one call, be it for a chunk or a single item.
+        seconds: wall-clock limit of one call, be it for a chunk or a single item; and of each part
+            of it, where the function says `alive` between them.
         memory_mib: MiB that a worker may take beyond what its imports took.
         ahead: chunks per worker that may wait, as chunks or as outcomes.
 
@@ -135,6 +151,10 @@ def _outcomes(chunk: list[T], call: Callable[[list[T]], _Answer]) -> list[Outcom
     return [Outcome(chunk, answer.result, answer.fault)]
 
 
+def _together(outcomes: list[Outcome[T, Any]]) -> list[Outcome[T, Any]]:
+    return [*(replace(one, more=True) for one in outcomes[:-1]), *outcomes[-1:]]
+
+
 def _serial(
     function: Callable[[list[T]], R], chunks: Iterable[list[T]], limits: Limits
 ) -> Generator[Outcome[T, R], None, None]:
@@ -146,7 +166,7 @@ def _serial(
             return _Answer(None, obituary(OUT_OF_MEMORY, limits) if memory else text(error))
 
     for chunk in chunks:
-        yield from _outcomes(chunk, call)
+        yield from _together(_outcomes(chunk, call))
 
 
 def _parallel(
@@ -174,9 +194,9 @@ def _parallel(
             waiting.append(Future())
             tasks.put((chunk, waiting[-1]))
             if len(waiting) > ahead * workers:
-                yield from waiting.popleft().result()
+                yield from _together(waiting.popleft().result())
         while waiting:
-            yield from waiting.popleft().result()
+            yield from _together(waiting.popleft().result())
     finally:
         close()
         atexit.unregister(close)
@@ -263,8 +283,9 @@ class _Seat:
         code: int | None = OUT_OF_TIME
         try:
             self._line.send_bytes(message)
-            if self._line.poll(limits.seconds):
-                return _Answer(*pickle.loads(self._line.recv_bytes()))
+            while self._line.poll(limits.seconds):
+                if answer := self._line.recv_bytes():  # else it is alive
+                    return _Answer(*pickle.loads(answer))
             self._stop()
         except (EOFError, OSError):
             code = self._stop()
