@@ -35,8 +35,8 @@ class Ledger:
         """
         self._base = base.opened(path)
         self._base.execute(
-            "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER)"
-            " WITHOUT ROWID"
+            "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
+            " sure INTEGER) WITHOUT ROWID"
         )
 
     def close(self) -> None:
@@ -72,8 +72,8 @@ class Ledger:
         """Take the files of this run, as they stand now."""
         self._base.execute("DELETE FROM here")
         self._base.executemany(
-            "INSERT INTO here VALUES (?, ?, ?, ?)",
-            ((one.file, at, one.size, one.time) for at, one in enumerate(entries)),
+            "INSERT INTO here VALUES (?, ?, ?, ?, ?)",
+            ((one.file, at, one.size, one.time, one.sure) for at, one in enumerate(entries)),
         )
 
     def to_read(self, key: int) -> list[int]:
@@ -81,8 +81,9 @@ class Ledger:
         found = self._base.execute(
             "SELECT at FROM here LEFT JOIN files USING (file)"
             " LEFT JOIN readings ON readings.id = files.reading"
-            " WHERE files.file IS NULL OR NOT files.sure OR files.size != here.size"
-            " OR files.time != here.time OR readings.key != ? OR readings.failed ORDER BY at",
+            " WHERE files.file IS NULL OR NOT files.sure OR files.sure != here.sure"
+            " OR files.size != here.size OR files.time != here.time OR readings.key != ?"
+            " OR readings.failed ORDER BY at",
             (key,),
         )
         return [at for (at,) in found]
@@ -114,7 +115,12 @@ class Ledger:
         )
         if cursor.rowcount:
             self._name(entry, int(cursor.lastrowid or 0))
-        else:  # the same content was read before, maybe under another name
+        else:  # the same content was read before, maybe under another name, or by another machine
+            self._base.execute(
+                "UPDATE readings SET told = ?, sum = ?"
+                " WHERE content = ? AND key = ? AND NOT failed",
+                (told, checksum(*row), *row[:2]),
+            )
             self.same(entry, key)
 
     def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
@@ -160,7 +166,7 @@ class Ledger:
             told of it, where it is to be read again; else nothing.
         """
         found = self._base.execute(
-            "SELECT at, files.file, files.size, files.time, sure, files.content,"
+            "SELECT at, files.file, files.size, files.time, files.sure, files.content,"
             " CASE WHEN failed THEN told ELSE '' END"
             " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
             " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
@@ -196,19 +202,29 @@ class Ledger:
         """Tell whether anything is known of a file."""
         return bool(self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,)).fetchone())
 
-    def gone(self) -> int:
-        """Count the files of the table that are not among those of this run, nor moved by one."""
+    def gone(self) -> list[tuple[str, bool]]:
+        """List the files of the table that are not among those of this run, nor moved by one.
+
+        Returns:
+            Of each its name, and whether it has an error row.
+        """
         found = self._base.execute(
-            "SELECT count(*) FROM files WHERE size != ? AND file NOT IN (SELECT file FROM here)",
+            "SELECT file, failed FROM files JOIN readings ON readings.id = files.reading"
+            " WHERE size != ? AND file NOT IN (SELECT file FROM here)",
             (MOVED,),
         )
-        return int(found.fetchone()[0])
+        return [(file, bool(failed)) for file, failed in found]
 
-    def prune(self) -> int:
-        """Forget the files that are not among those of this run; gives their number."""
-        return self._base.execute(
-            "DELETE FROM files WHERE file NOT IN (SELECT file FROM here)"
-        ).rowcount
+    def prune(self, files: Iterable[str], *, moved: bool) -> int:
+        """Forget files, and those that were moved if `moved` says so; gives their number."""
+        gone = [(file,) for file in files]
+        if moved:
+            gone += self._base.execute(
+                "SELECT file FROM files WHERE size = ? AND file NOT IN (SELECT file FROM here)",
+                (MOVED,),
+            ).fetchall()
+        self._base.executemany("DELETE FROM files WHERE file = ?", gone)
+        return len(gone)
 
     def tidy(self) -> None:
         """Forget what was told of content that no file has any more, and of single pages."""

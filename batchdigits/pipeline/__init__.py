@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 
 KEPT = "what was read is kept for the next run; an earlier table stands"
 """What is said of a run that is stopped."""
+MISSING = "no images found%s, as if a disk were missing: the rows of %d files are kept"
 
 
 def run(
@@ -85,11 +86,12 @@ def run(
     state = state_of(out, options)
     if state is None:
         with summary.stage("look"):
-            files = _found(found, summary)
+            files = _found(found, summary).sources
         with summary.stage("read"):
             _stream(files, out, options, progress, summary)
         return summary
-    ours = [one for one in (out, options.state) if one is not None and one != "-"]
+    paths = out, options.digits_out, state.removesuffix(".state")  # the last is the table, mostly
+    ours = [path for path in paths if path is not None and path != "-"]
     with locked(ours, options.wait), ledger.opened(state) as book:
         with summary.stage("look"):
             keeper = Keeper(book, _found(found, summary), options, wanted(options))
@@ -103,10 +105,10 @@ def run(
     return summary
 
 
-def _found(found: sources.Found | Callable[[], sources.Found], summary: Summary) -> list[Source]:
+def _found(found: sources.Found | Callable[[], sources.Found], summary: Summary) -> sources.Found:
     found = found if isinstance(found, sources.Found) else found()
     summary.skipped, summary.files = found.skipped, len(found.sources)
-    return found.sources
+    return found
 
 
 def _stream(
@@ -132,14 +134,17 @@ def _read(
 ) -> None:
     """Read what the ledger does not know; it knows it then."""
     thresholds = Thresholds.of(usable_card(options.model), options)
+
+    def seen(batch: list[Found]) -> None:
+        for found in batch:
+            _log_laid(found.laid, summary)
+        if options.debug_pages is not None:
+            _show(_done(batch, thresholds, options), options.debug_pages)
+
     progress(summary.files - keeper.count)
-    with stop.gently(KEPT), closing(keeper.read()) as batches:
-        for batch in batches:
-            for found in batch:
-                _log_laid(found.laid, summary)
-            if options.debug_pages is not None:
-                _show(_done(batch, thresholds, options), options.debug_pages)
-            progress(sum(found.task.last for found in batch))
+    with stop.gently(KEPT), closing(keeper.read(seen)) as kept:
+        for count in kept:
+            progress(count)
             stop.check()
     summary.read, summary.left = keeper.count, keeper.left
     if keeper.replaced:
@@ -163,15 +168,19 @@ def _write(
     keeper: Keeper, book: ledger.Ledger, out: str, options: RunOptions, summary: Summary
 ) -> None:
     """Write the tables of all that the ledger knows, unless they stand as they should."""
-    summary.gone = book.gone()
     if options.prune and summary.files:
-        summary.pruned, summary.gone = keeper.prune(), 0
-    elif summary.gone and not summary.files:
-        log.warning(
-            "no images found, as if a disk were missing: the rows of %d files are kept",
-            summary.gone,
-        )
+        summary.pruned = keeper.prune()
     keeper.tidy()
+    summary.gone = len(book.gone())
+    if summary.gone and not summary.files:
+        log.error(MISSING, "", summary.gone)
+    else:
+        for folder, count in keeper.missing().items():
+            log.error(MISSING, f" in '{folder}'", count)
+    if not book.any() and tables.strange(out, book):
+        log.error("nothing was read, and nothing is known: '%s' is left as it is", out)
+        summary.unchanged = True
+        return
     terms = tables.terms(options)
     paths = [path for path in (out, options.digits_out) if path is not None]
     standing = [tables.standing(path, book, terms) for path in paths]

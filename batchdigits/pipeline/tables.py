@@ -88,6 +88,11 @@ def as_left(path: str, written: Written | None) -> bool:
         return False
 
 
+def strange(path: str, book: Ledger) -> bool:
+    """Tell whether a table is there that is not as it was left."""
+    return os.path.lexists(path) and not as_left(path, book.written(_name(path)))
+
+
 @contextmanager
 def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> Iterator[None]:
     """Replace a table within the block; one that somebody edited is kept under another name.
@@ -106,7 +111,7 @@ def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> 
         return
     kept = ""
     with results.faults(path):
-        if os.path.lexists(path) and not as_left(path, book.written(_name(path))):
+        if strange(path, book):
             kept = kept_name(path)
             shutil.copy2(path, kept)
     try:

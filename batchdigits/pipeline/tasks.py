@@ -64,7 +64,7 @@ class Listed:
     def __iter__(self) -> Iterator[Task]:
         """Make the tasks, in the order of the files."""
         for source, size, time in zip(self.sources, self._sizes, self._times, strict=True):
-            entry = Entry(source.file, size, time, sure=False)
+            entry = Entry(source.file, size, time, sure=0)
             yield Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
 
 

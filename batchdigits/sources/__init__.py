@@ -51,10 +51,14 @@ class Found:
         sources: each file once, ordered by the UTF-8 bytes of `Source.file`.
         skipped: reason in plain words → number of entries of folders passed over for it;
             a skipped folder counts once.
+        unseen: folders in which there may be more than was found, spelled as in `Source.file`:
+            those that could not be looked into, links that lead nowhere, and INPUTs with nothing
+            to read, as if a disk were missing.
     """
 
     sources: list[Source]
     skipped: dict[str, int]
+    unseen: list[str]
 
 
 def check(inputs: Sequence[str], *, outputs: Sequence[str] = (), moved: Sequence[str] = ()) -> None:
@@ -106,6 +110,7 @@ def find(
     return Found(
         sources=sorted(search.sources, key=lambda source: source.file.encode()),
         skipped=dict(sorted(Counter(search.skipped.values()).items())),
+        unseen=search.unseen,
     )
 
 
@@ -128,6 +133,7 @@ class _Search:
         self.sources: list[Source] = []
         # By entry, so that what a folder passes over and another input names is not counted.
         self.skipped: dict[str, str] = {}
+        self.unseen: list[str] = []
         self.seen: set[str] = set()
         self.top = ""
         self.real_folder = functools.cache(lambda path: os.path.realpath(path or "."))
@@ -148,7 +154,10 @@ class _Search:
         if self.put_away(self.real(path), marks=marks):
             self.skipped[entry] = _MOVED
         elif stat.S_ISDIR(mode):
+            count = len(self.sources)
             self.walk(path)
+            if len(self.sources) == count:
+                self.unseen.append(spell(path))
         elif not self.is_output(entry, link=os.path.islink(path)):
             self.add(entry, path, fault, named=True)
 
@@ -164,7 +173,7 @@ class _Search:
             self.skipped.pop(real, None)
             if depth > MOST_DEPTH:
                 fault = f"folders are read {MOST_DEPTH} deep, and this one lies deeper: move it up"
-                self.sources.append(Source(spell(path), path, fault, top=self.top))
+                self.closed(path, fault)
                 continue
             below = reversed(self.take_folder(path, real))
             waiting.extend((path, real, depth + 1) for path, real in below)
@@ -176,7 +185,7 @@ class _Search:
                 items = sorted(listing, key=attrgetter("name"))
         except OSError as error:
             fault = f"the folder cannot be read: {_words(error)}"
-            self.sources.append(Source(spell(path), path, fault, top=self.top))
+            self.closed(path, fault)
             return []
         if path != self.top and any(item.name == MARK for item in items):
             self.skipped[real] = _MOVED
@@ -206,9 +215,16 @@ class _Search:
         reason = _why_skip(item, fault)
         if reason:
             self.skipped[entry] = reason
+            if reason == _UNSEEN:
+                self.unseen.append(spell(item.path))
         else:
             self.add(entry, item.path, fault)
         return ""
+
+    def closed(self, path: str, fault: str) -> None:
+        """Take a folder that cannot be gone into for a source with that fault."""
+        self.sources.append(Source(spell(path), path, fault, top=self.top))
+        self.unseen.append(spell(path))
 
     def add(self, entry: str, path: str, fault: str, *, named: bool = False) -> None:
         if entry not in self.seen:
