@@ -48,8 +48,11 @@ def progress(total: int | None, quiet: bool) -> Iterator["tqdm[NoReturn]"]:
 def summary(found: Summary, out: str, options: RunOptions) -> int:
     """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
     bad = found.failed > options.fail_over * found.files
+    line = f"{_counts(found)}{_notes(found)} -> {_shown(out)}"
     if not options.quiet or bad:
-        say(f"{_counts(found)}{_notes(found)} -> {_shown(out)}")
+        say(line)
+    else:
+        SAID.info(plain(line))
     return 3 if bad else 0
 
 

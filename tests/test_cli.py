@@ -556,10 +556,11 @@ def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
     assert run(*arguments, "--out", "out.csv") == 3
     assert run(*arguments, "--out", "nowhere/out.csv") == 5
     lines = Path("b.log").read_text("utf-8").splitlines()
-    assert [line.split(" ", 3)[2] for line in lines] == ["WARNING", "INFO", "INFO"]
-    assert "'out.csv' was not as it was left" in lines[0]
-    assert "11 rows in" in lines[1]
-    assert "nowhere" in lines[2]
+    assert [line.split(" ", 3)[2] for line in lines] == ["INFO", "ERROR", "INFO", "INFO"]
+    assert "10 rows in" in lines[0]
+    assert "'out.csv' was not as it was left" in lines[1]
+    assert "11 rows in" in lines[2]
+    assert "nowhere" in lines[3]
     assert run("run", "inbox", "--out", "out.csv", "--log-file", "nowhere/b.log") == 5
 
 
@@ -624,3 +625,19 @@ def test_the_log_steers_no_terminal(inbox: Path, capfd: pytest.CaptureFixture[st
     line = "of a library: ?[31m and more\n"
     assert capfd.readouterr().err == f"batchdigits: WARNING: {line}"
     assert Path("b.log").read_text("utf-8").endswith(f"WARNING {line}")
+
+
+@pytest.mark.parametrize("more", ["", ", 'log_file': 'b.log'"], ids=["alone", "with a log file"])
+def test_when_quiet_only_what_somebody_must_know_is_said(
+    more: str, inbox: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A log file is told more; that is no reason for a mail every night."""
+    code = (
+        "import logging\nfrom batchdigits.cli import logs\n"
+        "from batchdigits.options import RunOptions\n"
+        f"logs.send(RunOptions.of({{'quiet': True{more}}}))\n"
+        "for say in ('info', 'warning', 'error'):\n"
+        "    getattr(logging.getLogger('batchdigits.pipeline'), say)(say)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert capfd.readouterr().err == "batchdigits: ERROR: error\n"

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import ledger, pipeline
-from batchdigits.errors import BusyError, OutputError
+from batchdigits.errors import BusyError, OutputError, Stop
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import Summary, stream
@@ -26,10 +29,15 @@ from batchdigits.pipeline import Summary, stream
 OUT = "results.csv"
 
 
-def run(*inputs: str, **options: Any) -> Summary:
+def run(
+    *inputs: str,
+    progress: Callable[[int], object] = lambda _: None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Summary:
     settled = RunOptions.of({"workers": 0, "settle": 0, "device": "cpu", **options})
-    state = pipeline.state_of(OUT, settled)
-    return pipeline.run(pipeline.find(inputs or ["inbox"], [], OUT, state), OUT, settled)
+    found = pipeline.find(inputs or ["inbox"], [], OUT, pipeline.state_of(OUT, settled))
+    return pipeline.run(found, OUT, settled, progress, stop)
 
 
 def table() -> list[str]:
@@ -415,6 +423,50 @@ def test_what_a_killed_run_had_read_is_not_read_again(
     assert run().read == 3
     assert reads == ["2.png", "3.png", "4.png"]
     assert files() == [f"{n}.png" for n in range(5)]
+
+
+def known_files() -> int:
+    with closing(sqlite3.connect(f"{OUT}.state", timeout=30)) as state:
+        return int(state.execute("SELECT count(*) FROM files").fetchone()[0])
+
+
+def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, told = ledger.Ledger.put, []
+
+    def slow(self: ledger.Ledger, *given: Any, **more: Any) -> None:
+        time.sleep(0.02)
+        real(self, *given, **more)
+
+    def progress(count: int) -> None:
+        told.append(count)
+        if Path(f"{OUT}.state").exists():
+            assert sum(told) <= known_files()
+
+    monkeypatch.setattr(ledger.Ledger, "put", slow)
+    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 1)
+    run(batch_size=1, progress=progress)
+    assert sum(told) == 5
+
+
+def test_a_stopped_run_has_shown_the_pages_that_it_has_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else nobody would ever see them: they are not read again."""
+    stop = Stop()
+
+    def progress(count: int) -> None:
+        if count:
+            stop.asked = KeyboardInterrupt()
+
+    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 1)
+    monkeypatch.setattr(stream, "HELD", -1)
+    Path("shown").mkdir()
+    options = {"batch_size": 1, "as_": "form", "debug_pages": "shown"}
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=progress, stop=stop, **options)
+    assert 1 <= known_files() == len(list(Path("shown").rglob("*.png"))) < 5
+    run(**options)
+    assert len(list(Path("shown").rglob("*.png"))) == 5
 
 
 @pytest.mark.parametrize("touched", [False, True], ids=["as it was", "changed since"])

@@ -59,6 +59,7 @@ def send(options: "RunOptions") -> None:
     told = logging.StreamHandler()
     told.setFormatter(_Plain("batchdigits: %(levelname)s: %(message)s"))
     level = logging.ERROR if options.quiet else logging.WARNING
+    told.setLevel(level)  # whatever more a log file is told
     logging.basicConfig(handlers=[told], level=level)
     ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
     ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)

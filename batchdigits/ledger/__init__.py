@@ -275,7 +275,7 @@ def _opened(path: str) -> Ledger:
     try:
         return Ledger(path)
     except DamagedError as fault:
-        log.warning(
+        log.error(  # noqa: TRY400 (no traceback: the line says it all)
             "the state '%s' is damaged (%s): it is kept as '%s', and all is read anew",
             *(path, fault, set_aside(path)),
         )

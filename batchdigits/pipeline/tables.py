@@ -127,7 +127,7 @@ def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> 
         if kept and _digest(kept) == left.content:  # a run was killed before it could note it
             os.unlink(kept)
         elif kept:
-            log.warning("'%s' was not as it was left: what stood there is kept as '%s'", path, kept)
+            log.error("'%s' was not as it was left: what stood there is kept as '%s'", path, kept)
     with book.together():
         book.wrote(_name(path), left)
 
