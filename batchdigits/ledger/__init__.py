@@ -9,12 +9,12 @@ reading. Every row has a checksum: what a disk spoilt is found out, never believ
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from batchdigits.errors import OutputError
 from batchdigits.ledger import base
+from batchdigits.ledger.aside import kept_name, set_aside
 from batchdigits.ledger.base import DamagedError, checksum
 from batchdigits.ledger.entries import MOVED, Entry, Told, Written
 
@@ -289,29 +289,3 @@ def _unusable(path: str, fault: Exception) -> OutputError:
         f"the state '{path}' cannot be used: {fault} (the table is unchanged): make room, or give "
         "another place by --state"
     )
-
-
-def set_aside(path: str) -> str:
-    """Give a file another name beside its own; gives that name.
-
-    Raises:
-        OSError: it cannot be renamed.
-    """
-    aside = kept_name(path)
-    os.rename(path, aside)
-    return aside
-
-
-def kept_name(path: str) -> str:
-    """Give a name beside a file's own, which says when, and which nothing has.
-
-    Raises:
-        OSError: there is none.
-    """
-    stem, ending = os.path.splitext(path)
-    when = time.strftime("%Y%m%d-%H%M%S")
-    for number in range(1000):
-        name = f"{stem}.kept-{when}{f'-{number}' if number else ''}{ending}"
-        if not os.path.lexists(name):
-            return name
-    raise FileExistsError(f"no name is left beside '{path}'")
