@@ -246,9 +246,9 @@ class Keeper:
 
 
 def _real(file: str) -> bytes | None:
-    """Give the real path of a file of the table; None where nothing is there."""
+    """Give the real path of a file of the table; None where no file is there."""
     path = unspell(file)
-    return os.path.realpath(path) if os.path.lexists(path) else None
+    return os.path.realpath(path) if os.path.isfile(path) else None
 
 
 def _is_folder(file: str) -> bool:
