@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from conftest import FakeClassifier, Save, drawn
 import batchdigits
 from batchdigits import cli, pipeline
 from batchdigits.ledger.lock import locked
+from batchdigits.pipeline import moves
 
 Capture = pytest.CaptureFixture[str]
 
@@ -536,6 +538,95 @@ def test_a_summary_that_cannot_be_written_is_told_of_before_anything_is_read(
     told = capsys.readouterr().err.strip()
     assert place.split("/", maxsplit=1)[0] in told
     assert "\n" not in told
+
+
+def inbox_gone(patch: pytest.MonkeyPatch) -> None:
+    Path("inbox").rename("elsewhere")
+
+
+def stuck(*_: object) -> str:
+    raise PermissionError(13, "Permission denied")
+
+
+def unmovable(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(moves, "_renamed", stuck)
+
+
+def breaks(fault: Callable[[], object]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Have something happen as the model is called."""
+
+    def change(patch: pytest.MonkeyPatch) -> None:
+        real = FakeClassifier.logits
+        patch.setattr(FakeClassifier, "logits", lambda *given: (fault(), real(*given))[1])
+
+    return change
+
+
+def signalled(number: int) -> Callable[[pytest.MonkeyPatch], None]:
+    return breaks(lambda: os.kill(os.getpid(), number))
+
+
+def bug() -> None:
+    raise KeyError("of the program's own")
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize(
+    ("code", "happens", "more", "found"),
+    [
+        pytest.param(1, breaks(bug), (), 10, id="a bug"),
+        pytest.param(2, inbox_gone, (), 0, id="an inbox that is not there"),
+        pytest.param(5, unmovable, ("--move-done", "done"), 10, id="files that cannot be moved"),
+        pytest.param(5, None, ("--digits-out", "no/d.csv"), 0, id="a place that is not there"),
+        pytest.param(5, None, ("--log-file", "no/b.log"), 0, id="nor one for the log"),
+        pytest.param(6, None, ("--model", "none.keras"), 0, id="no such model"),
+        pytest.param(130, signalled(signal.SIGINT), (), 10, id="interrupted"),
+        pytest.param(143, signalled(signal.SIGTERM), (), 10, id="terminated"),
+    ],
+)
+def test_a_summary_tells_how_this_run_ended_and_not_the_last(
+    code: int,
+    happens: Callable[[pytest.MonkeyPatch], None] | None,
+    more: tuple[str, ...],
+    found: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--summary-json", "s.json")
+    assert run(*arguments) == 0
+    assert json.loads(Path("s.json").read_text("utf-8"))["error"] is None
+    capsys.readouterr()
+    before = {number: signal.signal(number, cli._stop) for number in (2, 15)}
+    try:
+        with monkeypatch.context() as patch:
+            if happens is not None:
+                happens(patch)
+            assert run(*arguments, "--fresh", *more) == code
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    told = json.loads(Path("s.json").read_text("utf-8"))
+    assert told["exit_code"] == code
+    assert capsys.readouterr().err.splitlines()[-1] == f"batchdigits: {told['error']}"
+    assert told["files"]["found"] == found
+    assert (told["model"] is None) is (code == 6)
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_summary_of_an_error_takes_the_place_of_a_summary_alone(capsys: Capture) -> None:
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--summary-json", "s.json")
+    assert run(*arguments, "--model", "none") == 6
+    assert json.loads(Path("s.json").read_text("utf-8"))["exit_code"] == 6
+    assert run(*arguments) == 0
+    told = Path("s.json").read_bytes()
+    with locked(["out.csv"]):
+        assert run(*arguments) == 4
+    assert Path("s.json").read_bytes() == told  # it is the other run's
+    assert run(*arguments, "--dry-run") == 0
+    assert Path("s.json").read_bytes() == told
+    Path("s.json").write_text("a file of somebody's")
+    assert run(*arguments, "--model", "none") == 6
+    assert Path("s.json").read_text() == "a file of somebody's"
 
 
 @pytest.mark.usefixtures("ten")
