@@ -244,7 +244,8 @@ def _carried(path: str, wanted: str, entry: Entry) -> str:
 
 def _copy(path: str, target: str, entry: Entry) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with os.fdopen(handle, "rb") as file, place.aside(Path(target), like=Path(path)) as copy:
+    whole = place.aside(Path(target), like=Path(path), alone=True)
+    with os.fdopen(handle, "rb") as file, whole as copy:
         shutil.copyfileobj(file, copy)
         copy.flush()
         os.fsync(copy.fileno())
