@@ -389,6 +389,15 @@ def test_a_folder_where_a_file_should_be(inside: str, capsys: Capture) -> None:
     one_line(capsys.readouterr().err)
 
 
+def test_a_pipe_where_the_state_should_be_hangs_nothing() -> None:
+    os.mkfifo(f"{OUT}.state")
+    done = subprocess.run(
+        command(), env=environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 5
+    one_line(done.stderr, "results.csv.state' cannot be used: it is no regular file", "--state")
+
+
 @pytest.fixture
 def reachable(six: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Stand where an ordinary user gets to, as he does not to what pytest makes for root."""
