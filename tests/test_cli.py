@@ -277,6 +277,11 @@ def test_command_line_wins_over_environment_over_file(
         ("\xff", "expected a TOML file"),
         ('out = "a\\u0000.csv"', "'out': expected no zero byte, got 'a\\x00.csv'"),
         ('inputs = ["a", "\\u0000"]', "'inputs': expected no zero byte"),
+        ("log-file = {a = 1}", "'log-file': expected one value, got a table"),
+        ("[log-file]", "'log-file': expected one value, got a table"),
+        ("template = ['a.toml', {b = 'c'}]", "'template': expected one value, got a table"),
+        ("[[template]]", "'template': expected one value, got a table"),
+        ("out = ['a.csv']", "'out': expected one value, got a list"),
     ],
 )
 def test_a_bad_configuration_is_told(inbox: Path, text: str, words: str, capsys: Capture) -> None:
