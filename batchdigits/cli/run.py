@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     ] = None,
     page_seconds: Annotated[
         str | None,
-        option("page-seconds", "Longest time that reading a file may take.  [default: 60]", "S"),
+        option("page-seconds", "Longest time that reading a page may take.  [default: 60]", "S"),
     ] = None,
     min_confidence: Annotated[
         str | None,
