@@ -614,6 +614,8 @@ def test_a_summary_tells_how_this_run_ended_and_not_the_last(
     assert told["exit_code"] == code
     assert capsys.readouterr().err.splitlines()[-1] == f"batchdigits: {told['error']}"
     assert told["files"]["found"] == found
+    counts = (10, 10) if "--move-done" in more else (0, 0)  # of rows, and of files in whole batches
+    assert (told["rows"]["total"], told["files"]["read"]) == counts
     assert (told["model"] is None) is (code == 6)
 
 

@@ -216,6 +216,21 @@ def test_what_is_no_state_keeps_its_mode() -> None:
     assert Path("t.csv.state").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("before", ["a state for all", "no state", "a damaged state"])
+def test_a_run_keeps_the_values_of_a_private_table_private(before: str) -> None:
+    assert run() == 0
+    Path(OUT).chmod(0o600)
+    state = Path(f"{OUT}.state")
+    state.chmod(0o644)
+    if before == "no state":
+        state.unlink()
+    elif before == "a damaged state":
+        state.write_bytes(b"SQLite format 3 is not this")
+        state.chmod(0o644)
+    assert run() == 0
+    assert {path.stat().st_mode & 0o077 for path in Path("out").glob("results*")} == {0}
+
+
 @pytest.mark.parametrize("most", [0, 4096, 20480, 65536])
 def test_where_files_may_not_grow_the_next_run_makes_good(most: int, six: Path, save: Save) -> None:
     """A limit of the kernel's on the size of files stops the state, its journal and the table."""
@@ -389,13 +404,22 @@ def test_a_folder_where_a_file_should_be(inside: str, capsys: Capture) -> None:
     one_line(capsys.readouterr().err)
 
 
-def test_a_pipe_where_the_state_should_be_hangs_nothing() -> None:
-    os.mkfifo(f"{OUT}.state")
+@pytest.mark.parametrize(
+    ("place", "more", "words"),
+    [
+        (f"{OUT}.state", (), "results.csv.state' cannot be used: it is no regular file"),
+        ("b.log", ("--log-file", "b.log"), "cannot write --log-file 'b.log': it is a pipe"),
+    ],
+)
+def test_a_pipe_where_a_file_should_be_hangs_nothing(
+    place: str, more: tuple[str, ...], words: str
+) -> None:
+    os.mkfifo(place)
     done = subprocess.run(
-        command(), env=environment(), capture_output=True, text=True, check=False, timeout=60
+        command(*more), env=environment(), capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 5
-    one_line(done.stderr, "results.csv.state' cannot be used: it is no regular file", "--state")
+    one_line(done.stderr, words)
 
 
 @pytest.fixture

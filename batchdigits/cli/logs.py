@@ -3,6 +3,7 @@
 import logging
 import sys
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchdigits.errors import OutputError
@@ -32,6 +33,8 @@ class _LogFile(RotatingFileHandler):
         Raises:
             OSError: the file cannot be opened.
         """
+        if Path(path).is_fifo():  # to open it would wait for ever
+            raise OSError("it is a pipe")
         super().__init__(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
         self.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
         self._path, self._loggers = path, loggers

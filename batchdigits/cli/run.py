@@ -266,11 +266,11 @@ def _read(
 
         def listed_now() -> "Found":
             found = find()
-            told.summary = pipeline.Summary(files=len(found.sources), skipped=found.skipped)
             bar.reset(len(found.sources))
             return found
 
-        told.summary = pipeline.run(listed_now, out, settled, bar.update, stop)
+        told.summary = pipeline.Summary()
+        pipeline.run(listed_now, out, settled, bar.update, stop, told.summary)
     return report.summary(told.summary, out, settled)
 
 

@@ -57,12 +57,13 @@ KEPT = "what was read is kept for the next run; an earlier table stands"
 MISSING = "no images found%s, as if a disk were missing: the rows of %d files are kept"
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917
     found: sources.Found | Callable[[], sources.Found],
     out: str,
     options: RunOptions,
     progress: Progress = lambda _: None,
     stop: Stop | None = None,
+    summary: Summary | None = None,
 ) -> Summary:
     """Read what is new and write the table, then move what was read, where the options say so.
 
@@ -73,6 +74,7 @@ def run(
         options: the settings.
         progress: called with the number of files done since the last call.
         stop: ends the run where what was read is safe.
+        summary: gets what is known so far, for those who ask how a run was that did not end well.
 
     Raises:
         BusyError: another run writes the same output.
@@ -82,7 +84,7 @@ def run(
         TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
-    options, summary, stop = settled(options), Summary(), stop or Stop()
+    options, summary, stop = settled(options), summary or Summary(), stop or Stop()
     state = state_of(out, options)
     if state is None:
         with summary.stage("look"):
@@ -92,7 +94,9 @@ def run(
         return summary
     paths = out, options.digits_out, state.removesuffix(".state")  # the last is the table, mostly
     ours = [path for path in paths if path is not None and path != "-"]
+    tables.narrow(state, out)
     with locked(ours, options.wait), ledger.opened(state) as book:
+        tables.narrow(state, out)  # a new one in the place of one that was damaged
         with summary.stage("look"):
             keeper = Keeper(book, _found(found, summary), options, wanted(options))
         with summary.stage("read"):
@@ -144,6 +148,7 @@ def _read(
     progress(summary.files - keeper.count)
     with stop.gently(KEPT), closing(keeper.read(seen)) as kept:
         for count in kept:
+            summary.read += count
             progress(count)
             stop.check()
     summary.read, summary.left = keeper.count, keeper.left
