@@ -239,6 +239,18 @@ def test_names_that_are_swapped_between_files_alike_take_their_readings_along(
     assert before[0][1:] != before[1][1:]
 
 
+def test_two_tables_of_one_state_may_bear_one_name(inbox: Path, save: Save) -> None:
+    state = RunOptions.of({"workers": 0, "settle": 0, "state": "common"})
+    places = ["a/results.csv", "b/results.csv"]
+    for round_ in range(2):
+        save(f"{5 + round_}.png", drawn(5))
+        for place in places:
+            Path(place).parent.mkdir(exist_ok=True)
+            pipeline.run(pipeline.find(["inbox"], [], place, "common"), place, state)
+    assert Path(places[0]).read_bytes() == Path(places[1]).read_bytes()
+    assert len(list(Path().rglob("*.csv"))) == 2, "none was taken for an edited one"
+
+
 def test_a_table_is_not_emptied_for_want_of_a_state(
     inbox: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

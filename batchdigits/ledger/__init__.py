@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """An open ledger; see `opened`."""
+    """An open ledger; see `opened`.
+
+    Attributes:
+        folder: the real one that its file lies in.
+    """
 
     def __init__(self, path: str) -> None:
         """Open the file, or make it.
@@ -33,6 +37,7 @@ class Ledger:
             DamagedError: it is no ledger, or not what was written.
             sqlite3.Error: it cannot be opened or written.
         """
+        self.folder = os.path.dirname(os.path.realpath(path))
         self._base = base.opened(path)
         self._base.execute(
             "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"

@@ -93,7 +93,7 @@ def as_left(path: str, written: Written | None) -> bool:
 
 def strange(path: str, book: Ledger) -> bool:
     """Tell whether a table is there that is not as it was left."""
-    return os.path.exists(path) and not as_left(path, book.written(_name(path)))
+    return os.path.exists(path) and not as_left(path, book.written(_name(path, book)))
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> 
         elif kept:
             log.error(EDITED, path, kept)
     with book.together():
-        book.wrote(_name(path), left)
+        book.wrote(_name(path, book), left)
 
 
 def _kept(path: str) -> str:
@@ -168,14 +168,15 @@ def narrow(state: str, table: str) -> None:
             os.chmod(state, stat.S_IMODE(found.st_mode) & may)
 
 
-def _name(path: str) -> str:
-    """Name a table in the ledger: by its file's name, as folders may move with all in them."""
-    return os.path.basename(os.path.realpath(path)).encode("utf-8", "backslashreplace").decode()
+def _name(path: str, book: Ledger) -> str:
+    """Name a table in the ledger: as seen from there, as folders may move with all in them."""
+    name = os.path.relpath(os.path.realpath(path), book.folder)
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def standing(path: str, book: Ledger, terms: str) -> Written | None:
     """Give how a table was left, if it stands so, and was made on these terms of what is known."""
-    written = None if path == "-" else book.written(_name(path))
+    written = None if path == "-" else book.written(_name(path, book))
     if written is None or written.terms != terms or not as_left(path, written):
         return None
     return written
