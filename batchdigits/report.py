@@ -4,14 +4,12 @@ Standard output carries data alone; the rest goes to standard error.
 """
 
 import csv
-import json
 import logging
 import math
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
@@ -24,7 +22,6 @@ from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import Planned, Summary
 from batchdigits.records import Reading, Status
-from batchdigits.results import place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,45 +47,12 @@ def summary(found: Summary, out: str, options: RunOptions) -> int:
     """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
     share = Fraction(options.fail_over).limit_denominator(10**9)  # as floats, 0.29 * 100 < 29
     bad = found.failed > share * found.files
+    line = f"{_counts(found)}{_notes(found)} -> {_shown(out)}"
     if not options.quiet or bad:
-        say(f"{_counts(found)}{_notes(found)} -> {_shown(out)}")
+        say(line)
+    else:
+        SAID.info(plain(line))
     return 3 if bad else 0
-
-
-def summary_json(found: Summary, options: RunOptions, code: int) -> None:
-    """Write how a run went, for programs.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    told: dict[str, Any] = {
-        "exit_code": code,
-        "rows": {"total": found.statuses.total(), **{one: found.statuses[one] for one in _ORDER}},
-        "files": {
-            "found": found.files,
-            "read": found.read,
-            "failed": found.failed,
-            "left": found.left,
-            "gone": found.gone,
-            "pruned": found.pruned,
-            "skipped": found.skipped,
-        },
-        "moved": {"done": found.moved["done"], "failed": found.moved["failed"]},
-        "table_unchanged": found.unchanged,
-        "pages_laid_straight": len(found.residuals),
-        "worst_residual_mm": max(found.residuals, default=None),
-        "seconds": {"total": round(found.seconds, 3)}
-        | {name: round(took, 3) for name, took in found.stages.items()},
-        "files_a_second": round(found.read / max(found.stages.get("read", 0.0), 1e-9), 1),
-        "model": {
-            "name": classify.card(options.model).name,
-            "fingerprint": classify.fingerprint(options.model),
-        },
-        "versions": {"batchdigits": __version__, "python": platform.python_version()}
-        | {library: _version(library) for library in LIBRARIES},
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    place.put(str(options.summary_json), json.dumps(told, indent=2).encode() + b"\n")
 
 
 def _counts(found: Summary) -> str:
@@ -212,8 +176,7 @@ def info(model: str | None) -> Iterator[str]:
     card = classify.card(model)
     yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
-    for library in LIBRARIES:
-        yield f"{library} {_version(library)}"
+    yield from (f"{library} {version}" for library, version in versions().items())
     yield classify.devices()
     yield from _card(card)
 
@@ -247,6 +210,11 @@ def _readings(readings: Sequence[Reading]) -> str:
     least = calibrate.least_error(readings)
     bear = "no --target-error" if least >= 1 else f"--target-error {least:g} and more"
     return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {bear}"
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of the libraries that matter most."""
+    return {library: _version(library) for library in LIBRARIES}
 
 
 def _version(library: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from batchdigits import engine
+
 _poisoned = False
 
 
@@ -19,6 +21,13 @@ def shout(items: list[str]) -> list[str]:
 def nap(items: list[float]) -> list[float]:
     for item in items:
         time.sleep(item)
+    return items
+
+
+def nap_alive(items: list[float]) -> list[float]:
+    for item in items:
+        time.sleep(item)
+        engine.alive()
     return items
 
 

@@ -855,6 +855,38 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 
 
+@pytest.mark.parametrize(
+    ("mode", "given", "kept"),
+    [
+        pytest.param(0o755, None, None, id="a home of one's own: Keras does as it always does"),
+        pytest.param(None, None, f"{os.devnull}/keras", id="none, as Debian's system users have"),
+        pytest.param(0o777, None, f"{os.devnull}/keras", id="one that everybody writes in"),
+        pytest.param(None, "mine", "mine", id="none, and the user has said where"),
+    ],
+)
+def test_keras_keeps_its_settings_where_nobody_else_writes(
+    mode: int | None,
+    given: str | None,
+    kept: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a home Keras would take them from /tmp, where any user may put some."""
+    home = tmp_path / "home"
+    if mode is not None:
+        home.mkdir()
+        home.chmod(mode)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("KERAS_HOME", given or "")
+    if given is None:
+        monkeypatch.delenv("KERAS_HOME")
+    backend.prepare()
+    assert os.environ.get("KERAS_HOME") == kept
+    if kept == f"{os.devnull}/keras":
+        with pytest.raises(NotADirectoryError):
+            os.makedirs(kept)
+
+
 READ_ONE = """
 import json, sys
 import numpy as np

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from batchdigits import cli, pipeline, report
 from batchdigits.errors import UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
+from batchdigits.pipeline import carry
 
 Capture = pytest.CaptureFixture[str]
 
@@ -343,6 +345,11 @@ def test_command_line_wins_over_environment_over_file(
         ("\xff", "expected a TOML file"),
         ('out = "a\\u0000.csv"', "'out': expected no zero byte, got 'a\\x00.csv'"),
         ('inputs = ["a", "\\u0000"]', "'inputs': expected no zero byte"),
+        ("log-file = {a = 1}", "'log-file': expected one value, got a table"),
+        ("[log-file]", "'log-file': expected one value, got a table"),
+        ("template = ['a.toml', {b = 'c'}]", "'template': expected one value, got a table"),
+        ("[[template]]", "'template': expected one value, got a table"),
+        ("out = ['a.csv']", "'out': expected one value, got a list"),
     ],
 )
 def test_a_bad_configuration_is_told(inbox: Path, text: str, words: str, capsys: Capture) -> None:
@@ -646,6 +653,97 @@ def test_what_cannot_be_written_is_told_of_before_anything_is_read(
     assert f"'{place}'" in told
 
 
+def inbox_gone(patch: pytest.MonkeyPatch) -> None:
+    Path("inbox").rename("elsewhere")
+
+
+def stuck(*_: object) -> str:
+    raise PermissionError(13, "Permission denied")
+
+
+def unmovable(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(carry, "renamed", stuck)
+
+
+def breaks(fault: Callable[[], object]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Have something happen as the model is called."""
+
+    def change(patch: pytest.MonkeyPatch) -> None:
+        real = FakeClassifier.logits
+        patch.setattr(FakeClassifier, "logits", lambda *given: (fault(), real(*given))[1])
+
+    return change
+
+
+def signalled(number: int) -> Callable[[pytest.MonkeyPatch], None]:
+    return breaks(lambda: os.kill(os.getpid(), number))
+
+
+def bug() -> None:
+    raise KeyError("of the program's own")
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize(
+    ("code", "happens", "more", "found"),
+    [
+        pytest.param(1, breaks(bug), (), 10, id="a bug"),
+        pytest.param(2, inbox_gone, (), 0, id="an inbox that is not there"),
+        pytest.param(5, unmovable, ("--move-done", "done"), 10, id="files that cannot be moved"),
+        pytest.param(5, None, ("--digits-out", "no/d.csv"), 0, id="a place that is not there"),
+        pytest.param(5, None, ("--log-file", "no/b.log"), 0, id="nor one for the log"),
+        pytest.param(6, None, ("--model", "none.keras"), 0, id="no such model"),
+        pytest.param(130, signalled(signal.SIGINT), (), 10, id="interrupted"),
+        pytest.param(143, signalled(signal.SIGTERM), (), 10, id="terminated"),
+    ],
+)
+def test_a_summary_tells_how_this_run_ended_and_not_the_last(
+    code: int,
+    happens: Callable[[pytest.MonkeyPatch], None] | None,
+    more: tuple[str, ...],
+    found: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--summary-json", "s.json")
+    assert run(*arguments) == 0
+    assert json.loads(Path("s.json").read_text("utf-8"))["error"] is None
+    capsys.readouterr()
+    before = {number: signal.signal(number, cli._stop) for number in (2, 15)}
+    try:
+        with monkeypatch.context() as patch:
+            if happens is not None:
+                happens(patch)
+            assert run(*arguments, "--fresh", *more) == code
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    told = json.loads(Path("s.json").read_text("utf-8"))
+    assert told["exit_code"] == code
+    assert capsys.readouterr().err.splitlines()[-1] == f"batchdigits: {told['error']}"
+    assert told["files"]["found"] == found
+    counts = (10, 10) if "--move-done" in more else (0, 0)  # of rows, and of files in whole batches
+    assert (told["rows"]["total"], told["files"]["read"]) == counts
+    assert (told["model"] is None) is (code == 6)
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_summary_of_an_error_takes_the_place_of_a_summary_alone(capsys: Capture) -> None:
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--summary-json", "s.json")
+    assert run(*arguments, "--model", "none") == 6
+    assert json.loads(Path("s.json").read_text("utf-8"))["exit_code"] == 6
+    assert run(*arguments) == 0
+    told = Path("s.json").read_bytes()
+    with locked(["out.csv"]):
+        assert run(*arguments) == 4
+    assert Path("s.json").read_bytes() == told  # it is the other run's
+    assert run(*arguments, "--dry-run") == 0
+    assert Path("s.json").read_bytes() == told
+    Path("s.json").write_text("a file of somebody's")
+    assert run(*arguments, "--model", "none") == 6
+    assert Path("s.json").read_text() == "a file of somebody's"
+
+
 @pytest.mark.usefixtures("ten")
 @pytest.mark.parametrize(("share", "code"), [("0.05", 3), ("0.1", 0), ("1", 0)])
 def test_few_failures_may_be_left_to_the_table(inbox: Path, share: str, code: int) -> None:
@@ -681,10 +779,11 @@ def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
     assert run(*arguments, "--out", "out.csv") == 3
     assert run(*arguments, "--out", "nowhere/out.csv") == 5
     lines = Path("b.log").read_text("utf-8").splitlines()
-    assert [line.split(" ", 3)[2] for line in lines] == ["WARNING", "INFO", "INFO"]
-    assert "'out.csv' was not as it was left" in lines[0]
-    assert "11 rows in" in lines[1]
-    assert "nowhere" in lines[2]
+    assert [line.split(" ", 3)[2] for line in lines] == ["INFO", "ERROR", "INFO", "INFO"]
+    assert "10 rows in" in lines[0]
+    assert "'out.csv' was not as it was left" in lines[1]
+    assert "11 rows in" in lines[2]
+    assert "nowhere" in lines[3]
     assert run("run", "inbox", "--out", "out.csv", "--log-file", "nowhere/b.log") == 5
 
 
@@ -749,3 +848,19 @@ def test_the_log_steers_no_terminal(inbox: Path, capfd: pytest.CaptureFixture[st
     line = "of a library: ?[31m and more\n"
     assert capfd.readouterr().err == f"batchdigits: WARNING: {line}"
     assert Path("b.log").read_text("utf-8").endswith(f"WARNING {line}")
+
+
+@pytest.mark.parametrize("more", ["", ", 'log_file': 'b.log'"], ids=["alone", "with a log file"])
+def test_when_quiet_only_what_somebody_must_know_is_said(
+    more: str, inbox: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A log file is told more; that is no reason for a mail every night."""
+    code = (
+        "import logging\nfrom batchdigits.cli import logs\n"
+        "from batchdigits.options import RunOptions\n"
+        f"logs.send(RunOptions.of({{'quiet': True{more}}}))\n"
+        "for say in ('info', 'warning', 'error'):\n"
+        "    getattr(logging.getLogger('batchdigits.pipeline'), say)(say)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert capfd.readouterr().err == "batchdigits: ERROR: error\n"

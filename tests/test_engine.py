@@ -173,6 +173,15 @@ def test_what_never_ends_is_ended() -> None:
     ]
 
 
+def test_a_chunk_has_time_for_each_item_that_it_says_is_done() -> None:
+    naps = [0.4] * 4
+    (whole,) = run(functions.nap_alive, [naps], workers=1, seconds=1, memory_mib=256)
+    assert whole == Outcome(naps, naps, "")
+    outcomes = list(run(functions.nap_alive, [[0.4, 3, 0.4]], workers=1, seconds=1, memory_mib=256))
+    assert [one.fault for one in outcomes] == ["", "took longer than 1 s", ""]
+    assert [one.more for one in outcomes] == [True, True, False], "those of a chunk come together"
+
+
 @bounds_memory
 def test_memory_is_bounded_beyond_what_the_imports_took() -> None:
     chunks = [[100], [100, 400]]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from PIL import Image
 from batchdigits import classify, cli, pipeline
 from batchdigits.ledger import Ledger
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import desk, looks, stream, tasks
+from batchdigits.pipeline import desk, looks, stream, tables, tasks
 from batchdigits.results import place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks Linux's own ways")
@@ -84,7 +84,7 @@ def one_line(said: str, *words: str) -> None:
 # --- a disk that is full -------------------------------------------------------------------------
 
 
-def no_room(*_: object, **__: object) -> None:
+def no_room(*_: object, **__: object) -> NoReturn:
     raise OSError(28, "No space left on device")
 
 
@@ -96,7 +96,7 @@ FULL: dict[str, tuple[object, str, Callable[..., None]]] = {
     "as the state is begun": (Ledger, "key", full_base),
     "as what was read is kept": (Ledger, "put", full_base),
     "as the table is written": (place.os, "fsync", no_room),
-    "as an edited table is kept": (shutil, "copy2", no_room),
+    "as an edited table is kept": (tables, "kept_name", no_room),
     "as the table is noted": (Ledger, "wrote", full_base),
 }
 
@@ -120,6 +120,115 @@ def test_a_disk_that_fills_up_leaves_the_old_table(
     assert Path(OUT).read_bytes() == wanted
     assert [path.read_text() for path in Path("out").glob("*.kept-*")] == ["what a person wrote"]
     assert not list(Path("out").glob(".batchdigits-*"))
+
+
+def no_link(*_: object) -> None:
+    raise OSError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_an_edited_table_is_kept_as_it_was_for_those_who_may_read_it(
+    links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run() == 0
+    Path("table.csv").write_text("what a person wrote")
+    Path("table.csv").chmod(0o640)
+    os.utime("table.csv", (5, 5))
+    Path(OUT).unlink()
+    Path(OUT).symlink_to("../table.csv")
+    number = os.stat("table.csv").st_ino
+    with monkeypatch.context() as patch:
+        if not links:
+            patch.setattr(os, "link", no_link)
+        assert run() == 0
+    (kept,) = Path("out").glob("*.kept-*")
+    assert kept.read_text() == "what a person wrote"
+    found = kept.lstat()
+    assert (oct(found.st_mode), found.st_mtime) == ("0o100640", 5)
+    assert (found.st_ino == number) is links
+    assert len(rows()) == 6
+    assert not list(Path("out").glob(".batchdigits-*"))
+
+
+def test_of_two_tables_an_edited_one_is_kept_though_the_other_cannot_be_written(
+    save: Save, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    digits = "out/digits.csv"
+    assert run("--digits-out", digits) == 0
+    Path(digits).write_text("what a person wrote")
+    save("7.png", drawn(7))
+    real = Path.replace
+
+    def fails(path: Path, target: Path) -> Path:
+        return no_room() if target.name == "results.csv" else real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails)
+        assert run("--digits-out", digits) == 5
+    assert "digit" in Path(digits).read_text()  # this one has taken its place already
+    (kept,) = Path("out").glob("digits.kept-*")
+    assert kept.read_text() == "what a person wrote"
+    assert str(kept) in caplog.text
+
+
+def test_a_table_may_be_a_link_to_where_nothing_is_yet() -> None:
+    Path(OUT).symlink_to("../table.csv")
+    assert run() == 0
+    assert Path(OUT).is_symlink()
+    assert len(rows("table.csv")) == 6
+
+
+@pytest.mark.parametrize(
+    ("table", "state", "wanted"),
+    [
+        pytest.param(0o600, 0o644, 0o600, id="private"),
+        pytest.param(0o640, 0o666, 0o660, id="for the group, who may still run it"),
+        pytest.param(0o644, 0o664, 0o664, id="for all: as it is"),
+        pytest.param(
+            0o444, 0o644, 0o644, id="that nobody writes in: the run still writes its state"
+        ),
+        pytest.param(0o600, None, 0o600, id="private, and no state yet"),
+        pytest.param(0o644, None, 0o644, id="for all, and no state yet"),
+        pytest.param(None, 0o644, 0o644, id="not there"),
+        pytest.param(None, None, None, id="not there, nor is a state"),
+    ],
+)
+def test_who_may_not_read_the_table_may_not_read_its_state(
+    table: int | None, state: int | None, wanted: int | None
+) -> None:
+    for name, mode in (("t.csv", table), ("t.csv.state", state)):
+        if mode is not None:
+            Path(name).write_text("values")
+            Path(name).chmod(mode)
+    umask = os.umask(0o022)
+    tables.narrow("t.csv.state", "t.csv")
+    os.umask(umask)
+    place = Path("t.csv.state")
+    assert (place.stat().st_mode & 0o777 if place.exists() else None) == wanted
+
+
+def test_what_is_no_state_keeps_its_mode() -> None:
+    """A device in its place, say, which all programs share."""
+    Path("t.csv").touch(mode=0o600)
+    os.mkfifo("t.csv.state")
+    Path("t.csv.state").chmod(0o644)
+    tables.narrow("t.csv.state", "t.csv")
+    assert Path("t.csv.state").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("before", ["a state for all", "no state", "a damaged state"])
+def test_a_run_keeps_the_values_of_a_private_table_private(before: str) -> None:
+    assert run() == 0
+    Path(OUT).chmod(0o600)
+    state = Path(f"{OUT}.state")
+    state.chmod(0o644)
+    if before == "no state":
+        state.unlink()
+    elif before == "a damaged state":
+        state.write_bytes(b"SQLite format 3 is not this")
+        state.chmod(0o644)
+    assert run() == 0
+    assert {path.stat().st_mode & 0o077 for path in Path("out").glob("results*")} == {0}
 
 
 @pytest.mark.parametrize("most", [0, 4096, 20480, 65536])
@@ -293,6 +402,24 @@ def test_a_folder_where_a_file_should_be(inside: str, capsys: Capture) -> None:
         Path("out").touch()
     assert run() == 5
     one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("place", "more", "words"),
+    [
+        (f"{OUT}.state", (), "results.csv.state' cannot be used: it is no regular file"),
+        ("b.log", ("--log-file", "b.log"), "cannot write --log-file 'b.log': it is a pipe"),
+    ],
+)
+def test_a_pipe_where_a_file_should_be_hangs_nothing(
+    place: str, more: tuple[str, ...], words: str
+) -> None:
+    os.mkfifo(place)
+    done = subprocess.run(
+        command(*more), env=environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 5
+    one_line(done.stderr, words)
 
 
 @pytest.fixture

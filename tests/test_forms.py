@@ -699,6 +699,9 @@ FAULTS: dict[str, tuple[list[str], int, str]] = {
     "no command": ([], 2, "Missing command. (see --help)"),
     "a template with a slip": (["check", "bad.toml"], 6, "did you mean 'cells'?"),
     "a template that is not there": (["check", "gone.toml"], 6, "No such file"),
+    "a template that is a pipe": (["check", "pipe"], 6, "'pipe' is no regular file"),
+    "a reference that is not there": (["check", "image.toml"], 6, "'gone.png' cannot be read"),
+    "a reference that is a pipe": (["check", "piped.toml"], 6, "not a regular file but a pipe"),
     "a page that is not there": (["check", "form.toml", "gone.png"], 2, "no such file"),
     "a page that is no image": (["check", "form.toml", "form.toml"], 2, "not an image"),
     "a picture of no page": (["check", "form.toml", "--out", "a.png"], 2, "for a PAGE to draw on"),
@@ -744,6 +747,10 @@ FAULTS: dict[str, tuple[list[str], int, str]] = {
 def test_faults_are_one_line_and_an_exit_code(why: str, template: str, capsys: Capture) -> None:
     arguments, code, said = FAULTS[why]
     Path("bad.toml").write_text(edited("cells", "cels"))
+    os.mkfifo("pipe")
+    for place, reference in (("image.toml", "gone.png"), ("piped.toml", "pipe")):
+        anchor = f'anchor = "image"\nreference = "{reference}"'
+        Path(place).write_text(edited('anchor = "markers"', anchor))
     save("boxes.png", drawn(paper.printed(several()), 100))
     Path("s.png").write_bytes(cv2.imencode(".png", np.full((500, 500), 255, np.uint8))[1].tobytes())
     assert run(*arguments) == code

@@ -16,9 +16,7 @@ from batchdigits.errors import OutputError
 from batchdigits.ledger import Entry, Told, Written, base
 
 
-def entry(
-    file: str, *, size: int = 5, time: int = 7, sure: bool = True, content: str = ""
-) -> Entry:
+def entry(file: str, *, size: int = 5, time: int = 7, sure: int = 1, content: str = "") -> Entry:
     return Entry(file, size, time, sure, (content or file).encode())
 
 
@@ -110,8 +108,10 @@ def test_files_that_are_gone_stay_until_they_are_pruned(path: str) -> None:
             ("b.png", True),
             ("ä.png", False),
         ]
-        assert known.gone() == 2
-        assert known.prune() == 2
+        assert known.gone() == [("a.png", True), ("ä.png", False)]
+        assert known.prune(["ä.png"], moved=True) == 1
+        assert [one.file for one in known.told()] == ["a.png", "b.png"]
+        assert known.prune(["a.png"], moved=True) == 1
         known.tidy()
         assert [one.file for one in known.told()] == ["b.png"]
     assert len(told(path)) == 1
@@ -331,16 +331,39 @@ def test_what_was_moved_is_not_gone_and_what_comes_in_its_place_is_new(path: str
     with ledger.opened(path) as known:
         key = known.key("model 1", "{}")
         known.look(here)
-        assert (known.to_read(key), known.gone()) == ([], 1)
+        assert (known.to_read(key), known.gone()) == ([], [("a.png", True)])
         known.stand([entry("b.png")._replace(size=ledger.MOVED, time=ledger.MOVED)])
         assert known.to_read(key) == [0]
         assert known.replaces(entry("b.png", content="other"))
         assert not known.replaces(entry("b.png"))
         assert not known.replaces(entry("ä.png", content="other"))
         known.look([])
-        assert known.gone() == 2
+        assert [file for file, _ in known.gone()] == ["a.png", "ä.png"]
         assert [one.told for one in known.told()].count("seven") == 1
+        assert known.prune([], moved=False) == 0
+        assert known.prune([], moved=True) == 1
     assert not aside(path)
+
+
+def test_what_is_told_anew_of_a_content_takes_the_place_of_what_was(path: str) -> None:
+    """Another machine, or another version of a library, may read it otherwise."""
+    kept(path)
+    with ledger.opened(path) as known:
+        key = known.key("model 1", "{}")
+        known.put(entry("c.png", content="b.png"), key, "eight", failed=False)
+    found = {one.file: one.told for one in told(path)}
+    assert (found["b.png"], found["c.png"], len(found)) == ("eight", "eight", 4)
+    assert not aside(path)
+
+
+def test_a_file_with_anothers_name_size_and_time_is_in_doubt(path: str) -> None:
+    kept(path)
+    with ledger.opened(path) as known:
+        key = known.key("model 1", "{}")
+        known.look([entry("b.png")])
+        assert known.to_read(key) == []
+        known.look([entry("b.png")._replace(sure=2)])
+        assert known.to_read(key) == [0]
 
 
 def test_files_are_given_part_by_part(path: str) -> None:

@@ -158,12 +158,30 @@ def unit(name: str) -> configparser.ConfigParser:
     return found
 
 
+def test_what_an_administrator_types_names_what_the_job_names() -> None:
+    texts = {one.name: one.read_text("utf-8") for one in NIGHTLY.iterdir()}
+    once = [line[4:] for line in texts["nightly.toml"].splitlines() if line.startswith("#   ")]
+    assert [line.split()[0] for line in once if not line.startswith("/")] == [
+        *("useradd", "python3", "install", "install", "install"),
+    ]
+    typed = "\n".join(once)
+    service = unit("batchdigits.service")["Service"]
+    assert f"nologin {service['User']}" in typed
+    assert f"-m venv {COMMAND.removesuffix('/bin/batchdigits')} " in typed
+    assert f"nightly.toml {CONFIG}" in typed
+    for folder in (service["ReadWritePaths"], service["ReadOnlyPaths"]):
+        assert f" {folder} " in typed
+    assert f"crontab -u {service['User']} jobs/nightly/crontab" in texts["crontab"]
+
+
 def test_the_service_reads_the_inbox_and_writes_beside_the_table_alone() -> None:
     service = unit("batchdigits.service")["Service"]
     settings = tomllib.loads((NIGHTLY / "nightly.toml").read_text("utf-8"))
     assert service["ExecStart"] == f"{COMMAND} run --config {CONFIG}"
     assert service["ProtectSystem"] == "strict"
     assert [service["ReadOnlyPaths"]] == settings["inputs"]
+    assert [unit("batchdigits.service")["Unit"]["RequiresMountsFor"]] == settings["inputs"]
+    assert "SuccessExitStatus" not in service  # a night with too many failures is a failed unit
     for name in ("out", "log-file", "summary-json"):
         assert os.path.dirname(settings[name]) == service["ReadWritePaths"]
     for name in ("PrivateTmp", "PrivateNetwork", "PrivateDevices", "NoNewPrivileges"):

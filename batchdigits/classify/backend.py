@@ -6,6 +6,7 @@ one of the three by name, and only to ask it for its devices and to be modest wi
 
 import faulthandler
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -64,6 +65,18 @@ def prepare() -> None:
     """Set what must be set before Keras is imported; what the user has set stays."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if not _own(os.path.expanduser("~")):
+        # Keras would take its settings from /tmp, where anybody may put some; below a device
+        # nothing is found, and nothing can be made
+        os.environ.setdefault("KERAS_HOME", os.path.join(os.devnull, "keras"))
+
+
+def _own(home: str) -> bool:
+    """Tell whether a home folder is one: to be written in, and not by everybody."""
+    try:
+        return os.access(home, os.W_OK) and not os.stat(home).st_mode & stat.S_IWOTH
+    except OSError:
+        return False
 
 
 def gpus() -> int:

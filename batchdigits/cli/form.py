@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchdigits.forms import Template
     from batchdigits.forms.draft import Draft
     from batchdigits.records import Grey
-    from batchdigits.register import Pose
+    from batchdigits.register import Pose, Reference
 
 app = typer.Typer(
     help="Check a template, print a blank form from it, draft one from a blank form.",
@@ -219,9 +219,10 @@ def check(
         raise UsageError(f"--out '{out}' is for a PAGE to draw on: name one, or leave it out")
     made = forms.read(template)
     words = f"{_contents(made)}: sound"
+    reference = _learned(made)
     if place is not None:
         grey = _page(place, page)
-        pose = _pose(grey, made, place)
+        pose = _pose(grey, made, place, reference)
         words = f"{_contents(made)}: '{place}' is this form, by {pose.how}, "
         words += f"residual {pose.residual:.2f} mm"
         if out is not None:
@@ -231,13 +232,20 @@ def check(
         report.say(words)
 
 
-def _pose(grey: "Grey", made: "Template", place: str) -> "Pose":
-    from batchdigits import register  # noqa: PLC0415
+def _learned(made: "Template") -> "Reference | None":
+    """Read the picture that pages are recognised by, where they are, as `run` does."""
+    if made.form.anchor != "image":
+        return None
     from batchdigits.options import MAX_PIXELS  # noqa: PLC0415
     from batchdigits.pipeline import references  # noqa: PLC0415
 
-    image = made.form.anchor == "image"
-    found = register.register(grey, made, references.learned(made, MAX_PIXELS) if image else None)
+    return references.learned(made, MAX_PIXELS)
+
+
+def _pose(grey: "Grey", made: "Template", place: str, reference: "Reference | None") -> "Pose":
+    from batchdigits import register  # noqa: PLC0415
+
+    found = register.register(grey, made, reference)
     if isinstance(found, register.Lost):
         raise TemplateError(f"'{place}' is not the form '{made.form.name}': {found.why}")
     return found

@@ -3,6 +3,7 @@
 import logging
 import sys
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchdigits.errors import OutputError
@@ -32,6 +33,8 @@ class _LogFile(RotatingFileHandler):
         Raises:
             OSError: the file cannot be opened.
         """
+        if Path(path).is_fifo():  # to open it would wait for ever
+            raise OSError("it is a pipe")
         super().__init__(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
         self.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
         self._path, self._loggers = path, loggers
@@ -59,6 +62,7 @@ def send(options: "RunOptions") -> None:
     told = logging.StreamHandler()
     told.setFormatter(_Plain("batchdigits: %(levelname)s: %(message)s"))
     level = logging.ERROR if options.quiet else logging.WARNING
+    told.setLevel(level)  # whatever more a log file is told
     logging.basicConfig(handlers=[told], level=level)
     ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
     ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)

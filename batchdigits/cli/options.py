@@ -28,13 +28,21 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
-        if "\0" in "".join(map(str, value if isinstance(value, list) else [value])):
-            raise UsageError(f"--config '{path}': '{name}': expected no zero byte, got {value!r}")
         several = getattr(parameter, "multiple", False) or parameter.name == "inputs"
+        values = value if several and isinstance(value, list) else [value]
+        if fault := next(filter(None, map(_fault, values)), ""):
+            raise UsageError(f"--config '{path}': '{name}': {fault}")
         single = several and isinstance(value, str)
         defaults[str(parameter.name)] = [value] if single else value
     context.default_map = {**defaults, **(context.default_map or {})}
     return path
+
+
+def _fault(value: Any) -> str:
+    """Say what is wrong with a setting of a file; a table would be taken for a file's name."""
+    if isinstance(value, dict | list):
+        return f"expected one value, got a {'table' if isinstance(value, dict) else 'list'}"
+    return f"expected no zero byte, got {value!r}" if "\0" in str(value) else ""
 
 
 def _spelled(name: str | None) -> str:

@@ -14,30 +14,21 @@ import atexit
 import os
 import pickle
 import pickletools
-import signal
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
-from batchdigits.engine.faults import OUT_OF_MEMORY, OUT_OF_TIME, Limits, is_memory, obituary, text
+from batchdigits.engine.faults import OUT_OF_MEMORY, Limits, is_memory, obituary, text
+from batchdigits.engine.seats import Answer, Seat
 from batchdigits.errors import BatchdigitsError, UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_STARTS = 3
-_START_SECONDS = 120.0  # a cold network drive may take its time over a first import
-_REAP_SECONDS = 10.0
 _LONGEST_SECONDS = 1_000_000  # poll(2) counts milliseconds in 31 bits
 
 
@@ -49,11 +40,26 @@ class Outcome(Generic[T, R]):
         items: the items this is about, in the order given; the caller's own objects.
         result: what the function returned for `items`; None if there is a fault.
         fault: empty, or why there is no result, in plain words on one line.
+        more: whether another outcome of the same chunk is there already.
     """
 
     items: list[T]
     result: R | None
     fault: str
+    more: bool = field(default=False, compare=False)
+
+
+def alive() -> None:
+    """Say, from within a function that `run` calls, that one item is done, or a part of one.
+
+    The time limit begins anew, so that it is each part's own, however many a chunk has.
+    """
+    for say in LISTENERS:
+        say()
+
+
+LISTENERS: list[Callable[[], None]] = []
+"""Whom `alive` tells: in a worker, its parent."""
 
 
 def run(  # noqa: PLR0913
@@ -78,7 +84,8 @@ def run(  # noqa: PLR0913
             a `functools.partial` of one. Items and results are pickled on the way.
         chunks: lists of items; may be lazy.
         workers: number of processes; 0 calls the function in this process, without limits.
-        seconds: wall-clock limit of one call, be it for a chunk or a single item.
+        seconds: wall-clock limit of one call, be it for a chunk or a single item; and of each part
+            of it, where the function says `alive` between them.
         memory_mib: MiB that a worker may take beyond what its imports took.
         ahead: chunks per worker that may wait, as chunks or as outcomes.
 
@@ -103,14 +110,6 @@ def run(  # noqa: PLR0913
     return _parallel(chunks, workers, ahead, _greeting(function, limits), limits)
 
 
-class _Answer(NamedTuple):
-    """What one call gave; `doubtful`: an earlier call in the same process may be to blame."""
-
-    result: Any
-    fault: str
-    doubtful: bool = False
-
-
 def _greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
     """Pickle the first message to every worker; refuse what only the user's script defines."""
     try:
@@ -125,7 +124,7 @@ def _greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
     return greeting
 
 
-def _outcomes(chunk: list[T], call: Callable[[list[T]], _Answer]) -> list[Outcome[T, Any]]:
+def _outcomes(chunk: list[T], call: Callable[[list[T]], Answer]) -> list[Outcome[T, Any]]:
     """Call once for the chunk; if that fails, once for each item of it."""
     answer = call(chunk)
     if answer.fault and len(chunk) > 1:
@@ -135,25 +134,29 @@ def _outcomes(chunk: list[T], call: Callable[[list[T]], _Answer]) -> list[Outcom
     return [Outcome(chunk, answer.result, answer.fault)]
 
 
+def _together(outcomes: list[Outcome[T, Any]]) -> list[Outcome[T, Any]]:
+    return [*(replace(one, more=True) for one in outcomes[:-1]), *outcomes[-1:]]
+
+
 def _serial(
     function: Callable[[list[T]], R], chunks: Iterable[list[T]], limits: Limits
 ) -> Generator[Outcome[T, R], None, None]:
-    def call(items: list[T]) -> _Answer:
+    def call(items: list[T]) -> Answer:
         try:
-            return _Answer(function(items), "")
+            return Answer(function(items), "")
         except (Exception, SystemExit) as error:
             memory = is_memory(error)
-            return _Answer(None, obituary(OUT_OF_MEMORY, limits) if memory else text(error))
+            return Answer(None, obituary(OUT_OF_MEMORY, limits) if memory else text(error))
 
     for chunk in chunks:
-        yield from _outcomes(chunk, call)
+        yield from _together(_outcomes(chunk, call))
 
 
 def _parallel(
     chunks: Iterable[list[T]], workers: int, ahead: int, greeting: bytes, limits: Limits
 ) -> Generator[Outcome[T, R], None, None]:
     tasks: SimpleQueue[Any] = SimpleQueue()  # of (chunk, future); None ends a thread
-    seats = [_Seat(greeting, limits) for _ in range(workers)]
+    seats = [Seat(greeting, limits, _outcomes) for _ in range(workers)]
     # Daemons, and a hook at exit: a generator that an uncaught exception keeps alive must not
     # hold up the interpreter's end, which waits for the threads of a ThreadPoolExecutor.
     threads = [threading.Thread(target=seat.serve, args=(tasks,), daemon=True) for seat in seats]
@@ -174,126 +177,9 @@ def _parallel(
             waiting.append(Future())
             tasks.put((chunk, waiting[-1]))
             if len(waiting) > ahead * workers:
-                yield from waiting.popleft().result()
+                yield from _together(waiting.popleft().result())
         while waiting:
-            yield from waiting.popleft().result()
+            yield from _together(waiting.popleft().result())
     finally:
         close()
         atexit.unregister(close)
-
-
-class _Seat:
-    """The place of one worker, and of whoever replaces it; one thread uses all but `shut`."""
-
-    def __init__(self, greeting: bytes, limits: Limits) -> None:
-        self._greeting = greeting
-        self._limits = limits
-        self._process: subprocess.Popen[bytes] | None = None
-        self._line: Connection
-        self._used = False
-        self._shut = False
-        self._lock = threading.Lock()  # between a start and `shut`, so that no start slips by
-
-    def serve(self, tasks: SimpleQueue[Any]) -> None:
-        """Work off the tasks, in a thread of its own, until None comes."""
-        # Workers inherit this mask. A terminal's Ctrl-C and a service manager's stop reach every
-        # process of the group; a worker that died of it would look like a fault of its items.
-        # Workers follow the parent alone, from the first moment of their start.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-        while task := tasks.get():
-            chunk, future = task
-            try:
-                future.set_result(_outcomes(chunk, self._call))
-            except BaseException as error:  # somebody waits for this future in any case
-                future.set_exception(error)
-        self._stop()
-
-    def shut(self) -> None:
-        """Kill the worker and let no other take its place; the seat's own thread reaps it."""
-        with self._lock:
-            self._shut = True
-            if self._process is not None:
-                self._process.kill()
-
-    def _call(self, items: list[Any]) -> _Answer:
-        try:
-            message = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
-            return _Answer(None, text(error))
-        if self._process is None:
-            self._fill()
-        return self._ask(message, self._limits)
-
-    def _fill(self) -> None:
-        """Start a worker and see it ready."""
-        cause = ""
-        for _ in range(_STARTS):
-            try:
-                self._start()
-                cause = self._ask(self._greeting, Limits(_START_SECONDS, 0)).fault
-            except OSError as error:
-                cause = text(error)
-            if not cause:
-                self._used = False
-                return
-            self._stop()
-        raise BatchdigitsError(
-            f"a worker process cannot be started: {cause}; to see what it prints, set "
-            "BATCHDIGITS_DEBUG=1 in the environment"
-        )
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._shut:
-                raise BatchdigitsError("no worker can be started: the run was closed")
-            self._line, theirs = Pipe()  # inherited by no other worker, so closing means EOF
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "batchdigits.engine", str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=None if os.environ.get("BATCHDIGITS_DEBUG") else subprocess.DEVNULL,
-                    env=_environment(),
-                )
-
-    def _ask(self, message: bytes, limits: Limits) -> _Answer:
-        """Send a message and wait for the answer; without one, the worker is stopped."""
-        used, self._used = self._used, True
-        code: int | None = OUT_OF_TIME
-        try:
-            self._line.send_bytes(message)
-            if self._line.poll(limits.seconds):
-                return _Answer(*pickle.loads(self._line.recv_bytes()))
-            self._stop()
-        except (EOFError, OSError):
-            code = self._stop()
-        except Exception as error:  # a result that can be pickled and not unpickled
-            return _Answer(None, text(error))
-        return _Answer(None, obituary(code, limits), doubtful=used and code != OUT_OF_TIME)
-
-    def _stop(self) -> int | None:
-        """Kill and reap the worker, if there is one; give its exit code if it has one."""
-        with self._lock:
-            process, self._process = self._process, None
-        if process is None:
-            return None
-        self._line.close()
-        process.kill()  # does not change the exit code of one that is already dying
-        with suppress(subprocess.TimeoutExpired):  # stuck in the kernel, on a dead network drive
-            return process.wait(_REAP_SECONDS)
-        return None
-
-
-def _environment() -> dict[str, str]:
-    """Give the workers' environment: one thread each, and modules found where we find them.
-
-    OpenCV, which prints its complaints, is silent unless the environment says otherwise.
-    """
-    quiet = {"OPENCV_LOG_LEVEL": "SILENT"}
-    pools = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-    threads = dict.fromkeys(pools, "1")  # their stacks would count in a worker's memory
-    # An empty entry is the current folder, from which no worker shall import. If it was there
-    # that this package was found, its own home, put last, stands for it.
-    paths = [*filter(None, sys.path), str(Path(__file__).resolve().parents[2])]
-    return quiet | os.environ | threads | {"PYTHONPATH": os.pathsep.join(paths)}

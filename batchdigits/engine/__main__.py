@@ -2,19 +2,22 @@
 
 Started as `python -P -m batchdigits.engine N`, where N is the file descriptor of its end of the
 line. The first message is the function and the limits, every other one a list of items; the
-answer is always (result, fault), the fault empty if all went well.
+answer is always (result, fault), the fault empty if all went well. Before it there may be empty
+messages: the worker is alive, and its time begins anew.
 """
 
 import os
 import pickle
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from batchdigits import engine
 from batchdigits.engine.faults import OUT_OF_MEMORY, Limits, is_memory, text
 
 if sys.platform != "win32":
@@ -31,11 +34,24 @@ def _work(line: Connection) -> None:
     except Exception as error:
         return line.send_bytes(pickle.dumps((None, text(error))))
     line.send_bytes(pickle.dumps((None, "")))
+    heard = 0.0
+
+    def watched() -> None:
+        """Begin the time anew; often enough, and not after each of a thousand crops."""
+        nonlocal heard
+        now = time.monotonic()
+        if now - heard > min(1.0, limits.seconds / 10):
+            # The parent's clock runs out a second sooner. The alarm is for when there is no parent
+            # any more: nobody handles it, so it ends even a call that is stuck in C code.
+            signal.setitimer(signal.ITIMER_REAL, limits.seconds + 1)
+            line.send_bytes(b"")
+            heard = now
+
+    engine.LISTENERS.append(watched)
     while True:
         message = line.recv_bytes()
-        # The parent's clock runs out a second sooner. The alarm is for when there is no parent
-        # any more: nobody handles it, so it ends even a call that is stuck in C code.
-        signal.setitimer(signal.ITIMER_REAL, limits.seconds + 1)
+        heard = 0.0
+        watched()
         reply = _reply(function, message)
         signal.setitimer(signal.ITIMER_REAL, 0)
         line.send_bytes(reply)

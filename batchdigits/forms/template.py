@@ -263,9 +263,11 @@ def read(path: str) -> Template:
     Raises:
         TemplateError: it cannot be read, is no TOML, or does not hold what a template must.
     """
-    name = f"template '{path}'"
+    name, file = f"template '{path}'", Path(path)
     try:
-        text = Path(path).read_text("utf-8-sig")
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would hang the run
+            raise TemplateError(f"{name} is no regular file: expected one of TOML")
+        text = file.read_text("utf-8-sig")
     except OSError as error:
         raise TemplateError(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeError:
@@ -291,10 +293,7 @@ def parsed(text: str, path: str) -> Template:
     try:
         return Template(**found, place=path)
     except ValidationError as error:
-        models: dict[str, type[BaseModel]] = {
-            "": Template,
-            "form": Form,
-            "field": Field,
-            "markers": Marker,
-        }
-        raise TemplateError(f"{name}: {slips.words(error, found, models)}") from None
+        tables: dict[str, type[BaseModel]] = {"form": Form, "field": Field, "markers": Marker}
+        raise TemplateError(
+            f"{name}: {slips.words(error, found, {'': Template, **tables})}"
+        ) from None

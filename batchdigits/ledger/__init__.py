@@ -9,12 +9,12 @@ reading. Every row has a checksum: what a disk spoilt is found out, never believ
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from batchdigits.errors import OutputError
 from batchdigits.ledger import base
+from batchdigits.ledger.aside import kept_name, set_aside
 from batchdigits.ledger.base import DamagedError, checksum
 from batchdigits.ledger.entries import MOVED, Entry, Told, Written
 
@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """An open ledger; see `opened`."""
+    """An open ledger; see `opened`.
+
+    Attributes:
+        folder: the real one that its file lies in.
+    """
 
     def __init__(self, path: str) -> None:
         """Open the file, or make it.
@@ -33,10 +37,11 @@ class Ledger:
             DamagedError: it is no ledger, or not what was written.
             sqlite3.Error: it cannot be opened or written.
         """
+        self.folder = os.path.dirname(os.path.realpath(path))
         self._base = base.opened(path)
         self._base.execute(
-            "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER)"
-            " WITHOUT ROWID"
+            "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
+            " sure INTEGER) WITHOUT ROWID"
         )
 
     def close(self) -> None:
@@ -72,8 +77,8 @@ class Ledger:
         """Take the files of this run, as they stand now."""
         self._base.execute("DELETE FROM here")
         self._base.executemany(
-            "INSERT INTO here VALUES (?, ?, ?, ?)",
-            ((one.file, at, one.size, one.time) for at, one in enumerate(entries)),
+            "INSERT INTO here VALUES (?, ?, ?, ?, ?)",
+            ((one.file, at, one.size, one.time, one.sure) for at, one in enumerate(entries)),
         )
 
     def to_read(self, key: int) -> list[int]:
@@ -81,8 +86,9 @@ class Ledger:
         found = self._base.execute(
             "SELECT at FROM here LEFT JOIN files USING (file)"
             " LEFT JOIN readings ON readings.id = files.reading"
-            " WHERE files.file IS NULL OR NOT files.sure OR files.size != here.size"
-            " OR files.time != here.time OR readings.key != ? OR readings.failed ORDER BY at",
+            " WHERE files.file IS NULL OR NOT files.sure OR files.sure != here.sure"
+            " OR files.size != here.size OR files.time != here.time OR readings.key != ?"
+            " OR readings.failed ORDER BY at",
             (key,),
         )
         return [at for (at,) in found]
@@ -114,7 +120,12 @@ class Ledger:
         )
         if cursor.rowcount:
             self._name(entry, int(cursor.lastrowid or 0))
-        else:  # the same content was read before, maybe under another name
+        else:  # the same content was read before, maybe under another name, or by another machine
+            self._base.execute(
+                "UPDATE readings SET told = ?, sum = ?"
+                " WHERE content = ? AND key = ? AND NOT failed",
+                (told, checksum(*row), *row[:2]),
+            )
             self.same(entry, key)
 
     def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
@@ -160,7 +171,7 @@ class Ledger:
             told of it, where it is to be read again; else nothing.
         """
         found = self._base.execute(
-            "SELECT at, files.file, files.size, files.time, sure, files.content,"
+            "SELECT at, files.file, files.size, files.time, files.sure, files.content,"
             " CASE WHEN failed THEN told ELSE '' END"
             " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
             " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
@@ -196,19 +207,29 @@ class Ledger:
         """Tell whether anything is known of a file."""
         return bool(self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,)).fetchone())
 
-    def gone(self) -> int:
-        """Count the files of the table that are not among those of this run, nor moved by one."""
+    def gone(self) -> list[tuple[str, bool]]:
+        """List the files of the table that are not among those of this run, nor moved by one.
+
+        Returns:
+            Of each its name, and whether it has an error row.
+        """
         found = self._base.execute(
-            "SELECT count(*) FROM files WHERE size != ? AND file NOT IN (SELECT file FROM here)",
+            "SELECT file, failed FROM files JOIN readings ON readings.id = files.reading"
+            " WHERE size != ? AND file NOT IN (SELECT file FROM here)",
             (MOVED,),
         )
-        return int(found.fetchone()[0])
+        return [(file, bool(failed)) for file, failed in found]
 
-    def prune(self) -> int:
-        """Forget the files that are not among those of this run; gives their number."""
-        return self._base.execute(
-            "DELETE FROM files WHERE file NOT IN (SELECT file FROM here)"
-        ).rowcount
+    def prune(self, files: Iterable[str], *, moved: bool) -> int:
+        """Forget files, and those that were moved if `moved` says so; gives their number."""
+        gone = [(file,) for file in files]
+        if moved:
+            gone += self._base.execute(
+                "SELECT file FROM files WHERE size = ? AND file NOT IN (SELECT file FROM here)",
+                (MOVED,),
+            ).fetchall()
+        self._base.executemany("DELETE FROM files WHERE file = ?", gone)
+        return len(gone)
 
     def tidy(self) -> None:
         """Forget what was told of content that no file has any more, and of single pages."""
@@ -259,7 +280,7 @@ def _opened(path: str) -> Ledger:
     try:
         return Ledger(path)
     except DamagedError as fault:
-        log.warning(
+        log.error(  # noqa: TRY400 (no traceback: the line says it all)
             "the state '%s' is damaged (%s): it is kept as '%s', and all is read anew",
             *(path, fault, set_aside(path)),
         )
@@ -273,29 +294,3 @@ def _unusable(path: str, fault: Exception) -> OutputError:
         f"the state '{path}' cannot be used: {fault} (the table is unchanged): make room, or give "
         "another place by --state"
     )
-
-
-def set_aside(path: str) -> str:
-    """Give a file another name beside its own; gives that name.
-
-    Raises:
-        OSError: it cannot be renamed.
-    """
-    aside = kept_name(path)
-    os.rename(path, aside)
-    return aside
-
-
-def kept_name(path: str) -> str:
-    """Give a name beside a file's own, which says when, and which nothing has.
-
-    Raises:
-        OSError: there is none.
-    """
-    stem, ending = os.path.splitext(path)
-    when = time.strftime("%Y%m%d-%H%M%S")
-    for number in range(1000):
-        name = f"{stem}.kept-{when}{f'-{number}' if number else ''}{ending}"
-        if not os.path.lexists(name):
-            return name
-    raise FileExistsError(f"no name is left beside '{path}'")

@@ -1,6 +1,8 @@
 """The ledger's file: its tables by version, and whether they are what was written."""
 
+import os
 import sqlite3
+import stat
 import zlib
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -62,6 +64,7 @@ def opened(path: str) -> sqlite3.Connection:
     Raises:
         DamagedError: it is no ledger, not whole, or of a later version.
         sqlite3.Error: it cannot be opened or written.
+        OSError: it is no file.
     """
     _known_format(path)
     base = sqlite3.connect(
@@ -92,7 +95,10 @@ def opened(path: str) -> sqlite3.Connection:
 
 
 def _known_format(path: str) -> None:
-    """Refuse a file that SQLite itself would read but not write, as its header says."""
+    """Refuse what is no file, a pipe that would hang the run, and one SQLite would not write."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError("it is no regular file")
     with suppress(FileNotFoundError), Path(path).open("rb") as file:
         write, read = file.read(20)[18:].ljust(2, b"\1")
         if max(write, read) > FORMAT:

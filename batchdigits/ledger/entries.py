@@ -13,15 +13,16 @@ class Entry(NamedTuple):
         file: as in the table.
         size: bytes.
         time: of its last change, ns since 1970.
-        sure: whether a change since would show in size or time: not where it was written to within
-            the clock's grain of that look.
+        sure: 0 where a change since might not show: where it was written to within the clock's
+            grain of that look. Else the time of the last change of the file's entry, ns since 1970:
+            a file that takes another's name, and has its size and time, has another.
         content: a digest of what is in it; None where nobody has looked, or could.
     """
 
     file: str
     size: int
     time: int
-    sure: bool = True
+    sure: int = 1
     content: bytes | None = None
 
 

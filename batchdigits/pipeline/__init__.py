@@ -54,14 +54,16 @@ log = logging.getLogger(__name__)
 
 KEPT = "what was read is kept for the next run; an earlier table stands"
 """What is said of a run that is stopped."""
+MISSING = "no images found%s, as if a disk were missing: the rows of %d files are kept"
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917
     found: sources.Found | Callable[[], sources.Found],
     out: str,
     options: RunOptions,
     progress: Progress = lambda _: None,
     stop: Stop | None = None,
+    summary: Summary | None = None,
 ) -> Summary:
     """Read what is new and write the table, then move what was read, where the options say so.
 
@@ -72,6 +74,7 @@ def run(
         options: the settings.
         progress: called with the number of files done since the last call.
         stop: ends the run where what was read is safe.
+        summary: gets what is known so far, for those who ask how a run was that did not end well.
 
     Raises:
         BusyError: another run writes the same output.
@@ -81,16 +84,19 @@ def run(
         TemplateError: a template cannot be used.
         UsageError: a device that is not there.
     """
-    options, summary, stop = settled(options), Summary(), stop or Stop()
+    options, summary, stop = settled(options), summary or Summary(), stop or Stop()
     state = state_of(out, options)
     if state is None:
         with summary.stage("look"):
-            files = _found(found, summary)
+            files = _found(found, summary).sources
         with summary.stage("read"):
             _stream(files, out, options, progress, summary)
         return summary
-    ours = [one for one in (out, options.state) if one is not None and one != "-"]
+    paths = out, options.digits_out, state.removesuffix(".state")  # the last is the table, mostly
+    ours = [path for path in paths if path is not None and path != "-"]
+    tables.narrow(state, out)
     with locked(ours, options.wait), ledger.opened(state) as book:
+        tables.narrow(state, out)  # a new one in the place of one that was damaged
         with summary.stage("look"):
             keeper = Keeper(book, _found(found, summary), options, wanted(options))
         with summary.stage("read"):
@@ -103,10 +109,10 @@ def run(
     return summary
 
 
-def _found(found: sources.Found | Callable[[], sources.Found], summary: Summary) -> list[Source]:
+def _found(found: sources.Found | Callable[[], sources.Found], summary: Summary) -> sources.Found:
     found = found if isinstance(found, sources.Found) else found()
     summary.skipped, summary.files = found.skipped, len(found.sources)
-    return found.sources
+    return found
 
 
 def _stream(
@@ -132,14 +138,18 @@ def _read(
 ) -> None:
     """Read what the ledger does not know; it knows it then."""
     thresholds = Thresholds.of(usable_card(options.model), options)
+
+    def seen(batch: list[Found]) -> None:
+        for found in batch:
+            _log_laid(found.laid, summary)
+        if options.debug_pages is not None:
+            _show(_done(batch, thresholds, options), options.debug_pages)
+
     progress(summary.files - keeper.count)
-    with stop.gently(KEPT), closing(keeper.read()) as batches:
-        for batch in batches:
-            for found in batch:
-                _log_laid(found.laid, summary)
-            if options.debug_pages is not None:
-                _show(_done(batch, thresholds, options), options.debug_pages)
-            progress(sum(found.task.last for found in batch))
+    with stop.gently(KEPT), closing(keeper.read(seen)) as kept:
+        for count in kept:
+            summary.read += count
+            progress(count)
             stop.check()
     summary.read, summary.left = keeper.count, keeper.left
     if keeper.replaced:
@@ -163,15 +173,19 @@ def _write(
     keeper: Keeper, book: ledger.Ledger, out: str, options: RunOptions, summary: Summary
 ) -> None:
     """Write the tables of all that the ledger knows, unless they stand as they should."""
-    summary.gone = book.gone()
     if options.prune and summary.files:
-        summary.pruned, summary.gone = keeper.prune(), 0
-    elif summary.gone and not summary.files:
-        log.warning(
-            "no images found, as if a disk were missing: the rows of %d files are kept",
-            summary.gone,
-        )
+        summary.pruned = keeper.prune()
     keeper.tidy()
+    summary.gone = len(book.gone())
+    if summary.gone and not summary.files:
+        log.error(MISSING, "", summary.gone)
+    else:
+        for folder, count in keeper.missing().items():
+            log.error(MISSING, f" in '{folder}'", count)
+    if not book.any() and tables.strange(out, book):
+        log.error("nothing was read, and nothing is known: '%s' is left as it is", out)
+        summary.unchanged = True
+        return
     terms = tables.terms(options)
     paths = [path for path in (out, options.digits_out) if path is not None]
     standing = [tables.standing(path, book, terms) for path in paths]

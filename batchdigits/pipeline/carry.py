@@ -102,7 +102,8 @@ def _left(wanted: str, entry: Entry, note: str) -> str:
 
 def _copy(path: str, target: str, entry: Entry, note: str) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with os.fdopen(handle, "rb") as file, place.aside(Path(target), like=Path(path)) as copy:
+    whole = place.aside(Path(target), like=Path(path), alone=True)
+    with os.fdopen(handle, "rb") as file, whole as copy:
         shutil.copyfileobj(file, copy)
         copy.flush()
         os.fsync(copy.fileno())

@@ -74,4 +74,4 @@ def unsettled(entry: Entry, seconds: float) -> bool:
 def _entry(source: Source, found: os.stat_result) -> Entry:
     when = min(max(found.st_mtime_ns, -LAST), LAST)
     sure = time.time_ns() - when > GRAIN and when != -LAST
-    return Entry(source.file, found.st_size, when, sure)
+    return Entry(source.file, found.st_size, when, min(found.st_ctime_ns, LAST) if sure else 0)

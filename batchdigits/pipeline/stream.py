@@ -84,7 +84,7 @@ def _batches(
         prepared = outcome.result or _failed(outcome.items[0], outcome.fault, known)
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures) + STRIP * len(prepared.strips)
-        if pictures >= wanted or monotonic() - since > HELD:
+        if not outcome.more and (pictures >= wanted or monotonic() - since > HELD):
             yield batch
             batch, pictures, wanted, since = [], 0, batch_size, monotonic()
     if batch:

@@ -50,7 +50,9 @@ class Summary:
     def stage(self, name: str) -> Iterator[None]:
         """Take the time of a stage."""
         begin = time.monotonic()
-        yield
-        took = time.monotonic() - begin
-        self.stages[name] = self.stages.get(name, 0.0) + took
-        self.seconds += took
+        try:
+            yield
+        finally:
+            took = time.monotonic() - begin
+            self.stages[name] = self.stages.get(name, 0.0) + took
+            self.seconds += took

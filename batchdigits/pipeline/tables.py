@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -15,11 +16,13 @@ from batchdigits.ledger import Ledger, Written, kept_name
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.judge import Done
 from batchdigits.records import Row
+from batchdigits.results import place
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
 """Raised when the same findings would be told otherwise by a newer version."""
+EDITED = "'%s' was not as it was left: what stood there is kept as '%s'"
 
 
 def layouts(options: RunOptions) -> list[results.Layout]:
@@ -88,6 +91,11 @@ def as_left(path: str, written: Written | None) -> bool:
         return False
 
 
+def strange(path: str, book: Ledger) -> bool:
+    """Tell whether a table is there that is not as it was left."""
+    return os.path.exists(path) and not as_left(path, book.written(_name(path, book)))
+
+
 @contextmanager
 def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> Iterator[None]:
     """Replace a table within the block; one that somebody edited is kept under another name.
@@ -106,15 +114,17 @@ def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> 
         return
     kept = ""
     with results.faults(path):
-        if os.path.lexists(path) and not as_left(path, book.written(_name(path))):
-            kept = kept_name(path)
-            shutil.copy2(path, kept)
+        if strange(path, book):
+            kept = _kept(path)
     try:
         yield
     except BaseException:
-        if kept:
-            with suppress(OSError):
+        with suppress(OSError):
+            if kept and _digest(kept) == _digest(path):  # else it has been replaced already
                 os.unlink(kept)
+                kept = ""
+        if kept:
+            log.error(EDITED, path, kept)  # noqa: TRY400 (the fault has a line of its own)
         raise
     with results.faults(path):
         found = os.stat(path)
@@ -122,19 +132,51 @@ def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> 
         if kept and _digest(kept) == left.content:  # a run was killed before it could note it
             os.unlink(kept)
         elif kept:
-            log.warning("'%s' was not as it was left: what stood there is kept as '%s'", path, kept)
+            log.error(EDITED, path, kept)
     with book.together():
-        book.wrote(_name(path), left)
+        book.wrote(_name(path, book), left)
 
 
-def _name(path: str) -> str:
-    """Name a table in the ledger: by its file's name, as folders may move with all in them."""
-    return os.path.basename(os.path.realpath(path)).encode("utf-8", "backslashreplace").decode()
+def _kept(path: str) -> str:
+    """Keep on disk what stands in a table's place, under another name, which it gives."""
+    kept, real = kept_name(path), Path(os.path.realpath(path))
+    try:
+        os.link(real, kept)
+    except OSError:  # the disk knows no links, or it is another one
+        with real.open("rb") as file, place.aside(Path(kept), like=real) as copy:
+            shutil.copyfileobj(file, copy)
+    place.sync(os.path.dirname(kept) or os.curdir)
+    return kept
+
+
+def narrow(state: str, table: str) -> None:
+    """Let nobody read or write the state who may not read the table, as all values are in it.
+
+    A state that is not there yet is made, empty. Where there is no table, all stays as it is.
+    """
+    with suppress(OSError):  # of another owner's, say
+        asked = os.stat(table)
+        if not stat.S_ISREG(asked.st_mode):
+            return
+        may = 0o700 | (0o070 if asked.st_mode & 0o040 else 0) | (0o007 if asked.st_mode & 4 else 0)
+        if not os.path.lexists(state):
+            os.close(os.open(state, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 & may))
+        found = os.stat(state)
+        if found.st_gid != asked.st_gid and not asked.st_mode & 4:
+            may &= 0o707
+        if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & ~may:
+            os.chmod(state, stat.S_IMODE(found.st_mode) & may)
+
+
+def _name(path: str, book: Ledger) -> str:
+    """Name a table in the ledger: as seen from there, as folders may move with all in them."""
+    name = os.path.relpath(os.path.realpath(path), book.folder)
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def standing(path: str, book: Ledger, terms: str) -> Written | None:
     """Give how a table was left, if it stands so, and was made on these terms of what is known."""
-    written = None if path == "-" else book.written(_name(path))
+    written = None if path == "-" else book.written(_name(path, book))
     if written is None or written.terms != terms or not as_left(path, written):
         return None
     return written

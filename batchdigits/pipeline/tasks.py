@@ -12,12 +12,14 @@ LEAST_FILES, MOST_FILES = 64, 1024
 """Files a worker takes at a time: many, as crops of one size are worked on together, but so few
 that every worker has several chunks to take. It changes no result."""
 CHUNK_BYTES = 16 << 20
-"""Bytes of files a worker takes at a time: a chunk should read well within the time limit."""
+"""Bytes of files a worker takes at a time: a stopped run waits for the chunk in hand."""
 PAGES = 4
 """Pages that a worker takes at a time."""
 LARGE, MANY = 8 << 10, 16
 """A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
-of such a worker takes so many at a time, which it reads well within the time limit too."""
+of such a worker takes so many at a time, so that a run that is stopped soon has them all."""
+SURELY = 64 << 10
+"""Bytes from which on it is next to surely one: of such a worker takes `PAGES` at a time."""
 PACKED = {".pdf": 0, ".tif": 2 << 10, ".tiff": 2 << 10}
 """The same by suffix, of formats that pack a page of a fax into less."""
 PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
@@ -64,7 +66,7 @@ class Listed:
     def __iter__(self) -> Iterator[Task]:
         """Make the tasks, in the order of the files."""
         for source, size, time in zip(self.sources, self._sizes, self._times, strict=True):
-            entry = Entry(source.file, size, time, sure=False)
+            entry = Entry(source.file, size, time, sure=0)
             yield Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
 
 
@@ -109,19 +111,26 @@ def chunks(
     chunk: list[Task] = []
     room = CHUNK_BYTES
     for task in tasks:
-        if task.page is not None:
-            size = CHUNK_BYTES // PAGES
-        else:
-            size = task.entry.size if task.entry else _size(task.source.path)
-            large = PACKED.get(_suffix(task.source.path), LARGE)
-            size = max(size, CHUNK_BYTES // MANY) if size >= large else size
+        size = _room(task)
         if chunk and (len(chunk) == most or size > room):
             yield chunk
             chunk, room = [], CHUNK_BYTES
         chunk.append(task)
-        room -= max(size, 0)
+        room -= size
     if chunk:
         yield chunk
+
+
+def _room(task: Task) -> int:
+    """Tell what a task takes of a chunk's bytes: as many as it has, or as its time is worth."""
+    if task.page is not None:
+        return CHUNK_BYTES // PAGES
+    size = task.entry.size if task.entry else _size(task.source.path)
+    if size >= SURELY:
+        return max(size, CHUNK_BYTES // PAGES)
+    if size >= PACKED.get(_suffix(task.source.path), LARGE):
+        return max(size, CHUNK_BYTES // MANY)
+    return max(size, 0)
 
 
 def _suffix(path: str) -> str:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import cells, layout, pages, register
+from batchdigits import cells, engine, layout, pages, register
 from batchdigits.forms.template import Box, corners
 from batchdigits.ledger import Entry
 from batchdigits.pipeline import boxes, looks
@@ -65,6 +65,7 @@ def prepare(  # noqa: PLR0913 - each is said by its name
                 _lay(desk, (index, source.file), page, forms, invert)
             else:
                 _take(desk, index, page, as_, invert)
+            engine.alive()
     return desk.done()._replace(stood=[_stood(task) for task in chunk])
 
 

@@ -55,19 +55,19 @@ def faults(out: str) -> Iterator[None]:
 
 
 @contextmanager
-def aside(target: Path, like: Path | None = None) -> Iterator[BinaryIO]:
+def aside(target: Path, like: Path | None = None, *, alone: bool = False) -> Iterator[BinaryIO]:
     """Give a hidden new file beside `target`, which takes its place if all goes well.
 
     Until then nobody else may read it.
 
     Args:
         target: what it will be.
-        like: a file whose mode, owner and times it takes, which nobody else copies to this folder
-            meanwhile, so that what a killed run has left there makes room; None for the mode that
-            `target` has.
+        like: a file whose mode, owner and times it takes; None for the mode that `target` has.
+        alone: whether nobody else copies to this folder meanwhile: what a killed run has left there
+            makes room.
     """
     path = hidden(target)
-    if like is not None:
+    if alone:
         path = target.with_name(".batchdigits-copy.tmp")
         path.unlink(missing_ok=True)
     file = open(path, "xb", opener=private)  # noqa: SIM115

@@ -3,7 +3,6 @@
 Knows paths and the first bytes of files, not pixels. Nothing that could block is ever opened.
 """
 
-import contextlib
 import functools
 import os
 import re
@@ -15,7 +14,8 @@ from operator import attrgetter
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
-from batchdigits.sources import kinds
+from batchdigits.sources import kinds, modes
+from batchdigits.sources.modes import GONE
 from batchdigits.sources.names import spell, unspell
 
 __all__ = ["GONE", "MARK", "Found", "check", "find", "listed", "spell", "unspell"]
@@ -24,8 +24,6 @@ _HIDDEN = "hidden or half-written"
 _NO_IMAGE = "not an image"
 _UNSEEN = "could not be looked into"
 _MOVED = "moved by an earlier run"
-GONE = "no such file: it was listed but is not there"
-"""`Source.fault` of what is not there."""
 MARK = ".batchdigits-moved"
 """A file that marks the folder it lies in: what is in there was put there by a run."""
 
@@ -34,13 +32,6 @@ _UNFINISHED = re.compile(
 )
 MOST_DEPTH = 256
 """Folders below an INPUT that are gone down into, one in another."""
-
-_SPECIAL = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 @dataclass(frozen=True)
@@ -51,10 +42,13 @@ class Found:
         sources: each file once, ordered by the UTF-8 bytes of `Source.file`.
         skipped: reason in plain words → number of entries of folders passed over for it;
             a skipped folder counts once.
+        unseen: folders, spelled as in `Source.file`, that may hold more than was found: not to be
+            looked into, links to nowhere, INPUTs with nothing to read, as if a disk were missing.
     """
 
     sources: list[Source]
     skipped: dict[str, int]
+    unseen: list[str]
 
 
 def check(inputs: Sequence[str], *, outputs: Sequence[str] = (), moved: Sequence[str] = ()) -> None:
@@ -106,6 +100,7 @@ def find(
     return Found(
         sources=sorted(search.sources, key=lambda source: source.file.encode()),
         skipped=dict(sorted(Counter(search.skipped.values()).items())),
+        unseen=search.unseen,
     )
 
 
@@ -128,6 +123,7 @@ class _Search:
         self.sources: list[Source] = []
         # By entry, so that what a folder passes over and another input names is not counted.
         self.skipped: dict[str, str] = {}
+        self.unseen: list[str] = []
         self.seen: set[str] = set()
         self.top = ""
         self.real_folder = functools.cache(lambda path: os.path.realpath(path or "."))
@@ -135,7 +131,7 @@ class _Search:
 
     def must_be_there(self, path: str) -> None:
         """Refuses a path that was typed and leads nowhere."""
-        if _look(path)[1] == GONE and not self.is_output(self.entry(path), link=False):
+        if modes.look(path)[1] == GONE and not self.is_output(self.entry(path), link=False):
             raise UsageError(
                 f"INPUT '{spell(path)}' does not exist: expected a file or a folder; "
                 "check the name, and that its disk is mounted"
@@ -143,12 +139,15 @@ class _Search:
 
     def take(self, path: str, *, marks: bool) -> None:
         """Takes a path that was named: a folder with all in it, anything else as a source."""
-        mode, fault = _look(path)
+        mode, fault = modes.look(path)
         entry = self.entry(path)
         if self.put_away(self.real(path), marks=marks):
             self.skipped[entry] = _MOVED
         elif stat.S_ISDIR(mode):
+            count = len(self.sources)
             self.walk(path)
+            if len(self.sources) == count:
+                self.unseen.append(spell(path))
         elif not self.is_output(entry, link=os.path.islink(path)):
             self.add(entry, path, fault, named=True)
 
@@ -164,7 +163,7 @@ class _Search:
             self.skipped.pop(real, None)
             if depth > MOST_DEPTH:
                 fault = f"folders are read {MOST_DEPTH} deep, and this one lies deeper: move it up"
-                self.sources.append(Source(spell(path), path, fault, top=self.top))
+                self.closed(path, fault)
                 continue
             below = reversed(self.take_folder(path, real))
             waiting.extend((path, real, depth + 1) for path, real in below)
@@ -175,8 +174,8 @@ class _Search:
             with os.scandir(path) as listing:
                 items = sorted(listing, key=attrgetter("name"))
         except OSError as error:
-            fault = f"the folder cannot be read: {_words(error)}"
-            self.sources.append(Source(spell(path), path, fault, top=self.top))
+            fault = f"the folder cannot be read: {modes.words(error)}"
+            self.closed(path, fault)
             return []
         if path != self.top and any(item.name == MARK for item in items):
             self.skipped[real] = _MOVED
@@ -187,14 +186,14 @@ class _Search:
 
     def take_item(self, item: os.DirEntry[str], entry: str) -> str:
         """Takes or skips one entry of a folder; returns its real path if it is to be walked."""
-        mode, fault = _plain_mode(item), ""
+        mode, fault = modes.plain(item), ""
         if entry in self.seen or self.is_output(entry, link=not mode):
             return ""
         if _UNFINISHED.search(item.name):
             self.skipped[entry] = _HIDDEN
             return ""
         if not mode:
-            mode, fault = _look(item.path)
+            mode, fault = modes.look(item.path)
             real = os.path.realpath(entry)
             if self.put_away(real, marks=True):
                 self.skipped[entry] = _MOVED
@@ -206,9 +205,16 @@ class _Search:
         reason = _why_skip(item, fault)
         if reason:
             self.skipped[entry] = reason
+            if reason == _UNSEEN:
+                self.unseen.append(spell(item.path))
         else:
             self.add(entry, item.path, fault)
         return ""
+
+    def closed(self, path: str, fault: str) -> None:
+        """Take a folder that cannot be gone into for a source with that fault."""
+        self.sources.append(Source(spell(path), path, fault, top=self.top))
+        self.unseen.append(spell(path))
 
     def add(self, entry: str, path: str, fault: str, *, named: bool = False) -> None:
         if entry not in self.seen:
@@ -221,7 +227,7 @@ class _Search:
         folder, name = os.path.split(path)
         try:
             return os.path.join(self.real_folder(folder), name)
-        except ValueError:  # no path at all (see `_look`): it has no folder to share with others
+        except ValueError:  # no path at all (see `modes.look`): it shares no folder with others
             return path
 
     def real(self, path: str) -> str:
@@ -245,34 +251,6 @@ class _Search:
         return entry in self.outputs or (link and os.path.realpath(entry) in self.outputs)
 
 
-def _plain_mode(item: os.DirEntry[str]) -> int:
-    """The type of a plain file or folder, which the listing knows already; 0: look closer."""
-    with contextlib.suppress(OSError):
-        if item.is_file(follow_symlinks=False):
-            return stat.S_IFREG
-        if item.is_dir(follow_symlinks=False):
-            return stat.S_IFDIR
-    return 0
-
-
-def _look(path: str) -> tuple[int, str]:
-    """The mode of what a path leads to (0: nothing), and why it cannot be read (empty: it can).
-
-    It asks and does not open: opening a pipe would wait for ever.
-    """
-    try:
-        mode = os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return 0, "a symbolic link to something that is not there" if os.path.islink(path) else GONE
-    except OSError as error:
-        return 0, f"it cannot be reached: {_words(error)}"
-    except ValueError:  # a NUL or a lone surrogate, which no name can hold
-        return 0, GONE
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return mode, ""
-    return mode, f"not a regular file: {_SPECIAL.get(stat.S_IFMT(mode), 'of an unknown type')}"
-
-
 def _why_skip(item: os.DirEntry[str], fault: str) -> str:
     """Why a file of a folder is not a source; empty if it is one."""
     if kinds.named_so(item.name):
@@ -283,7 +261,3 @@ def _why_skip(item: os.DirEntry[str], fault: str) -> str:
         return "" if kinds.begins_so(item.path) else _NO_IMAGE
     except OSError:
         return _UNSEEN
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -6,14 +6,17 @@ The folder holds crops as PNG, JPEG, BMP and WebP, TIFF of several pages, strips
 a PDF of many such pages, and files of every kind that are damaged (see damage.py). Each run is
 killed with SIGKILL, workers and all or the main process alone, at a moment between its start and
 the end of an undisturbed one, and started again, and killed again with odds of a half, until it
-ends by itself. Told are: how often it was killed, how many tables were torn (seen to be another
-than that of the undisturbed run after a kill) or differed in the end, and how many files the last
-runs had left to read.
+ends by itself. With odds of a half the first of them begins with the table and the state of a run
+over half of the files: after a kill that table may stand, or the whole new one, and nothing else.
+Told are: how often it was killed, how many tables were torn (neither of the two after a kill,
+or gone) or differed from that of the undisturbed run in the end, and how many files the last runs
+had left to read. Exits with 1 where a table was torn or differed.
 """
 
 import argparse
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +32,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-OUT = "results.csv"
+OUT, STATE = "results.csv", "results.csv.state"
 
 
 def main() -> None:
@@ -56,14 +59,34 @@ def main() -> None:
         print(
             f"undisturbed: {read} files read in {seconds:.1f} s, {len(whole.splitlines()) - 1} rows"
         )
-        counts = Counter[str]()
+        older = half()
+        counts = Counter[str]({"tables torn": 0, "tables differing": 0})
         try:
             for _ in tqdm(range(given.runs), unit="run", disable=None):
                 forget()
-                counts.update(killed(random, seconds, whole))  # `+=` would leave zeros out
+                counts.update(killed(random, seconds, whole, older))  # `+=` leaves zeros out
         finally:  # what is known is told, should somebody have waited long enough
             print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
         forget()
+        os.chdir("/")
+    sys.exit(bool(counts["tables torn"] or counts["tables differing"]))
+
+
+def half() -> bytes:
+    """Read half of the files; leaves table and state in `older`, gives the table."""
+    forget()
+    Path("in").rename("all")
+    for place in sorted(Path("all").rglob("*.*"))[::2]:
+        here = "in" / place.relative_to("all")
+        here.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(place, here)
+    ended(started())
+    Path("older").mkdir()
+    for name in (OUT, STATE):
+        shutil.move(name, "older")
+    shutil.rmtree("in")
+    Path("all").rename("in")
+    return Path("older", OUT).read_bytes()
 
 
 def made(digits: NDArray[np.uint8], count: int) -> None:
@@ -126,9 +149,15 @@ def ended(run: subprocess.Popen[str]) -> int:
     return int(found[1].replace(",", ""))
 
 
-def killed(random: np.random.Generator, seconds: float, whole: bytes) -> Counter[str]:
+def killed(random: np.random.Generator, seconds: float, whole: bytes, older: bytes) -> Counter[str]:
     """Kill a run and start it again until it ends by itself; compare its table."""
     counts = Counter[str](runs=1)
+    stands = [b"", whole]  # what may be there
+    if random.random() < 0.5:
+        counts["begun from an older table"] += 1
+        stands[0] = older
+        for name in (OUT, STATE):
+            shutil.copy2(f"older/{name}", name)
     while counts["kills"] == 0 or random.random() < 0.5:
         one = started()
         try:
@@ -140,7 +169,11 @@ def killed(random: np.random.Generator, seconds: float, whole: bytes) -> Counter
                 one.kill()
             one.communicate()
             counts["kills"] += 1
-        counts["tables torn"] += Path(OUT).exists() and Path(OUT).read_bytes() != whole
+        found = Path(OUT).read_bytes() if Path(OUT).exists() else b""
+        counts["tables torn"] += found not in stands
+        counts["old tables seen after a kill"] += found == older
+        if found == whole:  # it does not go back
+            stands = [whole]
     counts["files left to the last run"] += ended(started())
     counts["tables differing"] += Path(OUT).read_bytes() != whole
     counts["tables kept aside"] += len(list(Path().glob("*.kept-*")))
