@@ -250,8 +250,7 @@ def test_two_options_never_name_one_file(
     assert (out, err.count("\n")) == ("", 1)
     assert one in err
     assert other in err
-    if "--log-file" not in more:
-        assert sorted(Path().rglob("*")) == before
+    assert sorted(Path().rglob("*")) == before
 
 
 @pytest.mark.parametrize("option", ["out", "state", "digits_out", "log_file", "summary_json"])
@@ -265,6 +264,24 @@ def test_no_option_writes_over_a_scan(option: str, scan: str, ten: None) -> None
     with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} '{scan}' is a picture"):
         pipeline.check(chosen.pop("out"), RunOptions.of(chosen))
     assert Path(scan).read_bytes() == before
+
+
+@pytest.mark.parametrize("more", [["--out", "out.csv"], ["--dry-run"]])
+def test_no_log_is_written_into_a_scan(more: list[str], ten: None, capsys: Capture) -> None:
+    before = Path("inbox/1.png").read_bytes()
+    assert run("run", "inbox", "--log-file", "inbox/1.png", *more) == 2
+    assert "is a picture" in capsys.readouterr().err
+    assert Path("inbox/1.png").read_bytes() == before
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_table_whose_name_is_a_link_to_nothing_yet_is_made_there() -> None:
+    Path("far").mkdir()
+    Path("out.csv").symlink_to("far/table.csv")
+    Path("d.csv").symlink_to("far/digits.csv")
+    assert run(*OF_ONE, "--workers", "0", "--digits-out", "d.csv") == 0
+    assert len(table("far/table.csv")) == len(table("far/digits.csv")) == 10
+    assert Path("out.csv").is_symlink()
 
 
 @pytest.mark.usefixtures("ten")

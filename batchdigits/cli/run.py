@@ -224,8 +224,10 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "device": device,
         }
     )
+    from batchdigits import pipeline  # noqa: PLC0415
     from batchdigits.cli import ending  # noqa: PLC0415
 
+    pipeline.apart(out, options)  # before a log or a summary is written
     if dry_run:
         return _list(inputs, null, out, options)
     with ending.told(options) as told:

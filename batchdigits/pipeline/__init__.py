@@ -20,7 +20,7 @@ from batchdigits.errors import Stop
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import moves, show, tables
-from batchdigits.pipeline.begin import check, find, outputs, state_of
+from batchdigits.pipeline.begin import apart, check, find, outputs, state_of
 from batchdigits.pipeline.findings import Found, Model
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.keeping import Keeper
@@ -37,6 +37,7 @@ __all__ = [
     "Planned",
     "Progress",
     "Summary",
+    "apart",
     "check",
     "crop_rows",
     "find",
