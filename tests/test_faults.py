@@ -407,7 +407,7 @@ def test_a_folder_where_a_file_should_be(inside: str, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("place", "more", "words"),
     [
-        (f"{OUT}.state", (), "results.csv.state' cannot be used: it is no regular file"),
+        (f"{OUT}.state", (), "results.csv.state' is a folder or no regular file"),
         ("b.log", ("--log-file", "b.log"), "cannot write --log-file 'b.log': it is a pipe"),
     ],
 )
