@@ -163,7 +163,7 @@ class _Mover:
         now = looks.look(source)
         if not looks.same(now, entry) or (not source.named and looks.unsettled(now, self._settle)):
             return False
-        if entry.sure:
+        if entry.sure and entry.sure == now.sure:
             return True
         return entry.content is not None and looks.look_into(source).content == entry.content
 
