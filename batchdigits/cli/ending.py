@@ -1,6 +1,5 @@
 """How a run ended, for programs: told at every end, so that nobody takes an old story for new."""
 
-import errno
 import json
 import os
 import platform
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 from batchdigits import __version__
-from batchdigits.errors import BatchdigitsError, BusyError, ModelError
+from batchdigits.cli.words import words
+from batchdigits.errors import BusyError, ModelError
 
 if TYPE_CHECKING:
     from batchdigits.options import RunOptions
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 OURS = b'{\n  "exit_code"'
 """How each begins: a run that ends with an error takes the place of nothing else."""
-
-REPORT = "(BATCHDIGITS_DEBUG=1 shows where; please report it)"
 
 
 class Told:
@@ -54,7 +52,7 @@ def told(options: "RunOptions") -> Iterator[Told]:
     except BaseException as fault:
         if options.summary_json is not None and _is_free(Path(options.summary_json)):
             with suppress(Exception):  # what ended the run is what is said
-                _write(options, known.summary, *_words(fault))
+                _write(options, known.summary, *_told(fault))
         raise
 
 
@@ -71,21 +69,12 @@ def _is_free(path: Path) -> bool:
         return False
 
 
-def _words(fault: BaseException) -> tuple[int, str]:
-    """Give the exit code of an error, and what is said of it; both as `cli` has them."""
+def _told(fault: BaseException) -> tuple[int, str]:
+    """Give the exit code of an error, and what is said of it."""
     from batchdigits.report import plain  # noqa: PLC0415
 
-    code = getattr(fault, "exit_code", 1)
-    if isinstance(fault, BatchdigitsError):
-        words = str(fault)
-    elif isinstance(fault, Exception):
-        words = f"a bug in batchdigits: {type(fault).__name__}: {fault} {REPORT}"
-        if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            code, words = 5, f"cannot write to standard output: {fault.strerror}"
-    else:  # a signal
-        (left, *_) = getattr(fault, "__notes__", ["an earlier table still stands"])
-        words = f"{getattr(fault, 'word', 'interrupted')}: {left}"
-    return code, plain(words)
+    line, code = words(fault)
+    return code, plain(line)
 
 
 def _write(options: "RunOptions", summary: "Summary | None", code: int, error: str | None) -> None:
