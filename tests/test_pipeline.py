@@ -921,5 +921,18 @@ def test_debug_pages_show_what_was_found_and_are_no_inputs(
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_read(save: Save) -> None:
     save("a.png", undescribed())
-    with pytest.raises(OutputError, match=r"--debug-pages 'inbox/a\.png/x' cannot be made"):
+    with pytest.raises(OutputError, match=r"--debug-pages 'inbox/a\.png/x' takes no files"):
         pipeline.check("r.csv", RunOptions.of({"debug_pages": "inbox/a.png/x"}))
+
+
+def test_a_folder_for_pages_that_takes_no_files_is_told_before_anything_is_read(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    save("a.png", undescribed())
+    Path("shut").mkdir()
+    monkeypatch.setattr("tempfile.TemporaryFile", refuses)
+    with pytest.raises(OutputError, match="--debug-pages 'shut' takes no files: Permission denied"):
+        pipeline.show.check("shut")

@@ -12,6 +12,7 @@ import numpy as np
 from batchdigits.errors import OutputError
 from batchdigits.pipeline.desk import Shown
 from batchdigits.records import Row
+from batchdigits.results import place
 
 COLOURS = {
     "ok": (0, 140, 0),
@@ -29,15 +30,18 @@ _CAPITAL = 22.0
 
 
 def check(folder: str) -> None:
-    """Make the folder.
+    """Make the folder, and find out whether it takes files.
 
     Raises:
-        OutputError: it cannot be made, or is a file.
+        OutputError: it cannot be made or written in, or is a file.
     """
     try:
         os.makedirs(folder, exist_ok=True)
+        place.check_place(os.path.join(folder, "page.png"))
     except OSError as error:
-        raise OutputError(f"--debug-pages '{folder}' cannot be made: {error.strerror}") from None
+        raise OutputError(
+            f"--debug-pages '{folder}' takes no files: {error.strerror}: choose another folder"
+        ) from None
 
 
 def write(folder: str, file: str, shown: Shown, rows: Sequence[Row]) -> None:
@@ -52,11 +56,11 @@ def write(folder: str, file: str, shown: Shown, rows: Sequence[Row]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    place = Path(folder) / name(file, shown.page)
+    path = Path(folder) / name(file, shown.page)
     try:
-        place.write_bytes(cv2.imencode(".png", drawn(shown, rows))[1].tobytes())
+        path.write_bytes(cv2.imencode(".png", drawn(shown, rows))[1].tobytes())
     except OSError as error:
-        raise OutputError(f"'{place}' cannot be written: {error.strerror}") from None
+        raise OutputError(f"'{path}' cannot be written: {error.strerror}") from None
 
 
 def name(file: str, page: int) -> str:
