@@ -34,7 +34,7 @@ def _work(line: Connection) -> None:
     except Exception as error:
         return line.send_bytes(pickle.dumps((None, text(error))))
     line.send_bytes(pickle.dumps((None, "")))
-    heard = 0.0
+    heard = float("-inf")
 
     def watched() -> None:
         """Begin the time anew; often enough, and not after each of a thousand crops."""
@@ -50,7 +50,7 @@ def _work(line: Connection) -> None:
     engine.LISTENERS.append(watched)
     while True:
         message = line.recv_bytes()
-        heard = 0.0
+        heard = float("-inf")
         watched()
         reply = _reply(function, message)
         signal.setitimer(signal.ITIMER_REAL, 0)
