@@ -118,15 +118,17 @@ class Ledger:
             " ON CONFLICT DO NOTHING",
             (*row, checksum(*row)),
         )
-        if cursor.rowcount:
-            self._name(entry, int(cursor.lastrowid or 0))
-        else:  # the same content was read before, maybe under another name, or by another machine
-            self._base.execute(
-                "UPDATE readings SET told = ?, sum = ?"
-                " WHERE content = ? AND key = ? AND NOT failed",
-                (told, checksum(*row), *row[:2]),
-            )
-            self.same(entry, key)
+        number = cursor.lastrowid
+        if not cursor.rowcount:  # the same content was read before: under another name, or now anew
+            number, before = self._base.execute(
+                "SELECT id, told FROM readings WHERE content = ? AND key = ? AND NOT failed", row[:2]
+            ).fetchone()
+            if before != told:
+                self._base.execute(
+                    "UPDATE readings SET told = ?, sum = ? WHERE id = ?",
+                    (told, checksum(*row), number),
+                )
+        self._name(entry, int(number or 0))
 
     def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
         """Keep what was told of a page until all of its file is."""
