@@ -119,7 +119,7 @@ class Ledger:
             (*row, checksum(*row)),
         )
         number = cursor.lastrowid
-        if not cursor.rowcount:  # the same content was read before: under another name, or now anew
+        if not cursor.rowcount:  # the same content was read before, under any name
             number, before = self._base.execute(
                 "SELECT id, told FROM readings WHERE content = ? AND key = ? AND NOT failed", row[:2]
             ).fetchone()
