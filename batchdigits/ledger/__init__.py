@@ -121,7 +121,8 @@ class Ledger:
         number = cursor.lastrowid
         if not cursor.rowcount:  # the same content was read before, under any name
             number, before = self._base.execute(
-                "SELECT id, told FROM readings WHERE content = ? AND key = ? AND NOT failed", row[:2]
+                "SELECT id, told FROM readings WHERE content = ? AND key = ? AND NOT failed",
+                row[:2],
             ).fetchone()
             if before != told:
                 self._base.execute(
