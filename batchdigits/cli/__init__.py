@@ -83,7 +83,7 @@ def main() -> None:
             signal.signal(number, signal.SIG_IGN)
     except Stopped as late:  # its last words were being said
         code = late.exit_code
-    gc.freeze()  # or the interpreter's end walks through all that TensorFlow has made: half a second
+    gc.freeze()  # else the interpreter walks through all that TensorFlow made before it ends: 0.5 s
     sys.exit(code)
 
 
