@@ -72,7 +72,7 @@ def _notes(found: Summary) -> str:
     notes = {
         "known already": max(found.files - found.read - found.left, 0),
         "left for next time, as they were just written to": found.left,
-        "gone, their rows kept": found.gone,
+        "gone or not asked for, their rows kept": found.gone,
         "gone, their rows dropped": found.pruned,
         "moved as done": found.moved["done"],
         "moved as failed": found.moved["failed"],

@@ -24,7 +24,7 @@ class Summary:
         read: how many of them were read in this run.
         failed: how many of them have an error row.
         left: how many are left for next time, as they are still being written.
-        gone: how many files have rows and are not there, though no run moved them.
+        gone: how many files have rows and were not met, though no run moved them.
         pruned: how many files' rows were dropped.
         moved: how many files were moved, as `done` and as `failed`.
         unchanged: whether the table stands as it was.
