@@ -23,36 +23,30 @@ OURS = b'{\n  "exit_code"'
 """How each begins: a run that ends with an error takes the place of nothing else."""
 
 
-class Told:
-    """What is known of a run so far: `summary`, None until anything is."""
-
-    def __init__(self) -> None:
-        """Know nothing."""
-        self.summary: Summary | None = None
-
-
 @contextmanager
-def told(options: "RunOptions") -> Iterator[Told]:
+def told(options: "RunOptions") -> Iterator["Summary"]:
     """Write --summary-json, where it is wanted, when the block ends: well, or with an error.
 
-    Not where another run is at work: that tells its own story.
+    Not where another run is at work: that tells its own story. Gives what the block fills in.
 
     Raises:
         OutputError: the run ended well, and it cannot be written.
     """
-    known = Told()
+    from batchdigits.pipeline import Summary  # noqa: PLC0415
+
+    known = Summary()
     try:
         yield known
     except BusyError:
         raise
     except typer.Exit as end:
         if options.summary_json is not None:
-            _write(options, known.summary, end.exit_code, None)
+            _write(options, known, end.exit_code, None)
         raise
     except BaseException as fault:
         if options.summary_json is not None and _is_free(Path(options.summary_json)):
             with suppress(Exception):  # what ended the run is what is said
-                _write(options, known.summary, *_told(fault))
+                _write(options, known, *_told(fault))
         raise
 
 
@@ -77,11 +71,10 @@ def _told(fault: BaseException) -> tuple[int, str]:
     return code, plain(line)
 
 
-def _write(options: "RunOptions", summary: "Summary | None", code: int, error: str | None) -> None:
-    from batchdigits.pipeline import Summary  # noqa: PLC0415
+def _write(options: "RunOptions", summary: "Summary", code: int, error: str | None) -> None:
     from batchdigits.results import place  # noqa: PLC0415
 
-    story = {"exit_code": code, "error": error, **_counts(summary or Summary()), **_made(options)}
+    story = {"exit_code": code, "error": error, **_counts(summary), **_made(options)}
     place.put(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
 
 

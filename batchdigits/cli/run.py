@@ -13,8 +13,8 @@ from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import Stop, UsageError
 
 if TYPE_CHECKING:
-    from batchdigits.cli.ending import Told
     from batchdigits.options import RunOptions
+    from batchdigits.pipeline import Summary
     from batchdigits.sources import Found
 
 GARBAGE = 50_000
@@ -230,8 +230,8 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
     pipeline.apart(out, options)  # before a log or a summary is written
     if dry_run:
         return _list(inputs, null, out, options)
-    with ending.told(options) as told:
-        raise typer.Exit(_read(inputs, null, out, options, told))
+    with ending.told(options) as summary:
+        raise typer.Exit(_read(inputs, null, out, options, summary))
 
 
 def _list(inputs: list[str], null: bool, out: str | None, options: "RunOptions") -> None:
@@ -246,7 +246,7 @@ def _list(inputs: list[str], null: bool, out: str | None, options: "RunOptions")
 
 
 def _read(
-    inputs: list[str], null: bool, out: str | None, options: "RunOptions", told: "Told"
+    inputs: list[str], null: bool, out: str | None, options: "RunOptions", summary: "Summary"
 ) -> int:
     """Write the table; give the exit code."""
     from batchdigits import pipeline, report  # noqa: PLC0415
@@ -271,9 +271,8 @@ def _read(
             bar.reset(len(found.sources))
             return found
 
-        told.summary = pipeline.Summary()
-        pipeline.run(listed_now, out, settled, bar.update, stop, told.summary)
-    return report.summary(told.summary, out, settled)
+        pipeline.run(listed_now, out, settled, bar.update, stop, summary)
+    return report.summary(summary, out, settled)
 
 
 def _finder(

@@ -20,7 +20,7 @@ from batchdigits.errors import Stop
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import moves, show, tables
-from batchdigits.pipeline.begin import apart, check, find, outputs, state_of
+from batchdigits.pipeline.begin import apart, check, find, held, outputs, state_of
 from batchdigits.pipeline.findings import Found, Model
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.keeping import Keeper
@@ -93,8 +93,7 @@ def run(  # noqa: PLR0913, PLR0917
         with summary.stage("read"):
             _stream(files, out, options, progress, summary)
         return summary
-    paths = out, options.digits_out, state.removesuffix(".state")  # the last is the table, mostly
-    ours = [path for path in paths if path is not None and path != "-"]
+    ours = [*held(out, options).values()]
     tables.narrow(state, out)
     with locked(ours, options.wait), ledger.opened(state) as book:
         tables.narrow(state, out)  # a new one in the place of one that was damaged

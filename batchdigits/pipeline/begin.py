@@ -66,10 +66,20 @@ def _files(out: str | None, options: RunOptions) -> Iterator[tuple[str, str]]:
             raise UsageError(f"{option}: expected a path, got '': give one, or leave it out")
         if path:
             yield option, path
-    locked = {"--out": None if out == "-" else out, "--state": options.state}
-    yield from ((f"the lock of {one}", lock_of(path)) for one, path in locked.items() if path)
+    locks = {lock_of(path): one for one, path in reversed(held(out, options).items())}
+    yield from ((f"the lock of {one}", lock) for lock, one in locks.items())
     if state is not None:
         yield f"the journal of {own}", f"{os.path.realpath(state)}-journal"
+
+
+def held(out: str | None, options: RunOptions) -> dict[str, str]:
+    """Name the outputs that a run locks, by the options that name them.
+
+    A state has the lock of the table it is named after, however it is given.
+    """
+    state = options.state and options.state.removesuffix(".state")
+    named = {"--out": out, "--digits-out": options.digits_out, "--state": state}
+    return {option: path for option, path in named.items() if path and path != "-"}
 
 
 def _folders(options: RunOptions) -> list[tuple[str, str]]:
