@@ -1,45 +1,6 @@
 """Read folders of scanned digits into a table of values and confidences."""
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from batchdigits.reader import Reader, read, read_images
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["__version__", "read"]
+__all__ = ["Reader", "__version__", "read", "read_images"]
 __version__ = "0.1.0"
-
-
-def read(
-    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **options: Any
-) -> "pd.DataFrame":
-    """Read folders or files of digit crops, as `batchdigits run` does, into a DataFrame.
-
-    Args:
-        inputs: a folder (read with all below it) or a file, or several.
-        **options: the options of `run` by name, as `min_confidence=0.99` or `as_="digit"`; see
-            `batchdigits.options.RunOptions`.
-
-    Returns:
-        One line a row of the table `run` would write: `page` int64, `confidence` float64 (NaN
-        where there is none), `file`, `field`, `value`, `status` and `detail` str.
-
-    Raises:
-        batchdigits.errors.UsageError: an unknown option, one that a DataFrame cannot have (files
-            are moved only when a table is on disk), or an input that is not there.
-        batchdigits.errors.ModelError: the model cannot be used.
-    """
-    from batchdigits import pipeline, results  # noqa: PLC0415  (heavy: only when called)
-    from batchdigits.errors import UsageError  # noqa: PLC0415
-    from batchdigits.options import RunOptions  # noqa: PLC0415
-
-    settings = RunOptions.of(options)
-    if settings.moves:
-        raise UsageError(
-            "move_done and move_failed want a table on disk: use `batchdigits run`, or leave them"
-        )
-    several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
-    found = pipeline.find([os.fspath(one) for one in several], [], None)
-    rows = (row for batch in pipeline.rows(found.sources, settings) for row in batch)
-    return results.table(rows)

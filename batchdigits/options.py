@@ -108,6 +108,10 @@ class RunOptions(_Options):
         device: auto, cpu, gpu, or gpu:N counted from 0.
     """
 
+    out: Annotated[str | None, BeforeValidator(_as_text)] = None
+    null: bool = False
+    dry_run: bool = False
+    append: bool = False
     as_: As = Field("auto", alias="as")
     model: Annotated[str | None, BeforeValidator(_as_text)] = None
     invert: Invert = "auto"

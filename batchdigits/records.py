@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_BYTES = 1 << 30
+"""Bytes of a file that is read, at most."""
+
 Grey = NDArray[np.uint8]
 """A grey picture, uint8, shape (height, width), 0 is black and 255 is white."""
 
@@ -39,6 +42,26 @@ class Source:
     fault: str = ""
     named: bool = False
     top: str = field(default="", compare=False)
+
+
+class Entry(NamedTuple):
+    """A file, as it stood when it was looked at.
+
+    Attributes:
+        file: as in the table.
+        size: bytes.
+        time: of its last change, ns since 1970.
+        sure: 0 where a change since might not show: where it was written to within the clock's
+            grain of that look. Else the time of the last change of the file's entry, ns since 1970:
+            a file that takes another's name, and has its size and time, has another.
+        content: a digest of what is in it; None where nobody has looked, or could.
+    """
+
+    file: str
+    size: int
+    time: int
+    sure: int = 1
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from batchdigits import __version__, calibrate, classify, normalize
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import Planned, Summary
 from batchdigits.records import Reading, Status
+from batchdigits.run import Planned, Progress, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +33,18 @@ LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow",
 
 
 @contextmanager
-def progress(total: int | None, quiet: bool) -> Iterator["tqdm[NoReturn]"]:
-    """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing.
-
-    How many there will be may be said later, by its `reset`.
-    """
+def progress(quiet: bool) -> Iterator[Progress]:
+    """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing."""
     hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
-    with tqdm(total=total, unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
-        yield bar
+    bar: tqdm[NoReturn]
+    with tqdm(unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
+
+        def show_done(done: int, files: int) -> None:
+            if bar.total != files:
+                bar.reset(files)
+            bar.update(done - bar.n)
+
+        yield show_done
 
 
 def summary(found: Summary, out: str, options: RunOptions) -> int:
@@ -74,6 +78,7 @@ def _notes(found: Summary) -> str:
         "left for next time, as they were just written to": found.left,
         "gone or not asked for, their rows kept": found.gone,
         "gone, their rows dropped": found.pruned,
+        "rows of other INPUTs left out (--append keeps them)": found.others,
         "moved as done": found.moved["done"],
         "moved as failed": found.moved["failed"],
     }

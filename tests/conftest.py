@@ -83,8 +83,8 @@ class FakeReader:
 def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
     """Have every run use the fake classifier, and the fake reader, with the shipped card."""
     fake = FakeClassifier()
-    monkeypatch.setattr(classify, "load", lambda path, device: fake)
-    monkeypatch.setattr(classify, "load_reader", lambda path, device: FakeReader())
+    monkeypatch.setattr(classify, "load", lambda card, device: fake)
+    monkeypatch.setattr(classify, "load_reader", lambda card, device: FakeReader())
     return fake
 
 

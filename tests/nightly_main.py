@@ -7,6 +7,6 @@ from conftest import FakeClassifier
 from batchdigits import classify, cli
 
 if __name__ == "__main__":
-    classify.load = lambda path, device: FakeClassifier()
+    classify.load = lambda card, device: FakeClassifier()
     sys.argv[0] = "batchdigits"
     cli.main()

@@ -85,7 +85,7 @@ def refused(path: str | None) -> str:
     """What is said to a user who names this model: by its card, or else when it is loaded."""
     with pytest.raises(ModelError) as caught:
         card(path)
-        load(path, device="cpu")
+        load(card(path), device="cpu")
     return one_line(caught.value)
 
 
@@ -132,7 +132,7 @@ def test_logits_are_the_models_own_output(
     some = pictures(5)
     own = np.asarray(model.predict_on_batch(some.reshape(5, *model.input_shape[1:])), np.float32)
 
-    read = load(kept(model, tmp_path), device="cpu").logits(some)
+    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
 
     assert read.dtype == np.float32
     assert read.shape == (5, 10)
@@ -152,7 +152,7 @@ def test_a_model_that_divides_by_255_itself_is_given_bytes(
     some = pictures(5)
     own = np.asarray(model.predict_on_batch(some[..., 0] * 255))
 
-    read = load(kept(model, tmp_path), device="cpu").logits(some)
+    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-4, atol=1e-5)
 
@@ -162,7 +162,7 @@ def test_a_rescaling_that_does_not_expect_bytes_changes_nothing(keras: Any, tmp_
     some = pictures(3)
     own = np.asarray(model.predict_on_batch(some[..., 0]))
 
-    read = load(kept(model, tmp_path), device="cpu").logits(some)
+    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-5, atol=1e-5)
 
@@ -173,7 +173,7 @@ def test_a_rescaling_inside_a_layer_of_layers_counts_too(keras: Any, tmp_path: P
     some = pictures(3)
     own = np.asarray(model.predict_on_batch(some[..., 0] * 255))
 
-    read = load(kept(model, tmp_path), device="cpu").logits(some)
+    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-4, atol=1e-5)
 
@@ -185,7 +185,7 @@ def test_an_input_of_integers_is_given_bytes(keras: Any, tmp_path: Path) -> None
     some = pictures(3)
     own = np.asarray(model.predict_on_batch(np.rint(some[..., 0] * 255).astype(np.uint8)))
 
-    read = load(kept(model, tmp_path), device="cpu").logits(some)
+    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-4, atol=1e-5)
 
@@ -194,7 +194,7 @@ def test_a_probability_of_zero_gives_a_finite_logit(keras: Any, tmp_path: Path) 
     model = chain("Flatten()", "Dense(10, 'softmax')")(keras)
     model.layers[-1].set_weights([np.zeros((784, 10)), np.array([1e4] + [-1e4] * 9)])
 
-    read = load(kept(model, tmp_path), device="cpu").logits(pictures(1))
+    read = load(card(kept(model, tmp_path)), device="cpu").logits(pictures(1))
 
     assert read[0].argmax() == 0
     assert np.isfinite(read).all()
@@ -202,7 +202,7 @@ def test_a_probability_of_zero_gives_a_finite_logit(keras: Any, tmp_path: Path) 
 
 def test_the_shipped_model_loads_and_its_card_is_calibrated() -> None:
     known = card(None)
-    read = load(None, device="cpu").logits(pictures(2))
+    read = load(card(None), device="cpu").logits(pictures(2))
     assert known.calibrated
     assert known.preprocessing is not None
     assert known.classes == (*CLASSES, NONE)
@@ -214,7 +214,7 @@ def test_a_bundle_is_loaded_from_its_folder(keras: Any, tmp_path: Path) -> None:
     kept(model, tmp_path)
     some = pictures(2)
 
-    read = load(bundle(tmp_path, json.dumps(CARD)), device="cpu").logits(some)
+    read = load(card(bundle(tmp_path, json.dumps(CARD))), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, model.predict_on_batch(some[..., 0]), rtol=1e-5, atol=1e-5)
 
@@ -229,7 +229,7 @@ def test_a_bundle_may_know_not_a_digit(
     kept(model, tmp_path)
     some = pictures(3)
 
-    read = load(bundle(tmp_path, json.dumps(ELEVEN)), device="cpu").logits(some)
+    read = load(card(bundle(tmp_path, json.dumps(ELEVEN))), device="cpu").logits(some)
 
     own = model.predict_on_batch(some[..., 0])
     assert read.shape == (3, 11)
@@ -436,7 +436,7 @@ def test_what_is_no_model_is_refused_in_one_line(
 @pytest.mark.parametrize("make", [text, missing, half_of_a_model])
 def test_load_refuses_by_itself(keras: Any, tmp_path: Path, make: Make) -> None:
     with pytest.raises(ModelError, match=r"cannot be loaded"):
-        load(str(make(tmp_path, keras)), device="cpu")
+        load(card(str(make(tmp_path, keras))), device="cpu")
 
 
 def test_a_name_that_cannot_exist_does_not_exist() -> None:
@@ -570,12 +570,12 @@ def test_a_card_that_is_a_folder_is_refused(tmp_path: Path) -> None:
 def convolution(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     layers = ["Conv2D(4, 5, 3, activation='relu')", "Flatten()", "Dense(24, 'relu')", "Dense(10)"]
     model = chain(*layers, shape=(28, 28, 1))(keras)
-    return load(kept(model, tmp_path_factory.mktemp("convolution")), device="cpu")
+    return load(card(kept(model, tmp_path_factory.mktemp("convolution"))), device="cpu")
 
 
 @pytest.fixture(scope="module")
 def shipped(keras: Any) -> Classifier:
-    return load(None, device="cpu")
+    return load(card(None), device="cpu")
 
 
 @pytest.fixture(params=["convolution", "shipped"])
@@ -610,7 +610,7 @@ def test_no_pictures_give_no_logits(convolution: Classifier) -> None:
 def test_pictures_are_left_as_they_were(keras: Any, tmp_path: Path) -> None:
     model = chain("Rescaling(1 / 255)", "Flatten()", "Dense(10)")(keras)
     some = pictures(3)
-    load(kept(model, tmp_path), device="cpu").logits(some)
+    load(card(kept(model, tmp_path)), device="cpu").logits(some)
     assert (some == pictures(3)).all()
 
 
@@ -755,7 +755,7 @@ def test_the_device_is_chosen(
     chosen: str,
 ) -> None:
     monkeypatch.setattr(backend, "gpus", lambda: found)
-    classifier = load(None, device=wanted)
+    classifier = load(card(None), device=wanted)
     assert classifier.device == chosen
     assert set(devices_asked) == {chosen}
 
@@ -773,7 +773,7 @@ def test_a_gpu_that_is_not_there_is_wrong_usage(
 ) -> None:
     monkeypatch.setattr(backend, "gpus", lambda: found)
     with pytest.raises(UsageError) as caught:
-        load(None, device=wanted)
+        load(card(None), device=wanted)
     said = one_line(caught.value)
     assert said.startswith(f"--device {wanted}: ")
     assert f"found {found}" in said
@@ -893,7 +893,7 @@ import numpy as np
 from batchdigits import classify
 print(classify.devices())
 picture = np.load(sys.argv[1])
-print(json.dumps(classify.load(None, device="cpu").logits(picture).tolist()))
+print(json.dumps(classify.load(classify.card(None), device="cpu").logits(picture).tolist()))
 """
 
 
@@ -1125,7 +1125,7 @@ def test_loading_says_nothing_and_a_refusal_leaves_standard_error_whole(
 ) -> None:
     place = tmp_path / "stderr"
     with _standard_error_of_this_process(place):
-        load(None, device="cpu")
+        load(card(None), device="cpu")
         assert place.read_bytes() == b""
         refused(str(tmp_path / "missing.keras"))
         os.write(2, b"after\n")
@@ -1173,7 +1173,7 @@ def test_what_makes_the_output_decides(build: Any, keras: Any, tmp_path: Path) -
     model = build(keras)
     model.save(tmp_path / "m.keras")
     some = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
-    logits = classify.load(str(tmp_path / "m.keras"), device="cpu").logits(some)
+    logits = classify.load(classify.card(str(tmp_path / "m.keras")), device="cpu").logits(some)
     given = np.stack([np.asarray(model(some[[i, i], ..., 0]))[0] for i in range(5)])
     wanted = given if build is fixed_batch else np.log(given)
     np.testing.assert_allclose(logits, wanted, atol=1e-4)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, classify
-from batchdigits.classify import Reader, backend
+from batchdigits.classify import NumberReader, backend
 from batchdigits.decode import Decoded, Sign, decoded
 from batchdigits.errors import ModelError
 from batchdigits.labelled import Labelled
@@ -125,7 +125,7 @@ def test_digits_drawn_by_strokes_are_what_they_say() -> None:
         for _ in range(20):
             crops.append(np.pad(stroked(digit, writer(chance), chance), 4))
             labels.append(digit)
-    logits, legible = bundle.crops_read(crops, classify.load(None).logits, invert="no")
+    logits, legible = bundle.crops_read(crops, classify.load(classify.card(None)).logits, invert="no")
     assert legible.all()
     right = logits[:, :10].argmax(axis=1) == labels
     assert right.mean() > 0.75  # it has not seen all of these shapes: therefore they are drawn
@@ -208,7 +208,7 @@ def test_a_training_goes_on_where_it_was_interrupted(
     model = numbers.fit(digits, plan, real=real, tell=tell)
     assert [number for number, _ in told] == [1, 2]
     assert all(math.isfinite(mean) for _, mean in told)
-    out = Reader(model, "cpu:0").logits([np.zeros((HEIGHT, 96), np.uint8)])
+    out = NumberReader(model, "cpu:0").logits([np.zeros((HEIGHT, 96), np.uint8)])
     assert out[0].shape == (96 // STRIDE, CLASSES)
     with pytest.raises(ModelError, match="another training"):
         numbers.fit(digits, plan.finer(3, 1e-4, 0.5))
@@ -230,7 +230,7 @@ def strips(count: int) -> list[NDArray[np.uint8]]:
 
 
 def test_a_strip_reads_the_same_whatever_is_read_beside_it(small: Any) -> None:
-    reader, some = Reader(small, "cpu:0"), strips(9)
+    reader, some = NumberReader(small, "cpu:0"), strips(9)
     together = reader.logits(some)
     alone = [reader.logits([one])[0] for one in some]
     for one, other, picture in zip(together, alone, some, strict=True):
@@ -242,14 +242,14 @@ def test_a_strip_reads_the_same_whatever_is_read_beside_it(small: Any) -> None:
 def test_a_network_that_reads_no_strips_is_refused(keras: Any) -> None:
     wrong = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
     with pytest.raises(ModelError, match="does not read strips"):
-        Reader(wrong, "cpu:0")
+        NumberReader(wrong, "cpu:0")
 
 
 def test_a_reader_that_gives_no_numbers_is_refused(keras: Any, small: Any) -> None:
     broken = keras.models.clone_model(small)
     broken.set_weights([np.full_like(one, np.nan) for one in small.get_weights()])
     with pytest.raises(ModelError, match="no numbers"):
-        Reader(broken, "cpu:0").logits(strips(1))
+        NumberReader(broken, "cpu:0").logits(strips(1))
 
 
 def test_the_network_is_small_enough_for_the_bundle(small: Any) -> None:
@@ -314,7 +314,7 @@ def test_a_number_reader_joins_a_bundle(joined: Path) -> None:
     card = classify.card(str(joined))
     assert card.numbers is not None
     assert card.name == classify.card(None).name
-    (logits,) = classify.load_reader(str(joined)).logits(strips(1))
+    (logits,) = classify.load_reader(classify.card(str(joined))).logits(strips(1))
     assert logits.shape[1] == CLASSES
 
 
@@ -350,4 +350,4 @@ def test_a_card_that_says_nonsense_of_numbers_is_refused(
 def test_a_card_whose_number_reader_is_gone_is_refused(joined: Path) -> None:
     (joined / "number.keras").unlink()
     with pytest.raises(ModelError, match="cannot be loaded"):
-        classify.load_reader(str(joined))
+        classify.load_reader(classify.card(str(joined)))

@@ -18,6 +18,7 @@ from batchdigits.classify import backend
 from batchdigits.classify.bundle import (
     CLASSES,
     NONE,
+    READER,
     Card,
     Numbers,
     card,
@@ -27,7 +28,7 @@ from batchdigits.classify.bundle import (
     reader_of,
 )
 from batchdigits.classify.inputs import gives_probabilities, input_shape, takes_bytes
-from batchdigits.classify.reader import Reader
+from batchdigits.classify.reader import NumberReader
 from batchdigits.errors import ModelError, UsageError
 
 __all__ = [
@@ -36,8 +37,8 @@ __all__ = [
     "NONE",
     "Card",
     "Classifier",
+    "NumberReader",
     "Numbers",
-    "Reader",
     "card",
     "devices",
     "file_of",
@@ -130,38 +131,32 @@ class Classifier:
         return out
 
 
-def load(path: str | None, *, device: str = "auto") -> Classifier:
-    """Load a model.
+def load(card: Card, *, device: str = "auto") -> Classifier:
+    """Load the model that a card describes.
 
     Args:
-        path: a bundle's folder or a `.keras` file with input (28, 28) or (28, 28, 1) and ten
-            outputs, probabilities or logits; None for the model in the package. A bundle whose
-            card names eleven classes has eleven outputs, the last for what is not a digit.
+        card: of a bundle, or of a `.keras` file. The model has input (28, 28) or (28, 28, 1) and
+            an output for each of the card's classes, probabilities or logits.
         device: auto (the first GPU if there is one), cpu, gpu, or gpu:N.
 
     Raises:
         ModelError: it is no such model.
         UsageError: there is no such GPU.
     """
-    place = place_of(path)
-    classes = CLASSES
-    if place.is_dir():
-        classes = card(path).classes
-        place = place / "model.keras"
 
     def made(model: Any, chosen: str) -> Classifier:
-        classifier = Classifier(model, chosen, classes=len(classes))
+        classifier = Classifier(model, chosen, classes=len(card.classes))
         classifier.logits(np.zeros((1, 28, 28, 1), np.float32))
         return classifier
 
-    return _called(place, device, made)
+    return _called(file_of(str(card.place)), device, made)
 
 
-def load_reader(path: str | None, *, device: str = "auto") -> Reader:
-    """Load the number reader of a bundle; `card(path).numbers` says whether there is one.
+def load_reader(card: Card, *, device: str = "auto") -> NumberReader:
+    """Load the number reader of a bundle; `card.numbers` says whether there is one.
 
     Args:
-        path: the bundle's folder; None for the model in the package.
+        card: of the bundle.
         device: as for `load`.
 
     Raises:
@@ -169,12 +164,12 @@ def load_reader(path: str | None, *, device: str = "auto") -> Reader:
         UsageError: there is no such GPU.
     """
 
-    def made(model: Any, chosen: str) -> Reader:
-        reader = Reader(model, chosen)
+    def made(model: Any, chosen: str) -> NumberReader:
+        reader = NumberReader(model, chosen)
         reader.logits([np.zeros((model.input_shape[1], 128), np.uint8)])
         return reader
 
-    return _called(reader_of(path), device, made)
+    return _called(card.place / READER, device, made)
 
 
 def _called(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class Card:
         readings: right and wrong values of the calibration data by confidence; empty where the
             card has none.
         numbers: of the number reader; None where the bundle has none.
+        place: the bundle's folder, or the `.keras` file.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Card:
     classes: tuple[str, ...] = CLASSES
     readings: tuple[Reading, ...] = ()
     numbers: Numbers | None = None
+    place: Path = field(default=SHIPPED, compare=False)
 
 
 UNCALIBRATED_THRESHOLD = 0.95
@@ -122,7 +124,7 @@ def card(path: str | None) -> Card:
             f"'{place}' is not a model: expected a bundle's folder (model.keras and card.json) "
             "or a .keras file saved by Keras 3"
         )
-    return Card(place.name, None, 1.0, UNCALIBRATED_THRESHOLD, False, {})
+    return Card(place.name, None, 1.0, UNCALIBRATED_THRESHOLD, False, {}, place=place)
 
 
 def _read_card(place: Path) -> Card:
@@ -138,6 +140,7 @@ def _read_card(place: Path) -> Card:
             classes=tuple(str(name) for name in whole["classes"]),
             readings=_readings(whole["calibration"].get("readings", [])),
             numbers=_numbers(whole.get("numbers")),
+            place=place.parent,
         )
     except FileNotFoundError:
         raise ModelError(

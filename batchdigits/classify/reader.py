@@ -16,7 +16,7 @@ COLUMNS = 8192
 """Columns of strips per call: strips of one width go together, always as many of them."""
 
 
-class Reader:
+class NumberReader:
     """A loaded network that reads strips."""
 
     def __init__(self, model: Any, device: str) -> None:

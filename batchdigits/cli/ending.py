@@ -13,11 +13,11 @@ import typer
 
 from batchdigits import __version__
 from batchdigits.cli.words import words
-from batchdigits.errors import BusyError, ModelError
+from batchdigits.errors import BusyError
 
 if TYPE_CHECKING:
     from batchdigits.options import RunOptions
-    from batchdigits.pipeline import Summary
+    from batchdigits.run import Summary
 
 OURS = b'{\n  "exit_code"'
 """How each begins: a run that ends with an error takes the place of nothing else."""
@@ -32,7 +32,7 @@ def told(options: "RunOptions") -> Iterator["Summary"]:
     Raises:
         OutputError: the run ended well, and it cannot be written.
     """
-    from batchdigits.pipeline import Summary  # noqa: PLC0415
+    from batchdigits.run import Summary  # noqa: PLC0415
 
     known = Summary()
     try:
@@ -74,7 +74,7 @@ def _told(fault: BaseException) -> tuple[int, str]:
 def _write(options: "RunOptions", summary: "Summary", code: int, error: str | None) -> None:
     from batchdigits.results import place  # noqa: PLC0415
 
-    story = {"exit_code": code, "error": error, **_counts(summary), **_made(options)}
+    story = {"exit_code": code, "error": error, **_counts(summary), **_made(summary)}
     place.put(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
 
 
@@ -93,6 +93,7 @@ def _counts(found: "Summary") -> dict[str, Any]:
             "pruned": found.pruned,
             "skipped": found.skipped,
         },
+        "rows_of_other_inputs_left_out": found.others,
         "moved": {"done": found.moved["done"], "failed": found.moved["failed"]},
         "table_unchanged": found.unchanged,
         "pages_laid_straight": len(found.residuals),
@@ -103,18 +104,12 @@ def _counts(found: "Summary") -> dict[str, Any]:
     }
 
 
-def _made(options: "RunOptions") -> dict[str, Any]:
-    """Tell what made the readings, and when; the model is None where it cannot be used."""
-    from batchdigits import classify, report  # noqa: PLC0415
+def _made(found: "Summary") -> dict[str, Any]:
+    """Tell what made the readings, and when; the model is None where the run did not get to it."""
+    from batchdigits import report  # noqa: PLC0415
 
-    try:
-        name, mark = classify.card(options.model).name, classify.fingerprint(options.model)
-    except ModelError:
-        model = None
-    else:
-        model = {"name": name, "fingerprint": mark}
     return {
-        "model": model,
+        "model": found.model,
         "versions": {"batchdigits": __version__, "python": platform.python_version()}
         | report.versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -141,25 +141,26 @@ def _of_pictures(
 ) -> "tuple[Matched, Picture | None]":
     """Have a model read pictures, once what can be wrong with their labels is ruled out."""
     from batchdigits import evaluate as room  # noqa: PLC0415
-    from batchdigits import pipeline, report  # noqa: PLC0415
+    from batchdigits import report, sources  # noqa: PLC0415
+    from batchdigits.job import resolve_job  # noqa: PLC0415
     from batchdigits.options import RunOptions  # noqa: PLC0415
 
     options = RunOptions.of(settings)
-    pipeline.usable_card(options.model)
+    job = resolve_job(options)
     if any(map(room.holds_arrays, inputs)):
         if len(inputs) > 1 or truth is not None:
             raise UsageError("a set of arrays (.npz, IDX) is evaluated alone, by its own labels")
         data = room.load_arrays(inputs[0], names)
         if out is not None:
             room.make_folder(out)
-        return room.read_arrays(data, options), room.pictures_of(data)
-    files = pipeline.find(inputs, [], out).sources
+        return room.read_arrays(data, job), room.pictures_of(data)
+    files = sources.find(inputs, outputs=[] if out is None else [out]).sources
     expected = None if truth is None else room.read_truth(truth, names)
     room.check_files(files, expected, names)
     if out is not None:
         room.make_folder(out)
-    with report.progress(len(files), options.quiet) as bar:
-        results = room.read_files(files, options, bar.update)
+    with report.progress(options.quiet) as bar:
+        results = room.read_files(files, job, bar)
     if expected is None:
         return room.with_folders(results, names), None
     return room.with_truth(results, expected), None

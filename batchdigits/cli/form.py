@@ -236,10 +236,10 @@ def _learned(made: "Template") -> "Reference | None":
     """Read the picture that pages are recognised by, where they are, as `run` does."""
     if made.form.anchor != "image":
         return None
+    from batchdigits.job import load_reference  # noqa: PLC0415
     from batchdigits.options import MAX_PIXELS  # noqa: PLC0415
-    from batchdigits.pipeline import references  # noqa: PLC0415
 
-    return references.learned(made, MAX_PIXELS)
+    return load_reference(made, MAX_PIXELS)
 
 
 def _pose(grey: "Grey", made: "Template", place: str, reference: "Reference | None") -> "Pose":

@@ -2,20 +2,20 @@
 
 import gc
 import sys
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
+from batchdigits.cli.options import Config, Device, Invert, Quiet, option
+from batchdigits.cli.options import Inputs as Typed
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import Stop, UsageError
 
 if TYPE_CHECKING:
+    from batchdigits.job import Inputs
     from batchdigits.options import RunOptions
-    from batchdigits.pipeline import Summary
-    from batchdigits.sources import Found
+    from batchdigits.paths import Paths
+    from batchdigits.run import Summary
 
 GARBAGE = 50_000
 """Objects that are made before Python looks for garbage among them. By default it walks through
@@ -25,7 +25,7 @@ stop = Stop()
 
 
 def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
-    inputs: Inputs,
+    inputs: Typed,
     out: Annotated[
         str | None,
         option(
@@ -110,6 +110,9 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "PATH",
         ),
     ] = None,
+    append: Annotated[
+        bool, option("append", "Keep the rows of other INPUTs in the table.")
+    ] = False,
     fresh: Annotated[bool, option("fresh", "Read all again, whatever was read before.")] = False,
     prune: Annotated[bool, option("prune", "Drop the rows of files that are gone.")] = False,
     settle: Annotated[
@@ -222,77 +225,70 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is tol
             "batch_size": batch_size,
             "workers": workers,
             "device": device,
+            "out": out,
+            "null": null,
+            "dry_run": dry_run,
+            "append": append,
         }
     )
-    from batchdigits import pipeline  # noqa: PLC0415
-    from batchdigits.cli import ending  # noqa: PLC0415
+    raise typer.Exit(_run(inputs, options))
 
-    pipeline.apart(out, options)  # before a log or a summary is written
-    if dry_run:
-        return _list(inputs, null, out, options)
+
+def _run(inputs: list[str], options: "RunOptions") -> int:
+    """Read, or list, what the options say; return the exit code."""
+    from batchdigits.cli import ending, logs  # noqa: PLC0415
+    from batchdigits.paths import resolve_paths  # noqa: PLC0415
+
+    paths = resolve_paths(options)  # before a log or a summary is written
+    if options.dry_run:
+        logs.send(options)
+        return _list(_split_inputs(inputs, options.null), options, paths)
     with ending.told(options) as summary:
-        raise typer.Exit(_read(inputs, null, out, options, summary))
+        logs.send(options)
+        code = _read(_split_inputs(inputs, options.null), options, paths, summary)
+        raise typer.Exit(code)
 
 
-def _list(inputs: list[str], null: bool, out: str | None, options: "RunOptions") -> None:
+def _list(inputs: "Inputs", options: "RunOptions", paths: "Paths") -> int:
     """List what would be read."""
-    from batchdigits import pipeline, report  # noqa: PLC0415
-    from batchdigits.cli import logs  # noqa: PLC0415
+    from batchdigits import report  # noqa: PLC0415
+    from batchdigits.run import find_files, plan_files  # noqa: PLC0415
 
-    logs.send(options)
-    found = _finder(inputs, null, out, options)[1]()
+    found = find_files(inputs, paths)
     with reader_may_leave():
-        report.plan(pipeline.plan(found.sources, options), found.skipped, options.quiet)
+        report.plan(plan_files(found.sources, options), found.skipped, options.quiet)
+    return 0
 
 
-def _read(
-    inputs: list[str], null: bool, out: str | None, options: "RunOptions", summary: "Summary"
-) -> int:
-    """Write the table; give the exit code."""
-    from batchdigits import pipeline, report  # noqa: PLC0415
-    from batchdigits.cli import logs  # noqa: PLC0415
+def _read(inputs: "Inputs", options: "RunOptions", paths: "Paths", summary: "Summary") -> int:
+    """Write the table; return the exit code."""
+    from batchdigits import report  # noqa: PLC0415
+    from batchdigits.job import resolve_job  # noqa: PLC0415
+    from batchdigits.run import run_job  # noqa: PLC0415
 
-    logs.send(options)
-    paths, find = _finder(inputs, null, out, options)
-    if out is None:
+    if options.out is None:
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
-    pipeline.check(out, options, paths)
-    settled = pipeline.settled(options)
+    job = resolve_job(options, inputs, paths)
+    summary.model = {"name": job.card.name, "fingerprint": job.fingerprint}
     if options.target_error is not None and not options.quiet:
         report.say(
             f"--target-error {options.target_error:g}: values of confidence "
-            f"{settled.min_confidence:.4f} or more are ok"
+            f"{job.threshold:.4f} or more are ok"
         )
     gc.set_threshold(GARBAGE)
-    with reader_may_leave(), report.progress(None, options.quiet) as bar:
-
-        def listed_now() -> "Found":
-            found = find()
-            bar.reset(len(found.sources))
-            return found
-
-        pipeline.run(listed_now, out, settled, bar.update, stop, summary)
-    return report.summary(summary, out, settled)
+    with reader_may_leave(), report.progress(options.quiet) as progress:
+        run_job(job, progress, stop, summary)
+    return report.summary(summary, options.out, options)
 
 
-def _finder(
-    inputs: list[str], null: bool, out: str | None, options: "RunOptions"
-) -> tuple[list[str], Callable[[], "Found"]]:
-    """Give the INPUTs that were typed, and what finds the files of all."""
-    from batchdigits import pipeline  # noqa: PLC0415
-
-    paths, listed = _inputs(inputs, null)
-    ours = pipeline.outputs(out, options)
-    return paths, partial(pipeline.find, paths, listed, *ours, moved=options.moves)
-
-
-def _inputs(inputs: list[str], null: bool) -> tuple[list[str], list[str]]:
+def _split_inputs(inputs: list[str], null: bool) -> "Inputs":
     """Part INPUTs into those typed and, for `-`, those listed on standard input."""
-    if "-" not in inputs:
-        return inputs, []
+    from batchdigits.job import Inputs  # noqa: PLC0415
     from batchdigits.sources import listed  # noqa: PLC0415
 
+    if "-" not in inputs:
+        return Inputs(inputs)
     if sys.stdin is None:
         raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
     paths = listed(sys.stdin.buffer.read(), null=null)
-    return [path for path in inputs if path != "-"], paths
+    return Inputs([path for path in inputs if path != "-"], paths)

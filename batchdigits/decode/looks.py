@@ -30,7 +30,7 @@ def read(
     """Read strips.
 
     Args:
-        logits: gives those of strips, as `classify.Reader.logits`.
+        logits: gives those of strips, as `classify.NumberReader.logits`.
         strips: uint8, each (height, width), ink light on dark.
         beams: how many beginnings are followed for each; see `decoded`.
     """

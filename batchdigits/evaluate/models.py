@@ -1,20 +1,22 @@
 """A model read over labelled pictures, by the very pipeline of `run`."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import pandas as pd
 
-from batchdigits import labelled, pipeline, results
+from batchdigits import labelled, results
 from batchdigits.errors import UsageError
 from batchdigits.evaluate.sheet import Picture
 from batchdigits.evaluate.tables import RESULTS
 from batchdigits.evaluate.truth import Matched, Truth, all_known, with_folders
+from batchdigits.job import Job
 from batchdigits.labelled import EMPTY, NONE, Labelled
 from batchdigits.labelled.arrays import IDX
-from batchdigits.options import RunOptions
+from batchdigits.pipeline.tasks import Tasks
 from batchdigits.records import Grey, Source
+from batchdigits.run import Progress, read_rows
 from batchdigits.sources import spell
 
 _TRUTH = {digit: str(digit) for digit in range(10)} | {EMPTY: "", NONE: "none"}
@@ -43,16 +45,14 @@ def check_files(
 
 
 def read_files(
-    files: Sequence[Source],
-    options: RunOptions,
-    progress: Callable[[int], object] = lambda _: None,
+    files: Sequence[Source], job: Job, progress: Progress = lambda _done, _files: None
 ) -> pd.DataFrame:
     """Read files with a model, as `run` does.
 
     Args:
         files: as `sources.find` finds them.
-        options: the settings of `run`.
-        progress: called with the number of files done since the last call.
+        job: the model, and how it is to read.
+        progress: told how many of the files are done.
 
     Returns:
         As `read_results` gives a table.
@@ -61,7 +61,7 @@ def read_files(
         ModelError: the model cannot be used.
         UsageError: a device that is not there.
     """
-    batches = pipeline.rows(files, options, progress)
+    batches = read_rows(job, Tasks(files), progress)
     return results.table(row for batch in batches for row in batch)[RESULTS]
 
 
@@ -74,17 +74,18 @@ def holds_arrays(place: str) -> bool:
     return False
 
 
-def read_arrays(data: Labelled, options: RunOptions) -> Matched:
+def read_arrays(data: Labelled, job: Job) -> Matched:
     """Read crops of a labelled set with a model, as `run` reads those of files.
 
     Args:
         data: as `labelled.read` gives it.
-        options: the settings of `run`.
+        job: the model, and how it is to read.
 
     Raises:
         ModelError, UsageError: as `read_files`.
     """
-    batches = pipeline.crop_rows(data.crops, [spell(name) for name in data.names], options)
+    files = [Source(spell(name), "") for name in data.names]
+    batches = read_rows(job, Tasks(files, images=data.crops))
     table = results.table(row for batch in batches for row in batch)[RESULTS]
     truth = pd.Series([_TRUTH[label] for label in data.labels.tolist()], dtype="str")
     return Matched(table.assign(truth=truth), 0, 0)

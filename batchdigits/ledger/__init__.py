@@ -16,7 +16,8 @@ from batchdigits.errors import OutputError
 from batchdigits.ledger import base
 from batchdigits.ledger.aside import kept_name, set_aside
 from batchdigits.ledger.base import DamagedError, checksum
-from batchdigits.ledger.entries import MOVED, Entry, Told, Written
+from batchdigits.ledger.entries import MOVED, Told, Written
+from batchdigits.records import Entry
 
 __all__ = ["MOVED", "Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
 
@@ -43,6 +44,7 @@ class Ledger:
             "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
             " sure INTEGER) WITHOUT ROWID"
         )
+        self._base.execute("CREATE TEMP TABLE left_out (file TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -80,6 +82,42 @@ class Ledger:
             "INSERT INTO here VALUES (?, ?, ?, ?, ?)",
             ((one.file, at, one.size, one.time, one.sure) for at, one in enumerate(entries)),
         )
+
+    def unmet(self) -> Iterator[str]:
+        """Yield the names of known files that are not among those of this run."""
+        found = self._base.execute(
+            "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
+        )
+        return (file for (file,) in found)
+
+    def rename(self, file: str, name: str) -> None:
+        """Give a known file another name, which no known file has."""
+        found = self._base.execute(
+            "SELECT size, time, sure, content, reading FROM files WHERE file = ?", (file,)
+        )
+        *entry, reading = found.fetchone()
+        self._name(Entry(name, *entry), reading)
+        self._base.execute("DELETE FROM files WHERE file = ?", (file,))
+
+    def leave_out(self, files: Iterable[str]) -> None:
+        """Leave known files out of what `told`, `gone` and `prune` are about, in this run."""
+        self._base.execute("DELETE FROM left_out")
+        self._base.executemany("INSERT INTO left_out VALUES (?)", ((file,) for file in files))
+
+    def count_left_out(self) -> int:
+        """Count the rows of the files that are left out."""
+        found = self._base.execute(
+            "SELECT sum(json_array_length(told)) FROM left_out JOIN files USING (file)"
+            " JOIN readings ON readings.id = files.reading"
+        )
+        return int(found.fetchone()[0] or 0)
+
+    def any_told(self) -> bool:
+        """Return whether `told` gives anything."""
+        found = self._base.execute(
+            "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
+        )
+        return found.fetchone() is not None
 
     def to_read(self, key: int) -> list[int]:
         """Give the places, as handed to `look`, of files that are new, changed, or failed."""
@@ -161,7 +199,8 @@ class Ledger:
         found = self._base.execute(
             "SELECT files.file, terms, told, here.file IS NOT NULL FROM files"
             " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
-            " LEFT JOIN here ON here.file = files.file ORDER BY files.file"
+            " LEFT JOIN here ON here.file = files.file"
+            " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
         for file, terms, told, here in found:
             yield Told(file, terms, told, bool(here))
@@ -218,7 +257,8 @@ class Ledger:
         """
         found = self._base.execute(
             "SELECT file, failed FROM files JOIN readings ON readings.id = files.reading"
-            " WHERE size != ? AND file NOT IN (SELECT file FROM here)",
+            " WHERE size != ? AND file NOT IN (SELECT file FROM here)"
+            " AND file NOT IN (SELECT file FROM left_out)",
             (MOVED,),
         )
         return [(file, bool(failed)) for file, failed in found]
@@ -228,7 +268,8 @@ class Ledger:
         gone = [(file,) for file in files]
         if moved:
             gone += self._base.execute(
-                "SELECT file FROM files WHERE size = ? AND file NOT IN (SELECT file FROM here)",
+                "SELECT file FROM files WHERE size = ? AND file NOT IN (SELECT file FROM here)"
+                " AND file NOT IN (SELECT file FROM left_out)",
                 (MOVED,),
             ).fetchall()
         self._base.executemany("DELETE FROM files WHERE file = ?", gone)

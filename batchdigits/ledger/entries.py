@@ -6,26 +6,6 @@ MOVED = -2
 """Size and time, in the ledger, of a file that a run moved away after it was read."""
 
 
-class Entry(NamedTuple):
-    """A file, as it stood when it was looked at.
-
-    Attributes:
-        file: as in the table.
-        size: bytes.
-        time: of its last change, ns since 1970.
-        sure: 0 where a change since might not show: where it was written to within the clock's
-            grain of that look. Else the time of the last change of the file's entry, ns since 1970:
-            a file that takes another's name, and has its size and time, has another.
-        content: a digest of what is in it; None where nobody has looked, or could.
-    """
-
-    file: str
-    size: int
-    time: int
-    sure: int = 1
-    content: bytes | None = None
-
-
 class Told(NamedTuple):
     """What is known of a file.
 

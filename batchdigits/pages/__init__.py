@@ -26,10 +26,7 @@ from batchdigits.pages.picture import TURNS, flattened, header, turn_of, upright
 from batchdigits.pages.png import mend_png, plain_png
 from batchdigits.pages.tiff import directories, load_tiff, put_first
 from batchdigits.pages.trouble import GONE, TroubleError, limit, numbers, words
-from batchdigits.records import Failure, Grey, Page
-
-MOST_BYTES = 1 << 30
-"""Largest file that is read, in bytes."""
+from batchdigits.records import MOST_BYTES, Failure, Grey, Page
 
 _SIGNATURES = {
     b"\x89PNG": "PNG",

@@ -12,10 +12,9 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from batchdigits.ledger import Entry
-from batchdigits.pipeline import looks
-from batchdigits.records import Source
+from batchdigits.records import Entry, Source
 from batchdigits.results import place
+from batchdigits.sources import files
 
 NAME = 255
 """Bytes of a name, at most."""
@@ -95,7 +94,7 @@ def _left(wanted: str, entry: Entry, note: str) -> str:
         copy = Path(note).read_bytes()
         for name in names(wanted):  # until none is there
             ours = copy == b"%d" % os.lstat(name).st_ino
-            if ours and looks.look_into(Source("", name)).content == entry.content:
+            if ours and files.hash_source(Source("", name)).content == entry.content:
                 return name
     return ""
 
@@ -107,7 +106,7 @@ def _copy(path: str, target: str, entry: Entry, note: str) -> None:
         shutil.copyfileobj(file, copy)
         copy.flush()
         os.fsync(copy.fileno())
-        if looks.look_into(Source("", copy.name)).content != entry.content:
+        if files.hash_source(Source("", copy.name)).content != entry.content:
             raise ChangedError
         with open(note, "wb", opener=place.private) as told:  # if the disk loses it, both are kept
             told.write(b"%d" % os.fstat(copy.fileno()).st_ino)

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from batchdigits.cells import Cell, Place
 from batchdigits.forms.template import Field
-from batchdigits.ledger import Entry
 from batchdigits.normalize import Levels, grey_levels
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
-from batchdigits.records import Grey, Invert, Laid, Status
+from batchdigits.records import Entry, Grey, Invert, Laid, Status
 
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""

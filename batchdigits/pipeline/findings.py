@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from batchdigits import calibrate, classify
 from batchdigits.decode import Decoded
 from batchdigits.forms.template import Field
-from batchdigits.ledger import Entry
+from batchdigits.job import Job
 from batchdigits.normalize import shares
-from batchdigits.options import RunOptions
 from batchdigits.pipeline import numbers
 from batchdigits.pipeline.desk import Item, Prepared, Shown, unpacked
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.values import Read
-from batchdigits.records import Grey, Laid
+from batchdigits.records import Entry, Grey, Laid
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +57,17 @@ class Found(NamedTuple):
     shown: Sequence[Shown] = ()
 
 
-class Model:
-    """The model with its card; loaded at the first picture."""
+class Predictor:
+    """The job's networks, each loaded when the first picture for it comes."""
 
-    def __init__(self, card: classify.Card, options: RunOptions) -> None:
-        """Take the model that the options name, and its card."""
-        self._card, self._options = card, options
+    def __init__(self, job: Job) -> None:
+        """Take the job's model, without loading it."""
+        self._card, self._device = job.card, job.options.device
         self._classifier: classify.Classifier | None = None
-        self._reader: classify.Reader | None = None
+        self._reader: classify.NumberReader | None = None
 
-    def found(self, batch: Batch) -> Iterator[Found]:
-        """Classify a batch's pictures and strips; gives what was found of each task, in order."""
+    def predict(self, batch: Batch) -> Iterator[Found]:
+        """Read a batch's pictures and strips; yield what was found of each task, in order."""
         reads = iter(self._reads(np.concatenate([prepared.pictures for _, prepared in batch])))
         strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
         items = [item for _, prepared in batch for item in prepared.items]
@@ -102,7 +101,7 @@ class Model:
         if not len(pictures):
             return []
         if self._classifier is None:
-            self._classifier = classify.load(self._options.model, device=self._options.device)
+            self._classifier = classify.load(self._card, device=self._device)
             if not self._card.calibrated:
                 log.warning(
                     "model '%s' is uncalibrated: its confidences may be far off", self._card.name
@@ -118,6 +117,6 @@ class Model:
         if not strips or self._card.numbers is None:
             return [None] * len(strips)
         if self._reader is None:
-            self._reader = classify.load_reader(self._options.model, device=self._options.device)
+            self._reader = classify.load_reader(self._card, device=self._device)
         temperature = self._card.numbers.temperature
         return numbers.read(self._reader.logits, strips, fields, temperature)

@@ -4,53 +4,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from batchdigits import classify
-from batchdigits.options import RunOptions
+from batchdigits.job import Thresholds
 from batchdigits.pipeline import numbers
-from batchdigits.pipeline.desk import Shown
 from batchdigits.pipeline.findings import Finding
 from batchdigits.pipeline.values import PLAIN, Value, of_field, of_image
-from batchdigits.records import Digit, Laid, Row
+from batchdigits.records import Digit, Row
 
 SEVERAL, SURE = 4, 0.3
 """Of so many boxes found on a page with ink in them, at least this share is sure, or none is."""
 ASKEW = "most boxes of this page hold no sure number: it may lie on its side, or be no form"
 
 
-class Done(NamedTuple):
-    """What came of files.
+class Judged(NamedTuple):
+    """What findings say.
 
     Attributes:
         rows: of the table.
-        digits: of `--digits-out`; none where the options do not ask for them.
-        laid: the pages of forms that were laid straight.
-        shown: the pages that people want to see, each with its file.
+        digits: of the table of single digits; none where they are not wanted.
     """
 
     rows: list[Row]
     digits: list[Digit]
-    laid: list[Laid]
-    shown: list[tuple[str, Shown]]
 
 
-class Thresholds(NamedTuple):
-    """The confidences from which values are `ok`: those of single digits together, and numbers."""
+def judge(
+    file: str, findings: Iterable[Finding], thresholds: Thresholds, with_digits: bool = False
+) -> Judged:
+    """Turn the findings of a file, or of whole pages of it, into rows.
 
-    digits: float
-    numbers: float
-
-    @classmethod
-    def of(cls, card: classify.Card, options: RunOptions) -> "Thresholds":
-        """Take them from the options, else from the model's card."""
-        own = card.threshold, card.numbers.threshold if card.numbers else card.threshold
-        return cls(*(own if options.min_confidence is None else [options.min_confidence] * 2))
-
-
-def done(
-    file: str, findings: Iterable[Finding], thresholds: Thresholds, *, with_digits: bool
-) -> Done:
-    """Say what the findings of a file say."""
-    out = Done([], [], [], [])
+    Args:
+        file: as the table spells it.
+        findings: in order.
+        thresholds: the confidences from which values are `ok`.
+        with_digits: whether single digits are wanted too.
+    """
+    out = Judged([], [])
     found: dict[int, list[int]] = {}
     for one in findings:
         if not one.item.described:

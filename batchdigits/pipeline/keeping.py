@@ -1,156 +1,177 @@
-"""A run with a ledger: what is known is not read again, and the table is made of what is known."""
+"""A run with a state: what is known is not read again, and what is read is kept."""
 
-import hashlib
 import json
-import os
-from collections import Counter
+import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache
+from itertools import islice
 
-from batchdigits import classify, normalize, sources
-from batchdigits.ledger import Entry, Ledger, Told
-from batchdigits.normalize import strips
-from batchdigits.options import RunOptions
-from batchdigits.pipeline import looks
+from batchdigits import ledger, sources
+from batchdigits.errors import Stop
+from batchdigits.job import Job, Thresholds
+from batchdigits.ledger import Ledger
+from batchdigits.pipeline import tables, upkeep
 from batchdigits.pipeline.desk import Item
 from batchdigits.pipeline.findings import Finding, Found
-from batchdigits.pipeline.judge import Done, Thresholds, done
-from batchdigits.pipeline.references import Forms
-from batchdigits.pipeline.stream import findings
-from batchdigits.pipeline.tasks import Listed
-from batchdigits.pipeline.terms import usable_card
+from batchdigits.pipeline.known import Known, NoState
+from batchdigits.pipeline.scope import Scope
+from batchdigits.pipeline.summary import Progress, Summary
+from batchdigits.pipeline.tasks import Tasks
 from batchdigits.pipeline.told import recalled, told
-from batchdigits.records import Source
-from batchdigits.sources import GONE, unspell
+from batchdigits.records import Entry, Source
+from batchdigits.sources import GONE, files
 
-READING = 1
-"""Raised when the same file, model and templates would be read otherwise by a newer version."""
+log = logging.getLogger(__name__)
+
 CHANGED = "it changed while it was read: run again when it is complete"
 HASHED = 256
-"""Files that are looked into before what was found of them is kept."""
+"""Files that are looked into before what was found of them is kept, and that are recalled at a
+time."""
+KEPT = "what was read is kept for the next run; an earlier table stands"
+"""What is said of a run that is stopped."""
+MISSING = "no images found%s, as if a disk were missing: the rows of %d files are kept"
 
 
-def key_of(options: RunOptions, known: Forms) -> str:
-    """Name all that a reading depends on but for the file: its digest, in hexadecimal."""
-    parts = {
-        "reading": (READING, normalize.VERSION, strips.VERSION),
-        "model": classify.fingerprint(options.model),
-        "as": options.as_,
-        "invert": options.invert,
-        "templates": [one.model_dump_json(exclude={"place"}) for one in known.templates],
-        "references": {
-            name: hashlib.blake2b(one.features.tobytes()).hexdigest()
-            for name, one in known.references.items()
-        },
-    }
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=20).hexdigest()
+class State:
+    """What earlier runs have read, what this one reads, and how the tables were left."""
 
-
-class Keeper:
-    """Reads what a ledger does not know yet, and gives the rows of all that it knows."""
-
-    def __init__(
-        self, book: Ledger, found: sources.Found, options: RunOptions, known: Forms
-    ) -> None:
-        """Look at the files, and find out which are to be read.
-
-        Args:
-            book: the ledger.
-            found: the files of this run, in the order of the table.
-            options: the settings, with the threshold settled.
-            known: the forms.
-        """
-        self.changed = False
-        self.replaced = 0
+    def __init__(self, job: Job, book: Ledger, summary: Summary) -> None:
+        """Take the job and its ledger; the summary gets what is known of the files."""
+        self._job, self._book, self._summary = job, book, summary
+        self._stale = False
+        self._wanted = self._lost = self._replaced = 0
         self._parts: list[Found] = []
-        self._lost = 0
+        self._found = sources.Found([], {}, [])
+        self._pages: dict[str, dict[int, str]] = {}
         self._moves = book.moves()
-        self._found, files = found, found.sources
-        self._book, self._options, self._known = book, options, known
-        self._card = usable_card(options.model)
-        thresholds = Thresholds.of(self._card, options.model_copy(update={"min_confidence": None}))
-        entries = [looks.look(source) for source in files]
         with book.together():
-            self._key = book.key(key_of(options, known), json.dumps(thresholds._asdict()))
-        book.look(entries)
-        places = range(len(files)) if options.fresh else book.to_read(self._key)
-        gone = [at for at in places if files[at].fault == GONE]  # listed, and known perhaps
-        places = sorted({*places}.difference(at for at in gone if book.knows(files[at].file)))
-        waiting = {
-            at
-            for at in places
-            if not files[at].named and looks.unsettled(entries[at], options.settle)
-        }
-        self.left = len(waiting)
-        self._pages = {} if options.fresh else book.pages(self._key)
-        places = [at for at in places if at not in waiting]
-        if not options.fresh and book.any():
-            places = self._unknown(files, places)
-        self._tasks = Listed(
-            [files[at] for at in places], [entries[at] for at in places], self._pages
-        )
+            own = json.dumps(job.model_thresholds._asdict())
+            self._key = book.key(job.reading_key, own)
 
-    def _unknown(self, files: Sequence[Source], places: Sequence[int]) -> list[int]:
+    # What is to be read
+
+    def plan(self, found: sources.Found) -> Tasks:
+        """Return the tasks of the files that are new or changed, or failed before."""
+        self._found, fresh = found, self._job.options.fresh
+        entries = [files.stat_source(source) for source in found.sources]
+        self._book.look(entries)
+        self._choose_rows()
+        places = range(len(entries)) if fresh else self._book.to_read(self._key)
+        places = self._settled([*places], entries)
+        self._pages = {} if fresh else self._book.pages(self._key)
+        if not fresh and self._book.any():
+            places = self._unknown(places)
+        self._wanted = len(places)
+        chosen = [found.sources[at] for at in places]
+        return Tasks(chosen, [entries[at] for at in places], self._pages)
+
+    def _choose_rows(self) -> None:
+        """Find the known files that the table leaves out, as they are of other INPUTs.
+
+        A file that another run spelled otherwise, but that lies below an INPUT of this one, gets
+        the name that it has there, or makes room for the one that has it.
+        """
+        inputs = self._job.inputs
+        scope, others = Scope([*inputs.typed, *inputs.listed]), []
+        outside = [file for file in self._book.unmet() if not scope.holds(file)]
+        with self._book.together():
+            for file in outside:
+                name = scope.respell(file)
+                if not name:
+                    others.append(file)
+                elif self._book.knows(name):
+                    self._book.prune([file], moved=False)
+                else:
+                    self._book.rename(file, name)
+            self._mark_stale(len(others) < len(outside))
+            self._book.leave_out([] if self._job.options.append else others)
+
+    def _settled(self, places: Sequence[int], entries: Sequence[Entry]) -> list[int]:
+        """Leave out files that are still written to, and known ones that were listed and are gone.
+
+        The summary gets the number of the first.
+        """
+        met, seconds = self._found.sources, self._job.options.settle
+        kept = []
+        for at in places:
+            if met[at].fault == GONE and self._book.knows(met[at].file):
+                continue
+            if not met[at].named and files.is_unsettled(entries[at], seconds):
+                self._summary.left += 1
+            else:
+                kept.append(at)
+        return kept
+
+    def _unknown(self, places: Sequence[int]) -> list[int]:
         """Leave out files whose content was read before, under this name or another."""
         left = []
         for start in range(0, len(places), HASHED):
             part = places[start : start + HASHED]
-            entries = [looks.look_into(files[at]) for at in part]
+            entries = [files.hash_source(self._found.sources[at]) for at in part]
             with self._book.together():
                 for at, entry in zip(part, entries, strict=True):
-                    moved = self._moves and self._book.replaces(entry)
+                    replaces = self._moves and self._book.replaces(entry)
                     if entry.content is None or not self._book.same(entry, self._key):
                         left.append(at)
                     else:
-                        self.replaced += moved
-                        self._stale()
+                        self._replaced += replaces
+                        self._mark_stale()
         return left
 
-    @property
-    def count(self) -> int:
-        """Say how many files are to be read, but for those that turned out to change meanwhile."""
-        return len(self._tasks.sources) - self._lost
+    # What is read is kept
 
-    def read(self, seen: Callable[[list[Found]], None]) -> Generator[int, None, None]:
-        """Read, and keep what was found batch by batch, each while the next is read.
+    def keep(
+        self, batches: Generator[list[Found]], progress: Progress, stop: Stop
+    ) -> Iterator[list[Known]]:
+        """Keep what is found, batch by batch; then return all that is known, in the table's order.
 
-        Args:
-            seen: called with each batch before it is kept, which happens once.
-
-        Yields:
-            How many files more are safe on disk.
+        A run that is stopped keeps the chunks in hand.
         """
-        tasks, files = self._tasks, self._tasks.sources
-        with (
-            closing(findings(tasks, files, self._options, self._card, self._known)) as batches,
-            ThreadPoolExecutor(1) as beside,
-        ):
-            keeping = beside.submit(self._kept, [])
+        summary, done = self._summary, self._summary.files - self._wanted
+        progress(done, summary.files)
+        with stop.gently(KEPT), closing(self._keep_batches(batches)) as kept:
+            for count in kept:
+                done += count
+                summary.read += count
+                progress(done, summary.files)
+                stop.check()
+        summary.read -= self._lost
+        if self._replaced:
+            log.warning(
+                "%d files came under the names of files that were moved, and their rows took the "
+                "place of those: give each scan a name of its own, or each night another --out",
+                self._replaced,
+            )
+        return self._recall()
+
+    def _keep_batches(self, batches: Generator[list[Found]]) -> Generator[int]:
+        """Keep batches, each while the next is read; yield how many files more are safe on disk."""
+        with closing(batches), ThreadPoolExecutor(1) as beside:
+            keeping = beside.submit(self._keep_batch, [])
             try:
                 for batch in batches:
-                    seen(batch)
                     kept = keeping.result()  # or what was wrong: then no more is kept
-                    keeping = beside.submit(self._kept, batch)
+                    keeping = beside.submit(self._keep_batch, batch)
                     yield kept
             finally:
                 kept = keeping.result()
             yield kept
 
-    def _kept(self, batch: list[Found]) -> int:
-        """Keep a batch; gives how many files it ends. Of one that goes on pages are kept."""
+    def _keep_batch(self, batch: list[Found]) -> int:
+        """Keep a batch; return how many files it ends. Of a file that goes on, pages are kept."""
         with self._book.together():
             for found in batch:
                 self._parts.append(found)
                 if found.task.last:
-                    self._keep(self._parts)
+                    self._keep_file(self._parts)
                     self._parts = []
                 else:
                     self._keep_page(found)
         return sum(found.task.last for found in batch)
 
-    def _keep(self, parts: Sequence[Found]) -> None:
+    def _keep_file(self, parts: Sequence[Found]) -> None:
         """Keep what was found of a file, page by page."""
         source, listed, stood = parts[0].task.source, parts[0].task.entry, parts[-1].stood
         if listed is None or stood is None or any(part.stood is None for part in parts):
@@ -158,7 +179,7 @@ class Keeper:
                 entry = Entry(source.file, -1, -1)  # however it stands, it is not what was read
                 self._put(entry, [Finding(Item(0, 1, "error", CHANGED))])
             else:
-                self.left += 1
+                self._summary.left += 1
                 self._lost += 1
             return
         pages = {part.task.page or 0: part.findings for part in parts}
@@ -176,49 +197,66 @@ class Keeper:
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)
-        self.replaced += self._moves and self._book.replaces(entry)
+        self._replaced += self._moves and self._book.replaces(entry)
         self._book.put(entry, self._key, told(found), failed=failed)
-        self._stale()
+        self._mark_stale()
 
-    def _stale(self) -> None:
-        if not self.changed:
+    def _mark_stale(self, changed: bool = True) -> None:
+        """Note, once, that the tables are not made of what is known now."""
+        if changed and not self._stale:
             self._book.stale()
-            self.changed = True
+            self._stale = True
 
-    def missing(self) -> dict[str, int]:
-        """Count the known files that were not met in folders of which not all was seen."""
-        below = [(f"{place}/", place) for place in self._found.unseen]
-        counts = Counter[str]()
-        for file, _ in self._book.gone() if below else ():
-            counts.update(place for start, place in below if file.startswith(start))
-        return dict(counts)
+    def _recall(self) -> Iterator[list[Known]]:
+        """Yield what is known of every file of the table, in its order."""
+        chosen = self._job.threshold
+        own: Callable[[str], Thresholds] = cache(lambda terms: Thresholds(**json.loads(terms)))
+        lines = self._book.told()
+        while part := list(islice(lines, HASHED)):
+            yield [
+                Known(
+                    one.file,
+                    recalled(one.told),
+                    own(one.terms) if chosen is None else Thresholds(chosen, chosen),
+                    one.here,
+                )
+                for one in part
+            ]
 
-    def prune(self) -> int:
-        """Forget files that are gone; gives their number.
+    # What the table is made of
 
-        One is not where it may lie in a folder of which not all was seen, nor where it is still
-        there and was only not asked for, unless that was under another name.
-        """
-        unseen = tuple(f"{place}/" for place in self._found.unseen)
-        gone = [file for file, _ in self._book.gone() if not file.startswith(unseen)]
-        there = {os.fsencode(os.path.realpath(one.path)) for one in self._found.sources if gone}
-        gone = [file for file in gone if (real := _real(file)) is None or real in there]
+    def close_books(self) -> None:
+        """Forget what no row needs, and what the options say; tell of files that are missing."""
         with self._book.together():
-            dropped = self._book.prune(gone, moved=True)
-            if dropped:
-                self._stale()
-        return dropped
-
-    def tidy(self) -> None:
-        """Forget what no file is any more, and faults of folders that were met by earlier runs."""
-        mended = [file for file, failed in self._book.gone() if failed and _is_folder(file)]
-        with self._book.together():
-            if self._book.prune(mended, moved=False):
-                self._stale()
+            if self._job.options.prune and self._summary.files:
+                self._summary.pruned = upkeep.prune_gone(self._book, self._found)
+            forgotten = self._summary.pruned + upkeep.forget_mended(self._book)
+            self._mark_stale(forgotten > 0)
             self._book.tidy()
+        self._summary.gone = len(self._book.gone())
+        self._summary.others = self._book.count_left_out()
+        if self._summary.gone and not self._summary.files:
+            log.error(MISSING, "", self._summary.gone)
+            return
+        for folder, count in upkeep.count_missing(self._book, self._found).items():
+            log.error(MISSING, f" in '{folder}'", count)
 
-    def finished(self) -> Iterator[list[tuple[Source, Entry, str]]]:
-        """Give the files of this run that were read, part by part.
+    def table_stands(self) -> bool:
+        """Return whether the tables need not be written, or must not be."""
+        return tables.stand(self._job, self._book, self._summary)
+
+    def guard_tables(self) -> AbstractContextManager[None]:
+        """Keep tables that somebody edited under another name, and note how the new ones are left.
+
+        Raises:
+            OutputError: one cannot be kept, or written.
+        """
+        return tables.guard(self._job, self._book, self._summary)
+
+    # What is moved away
+
+    def list_read(self) -> Iterator[list[tuple[Source, Entry, str]]]:
+        """Yield the files of this run that were read, part by part.
 
         Of each: how it stood when it was read, and `failed` where it has an error row, else
         `done`; or nothing, where it is not known what was read.
@@ -226,36 +264,34 @@ class Keeper:
         after = ""
         while part := self._book.part(self._key, after, HASHED):
             after = part[-1][1].file
-            files = self._found.sources
-            yield [(files[at], entry, _ending(entry, told)) for at, entry, told in part]
+            met = self._found.sources
+            yield [(met[at], entry, _ending(entry, text)) for at, entry, text in part]
 
-    def stand(self, entries: Sequence[Entry]) -> None:
-        """Note how files stand."""
+    def note_entries(self, entries: Sequence[Entry]) -> None:
+        """Note how files stand now, or that they are moved."""
         if entries:
             with self._book.together():
                 self._book.stand(entries)
 
-    def told(self) -> Iterator[tuple[Told, Done]]:
-        """Give the rows of each file that is known, in the order of the table."""
-        chosen = self._options.min_confidence
-        with_digits = self._options.digits_out is not None
-        own = cache(lambda terms: Thresholds(**json.loads(terms)))
-        for one in self._book.told():
-            thresholds = own(one.terms) if chosen is None else Thresholds(chosen, chosen)
-            yield one, done(one.file, recalled(one.told), thresholds, with_digits=with_digits)
+
+@contextmanager
+def open_state(job: Job, summary: Summary) -> Iterator[State | NoState]:
+    """Open the job's state, where it keeps one; the outputs are locked.
+
+    Raises:
+        OutputError: it cannot be opened or written, or is of a newer version.
+    """
+    path, out = job.paths.state, job.paths.out
+    if path is None or out is None:
+        yield NoState(job, summary)
+        return
+    tables.narrow(path, out)
+    with ledger.opened(path) as book:
+        tables.narrow(path, out)  # a new one in the place of one that was damaged
+        yield State(job, book, summary)
 
 
-def _real(file: str) -> bytes | None:
-    """Give the real path of a file of the table; None where no file is there."""
-    path = unspell(file)
-    return os.path.realpath(path) if os.path.isfile(path) else None
-
-
-def _is_folder(file: str) -> bool:
-    return os.path.isdir(unspell(file))
-
-
-def _ending(entry: Entry, told: str) -> str:
-    if told and any(one.item.status == "error" for one in recalled(told)):
+def _ending(entry: Entry, text: str) -> str:
+    if text and any(one.item.status == "error" for one in recalled(text)):
         return "failed"
     return "done" if entry.content is not None else ""

@@ -18,15 +18,16 @@ from pathlib import Path
 import filelock
 
 from batchdigits.errors import OutputError, Stop
-from batchdigits.ledger import MOVED, Entry
-from batchdigits.options import RunOptions
-from batchdigits.pipeline import carry, looks
+from batchdigits.job import Job
+from batchdigits.ledger import MOVED
+from batchdigits.pipeline import carry
 from batchdigits.pipeline.carry import ChangedError
-from batchdigits.pipeline.keeping import Keeper
+from batchdigits.pipeline.keeping import State
+from batchdigits.pipeline.known import NoState
 from batchdigits.pipeline.summary import Summary
-from batchdigits.records import Source
+from batchdigits.records import Entry, Source
 from batchdigits.results import place
-from batchdigits.sources import MARK, spell
+from batchdigits.sources import MARK, files, spell
 
 log = logging.getLogger("batchdigits.said.moved")  # for the log file alone
 
@@ -62,36 +63,38 @@ def check(folder: str) -> None:
         ) from fault
 
 
-def move(keeper: Keeper, options: RunOptions, stop: Stop, summary: Summary) -> None:
-    """Move what was read out of the way; the table and the ledger are on disk.
+def move_files(job: Job, state: State | NoState, stop: Stop, summary: Summary) -> None:
+    """Move files that were read where the options say; the tables and the state are on disk.
 
     Args:
-        keeper: knows the files, and what was read of them.
-        options: say where they go: `move_done`, and `move_failed` for those with an error row.
+        job: says where they go.
+        state: knows the files, and what was read of them.
         stop: ends it between two files.
         summary: gets how many were moved.
 
     Raises:
         OutputError: some could not be moved.
     """
-    with stop.gently(WRITTEN):
-        _Mover(keeper, options, summary.moved).move(stop)
+    if not job.paths.move_folders or isinstance(state, NoState):
+        return
+    with summary.stage("move"), stop.gently(WRITTEN):
+        _Mover(job, state, summary.moved).move(stop)
 
 
 class _Mover:
-    def __init__(self, keeper: Keeper, options: RunOptions, moved: Counter[str]) -> None:
+    def __init__(self, job: Job, state: State, moved: Counter[str]) -> None:
         self.moved = moved
-        self._keeper, self._settle = keeper, options.settle
-        self._places = {"done": options.move_done, "failed": options.move_failed}
+        self._state, self._settle = state, job.options.settle
+        self._places = {"done": job.paths.move_done, "failed": job.paths.move_failed}
         self._stuck: list[str] = []
         self._real: Callable[[str], str] = cache(os.path.realpath)
         self._folders: dict[tuple[str, str], str] = {}
         self._led_to: frozenset[str] = frozenset()
 
     def move(self, stop: Stop) -> None:
-        files = (source.path for part in self._keeper.finished() for source, _, _ in part)
-        self._led_to = frozenset(os.path.realpath(path) for path in files if os.path.islink(path))
-        for part in self._keeper.finished():
+        paths = (source.path for part in self._state.list_read() for source, _, _ in part)
+        self._led_to = frozenset(os.path.realpath(path) for path in paths if os.path.islink(path))
+        for part in self._state.list_read():
             for ending, folder in self._places.items():
                 ours = [(source, entry) for source, entry, how in part if how == ending]
                 if folder is not None and ours:
@@ -108,7 +111,7 @@ class _Mover:
         are looked into by the next one, and nothing is lost.
         """
         stay = {source.file: entry for source, entry in files}
-        self._keeper.stand([one._replace(size=MOVED, time=MOVED) for one in stay.values()])
+        self._state.note_entries([one._replace(size=MOVED, time=MOVED) for one in stay.values()])
         try:
             os.stat(os.path.join(folder, MARK))  # else its disk is gone
             with _alone(folder):
@@ -121,7 +124,7 @@ class _Mover:
             self._note(f"'{folder}'", fault)
             raise self._cannot() from fault
         finally:
-            self._keeper.stand(list(stay.values()))
+            self._state.note_entries(list(stay.values()))
 
     def _one(self, source: Source, entry: Entry, folder: str) -> bool:
         """Move a file if it is what was read; tell whether it is gone.
@@ -160,12 +163,14 @@ class _Mover:
 
     def _stands(self, source: Source, entry: Entry) -> bool:
         """Tell whether a file still is what was read, and whole."""
-        now = looks.look(source)
-        if not looks.same(now, entry) or (not source.named and looks.unsettled(now, self._settle)):
+        now = files.stat_source(source)
+        if not files.is_unchanged(now, entry) or (
+            not source.named and files.is_unsettled(now, self._settle)
+        ):
             return False
         if entry.sure and entry.sure == now.sure:
             return True
-        return entry.content is not None and looks.look_into(source).content == entry.content
+        return entry.content is not None and files.hash_source(source).content == entry.content
 
     def _below(self, source: Source, folder: str) -> str:
         """Name a file's place: in the same folders as below the INPUT, which are made."""

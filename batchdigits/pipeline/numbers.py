@@ -46,7 +46,7 @@ def read(
     """Read strips, their candidates calibrated.
 
     Args:
-        logits: gives those of strips, as `classify.Reader.logits`.
+        logits: gives those of strips, as `classify.NumberReader.logits`.
         strips: uint8, each (height, width).
         fields: of each, with its rules; None for an image that is one number.
         temperature: of the number reader.

@@ -3,14 +3,17 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from batchdigits.errors import OutputError
+from batchdigits.job import Thresholds
 from batchdigits.pipeline.desk import Shown
+from batchdigits.pipeline.findings import Found
+from batchdigits.pipeline.judge import judge
 from batchdigits.records import Row
 from batchdigits.results import place
 
@@ -42,6 +45,20 @@ def check(folder: str) -> None:
         raise OutputError(
             f"--debug-pages '{folder}' takes no files: {error.strerror}: choose another folder"
         ) from None
+
+
+def draw_pages(folder: str, found: Iterable[Found], thresholds: Thresholds) -> None:
+    """Draw and save the pages that people want to see, among what was found.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    for one in found:
+        if one.shown:
+            file = one.task.source.file
+            rows = judge(file, one.findings, thresholds).rows
+            for page in one.shown:
+                write(folder, file, page, [row for row in rows if row.page == page.page])
 
 
 def write(folder: str, file: str, shown: Shown, rows: Sequence[Row]) -> None:

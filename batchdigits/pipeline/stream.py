@@ -1,16 +1,17 @@
-"""Files become findings: decoded and normalised in the workers, classified in this process."""
+"""Files become findings: decoded and normalised in the workers, predicted in this process."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain, islice
 from time import monotonic
 
-from batchdigits import classify, engine
+from batchdigits import engine
+from batchdigits.job import Forms, Job
 from batchdigits.options import RunOptions
 from batchdigits.pipeline.desk import Item, Prepared, no_pictures
-from batchdigits.pipeline.findings import Found, Model
-from batchdigits.pipeline.references import Forms
-from batchdigits.pipeline.tasks import Task, chunks, paged, split
+from batchdigits.pipeline.findings import Found, Predictor
+from batchdigits.pipeline.tasks import Task, Tasks, chunks, paged, split
 from batchdigits.pipeline.worker import Planned, look, prepare
 from batchdigits.records import Source
 
@@ -26,45 +27,50 @@ STRIP = 8
 """Pictures of digits that a number counts for: so much larger its strip is."""
 
 
-def findings(
-    tasks: Iterable[Task],
-    files: Sequence[Source],
-    options: RunOptions,
-    card: classify.Card,
-    known: Forms,
-) -> Generator[list[Found], None, None]:
-    """Read files, a task each; yield what was found batch by batch, in their order."""
-    model = Model(card, options)
+def read_findings(job: Job, tasks: Tasks, predictor: Predictor) -> Generator[list[Found]]:
+    """Read files, or images in memory; yield what was found, batch by batch, in their order.
+
+    Args:
+        job: how they are read.
+        tasks: one for each file, in the order of the table.
+        predictor: holds the job's networks.
+
+    Raises:
+        ModelError: the model cannot be used.
+        UsageError: a device that is not there.
+    """
+    options, known = job.options, job.forms
     prepare_chunk = partial(
         prepare,
         as_=options.as_,
         invert=options.invert,
         max_pixels=options.max_pixels,
         forms=known,
-        shows=options.debug_pages is not None,
+        shows=job.paths.debug_pages is not None,
     )
+    single_pages = split(tasks, _page_counts(tasks.sources, options))
+    cut = chunks(single_pages, len(tasks.sources), options.workers, forms=bool(known.templates))
+    workers = options.workers
+    if tasks.in_memory:  # one chunk is prepared sooner than a worker starts
+        first = list(islice(cut, 2))
+        cut, workers = chain(first, cut), workers if len(first) > 1 else 0
     outcomes = engine.run(
         prepare_chunk,
-        chunks(
-            split(tasks, _page_counts(files, options)),
-            len(files),
-            options.workers,
-            forms=bool(known.templates),
-        ),
-        workers=options.workers,
+        cut,
+        workers=workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,
-        ahead=max(2, AHEAD // max(options.workers, 1)),
+        ahead=max(2, AHEAD // max(workers, 1)),
     )
     with closing(outcomes):  # whatever happens, no worker stays behind
         for batch in _batches(outcomes, options.batch_size, known):
-            yield list(model.found(batch))
+            yield list(predictor.predict(batch))
 
 
 def _page_counts(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
-    """Look how many pages the files have that may have many."""
+    """Count the pages of the files that may have many; return what gives a file's count."""
     many = paged(files)
-    counts = [line.pages for line in plan(many, options)] if many else []
+    counts = [line.pages for line in plan_files(many, options)] if many else []
     known = dict(zip((source.path for source in many), counts, strict=True))
     return lambda source: known.get(source.path, 1)
 
@@ -101,14 +107,14 @@ def _failed(task: Task, fault: str, known: Forms) -> Prepared:
     return Prepared(items, no_pictures(), stood=[task.entry])
 
 
-def plan(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
-    """Tell what a run would read and as what, from the files' headers alone."""
+def plan_files(files: Sequence[Source], options: RunOptions) -> Iterator[Planned]:
+    """Yield what a run would read each file as, and why, from the files' headers alone."""
     look_at = partial(
         look, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
     )
     outcomes = engine.run(
         look_at,
-        chunks(map(Task, files), len(files), options.workers),
+        chunks(Tasks(files), len(files), options.workers),
         workers=options.workers,
         seconds=options.page_seconds,
         memory_mib=WORKER_MIB,

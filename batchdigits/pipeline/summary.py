@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from batchdigits.records import Status
 
-Progress = Callable[[int], object]
-"""Called with the number of files done since the last call."""
+Progress = Callable[[int, int], object]
+"""Called with the number of files that are done, and of all files."""
 
 
 @dataclass(slots=True)
@@ -26,10 +26,11 @@ class Summary:
         left: how many are left for next time, as they are still being written.
         gone: how many files have rows and were not met, though no run moved them.
         pruned: how many files' rows were dropped.
+        others: how many rows of other INPUTs are known and left out of the table.
         moved: how many files were moved, as `done` and as `failed`.
         unchanged: whether the table stands as it was.
-        seconds: wall-clock time, s.
-        stages: the same, stage by stage.
+        stages: wall-clock seconds by stage; a stage within another counts for itself alone.
+        model: the model's name and fingerprint; None until it is known.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -41,18 +42,33 @@ class Summary:
     left: int = 0
     gone: int = 0
     pruned: int = 0
+    others: int = 0
     moved: Counter[str] = field(default_factory=Counter)
     unchanged: bool = False
-    seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
+    model: dict[str, str] | None = None
+    _running: list[str] = field(default_factory=list, repr=False)
+    _since: float = field(default=0.0, repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """Give the wall-clock time of all stages, s."""
+        return sum(self.stages.values())
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Take the time of a stage."""
-        begin = time.monotonic()
+        """Measure the time of a stage; the stage around it waits meanwhile."""
+        self._add_time()
+        self._running.append(name)
+        self.stages.setdefault(name, 0.0)
         try:
             yield
         finally:
-            took = time.monotonic() - begin
-            self.stages[name] = self.stages.get(name, 0.0) + took
-            self.seconds += took
+            self._add_time()
+            self._running.pop()
+
+    def _add_time(self) -> None:
+        now = time.monotonic()
+        if self._running:
+            self.stages[self._running[-1]] += now - self._since
+        self._since = now

@@ -6,15 +6,18 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from batchdigits import forms, results
+from batchdigits import results
+from batchdigits.job import Job
 from batchdigits.ledger import Ledger, Written, kept_name
-from batchdigits.options import RunOptions
-from batchdigits.pipeline.judge import Done
+from batchdigits.pipeline.judge import Judged
+from batchdigits.pipeline.summary import Summary
 from batchdigits.records import Row
 from batchdigits.results import place
 
@@ -25,61 +28,87 @@ VERSION = 1
 EDITED = "'%s' was not as it was left: what stood there is kept as '%s'"
 
 
-def layouts(options: RunOptions) -> list[results.Layout]:
-    """Say what the table holds: a row a field or a page, in a spreadsheet both."""
-    templates = forms.gathered(options.template)
-    if not templates:
-        return [results.LONG]
-    names = dict.fromkeys(field.name for one in templates for field in one.fields)
-    both = [results.FIELDS, results.pages(list(names))]
-    return both[::-1] if options.wide else both
-
-
-def terms(options: RunOptions) -> str:
-    """Name what a table depends on but for what is known: another text, another table."""
-    shown = ("wide", "excel", "digits_out", "min_confidence")
-    chosen = {name: getattr(options, name) for name in shown}
-    columns = [layout.names for layout in layouts(options)]
-    return json.dumps([VERSION, chosen, columns])
+def describe_table(job: Job) -> str:
+    """Describe what a table depends on but for what is known: another text, another table."""
+    shown = ("wide", "excel", "digits_out")
+    chosen = {name: getattr(job.options, name) for name in shown}
+    chosen["min_confidence"] = job.threshold
+    columns = [layout.names for layout in job.layouts]
+    inputs = "any"
+    if not job.options.append:  # their digest, as a list may have a million
+        asked = sorted({*job.inputs.typed, *job.inputs.listed})
+        inputs = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
+    return json.dumps([VERSION, chosen, columns, inputs])
 
 
 @contextmanager
-def opened(out: str, options: RunOptions) -> Iterator[Callable[[Done], None]]:
-    """Open the table, and that of single digits where one is wanted; gives what writes to both.
+def open_tables(job: Job) -> Iterator[Callable[[Sequence[Judged]], None]]:
+    """Open the table, and that of single digits where one is wanted; give what writes to both.
 
     Where a page's columns are known only when all pages are read, rows are kept until then.
     """
+    out, excel = str(job.paths.out), job.options.excel
     with ExitStack() as stack:
         kept: list[Row] = []
-        later = options.wide and not options.template
+        later = job.options.wide and not job.forms.templates
         write: results.Write = kept.extend
         if not later:
-            write = stack.enter_context(results.writer(out, *layouts(options), excel=options.excel))
+            write = stack.enter_context(results.writer(out, *job.layouts, excel=excel))
         write_digits: results.Write | None = None
-        if options.digits_out is not None:
-            digits = results.writer(options.digits_out, results.DIGITS, excel=options.excel)
+        if job.paths.digits_out is not None:
+            digits = results.writer(job.paths.digits_out, results.DIGITS, excel=excel)
             write_digits = stack.enter_context(digits)
 
-        def both(done: Done) -> None:
-            write(done.rows)
+        def both(judged: Sequence[Judged]) -> None:
+            write(row for one in judged for row in one.rows)
             if write_digits:
-                write_digits(done.digits)
+                write_digits(digit for one in judged for digit in one.digits)
 
         yield both
         if later:
-            _put_wide(out, kept, options)
+            _put_wide(out, kept, excel=excel)
 
 
-def _put_wide(out: str, rows: list[Row], options: RunOptions) -> None:
+def _put_wide(out: str, rows: list[Row], *, excel: bool) -> None:
     named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
     names = dict.fromkeys(row.field for row in named if row.field)
     both = [results.pages(list(names)), results.FIELDS]
-    with results.writer(out, *both, excel=options.excel) as put:
+    with results.writer(out, *both, excel=excel) as put:
         put(named)
 
 
-def as_left(path: str, written: Written | None) -> bool:
-    """Tell whether a table is as it was left: by size and time, in doubt by what is in it."""
+def stand(job: Job, book: Ledger, summary: Summary) -> bool:
+    """Return whether the tables need not be written, or must not be; the summary says the rest.
+
+    They need not where they stand as they were left, made of what is known now. A table must not
+    be replaced by an empty one: where no rows of the INPUTs are known, it stays.
+    """
+    out = str(job.paths.out)
+    if not book.any_told() and os.path.exists(out) and (book.any() or is_strange(out, book)):
+        log.error("no rows of these INPUTs are known: '%s' is left as it is", out)
+        summary.unchanged = True
+        return True
+    description = describe_table(job)
+    standing = [_find_standing(path, book, description) for path in job.paths.tables]
+    if not all(standing) or standing[0] is None:
+        return False
+    statuses = json.loads(standing[0].summary)
+    if "error" in statuses:  # which of them are still there has to be counted
+        return False
+    summary.unchanged, summary.statuses = True, Counter(statuses)
+    return True
+
+
+def _find_standing(path: str, book: Ledger, description: str) -> Written | None:
+    """Return how a table was left, if it stands so, and was made as described of what is known."""
+    written = None if path == "-" else book.written(_name_table(path, book))
+    if written is None or written.terms != description or not _is_as_left(path, written):
+        return None
+    return written
+
+
+def _is_as_left(path: str, written: Written | None) -> bool:
+    """Return whether a table is as it was left: by size and time, in doubt by its content."""
     if written is None:
         return False
     try:
@@ -91,30 +120,44 @@ def as_left(path: str, written: Written | None) -> bool:
         return False
 
 
-def strange(path: str, book: Ledger) -> bool:
-    """Tell whether a table is there that is not as it was left."""
-    return os.path.exists(path) and not as_left(path, book.written(_name(path, book)))
+def is_strange(path: str, book: Ledger) -> bool:
+    """Return whether a table is there that is not as it was left."""
+    return os.path.exists(path) and not _is_as_left(path, book.written(_name_table(path, book)))
 
 
 @contextmanager
-def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> Iterator[None]:
+def guard(job: Job, book: Ledger, summary: Summary) -> Iterator[None]:
+    """Replace the job's tables within the block; edited ones are kept under another name.
+
+    Raises:
+        OutputError: one cannot be kept, or what was written cannot be found.
+    """
+    description = describe_table(job)
+    with ExitStack() as stack:
+        for path in job.paths.tables:
+            counts = partial(json.dumps, summary.statuses)
+            stack.enter_context(_guard_table(path, book, description, counts))
+        yield
+
+
+@contextmanager
+def _guard_table(
+    path: str, book: Ledger, description: str, summary: Callable[[], str]
+) -> Iterator[None]:
     """Replace a table within the block; one that somebody edited is kept under another name.
 
     Args:
         path: of the table; `-` is no file.
         book: knows how it was left, and is told how it is left now.
-        terms: what it is made on.
-        summary: gives what is said of it, once it is written.
-
-    Raises:
-        OutputError: it cannot be kept, or what was written cannot be found.
+        description: what it depends on.
+        summary: returns what is said of it, once it is written.
     """
     if path == "-":
         yield
         return
     kept = ""
     with results.faults(path):
-        if strange(path, book):
+        if is_strange(path, book):
             kept = _kept(path)
     try:
         yield
@@ -128,13 +171,13 @@ def guarded(path: str, book: Ledger, terms: str, summary: Callable[[], str]) -> 
         raise
     with results.faults(path):
         found = os.stat(path)
-        left = Written(found.st_size, found.st_mtime_ns, _digest(path), terms, summary())
+        left = Written(found.st_size, found.st_mtime_ns, _digest(path), description, summary())
         if kept and _digest(kept) == left.content:  # a run was killed before it could note it
             os.unlink(kept)
         elif kept:
             log.error(EDITED, path, kept)
     with book.together():
-        book.wrote(_name(path, book), left)
+        book.wrote(_name_table(path, book), left)
 
 
 def _kept(path: str) -> str:
@@ -168,18 +211,10 @@ def narrow(state: str, table: str) -> None:
             os.chmod(state, stat.S_IMODE(found.st_mode) & may)
 
 
-def _name(path: str, book: Ledger) -> str:
+def _name_table(path: str, book: Ledger) -> str:
     """Name a table in the ledger: as seen from there, as folders may move with all in them."""
     name = os.path.relpath(os.path.realpath(path), book.folder)
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def standing(path: str, book: Ledger, terms: str) -> Written | None:
-    """Give how a table was left, if it stands so, and was made on these terms of what is known."""
-    written = None if path == "-" else book.written(_name(path, book))
-    if written is None or written.terms != terms or not as_left(path, written):
-        return None
-    return written
 
 
 def _digest(path: str) -> bytes:

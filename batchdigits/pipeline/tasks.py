@@ -3,10 +3,13 @@
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from batchdigits.ledger import Entry
-from batchdigits.records import Source
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Entry, Grey, Source
 
 LEAST_FILES, MOST_FILES = 64, 1024
 """Files a worker takes at a time: many, as crops of one size are worked on together, but so few
@@ -35,6 +38,7 @@ class Task(NamedTuple):
         last: whether nothing of the file comes after it.
         entry: how the file stood when it was listed; None where nobody asks.
         known: its pages that were read before.
+        image: the one page of a file that is in memory alone, uint8, (height, width).
     """
 
     source: Source
@@ -42,32 +46,46 @@ class Task(NamedTuple):
     last: bool = True
     entry: Entry | None = None
     known: frozenset[int] = frozenset()
+    image: Grey | None = None
 
 
-class Listed:
+class Tasks:
     """Tasks of files, each made when it is its turn: of 200,000 at a time there would be 50 MB.
 
     Attributes:
         sources: the files.
+        in_memory: whether there are images for the files.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
-        entries: Sequence[Entry],
-        known: Mapping[str, Iterable[int]],
+        entries: Sequence[Entry] = (),
+        known: Mapping[str, Iterable[int]] = MappingProxyType({}),
+        images: Sequence[Grey] | NDArray[np.uint8] = (),
     ) -> None:
-        """Take the files, how they stood when they were listed, and which pages are known."""
-        self.sources = sources
-        self._known = known
+        """Take the files in the order of the table.
+
+        Args:
+            sources: the files.
+            entries: how each stood when it was listed; none where nobody asks.
+            known: the pages that were read before, of files that have such.
+            images: of each file its one page, uint8, (height, width); none for files on disk.
+        """
+        self.sources, self.in_memory = sources, len(images) > 0
+        self._known, self._images = known, images
         self._sizes = array("q", (entry.size for entry in entries))
         self._times = array("q", (entry.time for entry in entries))
 
     def __iter__(self) -> Iterator[Task]:
         """Make the tasks, in the order of the files."""
-        for source, size, time in zip(self.sources, self._sizes, self._times, strict=True):
-            entry = Entry(source.file, size, time, sure=0)
-            yield Task(source, entry=entry, known=frozenset(self._known.get(source.file, ())))
+        for at, source in enumerate(self.sources):
+            entry = None
+            if self._sizes:
+                entry = Entry(source.file, self._sizes[at], self._times[at], sure=0)
+            known = frozenset(self._known.get(source.file, ()))
+            image = self._images[at] if self.in_memory else None
+            yield Task(source, entry=entry, known=known, image=image)
 
 
 def paged(files: Sequence[Source]) -> list[Source]:
@@ -125,7 +143,10 @@ def _room(task: Task) -> int:
     """Tell what a task takes of a chunk's bytes: as many as it has, or as its time is worth."""
     if task.page is not None:
         return CHUNK_BYTES // PAGES
-    size = task.entry.size if task.entry else _size(task.source.path)
+    if task.image is not None:
+        size = task.image.size
+    else:
+        size = task.entry.size if task.entry else _size(task.source.path)
     if size >= SURELY:
         return max(size, CHUNK_BYTES // PAGES)
     if size >= PACKED.get(_suffix(task.source.path), LARGE):

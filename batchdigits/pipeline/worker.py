@@ -1,6 +1,6 @@
 """What runs in the workers: files are decoded, pages laid straight, digits normalised."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from batchdigits import cells, engine, layout, pages, register
 from batchdigits.forms.template import Box, corners
-from batchdigits.ledger import Entry
-from batchdigits.pipeline import boxes, looks
+from batchdigits.job import Forms
+from batchdigits.pages.arrays import check_image
+from batchdigits.pipeline import boxes
 from batchdigits.pipeline.desk import Desk, Prepared
-from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.tasks import Task
-from batchdigits.records import As, Failure, Grey, Invert, Kind, Laid, Page
+from batchdigits.records import As, Entry, Failure, Grey, Invert, Kind, Laid, Page
+from batchdigits.sources import files
 
 DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""
@@ -60,7 +61,7 @@ def prepare(  # noqa: PLR0913 - each is said by its name
         if source.fault:
             desk.say(index, 1, "error", source.fault)
             continue
-        for page in pages.read(source.path, max_pixels=max_pixels, only=task.page):
+        for page in _pages(task, max_pixels):
             if forms.templates:
                 _lay(desk, (index, source.file), page, forms, invert)
             else:
@@ -69,20 +70,18 @@ def prepare(  # noqa: PLR0913 - each is said by its name
     return desk.done()._replace(stood=[_stood(task) for task in chunk])
 
 
+def _pages(task: Task, max_pixels: int) -> Iterable[Page | Failure]:
+    if task.image is not None:
+        return [check_image(task.image, max_pixels)]
+    return pages.read(task.source.path, max_pixels=max_pixels, only=task.page)
+
+
 def _stood(task: Task) -> Entry | None:
     """Tell how a file stood, and what was in it; None where that changed since it was listed."""
     if task.entry is None or task.source.fault:
         return task.entry
-    now = looks.look_into(task.source) if task.last else looks.look(task.source)
-    return now if looks.same(now, task.entry) else None
-
-
-def prepare_crops(crops: Sequence[Grey] | NDArray[np.uint8], *, invert: Invert) -> Prepared:
-    """Normalise crops that are decoded already, each as the one page of a file of its own."""
-    desk = Desk(invert)
-    for index, crop in enumerate(crops):
-        desk.digit(index, 1, crop)
-    return desk.done()
+    now = files.hash_source(task.source) if task.last else files.stat_source(task.source)
+    return now if files.is_unchanged(now, task.entry) else None
 
 
 def _take(desk: Desk, index: int, page: Page | Failure, as_: As, invert: Invert) -> None:

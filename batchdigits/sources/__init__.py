@@ -3,6 +3,7 @@
 Knows paths and the first bytes of files, not pixels. Nothing that could block is ever opened.
 """
 
+import codecs
 import functools
 import os
 import re
@@ -14,8 +15,8 @@ from operator import attrgetter
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
-from batchdigits.sources import kinds, modes
-from batchdigits.sources.modes import GONE
+from batchdigits.sources import files
+from batchdigits.sources.files import GONE
 from batchdigits.sources.names import spell, unspell
 
 __all__ = ["GONE", "MARK", "Found", "check", "find", "listed", "spell", "unspell"]
@@ -105,13 +106,19 @@ def find(
 
 
 def listed(lines: bytes, *, null: bool) -> list[str]:
-    r"""Splits a list of paths, as `find` or `ls` print it; empty entries are ignored.
+    r"""Split a list of paths, as `find` or `ls` print it; empty entries are ignored.
 
     Args:
         lines: the whole list, as raw bytes.
-        null: whether NUL ends an entry; otherwise a newline, and a `\r` belongs to the name.
+        null: whether NUL ends an entry, which holds any name. Otherwise LF or CRLF does, and a
+            UTF-8 byte-order mark before the first is no part of it.
     """
-    return [os.fsdecode(line) for line in lines.split(b"\0" if null else b"\n") if line]
+    if null:
+        entries = lines.split(b"\0")
+    else:
+        text = lines.removeprefix(codecs.BOM_UTF8)
+        entries = [line.removesuffix(b"\r") for line in text.split(b"\n")]
+    return [os.fsdecode(entry) for entry in entries if entry]
 
 
 class _Search:
@@ -131,7 +138,7 @@ class _Search:
 
     def must_be_there(self, path: str) -> None:
         """Refuses a path that was typed and leads nowhere."""
-        if modes.look(path)[1] == GONE and not self.is_output(self.entry(path), link=False):
+        if files.inspect_path(path)[1] == GONE and not self.is_output(self.entry(path), link=False):
             raise UsageError(
                 f"INPUT '{spell(path)}' does not exist: expected a file or a folder; "
                 "check the name, and that its disk is mounted"
@@ -139,7 +146,7 @@ class _Search:
 
     def take(self, path: str, *, marks: bool) -> None:
         """Takes a path that was named: a folder with all in it, anything else as a source."""
-        mode, fault = modes.look(path)
+        mode, fault = files.inspect_path(path)
         entry = self.entry(path)
         if self.put_away(self.real(path), marks=marks):
             self.skipped[entry] = _MOVED
@@ -174,7 +181,7 @@ class _Search:
             with os.scandir(path) as listing:
                 items = sorted(listing, key=attrgetter("name"))
         except OSError as error:
-            fault = f"the folder cannot be read: {modes.words(error)}"
+            fault = f"the folder cannot be read: {files.describe_error(error)}"
             self.closed(path, fault)
             return []
         if path != self.top and any(item.name == MARK for item in items):
@@ -186,14 +193,14 @@ class _Search:
 
     def take_item(self, item: os.DirEntry[str], entry: str) -> str:
         """Takes or skips one entry of a folder; returns its real path if it is to be walked."""
-        mode, fault = modes.plain(item), ""
+        mode, fault = files.type_of_entry(item), ""
         if entry in self.seen or self.is_output(entry, link=not mode):
             return ""
         if _UNFINISHED.search(item.name):
             self.skipped[entry] = _HIDDEN
             return ""
         if not mode:
-            mode, fault = modes.look(item.path)
+            mode, fault = files.inspect_path(item.path)
             real = os.path.realpath(entry)
             if self.put_away(real, marks=True):
                 self.skipped[entry] = _MOVED
@@ -227,7 +234,7 @@ class _Search:
         folder, name = os.path.split(path)
         try:
             return os.path.join(self.real_folder(folder), name)
-        except ValueError:  # no path at all (see `modes.look`): it shares no folder with others
+        except ValueError:  # no path at all, see `files.inspect_path`: it shares no folder
             return path
 
     def real(self, path: str) -> str:
@@ -253,11 +260,11 @@ class _Search:
 
 def _why_skip(item: os.DirEntry[str], fault: str) -> str:
     """Why a file of a folder is not a source; empty if it is one."""
-    if kinds.named_so(item.name):
+    if files.has_image_suffix(item.name):
         return ""
     if fault:
         return _UNSEEN
     try:
-        return "" if kinds.begins_so(item.path) else _NO_IMAGE
+        return "" if files.has_image_signature(item.path) else _NO_IMAGE
     except OSError:
         return _UNSEEN

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, classify, labelled, pipeline
+from batchdigits import calibrate, classify, labelled
 from batchdigits.classify.bundle import READER
 from batchdigits.errors import ModelError, OutputError, UsageError
+from batchdigits.job import load_card
 from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
-from batchdigits.options import RunOptions
-from batchdigits.pipeline.worker import prepare_crops
-from batchdigits.records import Grey, Invert
+from batchdigits.options import MAX_PIXELS, RunOptions
+from batchdigits.pipeline.tasks import Task
+from batchdigits.pipeline.worker import prepare
+from batchdigits.records import Grey, Invert, Source
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
@@ -76,10 +78,10 @@ def calibrated(
         UsageError: too few digits, or one of the ten missing.
         ModelError: the model cannot be used, or reads hardly anything of the data.
     """
-    card = pipeline.usable_card(options.model)
+    card = load_card(options.model)
     data = joined(list(sets))
     enough(data, source)
-    classifier = classify.load(options.model, device=options.device)
+    classifier = classify.load(card, device=options.device)
     logits, legible = crops_read(data.crops, classifier.logits, invert=options.invert)
     if legible.sum() < LEAST:
         raise UsageError(
@@ -124,7 +126,8 @@ def crops_read(
     Returns:
         The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,).
     """
-    prepared = prepare_crops(crops, invert=invert)
+    tasks = [Task(Source("", ""), image=crop) for crop in crops]
+    prepared = prepare(tasks, as_="digit", invert=invert, max_pixels=MAX_PIXELS)
     legible = np.array([item.spots[0].status is None for item in prepared.items], bool)
     if not legible.any():
         return np.zeros((0, len(classify.CLASSES)), np.float32), legible

@@ -46,7 +46,7 @@ def read(model: Any, crops: Sequence[Grey], device: str = "cpu:0") -> list[Decod
     """
     strips = [strip(crop) for crop in crops]
     some = [one.picture for one in strips if not one.fault]
-    found = looks.read(classify.Reader(model, device).logits, some, [BEAM] * len(some))
+    found = looks.read(classify.NumberReader(model, device).logits, some, [BEAM] * len(some))
     each = iter(found)
     return [None if one.fault else next(each) for one in strips]
 

@@ -28,7 +28,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -188,8 +187,11 @@ def templates(random: Random, count: int, keep: Path | None) -> Counter[str]:
 def states(random: Random, count: int, keep: Path | None) -> Counter[str]:
     """Run with damaged states."""
     counts = Counter({"states": count, WRONG_STATE: 0})
-    classify.load = cache(classify.load)
-    classify.load_reader = cache(classify.load_reader)
+    card = classify.card(None)  # loaded once, not once a run
+    model = classify.load(card, device="cpu")
+    reader = classify.load_reader(card, device="cpu")
+    classify.load = lambda card, device: model
+    classify.load_reader = lambda card, device: reader
     shutil.rmtree("in", ignore_errors=True)
     Path("in").mkdir()
     for name, data in sound_named([one for one in kinds(3) if one[0] != "pdf"]):

@@ -111,7 +111,7 @@ def cut_up(real):
 
     card = classify.card(None)
     strips = [strip(crop).picture for crop in real.crops]
-    found = lattice.read(strips, classify.load(None, device="cpu"), card.temperature)
+    found = lattice.read(strips, classify.load(card, device="cpu"), card.temperature)
     values = [text for text, _ in found]
     right = np.array([a == b for a, b in zip(values, real.digits, strict=True)])
     return values, np.array([sure for _, sure in found]), right

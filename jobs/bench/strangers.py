@@ -61,7 +61,7 @@ def main() -> None:
     from batchdigits.train import bundle
 
     card = classify.card(given.model)
-    classifier = classify.load(given.model, device="cpu")
+    classifier = classify.load(card, device="cpu")
     every = left_out(given.runs)
     for name, found in by_bundle(given.data, given.signs).items():
         logits, legible = bundle.crops_read(found.crops, classifier.logits)

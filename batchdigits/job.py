@@ -1,0 +1,270 @@
+"""The job: everything that a run's options lead to, resolved once and then only read."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from batchdigits import calibrate, classify, forms, normalize, pages, register, results, sources
+from batchdigits.classify import Card
+from batchdigits.errors import ModelError, TemplateError, UsageError
+from batchdigits.forms import Template
+from batchdigits.normalize import strips
+from batchdigits.options import RunOptions
+from batchdigits.paths import Paths, resolve_paths
+from batchdigits.records import Page, Reading
+from batchdigits.results import Layout
+
+READING = 1
+"""Raised when the same file, model and templates would be read otherwise by a newer version."""
+
+
+class Inputs(NamedTuple):
+    """What is to be read.
+
+    Attributes:
+        typed: folders and files named on the command line or by the caller.
+        listed: paths from a list that was made earlier; one that is missing is an error row.
+    """
+
+    typed: Sequence[str] = ()
+    listed: Sequence[str] = ()
+
+
+NO_INPUTS = Inputs()
+
+
+class Thresholds(NamedTuple):
+    """The confidences from which values are `ok`.
+
+    Attributes:
+        digits: of single digits, and of numbers that are read box by box.
+        numbers: of numbers that are read as a whole.
+    """
+
+    digits: float
+    numbers: float
+
+
+class Forms(NamedTuple):
+    """The forms that pages may be of.
+
+    Attributes:
+        templates: none where no page is known to be a form.
+        references: a form's name → its reference, of the forms that are anchored by one.
+    """
+
+    templates: Sequence[Template] = ()
+    references: Mapping[str, register.Reference] = {}
+
+    @property
+    def only(self) -> Template | None:
+        """Give the one form that every page is known to be, where there is one."""
+        return self.templates[0] if len(self.templates) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run reads, by what, and where its rows go.
+
+    Attributes:
+        options: as given, checked.
+        inputs: what is to be read.
+        paths: where the run writes.
+        card: of the model.
+        fingerprint: a digest of the model's files, in hexadecimal.
+        forms: the templates and their references.
+        layouts: of the table; of several, an .xlsx has a sheet for each, others hold the first.
+        threshold: chosen by the options, for all values; None: the model's own thresholds.
+        reading_key: a digest of everything that a reading depends on but for the file.
+    """
+
+    options: RunOptions
+    inputs: Inputs
+    paths: Paths
+    card: Card
+    fingerprint: str
+    forms: Forms
+    layouts: Sequence[Layout]
+    threshold: float | None
+    reading_key: str = field(repr=False)
+
+    @property
+    def model_thresholds(self) -> Thresholds:
+        """Give the model's own thresholds."""
+        numbers = self.card.numbers.threshold if self.card.numbers else self.card.threshold
+        return Thresholds(self.card.threshold, numbers)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Give the thresholds of this run."""
+        chosen = self.threshold
+        return self.model_thresholds if chosen is None else Thresholds(chosen, chosen)
+
+
+def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | None = None) -> Job:
+    """Resolve a job, and find out what is wrong with it before anything is read.
+
+    Args:
+        options: checked.
+        inputs: what is to be read; none where the caller hands over files or arrays.
+        paths: where that is resolved already.
+
+    Raises:
+        UsageError: an INPUT that is not there, an option that does not go with the others, or
+            calibration data that cannot be read.
+        OutputError: a table cannot be written where it is asked for.
+        ModelError: the model cannot be used, as far as can be told without loading it.
+        TemplateError: a template cannot be used.
+    """
+    paths = paths or resolve_paths(options)
+    sources.check(inputs.typed, outputs=paths.written, moved=list(paths.move_folders.values()))
+    _check_tables(options, paths)
+    card = load_card(options.model)
+    known = load_forms(options.template, options.max_pixels)
+    layouts = _choose_layouts(known.templates, options, paths)
+    fingerprint = classify.fingerprint(options.model)
+    return Job(
+        options=options,
+        inputs=inputs,
+        paths=paths,
+        card=card,
+        fingerprint=fingerprint,
+        forms=known,
+        layouts=layouts,
+        threshold=_choose_threshold(card, options),
+        reading_key=_digest_reading(options, fingerprint, known),
+    )
+
+
+def _check_tables(options: RunOptions, paths: Paths) -> None:
+    """Refuse tables that cannot be written, as far as can be told before there are rows."""
+    if paths.move_folders and paths.state is None:
+        raise UsageError(
+            "--move-done and --move-failed want rows that are safe on disk: give --state with "
+            "--out -, or another --out"
+        )
+    if paths.out is not None:
+        results.check(paths.out, excel=options.excel)
+    if paths.digits_out is not None:
+        results.check(paths.digits_out, excel=options.excel, option="--digits-out")
+
+
+def load_card(model: str | None) -> Card:
+    """Load a model's card, and refuse one that was made for another preprocessing.
+
+    Raises:
+        ModelError: it was, or there is no such model.
+    """
+    card = classify.card(model)
+    if card.preprocessing not in (None, normalize.VERSION):
+        raise ModelError(
+            f"model '{card.name}' expects preprocessing version {card.preprocessing}, this is "
+            f"version {normalize.VERSION}: train it again, or install the batchdigits it came with"
+        )
+    if card.numbers is not None and card.numbers.preprocessing != strips.VERSION:
+        raise ModelError(
+            f"the number reader of model '{card.name}' expects preprocessing version "
+            f"{card.numbers.preprocessing}, this is version {strips.VERSION}: train it again, or "
+            "install the batchdigits it came with"
+        )
+    return card
+
+
+def load_forms(paths: Sequence[str], max_pixels: int) -> Forms:
+    """Load templates, and the references of those that are anchored by an image.
+
+    Raises:
+        TemplateError: one of them cannot be read or used.
+    """
+    if not paths:
+        return Forms()
+    templates = forms.gathered(paths)
+    anchored = [one for one in templates if one.form.anchor == "image"]
+    references = {one.form.name: load_reference(one, max_pixels) for one in anchored}
+    return Forms(templates, references)
+
+
+def load_reference(template: Template, max_pixels: int) -> register.Reference:
+    """Load the picture of a blank form that a template names.
+
+    Raises:
+        TemplateError: it cannot be read.
+    """
+    place = Path(template.place).parent / (template.form.reference or "")
+    first = next(iter(pages.read(str(place), max_pixels=max_pixels)))
+    if not isinstance(first, Page):
+        raise TemplateError(
+            f"template '{template.place}': its reference '{place}' cannot be read: {first.detail}"
+        )
+    return register.learned(first.grey)
+
+
+def _choose_layouts(
+    templates: Sequence[Template], options: RunOptions, paths: Paths
+) -> list[Layout]:
+    """Choose what the table holds: a row a field or a page, in a spreadsheet both.
+
+    Raises:
+        TemplateError: a field has the name of another column of a table with a row a page.
+    """
+    if not templates:
+        return [results.LONG]
+    names = dict.fromkeys(field.name for one in templates for field in one.fields)
+    layouts = [results.FIELDS, results.pages(list(names))]
+    if options.wide or (paths.out or "").lower().endswith(".xlsx"):
+        every = [layout.names for layout in layouts]
+        if twice := [one for columns in every for one in columns if columns.count(one) > 1]:
+            raise TemplateError(
+                f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
+                "of that name another, or leave --wide and .xlsx out"
+            )
+    return layouts[::-1] if options.wide else layouts
+
+
+def _choose_threshold(card: Card, options: RunOptions) -> float | None:
+    """Choose the threshold that the options ask for; None where they leave it to the model.
+
+    Raises:
+        ModelError: the model has no calibration data, or they do not support so small an error.
+        UsageError: the audited results cannot be read.
+    """
+    if options.target_error is None:
+        return options.min_confidence
+    return calibrate.threshold_for(_load_calibration(card, options), options.target_error)
+
+
+def _load_calibration(card: Card, options: RunOptions) -> Sequence[Reading]:
+    model = options.model or card.place
+    advice = f"`batchdigits calibrate --model '{model}' --data LABELLED --out BUNDLE` makes "
+    if not card.calibrated:
+        raise ModelError(
+            f"--target-error: model '{card.name}' is uncalibrated, so that its confidences "
+            f"promise nothing: {advice}a bundle that serves"
+        )
+    if options.calibration is not None:
+        return calibrate.audited(options.calibration)
+    if not card.readings:
+        raise ModelError(
+            f"--target-error: the card of model '{card.name}' holds no calibration data "
+            f"(calibration.readings): {advice}one that does, or give --calibration FILE"
+        )
+    return card.readings
+
+
+def _digest_reading(options: RunOptions, fingerprint: str, known: Forms) -> str:
+    """Digest everything that a reading depends on but for the file, in hexadecimal."""
+    parts = {
+        "reading": (READING, normalize.VERSION, strips.VERSION),
+        "model": fingerprint,
+        "as": options.as_,
+        "invert": options.invert,
+        "templates": [one.model_dump_json(exclude={"place"}) for one in known.templates],
+        "references": {
+            name: hashlib.blake2b(one.features.tobytes()).hexdigest()
+            for name, one in known.references.items()
+        },
+    }
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=20).hexdigest()

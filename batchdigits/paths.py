@@ -1,0 +1,151 @@
+"""Where a run writes: every place resolved once, before anything is written."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batchdigits.errors import UsageError
+from batchdigits.ledger.lock import lock_of
+from batchdigits.options import RunOptions
+from batchdigits.sources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files and folders that a run writes; None stands for one that is not wanted.
+
+    Attributes:
+        out: the table; `-` is standard output. None where rows go to the caller.
+        state: what was read, kept for the next run; none for `-`, unless it is named.
+        digits_out: the table of single digits; `-` is standard output.
+        log_file: the log.
+        summary_json: the summary for programs.
+        debug_pages: the folder for drawn pages.
+        move_done: the folder for files that were read.
+        move_failed: the folder for files with an error row.
+        state_option: the option that names the state, for messages.
+    """
+
+    out: str | None
+    state: str | None
+    digits_out: str | None
+    log_file: str | None
+    summary_json: str | None
+    debug_pages: str | None
+    move_done: str | None
+    move_failed: str | None
+    state_option: str
+
+    @property
+    def written(self) -> list[str]:
+        """List what the run writes, but for the folders that files are moved to."""
+        named = (self.out, self.state, self.digits_out)
+        more = (self.log_file, self.summary_json, self.debug_pages)
+        return [path for path in (*named, *more) if path is not None and path != "-"]
+
+    @property
+    def tables(self) -> list[str]:
+        """List the tables: that of the results, and that of single digits where it is wanted."""
+        return [path for path in (self.out, self.digits_out) if path is not None]
+
+    @property
+    def move_folders(self) -> dict[str, str]:
+        """Give the folders that files are moved to, by the option that names each."""
+        both = {"--move-done": self.move_done, "--move-failed": self.move_failed}
+        return {option: folder for option, folder in both.items() if folder is not None}
+
+    @property
+    def locked(self) -> dict[str, str]:
+        """Give the outputs that are locked while the run goes on, by the option that names each.
+
+        A state shares the lock of the table that it is named after, however it is given.
+        """
+        state = self.state if self.state_option == "--state" else None
+        named = {
+            "--out": self.out,
+            "--digits-out": self.digits_out,
+            "--state": state and state.removesuffix(".state"),
+        }
+        return {option: path for option, path in named.items() if path and path != "-"}
+
+    def list_files(self) -> Iterator[tuple[str, str]]:
+        """List each file that the run writes, with the option that it comes from."""
+        named = {
+            "--out": self.out,
+            self.state_option: self.state,
+            "--digits-out": self.digits_out,
+            "--log-file": self.log_file,
+            "--summary-json": self.summary_json,
+        }
+        yield from ((option, path) for option, path in named.items() if path)
+        locks = {lock_of(path): option for option, path in reversed(self.locked.items())}
+        yield from ((f"the lock of {option}", lock) for lock, option in locks.items())
+        if self.state is not None:
+            yield f"the journal of {self.state_option}", f"{os.path.realpath(self.state)}-journal"
+
+
+def resolve_paths(options: RunOptions) -> Paths:
+    """Resolve where a run writes, and refuse places that cannot be told apart.
+
+    A log file is written to as soon as it is opened, so this comes before.
+
+    Raises:
+        UsageError: an option has an empty path, two of them lead to the same file, or one leads to
+            a picture that is there.
+    """
+    out, own = options.out, options.state
+    beside = f"{out}.state" if out is not None and out != "-" else None
+    paths = Paths(
+        out=out,
+        state=beside if own is None else own,
+        digits_out=options.digits_out,
+        log_file=options.log_file,
+        summary_json=options.summary_json,
+        debug_pages=options.debug_pages,
+        move_done=options.move_done,
+        move_failed=options.move_failed,
+        state_option="the state of --out" if own is None else "--state",
+    )
+    _refuse_empty(paths)
+    _refuse_shared(paths)
+    return paths
+
+
+def _refuse_empty(paths: Paths) -> None:
+    """Refuse empty paths; of an empty --out its suffix is told, where that is checked."""
+    named = {
+        paths.state_option: paths.state,
+        "--digits-out": paths.digits_out,
+        "--log-file": paths.log_file,
+        "--summary-json": paths.summary_json,
+    }
+    for option, path in named.items():
+        if path == "":
+            raise UsageError(f"{option}: expected a path, got '': give one, or leave it out")
+
+
+def _refuse_shared(paths: Paths) -> None:
+    seen: dict[str, str] = {}
+    for option, path in paths.list_files():
+        other = seen.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} are both '{path}': give two names")
+        if path != "-" and _is_scan(path):
+            raise UsageError(
+                f"{option} '{path}' is a picture, which is never written over: give another name"
+            )
+    for option, folder in (("--debug-pages", paths.debug_pages), *paths.move_folders.items()):
+        if folder is not None and (taken := seen.get(os.path.realpath(folder))):
+            raise UsageError(f"{taken} and {option} are both '{folder}': give two names")
+
+
+def _is_scan(path: str) -> bool:
+    """Return whether a file is there that a run would read, by its name or its first bytes."""
+    try:
+        return (
+            os.path.getsize(path) > 0
+            and os.path.isfile(path)
+            and (files.has_image_suffix(path) or files.has_image_signature(path))
+        )
+    except OSError:  # nothing is there; or it cannot be read, and so be written to
+        return False

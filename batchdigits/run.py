@@ -1,0 +1,141 @@
+"""The order of a run, from the files of its INPUTs to the rows of its table.
+
+Worker processes decode files, lay forms straight and normalise digits, chunk by chunk; this
+process calls the model on what they send back, while they go on. What is found goes in the order of
+the files through the state, where one is kept, to the table.
+"""
+
+import logging
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+
+from batchdigits import sources
+from batchdigits.errors import Stop
+from batchdigits.job import Inputs, Job
+from batchdigits.ledger.lock import locked
+from batchdigits.paths import Paths
+from batchdigits.pipeline import show, tables
+from batchdigits.pipeline.findings import Found, Predictor
+from batchdigits.pipeline.judge import judge
+from batchdigits.pipeline.keeping import State, open_state
+from batchdigits.pipeline.known import Known, NoState
+from batchdigits.pipeline.moves import move_files
+from batchdigits.pipeline.places import prepare_places
+from batchdigits.pipeline.stream import plan_files, read_findings
+from batchdigits.pipeline.summary import Progress, Summary
+from batchdigits.pipeline.tasks import Tasks
+from batchdigits.pipeline.worker import Planned
+from batchdigits.records import Row
+
+__all__ = ["Planned", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
+
+log = logging.getLogger(__name__)
+
+
+def run_job(
+    job: Job,
+    progress: Progress = lambda _done, _files: None,
+    stop: Stop | None = None,
+    summary: Summary | None = None,
+) -> Summary:
+    """Read what is new, write the tables, then move what was read, where the options say so.
+
+    Args:
+        job: with a table to write.
+        progress: told how many of the files are done.
+        stop: ends the run where what was read is safe.
+        summary: gets what is known so far, for those who ask how a run was that did not end well.
+
+    Raises:
+        BusyError: another run writes the same output.
+        OutputError: a table or the state cannot be written; an earlier table still stands. Or files
+            cannot be moved; then it is written.
+        ModelError: the model cannot be used.
+        UsageError: a device that is not there, or a folder for files that holds others.
+    """
+    summary, stop = summary or Summary(), stop or Stop()
+    prepare_places(job)
+    with locked([*job.paths.locked.values()], job.options.wait), open_state(job, summary) as state:
+        with summary.stage("look"):
+            found = find_files(job.inputs, job.paths)
+            summary.files, summary.skipped = len(found.sources), found.skipped
+            tasks = state.plan(found)
+        with summary.stage("read"):
+            findings = _observe(read_findings(job, tasks, Predictor(job)), job, summary)
+            known = state.keep(findings, progress, stop)
+        with summary.stage("write"):
+            _write_tables(job, state, known, summary)
+        move_files(job, state, stop, summary)
+    return summary
+
+
+def find_files(inputs: Inputs, paths: Paths) -> sources.Found:
+    """Find the files to read: none that the run writes, nor any that earlier runs moved.
+
+    Raises:
+        UsageError: an INPUT that is not there.
+    """
+    return sources.find(
+        inputs.typed,
+        listed=inputs.listed,
+        outputs=paths.written,
+        moved=[*paths.move_folders.values()],
+    )
+
+
+def _observe(batches: Generator[list[Found]], job: Job, summary: Summary) -> Generator[list[Found]]:
+    """Log how pages were laid straight, and draw pages where people want to see them."""
+    with closing(batches):
+        for batch in batches:
+            for page in (page for found in batch for page in found.laid):
+                log.info(
+                    "%s, page %d: form %s, residual %.3f mm (%s)",
+                    *(page.file, page.page, page.form, page.residual, page.how),
+                )
+                summary.residuals.append(page.residual)
+            if job.paths.debug_pages is not None:
+                show.draw_pages(job.paths.debug_pages, batch, job.thresholds)
+            yield batch
+
+
+def _write_tables(
+    job: Job, state: State | NoState, known: Iterable[list[Known]], summary: Summary
+) -> None:
+    """Write the tables of all that is known, unless they stand as they should."""
+    state.close_books()
+    if state.table_stands():
+        return
+    with_digits, failed = job.paths.digits_out is not None, ""
+    with state.guard_tables(), tables.open_tables(job) as write:
+        for batch in known:
+            judged = [judge(one.file, one.findings, one.thresholds, with_digits) for one in batch]
+            for one, (rows, _) in zip(batch, judged, strict=True):
+                summary.statuses.update(row.status for row in rows)
+                if one.here and one.file != failed and any(row.status == "error" for row in rows):
+                    failed = one.file
+                    summary.failed += 1
+            write(judged)
+
+
+def read_rows(
+    job: Job,
+    tasks: Tasks,
+    progress: Progress = lambda _done, _files: None,
+    predictor: Predictor | None = None,
+) -> Iterator[list[Row]]:
+    """Read files, or images in memory; yield their rows batch by batch, in the order of the tasks.
+
+    Args:
+        job: how they are read; nothing is written.
+        tasks: one for each file.
+        progress: told how many of the files are done.
+        predictor: holds the job's networks where several calls share them.
+
+    Raises:
+        ModelError: the model cannot be used.
+        UsageError: a device that is not there.
+    """
+    summary = Summary(files=len(tasks.sources))
+    findings = read_findings(job, tasks, predictor or Predictor(job))
+    for batch in NoState(job, summary).keep(findings, progress, Stop()):
+        yield [row for one in batch for row in judge(one.file, one.findings, one.thresholds).rows]
