@@ -18,10 +18,10 @@ from batchdigits.pipeline.desk import Item
 from batchdigits.pipeline.findings import Finding, Found
 from batchdigits.pipeline.judge import Done, Thresholds, done
 from batchdigits.pipeline.references import Forms
+from batchdigits.pipeline.stored import decode_findings, encode_findings
 from batchdigits.pipeline.stream import findings
 from batchdigits.pipeline.tasks import Listed
 from batchdigits.pipeline.terms import usable_card
-from batchdigits.pipeline.told import recalled, told
 from batchdigits.records import Source
 from batchdigits.sources import GONE, unspell
 
@@ -164,7 +164,7 @@ class Keeper:
         pages = {part.task.page or 0: part.findings for part in parts}
         if parts[0].task.page is not None:  # those that were read before go with them
             before = self._pages.pop(source.file, {}).items()
-            pages |= {page: recalled(one) for page, one in before if page not in pages}
+            pages |= {page: decode_findings(one) for page, one in before if page not in pages}
         self._put(stood, [one for page in sorted(pages) for one in pages[page]])
 
     def _keep_page(self, found: Found) -> None:
@@ -172,12 +172,12 @@ class Keeper:
         page, stood = found.task.page, found.stood
         failed = any(one.item.status == "error" for one in found.findings)
         if page is not None and stood is not None and stood.sure and not failed:
-            self._book.put_page(stood, self._key, page, told(found.findings))
+            self._book.put_page(stood, self._key, page, encode_findings(found.findings))
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)
         self.replaced += self._moves and self._book.replaces(entry)
-        self._book.put(entry, self._key, told(found), failed=failed)
+        self._book.put(entry, self._key, encode_findings(found), failed=failed)
         self._stale()
 
     def _stale(self) -> None:
@@ -241,8 +241,9 @@ class Keeper:
         with_digits = self._options.digits_out is not None
         own = cache(lambda terms: Thresholds(**json.loads(terms)))
         for one in self._book.told():
-            thresholds = own(one.terms) if chosen is None else Thresholds(chosen, chosen)
-            yield one, done(one.file, recalled(one.told), thresholds, with_digits=with_digits)
+            thresholds = own(one.thresholds) if chosen is None else Thresholds(chosen, chosen)
+            found = decode_findings(one.findings)
+            yield one, done(one.file, found, thresholds, with_digits=with_digits)
 
 
 def _real(file: str) -> bytes | None:
@@ -256,6 +257,6 @@ def _is_folder(file: str) -> bool:
 
 
 def _ending(entry: Entry, told: str) -> str:
-    if told and any(one.item.status == "error" for one in recalled(told)):
+    if told and any(one.item.status == "error" for one in decode_findings(told)):
         return "failed"
     return "done" if entry.content is not None else ""

@@ -177,7 +177,7 @@ def _name(path: str, book: Ledger) -> str:
 def standing(path: str, book: Ledger, terms: str) -> Written | None:
     """Give how a table was left, if it stands so, and was made on these terms of what is known."""
     written = None if path == "-" else book.written(_name(path, book))
-    if written is None or written.terms != terms or not as_left(path, written):
+    if written is None or written.settings != terms or not as_left(path, written):
         return None
     return written
 
