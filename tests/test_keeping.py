@@ -25,6 +25,7 @@ from batchdigits.errors import BusyError, OutputError, Stop
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.pipeline import Summary, stream
+from batchdigits.pipeline.stored import decode_findings, encode_findings
 
 OUT = "results.csv"
 
@@ -629,13 +630,13 @@ def test_many_nights_end_like_one(inbox: Path, save: Save, steps: list[tuple[str
 
 
 def test_a_ledger_holds_what_a_table_is_made_of() -> None:
-    """Told and recalled, findings are what they were: the same rows, to the last bit."""
+    """Stored and read again, findings are what they were: the same rows, to the last bit."""
     run()
     with ledger.opened(f"{OUT}.state") as known:
-        told = [one.told for one in known.told()]
-    assert len(told) == 5
-    for text in told:
-        assert pipeline.told.told(pipeline.told.recalled(text)) == text
+        texts = [one.findings for one in known.told()]
+    assert len(texts) == 5
+    for text in texts:
+        assert encode_findings(decode_findings(text)) == text
 
 
 def started(*more: str) -> subprocess.Popen[bytes]:

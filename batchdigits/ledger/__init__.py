@@ -2,7 +2,7 @@
 
 One SQLite file with a rollback journal, which works on network drives, and one writer, which the
 lock on the output sees to. It knows for each file of the table its size, time and content, and
-what was told of that content under a key: the model, the templates and all else that changes a
+what was found in that content under a key: the model, the templates and all else that changes a
 reading. Every row has a checksum: what a disk spoilt is found out, never believed.
 """
 
@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from batchdigits.errors import OutputError
 from batchdigits.ledger import base
 from batchdigits.ledger.aside import kept_name, set_aside
-from batchdigits.ledger.base import DamagedError, checksum
+from batchdigits.ledger.checksums import checksum
 from batchdigits.ledger.entries import MOVED, Told, Written
+from batchdigits.ledger.soundness import DamagedError
 from batchdigits.records import Entry
 
 __all__ = ["MOVED", "Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
@@ -63,11 +64,11 @@ class Ledger:
             raise
         self._base.execute("COMMIT")
 
-    def key(self, key: str, terms: str) -> int:
-        """Give the number of a key; the first time, the terms that go with it are kept."""
+    def key(self, key: str, thresholds: str) -> int:
+        """Give the number of a key; the first time, the thresholds that go with it are kept."""
         self._base.execute(
-            "INSERT OR IGNORE INTO keys (key, terms, sum) VALUES (?, ?, ?)",
-            (key, terms, checksum(key, terms)),
+            "INSERT OR IGNORE INTO keys (key, thresholds, checksum) VALUES (?, ?, ?)",
+            (key, thresholds, checksum(key, thresholds)),
         )
         return int(self._base.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()[0])
 
@@ -107,7 +108,7 @@ class Ledger:
     def count_left_out(self) -> int:
         """Count the rows of the files that are left out."""
         found = self._base.execute(
-            "SELECT sum(json_array_length(told)) FROM left_out JOIN files USING (file)"
+            "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out JOIN files USING (file)"
             " JOIN readings ON readings.id = files.reading"
         )
         return int(found.fetchone()[0] or 0)
@@ -141,51 +142,51 @@ class Ledger:
             self._name(entry, found[0])
         return bool(found)
 
-    def put(self, entry: Entry, key: int, told: str, *, failed: bool) -> None:
-        """Keep what was told of a file, instead of what was told of it before.
+    def put(self, entry: Entry, key: int, findings: str, *, failed: bool) -> None:
+        """Keep what was found of a file, instead of what was found of it before.
 
         Args:
             entry: the file, as it stood when it was read.
             key: what it was read under.
-            told: what was told of it.
+            findings: what was found of it.
             failed: whether it is to be read again next time.
         """
-        row = (entry.content, key, int(failed or entry.content is None), told)
+        row = (entry.content, key, int(failed or entry.content is None), findings)
         cursor = self._base.execute(
-            "INSERT INTO readings (content, key, failed, told, sum) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO readings (content, key, failed, findings, checksum) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING",
             (*row, checksum(*row)),
         )
         number = cursor.lastrowid
         if not cursor.rowcount:  # the same content was read before, under any name
             number, before = self._base.execute(
-                "SELECT id, told FROM readings WHERE content = ? AND key = ? AND NOT failed",
+                "SELECT id, findings FROM readings WHERE content = ? AND key = ? AND NOT failed",
                 row[:2],
             ).fetchone()
-            if before != told:
+            if before != findings:
                 self._base.execute(
-                    "UPDATE readings SET told = ?, sum = ? WHERE id = ?",
-                    (told, checksum(*row), number),
+                    "UPDATE readings SET findings = ?, checksum = ? WHERE id = ?",
+                    (findings, checksum(*row), number),
                 )
         self._name(entry, int(number or 0))
 
-    def put_page(self, entry: Entry, key: int, page: int, told: str) -> None:
-        """Keep what was told of a page until all of its file is."""
-        row = (entry.file, page, entry.size, entry.time, key, told)
+    def put_page(self, entry: Entry, key: int, page: int, findings: str) -> None:
+        """Keep what was found of a page until all of its file is read."""
+        row = (entry.file, page, entry.size, entry.time, key, findings)
         self._base.execute(
             "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
         )
 
     def pages(self, key: int) -> dict[str, dict[int, str]]:
-        """Give what was told of single pages of this run's files, if they stand as they did."""
+        """Give what was found of single pages of this run's files, if they stand as they did."""
         found = self._base.execute(
-            "SELECT file, page, told FROM pages JOIN here USING (file)"
+            "SELECT file, page, findings FROM pages JOIN here USING (file)"
             " WHERE pages.size = here.size AND pages.time = here.time AND key = ?",
             (key,),
         )
         out: dict[str, dict[int, str]] = {}
-        for file, page, told in found:
-            out.setdefault(file, {})[page] = told
+        for file, page, findings in found:
+            out.setdefault(file, {})[page] = findings
         return out
 
     def _name(self, entry: Entry, reading: int) -> None:
@@ -197,29 +198,29 @@ class Ledger:
     def told(self) -> Iterator[Told]:
         """Give what is known of every file, in the order of the UTF-8 bytes of its name."""
         found = self._base.execute(
-            "SELECT files.file, terms, told, here.file IS NOT NULL FROM files"
+            "SELECT files.file, thresholds, findings, here.file IS NOT NULL FROM files"
             " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
             " LEFT JOIN here ON here.file = files.file"
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
-        for file, terms, told, here in found:
-            yield Told(file, terms, told, bool(here))
+        for file, thresholds, findings, here in found:
+            yield Told(file, thresholds, findings, bool(here))
 
     def part(self, key: int, after: str, count: int) -> list[tuple[int, Entry, str]]:
         """Give files of this run that were read under a key: so many, that come after a name.
 
         Returns:
             Of each its place, as handed to `look`, how it stood when it was read, and what was
-            told of it, where it is to be read again; else nothing.
+            found of it, where it is to be read again; else nothing.
         """
         found = self._base.execute(
             "SELECT at, files.file, files.size, files.time, files.sure, files.content,"
-            " CASE WHEN failed THEN told ELSE '' END"
+            " CASE WHEN failed THEN findings ELSE '' END"
             " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
             " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
             (after, key, count),
         )
-        return [(at, Entry(*entry), told) for at, *entry, told in found]
+        return [(at, Entry(*entry), findings) for at, *entry, findings in found]
 
     def stand(self, entries: Iterable[Entry]) -> None:
         """Note how files that are known stand, of which nothing else is told now.
@@ -276,14 +277,14 @@ class Ledger:
         return len(gone)
 
     def tidy(self) -> None:
-        """Forget what was told of content that no file has any more, and of single pages."""
+        """Forget what was found in content that no file has any more, and of single pages."""
         self._base.execute("DELETE FROM pages")
         self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
 
     def written(self, name: str) -> Written | None:
         """Give how a table was left; None where none was written."""
         found = self._base.execute(
-            "SELECT size, time, content, terms, summary FROM written WHERE name = ?", (name,)
+            "SELECT size, time, content, settings, summary FROM written WHERE name = ?", (name,)
         ).fetchone()
         return Written(*found) if found else None
 
@@ -306,7 +307,7 @@ def opened(path: str) -> Iterator[Ledger]:
     """Open a ledger for a run; one that is damaged is set aside, and a new one begun.
 
     Raises:
-        OutputError: it cannot be opened or written.
+        OutputError: it cannot be opened or written, or a newer batchdigits wrote it.
     """
     try:
         ledger = _opened(path)

@@ -11,14 +11,14 @@ class Told(NamedTuple):
 
     Attributes:
         file: as in the table.
-        terms: of the key it was read under, as they were given to `Ledger.key`.
-        told: what was told of it, as it was given to `Ledger.put`.
+        thresholds: of the key it was read under, as they were given to `Ledger.key`.
+        findings: what was found of it, as it was given to `Ledger.put`.
         here: whether it is among the files of this run.
     """
 
     file: str
-    terms: str
-    told: str
+    thresholds: str
+    findings: str
     here: bool
 
 
@@ -29,12 +29,12 @@ class Written(NamedTuple):
         size: bytes.
         time: of its last change, ns since 1970.
         content: a digest of what is in it.
-        terms: what it was made on; empty where more is known since.
+        settings: what it was made with; empty where more is known since.
         summary: what was said of it.
     """
 
     size: int
     time: int
     content: bytes
-    terms: str
+    settings: str
     summary: str

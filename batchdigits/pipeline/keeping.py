@@ -17,9 +17,9 @@ from batchdigits.pipeline.desk import Item
 from batchdigits.pipeline.findings import Finding, Found
 from batchdigits.pipeline.known import Known, NoState
 from batchdigits.pipeline.scope import Scope
+from batchdigits.pipeline.stored import decode_findings, encode_findings
 from batchdigits.pipeline.summary import Progress, Summary
 from batchdigits.pipeline.tasks import Tasks
-from batchdigits.pipeline.told import recalled, told
 from batchdigits.records import Entry, Source
 from batchdigits.sources import GONE, files
 
@@ -185,7 +185,7 @@ class State:
         pages = {part.task.page or 0: part.findings for part in parts}
         if parts[0].task.page is not None:  # those that were read before go with them
             before = self._pages.pop(source.file, {}).items()
-            pages |= {page: recalled(one) for page, one in before if page not in pages}
+            pages |= {page: decode_findings(one) for page, one in before if page not in pages}
         self._put(stood, [one for page in sorted(pages) for one in pages[page]])
 
     def _keep_page(self, found: Found) -> None:
@@ -193,12 +193,12 @@ class State:
         page, stood = found.task.page, found.stood
         failed = any(one.item.status == "error" for one in found.findings)
         if page is not None and stood is not None and stood.sure and not failed:
-            self._book.put_page(stood, self._key, page, told(found.findings))
+            self._book.put_page(stood, self._key, page, encode_findings(found.findings))
 
     def _put(self, entry: Entry, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)
         self._replaced += self._moves and self._book.replaces(entry)
-        self._book.put(entry, self._key, told(found), failed=failed)
+        self._book.put(entry, self._key, encode_findings(found), failed=failed)
         self._mark_stale()
 
     def _mark_stale(self, changed: bool = True) -> None:
@@ -210,14 +210,14 @@ class State:
     def _recall(self) -> Iterator[list[Known]]:
         """Yield what is known of every file of the table, in its order."""
         chosen = self._job.threshold
-        own: Callable[[str], Thresholds] = cache(lambda terms: Thresholds(**json.loads(terms)))
+        own: Callable[[str], Thresholds] = cache(lambda text: Thresholds(**json.loads(text)))
         lines = self._book.told()
         while part := list(islice(lines, HASHED)):
             yield [
                 Known(
                     one.file,
-                    recalled(one.told),
-                    own(one.terms) if chosen is None else Thresholds(chosen, chosen),
+                    decode_findings(one.findings),
+                    own(one.thresholds) if chosen is None else Thresholds(chosen, chosen),
                     one.here,
                 )
                 for one in part
@@ -292,6 +292,6 @@ def open_state(job: Job, summary: Summary) -> Iterator[State | NoState]:
 
 
 def _ending(entry: Entry, text: str) -> str:
-    if text and any(one.item.status == "error" for one in recalled(text)):
+    if text and any(one.item.status == "error" for one in decode_findings(text)):
         return "failed"
     return "done" if entry.content is not None else ""

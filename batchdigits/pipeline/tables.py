@@ -102,7 +102,7 @@ def stand(job: Job, book: Ledger, summary: Summary) -> bool:
 def _find_standing(path: str, book: Ledger, description: str) -> Written | None:
     """Return how a table was left, if it stands so, and was made as described of what is known."""
     written = None if path == "-" else book.written(_name_table(path, book))
-    if written is None or written.terms != description or not _is_as_left(path, written):
+    if written is None or written.settings != description or not _is_as_left(path, written):
         return None
     return written
 

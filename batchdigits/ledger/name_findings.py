@@ -1,0 +1,82 @@
+"""Stored findings of version 1, positional lists, become those of version 2, named ones.
+
+Of a migration that is released, so it stays as it is: it knows both texts, and no class of today.
+"""
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+
+_write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def name_findings(text: str) -> str:
+    """Return a text of version 2 that says what one of version 1 says; floats stay bit for bit.
+
+    Raises:
+        ValueError, TypeError, LookupError: it is no text of version 1.
+    """
+    return _write({"version": 2, "findings": [_finding(one) for one in json.loads(text)]})
+
+
+def _finding(old: list[Any]) -> Json:
+    page, status, detail, field, spots, strip, described, number, digits = old
+    return {
+        **({} if page == 1 else {"page": page}),
+        **_doubt(status, detail),
+        **({} if field is None else {"field": json.loads(field)}),
+        **({"spots": [_spot(*one) for one in spots]} if spots else {}),
+        **({} if strip is None else {"strip": _strip(*strip)}),
+        **({} if described else {"described": False}),
+        **({} if number is None else {"number": _number(*number)}),
+        **({"digits": _digits(digits)} if digits else {}),
+    }
+
+
+def _doubt(status: str | None, detail: str) -> Json:
+    return {
+        **({} if status is None else {"status": status}),
+        **({"detail": detail} if detail else {}),
+    }
+
+
+def _spot(status: str | None, detail: str, place: list[int], read: list[Any] | None) -> Json:
+    return {
+        "place": place,
+        **_doubt(status, detail),
+        **({} if read is None else {"read": _read(*read)}),
+    }
+
+
+def _read(
+    digit: int, confidence: float, second: int, other: bool, likely: list[float] | dict[str, float]
+) -> Json:
+    return {
+        "digit": digit,
+        "confidence": confidence,
+        **({"second": second} if isinstance(likely, list) else {}),  # else its is the only one
+        "likely": likely,
+        **({"other": True} if other else {}),
+    }
+
+
+def _strip(origin: list[float], scale: list[float], slant: float) -> Json:
+    return {"origin": origin, "scale": scale, "slant": slant}
+
+
+def _number(candidates: list[Any], signs: list[Any]) -> Json:
+    return {
+        "candidates": _columns(("texts", "probabilities"), candidates),
+        "signs": _columns(("names", "columns"), signs),
+    }
+
+
+def _digits(digits: list[Any]) -> Json:
+    keys = ("names", "confidences", "runners_up", "runner_up_confidences", "places")
+    return _columns(keys, digits)
+
+
+def _columns(keys: tuple[str, ...], rows: list[Any]) -> Json:
+    lists = [*zip(*rows, strict=True)] or [()] * len(keys)
+    return dict(zip(keys, lists, strict=True))
