@@ -1,6 +1,6 @@
 """Read folders of scanned digits into a table of values and confidences."""
 
-from batchdigits.reader import Reader, read, read_images
+from batchdigits.api import Reader, read, read_images
 
 __all__ = ["Reader", "__version__", "read", "read_images"]
 __version__ = "0.1.0"

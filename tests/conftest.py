@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from batchdigits import classify, options
+from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.normalize import normalize, strips
 from batchdigits.normalize.strips import strip
+from batchdigits.pipeline.tasks import Tasks
+from batchdigits.records import Row
+from batchdigits.run import find_files, read_rows
 
 
 def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
@@ -23,6 +28,19 @@ def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
     place = (25 + int(random.integers(0, 12)), 80 + int(random.integers(0, 12)))
     cv2.putText(canvas, str(digit), place, 0, 2.4, 0, int(random.integers(4, 8)), cv2.LINE_AA)
     return np.asarray(cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def resolve(*inputs: str, listed: Sequence[str] = (), **settings: Any) -> Job:
+    """Resolve a job as the command line does; without INPUTs, that of the folder `inbox`."""
+    chosen = options.RunOptions.of({"workers": 0, "device": "cpu", **settings})
+    return resolve_job(chosen, Inputs(inputs or ([] if listed else ["inbox"]), listed))
+
+
+def read(*inputs: str, **settings: Any) -> list[Row]:
+    """Read as the command line does; give the rows."""
+    job = resolve(*inputs, **settings)
+    found = find_files(job.inputs, job.paths)
+    return [row for batch in read_rows(job, Tasks(found.sources)) for row in batch]
 
 
 @contextmanager

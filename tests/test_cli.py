@@ -21,11 +21,15 @@ import pytest
 from conftest import FakeClassifier, Save, drawn
 
 import batchdigits
-from batchdigits import cli, pipeline, report
+from batchdigits import cli, report
+from batchdigits import run as runs
 from batchdigits.errors import UsageError
+from batchdigits.job import Job
 from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import carry
+from batchdigits.paths import resolve_paths
+from batchdigits.pipeline import carry, tasks
+from batchdigits.pipeline.findings import Predictor
 
 Capture = pytest.CaptureFixture[str]
 
@@ -262,7 +266,7 @@ def test_no_option_writes_over_a_scan(option: str, scan: str, ten: None) -> None
     before = Path(scan).read_bytes()
     chosen = {"out": "out.csv", option: scan}
     with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} '{scan}' is a picture"):
-        pipeline.check(chosen.pop("out"), RunOptions.of(chosen))
+        resolve_paths(RunOptions.of(chosen))
     assert Path(scan).read_bytes() == before
 
 
@@ -328,13 +332,14 @@ def test_command_line_wins_over_environment_over_file(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     seen = []
-    real = pipeline.run
+    real = runs.run_job
 
-    def spy(found: object, out: str, options: object, *more: object) -> object:
-        seen.append((out, options.min_confidence, options.batch_size, options.as_))  # type: ignore[attr-defined]
-        return real(found, out, options, *more)  # type: ignore[arg-type]
+    def spy(job: Job, *more: Any) -> object:
+        chosen = job.options
+        seen.append((chosen.out, chosen.min_confidence, chosen.batch_size, chosen.as_))
+        return real(job, *more)
 
-    monkeypatch.setattr(pipeline, "run", spy)
+    monkeypatch.setattr(runs, "run_job", spy)
     Path("job.toml").write_text(
         'inputs = ["inbox"]\nout = "file.csv"\nmin-confidence = 0.5\nbatch_size = 11\n'
         'as = "digit"\nworkers = 0\nquiet = true\n'
@@ -397,7 +402,7 @@ def test_a_bug_is_one_line_and_exit_code_1(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("so\nthere \x1b[31m")
 
-    monkeypatch.setattr(pipeline, "find", broken)
+    monkeypatch.setattr(runs, "find_files", broken)
     monkeypatch.delenv("BATCHDIGITS_DEBUG", raising=False)
     assert run("run", "inbox", "--out", "out.csv") == 1
     err = capsys.readouterr().err
@@ -413,19 +418,19 @@ def test_interrupted_finishes_the_chunk_and_leaves_the_old_table(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, signal_number: int, code: int
 ) -> None:
     Path("out.csv").write_text("old")
-    found = pipeline.stream.Model.found
+    predict = Predictor.predict
     batches = []
 
-    def stop(self: pipeline.stream.Model, batch: Any) -> Any:
+    def stop(self: Predictor, batch: Any) -> Any:
         batches.append(batch)
         os.kill(os.getpid(), signal_number)
-        return found(self, batch)
+        return predict(self, batch)
 
-    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 3)
+    monkeypatch.setattr(tasks, "LEAST_FILES", 3)
     before = signal.signal(signal_number, cli._stop)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline.stream.Model, "found", stop)
+            patch.setattr(Predictor, "predict", stop)
             assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
     finally:
         signal.signal(signal_number, before)
@@ -446,7 +451,7 @@ def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsys: 
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    monkeypatch.setattr(pipeline.stream.Model, "found", stop)
+    monkeypatch.setattr(Predictor, "predict", stop)
     before = {one: signal.signal(one, cli._stop) for one in cli._STOPPING}
     try:
         assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == 130
@@ -783,7 +788,7 @@ def test_a_share_is_the_one_that_was_typed(files: int, typed: str) -> None:
     for most in range(files):
         options = RunOptions.of({"fail_over": typed.format(most / files), "quiet": True})
         for failed, code in ((most, 0), (most + 1, 3)):
-            found = pipeline.Summary(files=files, failed=failed)
+            found = runs.Summary(files=files, failed=failed)
             assert report.summary(found, "out.csv", options) == code, (failed, files)
 
 

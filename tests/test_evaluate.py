@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from batchdigits import classify, cli, evaluate, labelled, results
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.evaluate import Figures, measure, read_results, read_truth, with_truth
+from batchdigits.job import resolve_job
 from batchdigits.options import RunOptions
 from batchdigits.records import Row, Status
 
@@ -551,8 +552,8 @@ def test_a_set_of_arrays_is_read_as_files_are(capsys: Capture) -> None:
     pd.testing.assert_frame_equal(a.drop(columns="file"), b.drop(columns="file"))
     assert a["status"].tolist()[-1] == "blank"
     data = labelled.read("set.npz", part="all", names={"11": "empty"})
-    options = RunOptions.of({"as_": "digit", "batch_size": 2})
-    found = evaluate.read_arrays(data, options).readings
+    job = resolve_job(RunOptions.of({"as_": "digit", "batch_size": 2}))
+    found = evaluate.read_arrays(data, job).readings
     assert found["value"].tolist() == b["value"].fillna("").tolist()
     shown = evaluate.pictures_of(data)
     assert np.array_equal(shown("set.npz:x[3]", 1), crops[3])  # type: ignore[arg-type]

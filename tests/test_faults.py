@@ -17,16 +17,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
-from conftest import FakeClassifier, Save, drawn, ordinary_user
+from conftest import FakeClassifier, Save, drawn, ordinary_user, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchdigits import classify, cli, pipeline
+from batchdigits import classify, cli, sources
+from batchdigits import run as runs
 from batchdigits.ledger import Ledger
-from batchdigits.options import RunOptions
-from batchdigits.pipeline import desk, looks, stream, tables, tasks
+from batchdigits.pipeline import desk, stream, tables, tasks
 from batchdigits.results import place
+from batchdigits.run import run_job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks Linux's own ways")
 OUT = "out/results.csv"
@@ -66,8 +67,7 @@ def rows(out: str = OUT) -> dict[str, dict[str, str]]:
 
 def whole(out: str = "whole.csv") -> bytes:
     """Give the table of one undisturbed run over what is in the inbox."""
-    options = RunOptions.of({"workers": 0, "settle": 0, "device": "cpu"})
-    pipeline.run(pipeline.find(["inbox"], []), out, options)
+    run_job(resolve(settle=0, out=out))
     Path(f"{out}.state").unlink()
     return Path(out).read_bytes()
 
@@ -355,7 +355,7 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
     happens: Callable[[], None], when: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     wanted = whole()
-    room, name = {"read": (stream, "prepare"), "write": (pipeline, "_write")}[when]
+    room, name = {"read": (stream, "prepare"), "write": (runs, "_write_tables")}[when]
     real = getattr(room, name)
     done: list[bool] = []
 
@@ -606,7 +606,7 @@ def test_a_clock_that_is_set_changes_nothing(
     leaps: list[float], six: Path, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = whole()
-    monkeypatch.setattr(looks, "time", Clock(*leaps))
+    monkeypatch.setattr(sources.files, "time", Clock(*leaps))
     for _ in range(3):
         assert run("--settle", "5") == 0
     assert Path(OUT).read_bytes() == wanted
@@ -695,9 +695,8 @@ def test_chunks_workers_and_interruptions_change_no_byte(
     """Whatever is read at a time, by how many, and wherever runs end before the last."""
     for path in Path("out").iterdir():
         path.unlink()
-    given = {"batch_size": batch_size, "workers": workers, "settle": 0, "device": "cpu"}
-    options = RunOptions.of({**given, "digits_out": "out/digits.csv"})
-    found = pipeline.find(["inbox"], [])
+    given = {"batch_size": batch_size, "workers": workers, "settle": 0, "out": OUT}
+    job = resolve(digits_out="out/digits.csv", **given)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tasks, "LEAST_FILES", files)
         patch.setattr(tasks, "CHUNK_BYTES", room)
@@ -706,8 +705,8 @@ def test_chunks_workers_and_interruptions_change_no_byte(
             with pytest.MonkeyPatch.context() as fatal:
                 dies(fatal, where, at)
                 with suppress(Killed):
-                    pipeline.run(found, OUT, options)
-        pipeline.run(found, OUT, options)
+                    run_job(job)
+        run_job(job)
     assert Path(OUT).read_bytes() + Path("out/digits.csv").read_bytes() == mixed
     assert not list(Path("out").glob("*.kept-*"))
 
@@ -746,6 +745,5 @@ def mixed(six: Path, save: Save) -> bytes:
     first.save(six / "several.tif", save_all=True, append_images=more)
     (six / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (six / "empty.jpg").touch()
-    options = RunOptions.of({"workers": 0, "settle": 0, "digits_out": "whole-digits.csv"})
-    pipeline.run(pipeline.find(["inbox"], []), "whole.csv", options)
+    run_job(resolve(settle=0, out="whole.csv", digits_out="whole-digits.csv"))
     return Path("whole.csv").read_bytes() + Path("whole-digits.csv").read_bytes()

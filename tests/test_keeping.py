@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,30 +15,30 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import FakeClassifier, Save, drawn, ordinary_user
+from conftest import FakeClassifier, Save, drawn, ordinary_user, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchdigits import ledger, pipeline
+from batchdigits import ledger
 from batchdigits.errors import BusyError, OutputError, Stop
 from batchdigits.ledger.lock import locked
-from batchdigits.options import RunOptions
-from batchdigits.pipeline import Summary, stream
+from batchdigits.pipeline import findings, stream, tasks
 from batchdigits.pipeline.stored import decode_findings, encode_findings
+from batchdigits.run import Progress, Summary, run_job
 
 OUT = "results.csv"
 
 
 def run(
     *inputs: str,
-    progress: Callable[[int], object] = lambda _: None,
+    listed: Sequence[str] = (),
+    progress: Progress = lambda _done, _files: None,
     stop: Stop | None = None,
     **options: Any,
 ) -> Summary:
-    settled = RunOptions.of({"workers": 0, "settle": 0, "device": "cpu", **options})
-    found = pipeline.find(inputs or ["inbox"], [], OUT, pipeline.state_of(OUT, settled))
-    return pipeline.run(found, OUT, settled, progress, stop)
+    job = resolve(*inputs, listed=listed, **{"settle": 0, "out": OUT, **options})
+    return run_job(job, progress, stop)
 
 
 def table() -> list[str]:
@@ -214,11 +214,13 @@ def test_rows_of_a_folder_that_cannot_be_looked_into_are_not_pruned(
 def test_what_was_only_not_asked_for_is_not_pruned() -> None:
     run()
     rows = table()
-    assert run("inbox/1.png", prune=True).pruned == 0
+    found = run("inbox/1.png", prune=True)
+    assert (found.pruned, found.others) == (0, 4)
+    assert table() == rows[1:2]
+    assert run("inbox/1.png", prune=True, append=True).pruned == 0
     assert table() == rows
-    found = run("./inbox", prune=True)
-    assert found.pruned == 5, "they are there, under another name"
-    assert table() == [f"./{row}" for row in rows]
+    assert run(prune=True).pruned == 0
+    assert table() == rows
 
 
 def test_names_that_are_swapped_between_files_alike_take_their_readings_along(
@@ -241,13 +243,12 @@ def test_names_that_are_swapped_between_files_alike_take_their_readings_along(
 
 
 def test_two_tables_of_one_state_may_bear_one_name(inbox: Path, save: Save) -> None:
-    state = RunOptions.of({"workers": 0, "settle": 0, "state": "common"})
     places = ["a/results.csv", "b/results.csv"]
     for round_ in range(2):
         save(f"{5 + round_}.png", drawn(5))
         for place in places:
             Path(place).parent.mkdir(exist_ok=True)
-            pipeline.run(pipeline.find(["inbox"], [], place, "common"), place, state)
+            run(out=place, state="common")
     assert Path(places[0]).read_bytes() == Path(places[1]).read_bytes()
     assert len(list(Path().rglob("*.csv"))) == 2, "none was taken for an edited one"
 
@@ -417,18 +418,18 @@ def test_what_a_killed_run_had_read_is_not_read_again(
     class Killed(BaseException):
         pass
 
-    real = stream.Model.found
+    real = findings.Predictor.predict
     calls = []
 
-    def dies(self: stream.Model, batch: Any) -> Any:
+    def dies(self: findings.Predictor, batch: Any) -> Any:
         calls.append(batch)
         if len(calls) == 2:
             raise Killed
         return real(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.tasks, "LEAST_FILES", 2)
-        patch.setattr(stream.Model, "found", dies)
+        patch.setattr(tasks, "LEAST_FILES", 2)
+        patch.setattr(findings.Predictor, "predict", dies)
         with pytest.raises(Killed):
             run(batch_size=1)
     assert not Path(OUT).exists()
@@ -450,15 +451,16 @@ def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -
         time.sleep(0.02)
         real(self, *given, **more)
 
-    def progress(count: int) -> None:
-        told.append(count)
+    def progress(done: int, files: int) -> None:
+        told.append(done)
         if Path(f"{OUT}.state").exists():
-            assert sum(told) <= known_files()
+            assert done <= known_files()
+            assert files == 5
 
     monkeypatch.setattr(ledger.Ledger, "put", slow)
-    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 1)
+    monkeypatch.setattr(tasks, "LEAST_FILES", 1)
     run(batch_size=1, progress=progress)
-    assert sum(told) == 5
+    assert told[-1] == 5
 
 
 def test_a_stopped_run_has_shown_the_pages_that_it_has_kept(
@@ -467,11 +469,11 @@ def test_a_stopped_run_has_shown_the_pages_that_it_has_kept(
     """Else nobody would ever see them: they are not read again."""
     stop = Stop()
 
-    def progress(count: int) -> None:
-        if count:
+    def progress(done: int, files: int) -> None:
+        if done:
             stop.asked = KeyboardInterrupt()
 
-    monkeypatch.setattr(pipeline.tasks, "LEAST_FILES", 1)
+    monkeypatch.setattr(tasks, "LEAST_FILES", 1)
     monkeypatch.setattr(stream, "HELD", -1)
     Path("shown").mkdir()
     options = {"batch_size": 1, "as_": "form", "debug_pages": "shown"}
@@ -493,7 +495,7 @@ def test_of_a_long_file_only_the_pages_are_read_that_a_killed_run_had_not(
     place = inbox / "long.tif"
     pages[0].save(place, "TIFF", save_all=True, append_images=pages[1:])
     old(place)
-    monkeypatch.setattr(pipeline.tasks, "PAGED", {".tif": 0})
+    monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
     run()
     whole = table()
     for one in (OUT, f"{OUT}.state"):
@@ -566,15 +568,12 @@ def test_a_folder_that_cannot_be_written_is_told_of(inbox: Path) -> None:
 def test_standard_output_keeps_no_state_unless_one_is_given(
     capfd: pytest.CaptureFixture[str], reads: list[str]
 ) -> None:
-    options = RunOptions.of({"workers": 0, "settle": 0})
-    found = pipeline.find(["inbox"], [], None)
-    pipeline.run(found, "-", options)
+    run(out="-")
     first = capfd.readouterr().out
     assert sorted(path.name for path in Path().iterdir()) == ["inbox"]
-    kept_by = RunOptions.of({"workers": 0, "settle": 0, "state": "s.state"})
     for _ in range(2):
         reads.clear()
-        pipeline.run(found, "-", kept_by)
+        run(out="-", state="s.state")
         assert capfd.readouterr().out == first
     assert reads == []
 

@@ -15,17 +15,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FakeClassifier, Save, drawn, ordinary_user
+from conftest import FakeClassifier, Save, drawn, ordinary_user, resolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 import batchdigits
-from batchdigits import cli, pipeline
+from batchdigits import cli
+from batchdigits import run as runs
 from batchdigits.errors import OutputError, Stop, UsageError
 from batchdigits.ledger.lock import locked
-from batchdigits.options import RunOptions
-from batchdigits.pipeline import Summary, carry, moves
+from batchdigits.pipeline import carry, moves
+from batchdigits.run import Summary, run_job
 from batchdigits.sources import MARK
 
 OUT = "results.csv"
@@ -44,14 +45,8 @@ def run(
     **options: Any,
 ) -> Summary:
     """Run as the command line does."""
-    both = {"move_done": "done", "move_failed": "failed"}
-    chosen = RunOptions.of({"workers": 0, "settle": 0, "device": "cpu", **both, **options})
-    typed = inputs if inputs or listed else ["inbox"]
-    pipeline.check(out, chosen, typed)
-    ours = pipeline.outputs(out, chosen)
-    return pipeline.run(
-        lambda: pipeline.find(typed, listed, *ours, moved=chosen.moves), out, chosen, stop=stop
-    )
+    given = {"settle": 0, "move_done": "done", "move_failed": "failed", "out": out, **options}
+    return run_job(resolve(*inputs, listed=listed, **given), stop=stop)
 
 
 def tree(folder: str) -> list[str]:
@@ -400,14 +395,14 @@ def test_a_folder_that_cannot_be_looked_into_is_no_place(monkeypatch: pytest.Mon
 
 def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Have something happen when the table is written and nothing is moved yet."""
-    real = moves.move
+    real = runs.move_files
 
     def move(*arguments: Any) -> None:
-        monkeypatch.setattr(moves, "move", real)
+        monkeypatch.setattr(runs, "move_files", real)
         happens()
         real(*arguments)
 
-    monkeypatch.setattr(moves, "move", move)
+    monkeypatch.setattr(runs, "move_files", move)
 
 
 @pytest.mark.usefixtures("disk")

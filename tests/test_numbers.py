@@ -8,24 +8,18 @@ import cv2
 import numpy as np
 import pytest
 from conftest import FakeReader, Save
+from conftest import read as rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchdigits import classify, pipeline
+from batchdigits import classify
 from batchdigits.decode import Decoded, Sign
 from batchdigits.forms import Field
 from batchdigits.normalize.strips import HEIGHT
-from batchdigits.options import RunOptions
 from batchdigits.pipeline import tasks
 from batchdigits.pipeline.desk import Desk, Number, unpacked
 from batchdigits.pipeline.numbers import digits, of_number
-from batchdigits.records import Grey, Row
-
-
-def rows(*inputs: str, **options: object) -> list[Row]:
-    settings = RunOptions.of({"workers": 0, **options})
-    found = pipeline.find(inputs or ["inbox"], [], None)
-    return [row for batch in pipeline.rows(found.sources, settings) for row in batch]
+from batchdigits.records import Grey
 
 
 def line(text: str, seed: int = 0) -> Grey:

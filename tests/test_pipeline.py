@@ -12,27 +12,32 @@ import numpy as np
 import pandas as pd
 import pypdfium2
 import pytest
-from conftest import FakeClassifier, FakeReader, Save, drawn
+from conftest import FakeClassifier, FakeReader, Save, drawn, resolve
+from conftest import read as rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 import batchdigits
-from batchdigits import classify, forms, pipeline
+from batchdigits import classify, forms
 from batchdigits.errors import ModelError, OutputError, TemplateError, UsageError
 from batchdigits.forms import Field, Template
 from batchdigits.forms.paper import printed
+from batchdigits.job import Inputs
 from batchdigits.options import RunOptions
-from batchdigits.pipeline import desk, stream, tasks, worker
+from batchdigits.paths import resolve_paths
+from batchdigits.pipeline import desk, show, stream, tasks, worker
+from batchdigits.pipeline.tasks import Tasks
 from batchdigits.pipeline.values import Read, of_field
 from batchdigits.records import Grey, Reading, Row, Source
+from batchdigits.run import Planned, find_files, plan_files, read_rows, run_job
 
 
-def rows(*inputs: str, **options: object) -> list[Row]:
-    settings = RunOptions.of({"workers": 0, **options})
-    found = pipeline.find(inputs or ["inbox"], [], None)
-    return [row for batch in pipeline.rows(found.sources, settings) for row in batch]
+def plan(**options: object) -> list[Planned]:
+    chosen = RunOptions.of({"workers": 0, **options})
+    found = find_files(Inputs(["inbox"]), resolve_paths(chosen))
+    return list(plan_files(found.sources, chosen))
 
 
 def test_each_reading_stands_under_its_own_name(
@@ -147,9 +152,9 @@ def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
     monkeypatch.setattr(tasks, "LEAST_FILES", 2)
     for n in range(10):
         save(f"{n}.png", np.full((30, 30), 230, np.uint8))
-    files = pipeline.find(["inbox"], [], None).sources
-    with closing(pipeline.read(files, RunOptions.of({"workers": 0}))) as found:
-        assert [len(done.rows) for done in found] == [10 // batches] * batches
+    job = resolve()
+    files = find_files(job.inputs, job.paths).sources
+    assert [len(batch) for batch in read_rows(job, Tasks(files))] == [10 // batches] * batches
 
 
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
@@ -270,8 +275,7 @@ def test_pages_of_a_pdf_are_pages_whatever_their_size(scans: Path) -> None:
     found = rows()
     assert [(row.page, row.status) for row in found] == [(1, "review"), (2, "review")]
     assert {row.detail for row in found} == {"no boxes found"}
-    source = pipeline.find(["inbox"], [], None).sources
-    (line,) = pipeline.plan(source, RunOptions.of({"workers": 0}))
+    (line,) = plan()
     assert line == ("inbox/scan.pdf", "form", 2, "PDF, 28 x 28 px: PDF")
 
 
@@ -366,18 +370,16 @@ GOOD = (Reading(0.9, 400, 0), Reading(0.5, 80, 1), Reading(0.2, 0, 20))
     ids=["the surest alone", "the highest bound that fits", "nearly anything goes"],
 )
 def test_a_target_error_takes_its_threshold_from_the_card(
-    monkeypatch: pytest.MonkeyPatch, error: float, threshold: float
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, error: float, threshold: float
 ) -> None:
     monkeypatch.setattr(classify, "card", lambda path: card(readings=GOOD))
-    found = pipeline.settled(RunOptions.of({"target_error": error, "workers": 0}))
-    assert found == RunOptions.of({"min_confidence": threshold, "workers": 0})
+    assert resolve(target_error=error).thresholds == (threshold, threshold)
 
 
 def test_audited_results_go_before_the_card(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classify, "card", lambda path: card(readings=GOOD))
     Path("audited.csv").write_text("confidence,value,truth\n" + "0.7,1,1\n" * 500)
-    options = RunOptions.of({"target_error": 0.01, "calibration": Path("audited.csv")})
-    assert pipeline.settled(options).min_confidence == 0.7
+    assert resolve(target_error=0.01, calibration=Path("audited.csv")).threshold == 0.7
 
 
 @pytest.mark.parametrize(
@@ -434,7 +436,7 @@ def test_a_folder_without_images_never_loads_the_model(
 
 
 def test_a_model_for_other_preprocessing_is_refused(
-    monkeypatch: pytest.MonkeyPatch, save: Save
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, save: Save
 ) -> None:
     card = classify.Card("old", 99, 1.0, 0.9, True, {})
     monkeypatch.setattr(classify, "card", lambda path: card)
@@ -471,9 +473,7 @@ def test_read_refuses_what_it_does_not_know() -> None:
 
 
 def test_plan_tells_what_would_be_read_without_reading(mixed: list[str]) -> None:
-    options = RunOptions.of({"workers": 1})
-    found = pipeline.find(["inbox"], [], None)
-    lines = {line.file[6:]: line for line in pipeline.plan(found.sources, options)}
+    lines = {line.file[6:]: line for line in plan(workers=1)}
     assert list(lines) == mixed
     assert lines["digit00.png"].read_as == "digit"
     assert lines["wide.png"].read_as == "number"
@@ -745,8 +745,7 @@ def test_a_number_written_freely_is_read_or_blank(
 
 def test_a_dry_run_says_that_a_template_decides(form: Template, save: Save) -> None:
     save("a.png", np.full((28, 28), 255, np.uint8))
-    options = RunOptions.of({"workers": 0, "template": "form.toml"})
-    (line,) = pipeline.plan(pipeline.find(["inbox"], [], None).sources, options)
+    (line,) = plan(template="form.toml")
     assert line == ("inbox/a.png", "form", 1, "PNG, 28 x 28 px; --template")
 
 
@@ -789,8 +788,7 @@ def test_digits_are_told_with_their_places(
     form: Template, save: Save, fake_classifier: FakeClassifier, tmp_path: Path
 ) -> None:
     save("a.png", page(form, "123456", "19"))
-    options = RunOptions.of({"workers": 0, "template": "form.toml", "digits_out": "d.csv"})
-    pipeline.run(pipeline.find(["inbox"], [], None), "o.csv", options)
+    run_job(resolve(template="form.toml", out="o.csv", digits_out="d.csv"))
     table = pd.read_csv("d.csv", dtype={"digit": "str"})
     assert table["field"].tolist() == ["member"] * 6 + ["year"] * 2
     assert table["position"].tolist() == [1, 2, 3, 4, 5, 6, 1, 2]
@@ -810,18 +808,16 @@ def test_the_log_and_the_summary_say_how_far_lines_are_off(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     save("a.png", page(form))
-    options = RunOptions.of({"workers": 0, "template": "form.toml"})
     with caplog.at_level("INFO", "batchdigits"):
-        found = pipeline.run(pipeline.find(["inbox"], [], None), "o.csv", options)
+        found = run_job(resolve(template="form.toml", out="o.csv"))
     assert len(found.residuals) == 1
     assert found.residuals[0] < 0.2
     assert "inbox/a.png, page 1: form small, residual 0." in caplog.text
 
 
 def test_the_same_name_for_both_tables_is_refused(inbox: Path) -> None:
-    options = RunOptions.of({"digits_out": "inbox/../o.csv"})
     with pytest.raises(UsageError, match="both"):
-        pipeline.check("o.csv", options)
+        resolve(out="o.csv", digits_out="inbox/../o.csv")
 
 
 @pytest.mark.parametrize(("out", "wide"), [("o.csv", True), ("o.xlsx", False), ("o.xlsx", True)])
@@ -829,17 +825,15 @@ def test_a_field_named_as_a_column_of_the_wide_table_is_refused(
     form: Template, out: str, wide: bool
 ) -> None:
     Path("form.toml").write_text(TEMPLATE.format(name="small").replace('"year"', '"page"'))
-    options = RunOptions.of({"template": "form.toml", "wide": wide})
     with pytest.raises(TemplateError, match="a column 'page' of its own"):
-        pipeline.check(out, options)
-    pipeline.check("o.csv", RunOptions.of({"template": "form.toml"}))
-    pipeline.check(out, RunOptions())  # without a template there is no field
+        resolve(out=out, template="form.toml", wide=wide)
+    resolve(out="o.csv", template="form.toml")
+    resolve(out=out)  # without a template there is no field
 
 
 def test_a_row_a_page(form: Template, save: Save, fake_classifier: FakeClassifier) -> None:
     save("a.png", page(form, "123456", "19"))
-    options = RunOptions.of({"workers": 0, "template": "form.toml", "wide": True})
-    pipeline.run(pipeline.find(["inbox"], [], None), "o.csv", options)
+    run_job(resolve(template="form.toml", wide=True, out="o.csv"))
     table = pd.read_csv("o.csv", dtype="str", keep_default_na=False)
     assert list(table) == ["file", "page", "member", "year", "min_confidence", "status", "detail"]
     assert len(table.loc[0, "member"]) == 6
@@ -893,8 +887,7 @@ def test_wide_without_a_template_has_the_columns_that_were_found(
 ) -> None:
     save("a.png", undescribed())
     save("b.png", drawn(5))
-    options = RunOptions.of({"workers": 0, "wide": True})
-    pipeline.run(pipeline.find(["inbox"], [], None), "wide.csv", options)
+    run_job(resolve(wide=True, out="wide.csv"))
     with Path("wide.csv").open(newline="", encoding="utf-8") as file:
         first, second = csv.DictReader(file)
     assert list(first)[2:-3] == ["box_001", *CELLS, "value"]
@@ -906,12 +899,8 @@ def test_debug_pages_show_what_was_found_and_are_no_inputs(
     save: Save, fake_classifier: FakeClassifier
 ) -> None:
     save("sub/a b;ö.png", undescribed())
-    options = RunOptions.of({"workers": 0, "debug_pages": "inbox/shown"})
-    pipeline.check("r.csv", options)
     for _ in range(2):  # the second run finds the pictures of the first there
-        found = pipeline.find(["inbox"], [], "r.csv", None, "inbox/shown")
-        assert len(found.sources) == 1
-        pipeline.run(found, "r.csv", options)
+        assert run_job(resolve(debug_pages="inbox/shown", out="r.csv", settle=0)).files == 1
     (shown,) = Path("inbox/shown").iterdir()
     assert re.fullmatch(r"[A-Za-z0-9._-]+-001\.png", shown.name)
     picture = cv2.imread(str(shown))
@@ -922,7 +911,7 @@ def test_debug_pages_show_what_was_found_and_are_no_inputs(
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_read(save: Save) -> None:
     save("a.png", undescribed())
     with pytest.raises(OutputError, match=r"--debug-pages 'inbox/a\.png/x' takes no files"):
-        pipeline.check("r.csv", RunOptions.of({"debug_pages": "inbox/a.png/x"}))
+        run_job(resolve(out="r.csv", debug_pages="inbox/a.png/x"))
 
 
 def test_a_folder_for_pages_that_takes_no_files_is_told_before_anything_is_read(
@@ -935,4 +924,4 @@ def test_a_folder_for_pages_that_takes_no_files_is_told_before_anything_is_read(
     Path("shut").mkdir()
     monkeypatch.setattr("tempfile.TemporaryFile", refuses)
     with pytest.raises(OutputError, match="--debug-pages 'shut' takes no files: Permission denied"):
-        pipeline.show.check("shut")
+        show.check("shut")

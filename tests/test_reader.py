@@ -125,7 +125,9 @@ def test_digits_drawn_by_strokes_are_what_they_say() -> None:
         for _ in range(20):
             crops.append(np.pad(stroked(digit, writer(chance), chance), 4))
             labels.append(digit)
-    logits, legible = bundle.crops_read(crops, classify.load(classify.card(None)).logits, invert="no")
+    logits, legible = bundle.crops_read(
+        crops, classify.load(classify.card(None)).logits, invert="no"
+    )
     assert legible.all()
     right = logits[:, :10].argmax(axis=1) == labels
     assert right.mean() > 0.75  # it has not seen all of these shapes: therefore they are drawn

@@ -1186,7 +1186,9 @@ def test_a_recipe_leaves_all_it_should_and_a_model_that_run_reads(
     model = keras.saving.load_model(done.model)
     assert int(model.optimizer.iterations) == 2 * math.ceil(200 / RECIPES[name].batch)
     test = light(240)[200:]
-    read = classify.load(classify.card(done.model), device="cpu").logits(shares(test[..., np.newaxis]))
+    read = classify.load(classify.card(done.model), device="cpu").logits(
+        shares(test[..., np.newaxis])
+    )
     assert (read.argmax(axis=1) == np.arange(40) % 10).mean() == pytest.approx(done.test_accuracy)
     if validation:
         assert float(lines[-1]["val_loss"]) == pytest.approx(done.test_loss, abs=1e-4)

@@ -108,8 +108,8 @@ class Ledger:
     def count_left_out(self) -> int:
         """Count the rows of the files that are left out."""
         found = self._base.execute(
-            "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out JOIN files USING (file)"
-            " JOIN readings ON readings.id = files.reading"
+            "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out"
+            " JOIN files USING (file) JOIN readings ON readings.id = files.reading"
         )
         return int(found.fetchone()[0] or 0)
 

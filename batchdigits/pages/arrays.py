@@ -12,7 +12,7 @@ from batchdigits.records import Failure, Grey, Page
 
 
 def convert_image(image: Any, name: str) -> Grey:
-    """Bring a picture to grey as a file with these pixels would be.
+    """Bring a picture to grey, as it is done with a file of these pixels.
 
     Args:
         image: shape (height, width), (height, width, 1), (height, width, 3) as red, green, blue,

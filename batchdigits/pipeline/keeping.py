@@ -74,18 +74,17 @@ class State:
         the name that it has there, or makes room for the one that has it.
         """
         inputs = self._job.inputs
-        scope, others = Scope([*inputs.typed, *inputs.listed]), []
-        outside = [file for file in self._book.unmet() if not scope.holds(file)]
+        scope = Scope([*inputs.typed, *inputs.listed])
+        named = ((file, scope.name(file)) for file in self._book.unmet())
+        strange = [(file, name) for file, name in named if name != file]
+        others = [file for file, name in strange if not name]
         with self._book.together():
-            for file in outside:
-                name = scope.respell(file)
-                if not name:
-                    others.append(file)
-                elif self._book.knows(name):
+            for file, name in strange:
+                if name and self._book.knows(name):
                     self._book.prune([file], moved=False)
-                else:
+                elif name:
                     self._book.rename(file, name)
-            self._mark_stale(len(others) < len(outside))
+            self._mark_stale(len(others) < len(strange))
             self._book.leave_out([] if self._job.options.append else others)
 
     def _settled(self, places: Sequence[int], entries: Sequence[Entry]) -> list[int]:

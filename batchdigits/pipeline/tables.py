@@ -85,7 +85,9 @@ def stand(job: Job, book: Ledger, summary: Summary) -> bool:
     """
     out = str(job.paths.out)
     if not book.any_told() and os.path.exists(out) and (book.any() or is_strange(out, book)):
-        log.error("no rows of these INPUTs are known: '%s' is left as it is", out)
+        log.error(
+            "nothing was read, and no rows of these INPUTs are known: '%s' is left as it is", out
+        )
         summary.unchanged = True
         return True
     description = describe_table(job)

@@ -190,8 +190,8 @@ def states(random: Random, count: int, keep: Path | None) -> Counter[str]:
     card = classify.card(None)  # loaded once, not once a run
     model = classify.load(card, device="cpu")
     reader = classify.load_reader(card, device="cpu")
-    classify.load = lambda card, device: model
-    classify.load_reader = lambda card, device: reader
+    classify.load = lambda _card, **_device: model
+    classify.load_reader = lambda _card, **_device: reader
     shutil.rmtree("in", ignore_errors=True)
     Path("in").mkdir()
     for name, data in sound_named([one for one in kinds(3) if one[0] != "pdf"]):

@@ -69,7 +69,7 @@ class Reader:
         called = [str(at) for at in range(len(several))] if names is None else list(names)
         if len(called) != len(several):
             raise UsageError(
-                f"expected a name for each of {len(several)} images, got {len(called)}"
+                f"expected {len(several)} names for the images, got {len(called)}: give one for each"
             )
         files = [Source(spell(name), "", named=True) for name in called]
         grey = [convert_image(one, name) for one, name in zip(several, called, strict=True)]
