@@ -4,16 +4,16 @@ import gc
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from batchdigits.cli.options import Config, Device, Inputs, Invert, Quiet, option
+from batchdigits.cli.options import Inputs, with_options
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import Stop, UsageError
+from batchdigits.options import RunOptions
 
 if TYPE_CHECKING:
-    from batchdigits.options import RunOptions
     from batchdigits.pipeline import Summary
     from batchdigits.sources import Found
 
@@ -24,237 +24,38 @@ stop = Stop()
 """What a signal ends a run by; see `cli`."""
 
 
-def run(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
-    inputs: Inputs,
-    out: Annotated[
-        str | None,
-        option(
-            "out",
-            "The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
-            "PATH",
-        ),
-    ] = None,
-    as_: Annotated[
-        str,
-        option(
-            "as",
-            "What an image holds; auto goes by its size, and with a template all are forms. Of a "
-            "form without a template the boxes that are found are read.",
-            "auto|digit|number|form",
-        ),
-    ] = "auto",
-    model: Annotated[
-        str | None,
-        option(
-            "model", "A model bundle or .keras file.  [default: the model in the package]", "PATH"
-        ),
-    ] = None,
-    invert: Invert = "auto",
-    null: Annotated[bool, option("null", "Paths on standard input end with NUL.")] = False,
-    max_pixels: Annotated[
-        str | None,
-        option(
-            "max-pixels", "Largest page that is decoded, in pixels.  [default: 100 million]", "N"
-        ),
-    ] = None,
-    page_seconds: Annotated[
-        str | None,
-        option("page-seconds", "Longest time that reading a page may take.  [default: 60]", "S"),
-    ] = None,
-    min_confidence: Annotated[
-        str | None,
-        option(
-            "min-confidence",
-            "Values under it are for review, 0 to 1.  [default: the model's own]",
-            "P",
-        ),
-    ] = None,
-    target_error: Annotated[
-        str | None,
-        option(
-            "target-error",
-            "Instead: the threshold that keeps the share of wrong values among ok under E, by "
-            "the calibration data (95% upper bound).",
-            "E",
-        ),
-    ] = None,
-    calibration: Annotated[
-        str | None,
-        option(
-            "calibration",
-            "Audited results for --target-error, as `evaluate` writes in readings.csv.  "
-            "[default: the data in the model's card]",
-            "FILE",
-        ),
-    ] = None,
-    template: Annotated[
-        list[str] | None,
-        option(
-            "template",
-            "What a form looks like; again for several, or a folder. Every page is a form then.",
-            "FORM.toml",
-        ),
-    ] = None,
-    wide: Annotated[bool, option("wide", "A row a page of a form, a column a field.")] = False,
-    digits_out: Annotated[
-        str | None,
-        option(
-            "digits-out", "A second table: every digit, its runner-up, and where it stands.", "PATH"
-        ),
-    ] = None,
-    state: Annotated[
-        str | None,
-        option(
-            "state",
-            "What was read, so that it is not read again.  [default: beside the table]",
-            "PATH",
-        ),
-    ] = None,
-    fresh: Annotated[bool, option("fresh", "Read all again, whatever was read before.")] = False,
-    prune: Annotated[bool, option("prune", "Drop the rows of files that are gone.")] = False,
-    settle: Annotated[
-        str | None,
-        option(
-            "settle",
-            "Leave files of folders that were written to in the last S seconds for next time.  "
-            "[default: 5]",
-            "S",
-        ),
-    ] = None,
-    wait: Annotated[
-        str | None,
-        option("wait", "Wait for another run of the same output.  [default: 0]", "SECONDS"),
-    ] = None,
-    fail_over: Annotated[
-        str | None,
-        option(
-            "fail-over",
-            "Exit with 3 only when more than this share of the files failed, 0 to 1.  [default: 0]",
-            "SHARE",
-        ),
-    ] = None,
-    log_file: Annotated[
-        str | None,
-        option("log-file", "Keep the log there as well, 1 MB at most and three older.", "PATH"),
-    ] = None,
-    summary_json: Annotated[
-        str | None,
-        option("summary-json", "How the run went, for programs: counts, seconds, model.", "PATH"),
-    ] = None,
-    move_done: Annotated[
-        str | None,
-        option(
-            "move-done",
-            "A folder for files of INPUT that were read, once their rows are safe.",
-            "DIR",
-        ),
-    ] = None,
-    move_failed: Annotated[
-        str | None,
-        option("move-failed", "The same for files with an error row.", "DIR"),
-    ] = None,
-    debug_pages: Annotated[
-        str | None,
-        option(
-            "debug-pages",
-            "A folder for a picture of each page of a form, with what was found and read.",
-            "DIR",
-        ),
-    ] = None,
-    excel: Annotated[
-        bool, option("excel", "CSV with a UTF-8 mark and ; for spreadsheets that need it.")
-    ] = False,
-    quiet: Quiet = False,
-    batch_size: Annotated[
-        str | None,
-        option(
-            "batch-size",
-            "Crops gathered before the model is called; changes no result.  [default: 2048]",
-            "N",
-        ),
-    ] = None,
-    workers: Annotated[
-        str | None,
-        option(
-            "workers",
-            "Processes that decode; 0: none, and no limits.  [default: one a processor]",
-            "N",
-        ),
-    ] = None,
-    device: Device = "auto",
-    dry_run: Annotated[
-        bool,
-        option(
-            "dry-run", "List on standard output what would be read, as what and why; read nothing."
-        ),
-    ] = False,
-    _config: Config = None,
-) -> None:
+@with_options(RunOptions)
+def run(inputs: Inputs, options: RunOptions) -> None:
     """Read folders of digit crops or forms into a table, whatever happens."""
-    from batchdigits.options import RunOptions  # noqa: PLC0415
-
-    options = RunOptions.of(
-        {
-            "as_": as_,
-            "model": model,
-            "invert": invert,
-            "max_pixels": max_pixels,
-            "page_seconds": page_seconds,
-            "min_confidence": min_confidence,
-            "target_error": target_error,
-            "calibration": calibration,
-            "template": template,
-            "wide": wide,
-            "digits_out": digits_out,
-            "state": state,
-            "fresh": fresh,
-            "prune": prune,
-            "settle": settle,
-            "wait": wait,
-            "fail_over": fail_over,
-            "log_file": log_file,
-            "summary_json": summary_json,
-            "move_done": move_done,
-            "move_failed": move_failed,
-            "debug_pages": debug_pages,
-            "excel": excel,
-            "quiet": quiet,
-            "batch_size": batch_size,
-            "workers": workers,
-            "device": device,
-        }
-    )
     from batchdigits import pipeline  # noqa: PLC0415
     from batchdigits.cli import ending  # noqa: PLC0415
 
-    pipeline.apart(out, options)  # before a log or a summary is written
-    if dry_run:
-        return _list(inputs, null, out, options)
+    pipeline.apart(options.out, options)  # before a log or a summary is written
+    if options.dry_run:
+        return _list(inputs, options)
     with ending.told(options) as summary:
-        raise typer.Exit(_read(inputs, null, out, options, summary))
+        raise typer.Exit(_read(inputs, options, summary))
 
 
-def _list(inputs: list[str], null: bool, out: str | None, options: "RunOptions") -> None:
+def _list(inputs: list[str], options: RunOptions) -> None:
     """List what would be read."""
     from batchdigits import pipeline, report  # noqa: PLC0415
     from batchdigits.cli import logs  # noqa: PLC0415
 
     logs.send(options)
-    found = _finder(inputs, null, out, options)[1]()
+    found = _finder(inputs, options)[1]()
     with reader_may_leave():
         report.plan(pipeline.plan(found.sources, options), found.skipped, options.quiet)
 
 
-def _read(
-    inputs: list[str], null: bool, out: str | None, options: "RunOptions", summary: "Summary"
-) -> int:
+def _read(inputs: list[str], options: RunOptions, summary: "Summary") -> int:
     """Write the table; give the exit code."""
     from batchdigits import pipeline, report  # noqa: PLC0415
     from batchdigits.cli import logs  # noqa: PLC0415
 
     logs.send(options)
-    paths, find = _finder(inputs, null, out, options)
-    if out is None:
+    paths, find = _finder(inputs, options)
+    if (out := options.out) is None:
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
     pipeline.check(out, options, paths)
     settled = pipeline.settled(options)
@@ -275,14 +76,12 @@ def _read(
     return report.summary(summary, out, settled)
 
 
-def _finder(
-    inputs: list[str], null: bool, out: str | None, options: "RunOptions"
-) -> tuple[list[str], Callable[[], "Found"]]:
+def _finder(inputs: list[str], options: RunOptions) -> tuple[list[str], Callable[[], "Found"]]:
     """Give the INPUTs that were typed, and what finds the files of all."""
     from batchdigits import pipeline  # noqa: PLC0415
 
-    paths, listed = _inputs(inputs, null)
-    ours = pipeline.outputs(out, options)
+    paths, listed = _inputs(inputs, options.null)
+    ours = pipeline.outputs(options.out, options)
     return paths, partial(pipeline.find, paths, listed, *ours, moved=options.moves)
 
 

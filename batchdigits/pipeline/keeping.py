@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import cache
 
 from batchdigits import classify, normalize, sources
@@ -70,7 +71,7 @@ class Keeper:
         self._found, files = found, found.sources
         self._book, self._options, self._known = book, options, known
         self._card = usable_card(options.model)
-        thresholds = Thresholds.of(self._card, options.model_copy(update={"min_confidence": None}))
+        thresholds = Thresholds.of(self._card, replace(options, min_confidence=None))
         entries = [looks.look(source) for source in files]
         with book.together():
             self._key = book.key(key_of(options, known), json.dumps(thresholds._asdict()))

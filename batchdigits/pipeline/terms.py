@@ -1,6 +1,7 @@
 """On what terms a model may serve a run: its preprocessing, and the threshold for `ok`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from batchdigits import calibrate, classify
 from batchdigits.errors import ModelError
@@ -41,8 +42,7 @@ def settled(options: RunOptions) -> RunOptions:
         return options
     readings = _calibration_data(options)
     threshold = calibrate.threshold_for(readings, options.target_error)
-    changes = {"min_confidence": threshold, "target_error": None, "calibration": None}
-    return options.model_copy(update=changes)
+    return replace(options, min_confidence=threshold, target_error=None, calibration=None)
 
 
 def _calibration_data(options: RunOptions) -> Sequence[Reading]:

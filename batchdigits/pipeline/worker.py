@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from batchdigits import cells, engine, layout, pages, register
 from batchdigits.forms.template import Box, corners
 from batchdigits.ledger import Entry
+from batchdigits.options import As, Invert
 from batchdigits.pipeline import boxes, looks
 from batchdigits.pipeline.desk import Desk, Prepared
 from batchdigits.pipeline.references import Forms
 from batchdigits.pipeline.tasks import Task
-from batchdigits.records import As, Failure, Grey, Invert, Kind, Laid, Page
+from batchdigits.records import Failure, Grey, Kind, Laid, Page
 
 DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600
 """What `--as auto` goes by; see `kind_of`."""

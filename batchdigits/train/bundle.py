@@ -19,9 +19,9 @@ from batchdigits.classify.bundle import READER
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
-from batchdigits.options import RunOptions
+from batchdigits.options import Invert, RunOptions
 from batchdigits.pipeline.worker import prepare_crops
-from batchdigits.records import Grey, Invert
+from batchdigits.records import Grey
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
