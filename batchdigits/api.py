@@ -3,8 +3,11 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from batchdigits.options import ReadOptions, RunOptions
+from batchdigits.options.declaration import Option, declare, take_keywords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,36 +15,57 @@ if TYPE_CHECKING:
     from batchdigits.job import Job
     from batchdigits.pipeline.tasks import Tasks
 
-Place = str | os.PathLike[str]
+AnyPath = str | os.PathLike[str]
 ShowProgress = bool | Callable[[int, int], object]
-"""True shows a bar on standard error; a function is told how many are done, and of how many."""
+
+
+@declare
+class ReadKeywords(ReadOptions):
+    """The keywords of `read`."""
+
+    progress: Annotated[
+        ShowProgress,
+        Option(
+            "True shows a bar on a terminal; a function is called with the number of files that "
+            "are done, and of all."
+        ),
+    ] = False
+
+
+@declare
+class ImageKeywords(ReadKeywords):
+    """The keywords of `read_images`."""
+
+    names: Annotated[
+        Sequence[str] | None,
+        Option("What the column `file` holds for each picture; its index, if left out."),
+    ] = None
 
 
 class Reader:
-    """Reads files and arrays with one set of options; the models stay loaded between calls."""
+    """Reads files and pictures with one set of options; the models stay loaded between calls."""
 
-    def __init__(self, **options: Any) -> None:
-        """Resolve the options; the models are loaded when they are first needed.
-
-        Args:
-            **options: as of `batchdigits.read`.
+    @take_keywords(ReadOptions)
+    def __init__(self, options: ReadOptions) -> None:
+        """Resolve the options; a model is loaded when there is a first picture for it.
 
         Raises:
-            batchdigits.errors.UsageError: an unknown option, or one that makes no sense here.
+            batchdigits.errors.UsageError: an option that is unknown, does not fit, or makes no
+                sense here.
             batchdigits.errors.ModelError: the model cannot be used.
             batchdigits.errors.TemplateError: a template cannot be used.
         """
         from batchdigits.job import resolve_job  # noqa: PLC0415  (heavy: only when called)
-        from batchdigits.options import RunOptions  # noqa: PLC0415
         from batchdigits.pipeline.findings import Predictor  # noqa: PLC0415
 
-        self._job = resolve_job(RunOptions.of(options))
+        chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
+        self._job = resolve_job(RunOptions(**chosen))
         self._predictor = Predictor(self._job)
 
     def read(
-        self, inputs: Place | Iterable[Place], *, progress: ShowProgress = False
+        self, inputs: AnyPath | Iterable[AnyPath], *, progress: ShowProgress = False
     ) -> "pd.DataFrame":
-        """Read files; see `batchdigits.read`."""
+        """Read folders and files; see `batchdigits.read`."""
         from batchdigits.job import Inputs  # noqa: PLC0415
         from batchdigits.pipeline.tasks import Tasks  # noqa: PLC0415
         from batchdigits.run import find_files  # noqa: PLC0415
@@ -53,7 +77,7 @@ class Reader:
 
     def read_images(
         self,
-        images: "Iterable[Any]",
+        images: Iterable[Any],
         *,
         names: Sequence[str] | None = None,
         progress: ShowProgress = False,
@@ -69,7 +93,7 @@ class Reader:
         called = [str(at) for at in range(len(several))] if names is None else list(names)
         if len(called) != len(several):
             raise UsageError(
-                f"expected {len(several)} names for the images, got {len(called)}: give one for each"
+                f"names: expected {len(several)}, one for each image, got {len(called)}"
             )
         files = [Source(spell(name), "", named=True) for name in called]
         grey = [convert_image(one, name) for one, name in zip(several, called, strict=True)]
@@ -85,19 +109,49 @@ class Reader:
             return results.table(row for batch in batches for row in batch)
 
 
-def read(
-    inputs: Place | Iterable[Place], *, progress: ShowProgress = False, **options: Any
-) -> "pd.DataFrame":
-    """Read folders or files, as `batchdigits run` does, into a DataFrame."""
-    return Reader(**options).read(inputs, progress=progress)
+@take_keywords(ReadKeywords)
+def read(inputs: AnyPath | Iterable[AnyPath], options: ReadKeywords) -> "pd.DataFrame":
+    """Read folders or files, as `batchdigits run` does, into a DataFrame.
+
+    Args:
+        inputs: a folder (read with all below it) or a file, or several.
+        options: given as keyword arguments, as `min_confidence=0.99` or `as_="digit"`; each is
+            listed below, and named as that of `run`. None takes the default.
+
+    Returns:
+        One line a row of the table `run` would write: `page` int64, `confidence` float64 (NaN
+        where there is none), `file`, `field`, `value`, `status` and `detail` str.
+
+    Raises:
+        batchdigits.errors.UsageError: an option that is unknown, does not fit, or makes no sense
+            where no table is written, or an input that is not there.
+        batchdigits.errors.ModelError: the model cannot be used.
+        batchdigits.errors.TemplateError: a template cannot be used.
+    """
+    return Reader(**_without(options, "progress")).read(inputs, progress=options.progress)
 
 
-def read_images(
-    images: Iterable[Any],
-    *,
-    names: Sequence[str] | None = None,
-    progress: ShowProgress = False,
-    **options: Any,
-) -> "pd.DataFrame":
-    """Read pictures that are in memory, each as a file with these pixels would be read."""
-    return Reader(**options).read_images(images, names=names, progress=progress)
+@take_keywords(ImageKeywords)
+def read_images(images: Iterable[Any], options: ImageKeywords) -> "pd.DataFrame":
+    """Read pictures that are in memory, each as a file of these pixels would be read.
+
+    Args:
+        images: NumPy arrays, or what becomes one, each of shape (height, width), (height, width,
+            3) as red, green, blue, or (height, width, 4) with opacity, which is laid over white;
+            dtype uint8, bool (true is white), uint16 (grey only), or a float from 0 to 1. A stack
+            of shape (N, height, width) is N pictures.
+        options: given as keyword arguments; each is listed below. None takes the default.
+
+    Returns:
+        As of `read`, in the order of the pictures; `file` is the picture's name.
+
+    Raises:
+        batchdigits.errors.UsageError: no such picture, or as of `read`.
+        batchdigits.errors.ModelError, batchdigits.errors.TemplateError: as of `read`.
+    """
+    reader = Reader(**_without(options, "progress", "names"))
+    return reader.read_images(images, names=options.names, progress=options.progress)
+
+
+def _without(options: ReadOptions, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in vars(options).items() if name not in names}

@@ -15,12 +15,6 @@ Grey = NDArray[np.uint8]
 Kind = Literal["digit", "number", "form"]
 """What an image holds."""
 
-As = Literal["auto", "digit", "number", "form"]
-"""What the images hold, as the user says; auto goes by each image's size."""
-
-Invert = Literal["auto", "yes", "no"]
-"""Whether ink is dark on light paper, as the user says; auto decides for each crop."""
-
 Status = Literal["ok", "review", "blank", "error", "verified"]
 """How a reading ended."""
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.normalize import SIDES, normalize, strips
-from batchdigits.records import Grey, Invert
+from batchdigits.options import Invert
+from batchdigits.records import Grey
 
 Digit = list[NDArray[np.floating] | list[tuple[float, float]]]
 Size = tuple[int, int]

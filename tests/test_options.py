@@ -1,19 +1,25 @@
+import inspect
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+import batchdigits
+from batchdigits.cli.help import Command
+from batchdigits.cli.options import with_options
 from batchdigits.errors import UsageError
-from batchdigits.options import RunOptions, nearest, processors
+from batchdigits.options import ReadOptions, RunOptions, TrainOptions, nearest, processors
+from batchdigits.options.declaration import Option, declarations, declare, take_keywords
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +55,10 @@ DEFAULTS = {
     "batch_size": 2048,
     "workers": processors(),
     "device": "auto",
+    "null": False,
+    "out": None,
+    "dry_run": False,
+    "append": False,
 }
 
 
@@ -61,7 +71,7 @@ def refused(wrong: Mapping[str, Any]) -> str:
 
 
 def test_the_defaults_are_the_contracts() -> None:
-    assert RunOptions.of({}).model_dump() == DEFAULTS
+    assert asdict(RunOptions.of({})) == DEFAULTS
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -109,11 +119,15 @@ def test_none_takes_the_default_by_the_other_name_too() -> None:
         ("device", "gpu:0"),
         ("device", "gpu:12"),
         ("model", Path("some/bundle")),
+        ("out", Path("some/table.csv")),
+        ("append", True),
+        ("null", True),
+        ("dry_run", True),
     ],
     ids=str,
 )
 def test_what_is_given_is_kept(name: str, value: Any) -> None:
-    changed = RunOptions.of({name: value}).model_dump()
+    changed = asdict(RunOptions.of({name: value}))
     expected = str(value) if isinstance(value, Path) else value
     assert changed == DEFAULTS | {name: expected}
 
@@ -179,6 +193,7 @@ def test_as_once_and_once_none_is_taken() -> None:
         ({"state": "a\0b"}, ["state:", "zero byte", r"got 'a\x00b'"]),
         ({"template": ["a\0b"]}, ["template:", "zero byte"]),
         ({"move_done": "\0"}, ["move-done:", "zero byte"]),
+        ({"move_failed": ""}, ["move-failed:", "at least 1 character", "got ''"]),
         ({"wide": True, "as_": "digit"}, ["--wide is for forms", "--as digit"]),
         ({"template": [3]}, ["template", "string", "got 3"]),
         (
@@ -256,7 +271,7 @@ def test_of_several_mistakes_the_first_is_told() -> None:
 
 def test_options_are_frozen() -> None:
     options = RunOptions.of({"workers": 1})
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         options.workers = 2
     assert options.workers == 1
 
@@ -271,8 +286,9 @@ def test_settings_are_not_changed_nor_kept() -> None:
 
 SAY = """
 import json
+from dataclasses import asdict
 from batchdigits.options import RunOptions
-print(json.dumps(RunOptions.of({}).model_dump()))
+print(json.dumps(asdict(RunOptions.of({}))))
 """
 
 
@@ -334,3 +350,187 @@ def test_processors_where_affinity_is_unknown(
 )
 def test_nearest(name: str, known: list[str], said: str) -> None:
     assert nearest(name, known) == said
+
+
+def test_neither_pydantic_nor_numpy_is_imported_to_declare_options() -> None:
+    code = (
+        "import sys, batchdigits, batchdigits.options\n"
+        "heavy = {'pydantic', 'numpy', 'pandas', 'cv2', 'typer'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "batchdigits.options.RunOptions.of({})\n"
+        "assert 'pydantic' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_options_that_contradict_each_other_are_refused_however_they_are_made() -> None:
+    with pytest.raises(UsageError, match="give one"):
+        RunOptions(min_confidence=0.9, target_error=0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"out": "new"}, "--recipe is missing (--help tells what it takes)"),
+        ({"recipe": "mlp"}, "--out is missing (--help tells what it takes)"),
+        ({"recipe": "mlp", "out": "new", "epoch": 1}, "unknown option 'epoch'; did you mean"),
+        ({"recipe": "mlp", "out": "new", "data": ["a", "b"]}, "--data: recipe mlp learns from one"),
+    ],
+)
+def test_what_a_training_needs(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        TrainOptions.of(given)
+    assert str(caught.value).startswith(said)
+
+
+def test_every_recipe_is_suggested() -> None:
+    from batchdigits.train.recipes import RECIPES
+
+    (recipe,) = (one for one in declarations(TrainOptions) if one.name == "recipe")
+    assert set(recipe.choices) == {*RECIPES, "default"}
+
+
+@declare
+class Toys(RunOptions):
+    """One field more than `run` has: that is all it takes to add an option."""
+
+    toy_size: Annotated[int, Option("How large the toy is.", "Output", "N")] = 3
+
+
+@pytest.mark.parametrize("how", ["line", "environment", "file", "default"])
+def test_to_declare_a_field_is_to_add_an_option(
+    how: str, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def play(inputs: list[str], options: Toys) -> None:
+        seen.append((inputs, options.toy_size))
+
+    line = ["inbox"]
+    if how == "line":
+        line += ["--toy-size", "7"]
+    elif how == "environment":
+        monkeypatch.setenv("BATCHDIGITS_TOY_SIZE", "7")
+    elif how == "file":
+        Path("toys.toml").write_text("toy-size = 7\n")
+        line += ["--config", "toys.toml"]
+    toys(play)(line, standalone_mode=False)
+    assert seen == [(["inbox"], 3 if how == "default" else 7)]
+    with pytest.raises(UsageError, match=r"toy-size: .*integer.*got 'big'"):
+        toys(play)(["inbox", "--toy-size", "big"], standalone_mode=False)
+
+
+def toys(body: Any) -> typer.Typer:
+    body.__annotations__["inputs"] = Annotated[list[str], typer.Argument(metavar="INPUT...")]
+    app = typer.Typer(rich_markup_mode=None)
+    app.command(cls=Command)(with_options(Toys)(body))
+    return app
+
+
+def test_the_help_of_a_declared_field_stands_in_its_panel(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def play(inputs: list[str], options: Toys) -> None:
+        """Play."""
+
+    toys(play)(["--help"], standalone_mode=False)
+    panel = capsys.readouterr().out.partition("\nOutput:\n")[2].partition("\nRunning:\n")[0]
+    words = " ".join(panel.split())
+    assert "--toy-size N How large the toy is. [default: 3; env: BATCHDIGITS_TOY_SIZE]" in words
+
+
+def test_the_signature_of_read_shows_each_option() -> None:
+    parameters = inspect.signature(batchdigits.read).parameters
+    assert list(parameters) == ["inputs", *(one.name for one in declarations(ReadOptions))]
+    assert parameters["max_pixels"].annotation is int
+    assert "PathLike" in str(parameters["model"].annotation)
+    assert "'digit'" in str(parameters["as_"].annotation)
+    shown = {name: one.default for name, one in parameters.items() if name != "inputs"}
+    assert shown == {name: DEFAULTS[name] for name in shown}
+    assert all(one.kind == one.KEYWORD_ONLY for one in [*parameters.values()][1:])
+
+
+def test_the_help_of_read_says_what_its_options_mean() -> None:
+    told = " ".join(inspect.getdoc(batchdigits.read).split())  # type: ignore[union-attr]
+    for one in declarations(ReadOptions):
+        assert f"{one.name}: {one.option.help}" in told
+
+
+ONLY_OF_A_RUN = sorted({*DEFAULTS} - {one.name for one in declarations(ReadOptions)})
+
+
+@pytest.mark.parametrize("name", ONLY_OF_A_RUN)
+def test_read_says_where_an_option_of_a_run_belongs(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        batchdigits.read("inbox", **{name: "x"})
+    assert str(caught.value) == (
+        f"'{name}' is for a run that writes a table, and this gives a DataFrame: for "
+        f"--{name.replace('_', '-')} use `batchdigits run`, or leave it out"
+    )
+
+
+def test_what_belongs_to_a_run_alone_is_what_writes_waits_or_remembers() -> None:
+    writes = {"out", "digits_out", "wide", "excel", "debug_pages", "summary_json", "log_file"}
+    remembers = {"state", "fresh", "append", "prune", "settle", "wait", "move_done", "move_failed"}
+    tells = {"null", "quiet", "dry_run", "fail_over"}
+    assert {*ONLY_OF_A_RUN} == writes | remembers | tells
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"modle": "m"}, "unknown option 'modle'; did you mean 'model'?"),
+        ({"zzz": 1}, "unknown option 'zzz'"),
+        ({"min_confidence": 2}, "min-confidence: input should be less than or equal to 1, got 2"),
+    ],
+)
+def test_read_refuses_what_it_does_not_know(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        batchdigits.read("inbox", **given)
+    assert str(caught.value) == said
+
+
+def test_a_method_takes_keywords_as_a_function_does() -> None:
+    class Reader:
+        @take_keywords(ReadOptions)
+        def __init__(self, options: ReadOptions) -> None:
+            self.options = options
+
+    assert Reader(model=Path("m"), template="a.toml").options == ReadOptions.of(
+        {"model": "m", "template": ["a.toml"]}
+    )
+    with pytest.raises(UsageError, match="workers: "):
+        Reader(workers=-1)
+
+
+CALLER = """
+from pathlib import Path
+from batchdigits.options import ReadOptions
+from batchdigits.options.declaration import take_keywords
+
+@take_keywords(ReadOptions)
+def read(inputs: str, options: ReadOptions) -> int:
+    kept: str | None = options.model
+    several: tuple[str, ...] = options.template
+    return len(several) + len(kept or inputs)
+
+read("a", model=Path("m"), template=["a.toml", Path("b.toml")], as_="digit", workers=0)
+read("a", model=3)
+read("a", as_="letters")
+read("a", wide=True)
+"""
+
+
+def test_type_checkers_see_the_keywords(tmp_path: Path) -> None:
+    (tmp_path / "caller.py").write_text(CALLER)
+    root = Path(batchdigits.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "caller.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    errors = [line.split(":")[:2] for line in done.stdout.splitlines() if ": error:" in line]
+    assert [int(line) for name, line in errors if name == "caller.py"] == [13, 14, 15], done.stdout

@@ -16,11 +16,11 @@ import typer
 
 from batchdigits import __version__
 from batchdigits.cli import evaluate, form, models, run, train
+from batchdigits.cli.help import Command
 from batchdigits.cli.words import Stopped, words
 from batchdigits.errors import BatchdigitsError
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -44,12 +44,12 @@ def _common(
     """Hold the options that stand before the command."""
 
 
-app.command()(run.run)
-app.command()(train.train)
-app.command()(models.calibrate)
-app.command()(evaluate.evaluate)
-app.command()(evaluate.compare)
-app.command()(models.info)
+app.command(cls=Command)(run.run)
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(models.calibrate)
+app.command(cls=Command)(evaluate.evaluate)
+app.command(cls=Command)(evaluate.compare)
+app.command(cls=Command)(models.info)
 app.add_typer(form.app, name="form")
 
 
@@ -96,6 +96,8 @@ def _exit_code(arguments: list[str]) -> int:
         return _say(error)
     except Exception as error:
         return _fault(error)
+    if code == 1:  # that means a bug, and Typer means a shell for which it has no completion
+        return 2
     return code if isinstance(code, int) else 0
 
 

@@ -5,18 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchdigits.cli.options import Config, option
+from batchdigits.cli.options import Config, Device, Invert, Model, option, out_option, shared
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import UsageError
+from batchdigits.options import RunOptions
 
 if TYPE_CHECKING:
     from batchdigits.evaluate import Matched
     from batchdigits.evaluate.sheet import Picture
-
-
-def _out(text: str, metavar: str) -> Any:
-    """Declare --out; not from the environment, whose BATCHDIGITS_OUT is the results table."""
-    return typer.Option("--out", metavar=metavar, help=text)
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
@@ -58,30 +54,19 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
     ] = None,
     out: Annotated[
         str | None,
-        _out("Folder for the tables as CSV, plots, and the worst mistakes.", "DIR"),
+        out_option("Folder for the tables as CSV, plots, and the worst mistakes.", "DIR"),
     ] = None,
-    model: Annotated[
-        str | None,
-        option(
-            "model",
-            "What reads the pictures: a model bundle or .keras file.  "
-            "[default: the model in the package]",
-            "PATH",
-        ),
-    ] = None,
-    invert: Annotated[str, option("invert", "For pictures: as for run.", "auto|yes|no")] = "auto",
-    min_confidence: Annotated[
-        str | None, option("min-confidence", "For pictures: as for run.", "P")
-    ] = None,
-    device: Annotated[
-        str, option("device", "For pictures: where the model runs.", "auto|cpu|gpu|gpu:N")
-    ] = "auto",
+    model: Model = None,
+    invert: Invert = None,
+    min_confidence: Annotated[str | None, shared("min_confidence")] = None,
+    device: Device = None,
     quiet: Annotated[bool, option("quiet", "Print the figures alone.", None, "-q")] = False,
     _config: Config = None,
 ) -> None:
     """Compare readings with truth: accuracy, confusion, calibration, error against review rate.
 
     The figures are printed on standard output; intervals are Clopper and Pearson's, 95%.
+    --model, --invert, --min-confidence and --device are for pictures.
     """
     if truth is not None and labels_from_folders:
         raise UsageError("--truth and --labels-from-folders are both given: expected one")
@@ -143,7 +128,6 @@ def _of_pictures(
     from batchdigits import evaluate as room  # noqa: PLC0415
     from batchdigits import report, sources  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
-    from batchdigits.options import RunOptions  # noqa: PLC0415
 
     options = RunOptions.of(settings)
     job = resolve_job(options)
@@ -159,8 +143,8 @@ def _of_pictures(
     room.check_files(files, expected, names)
     if out is not None:
         room.make_folder(out)
-    with report.progress(options.quiet) as bar:
-        results = room.read_files(files, job, bar)
+    with report.progress(options.quiet) as show_done:
+        results = room.read_files(files, job, show_done)
     if expected is None:
         return room.with_folders(results, names), None
     return room.with_truth(results, expected), None
@@ -198,14 +182,17 @@ def compare(
     new: Annotated[str, typer.Argument(metavar="NEW", help="Another, to compare with it.")],
     out: Annotated[
         str | None,
-        _out(
+        out_option(
             "The list as CSV; then the number of rows by kind goes to standard output, which "
             "otherwise has the list.",
             "PATH",
         ),
     ] = None,
     tolerance: Annotated[
-        float, option("tolerance", "Confidences that are this near are the same.", "P", min=0)
+        float,
+        option(
+            "tolerance", "Confidences that are this near are the same.", "P", default="0.001", min=0
+        ),
     ] = 0.001,
     quiet: Annotated[bool, option("quiet", "Print the list alone.", None, "-q")] = False,
     _config: Config = None,

@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchdigits.cli.options import Config, Quiet, option
+from batchdigits.cli.help import Command
+from batchdigits.cli.options import Config, Quiet, option, out_option
 from batchdigits.errors import TemplateError, UsageError
 
 if TYPE_CHECKING:
@@ -32,18 +33,13 @@ STRETCHED = 0.04
 """How much a picture may be longer or shorter than its paper, as scanners cut pages."""
 
 Made = Annotated[str, typer.Argument(metavar="TEMPLATE", help="A template (TOML).")]
-Number = Annotated[int, option("page", "Which page of a file of several.", "N", min=1)]
+Number = Annotated[int, option("page", "Which page of a file of several.", "N", default="1", min=1)]
 
 
-def _out(text: str, metavar: str) -> Any:
-    """Declare --out; not from the environment, whose BATCHDIGITS_OUT is the results table."""
-    return typer.Option("--out", metavar=metavar, help=text)
-
-
-@app.command("print")
+@app.command("print", cls=Command)
 def printed(
     template: Made,
-    out: Annotated[str, _out("The PDF to write; one that is there is replaced.", "FORM.PDF")],
+    out: Annotated[str, out_option("The PDF to write; one that is there is replaced.", "FORM.PDF")],
     quiet: Quiet = False,
     _config: Config = None,
 ) -> None:
@@ -60,21 +56,25 @@ def printed(
         report.say(f"{_contents(made)}, {wide:g} x {high:g} mm: print it at 100% -> {out}")
 
 
-@app.command()
+@app.command(cls=Command)
 def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
     blank: Annotated[
         str, typer.Argument(metavar="BLANK", help="A blank form: PDF, TIFF, PNG, JPEG.")
     ],
-    out: Annotated[str, _out("The template to write; one that is there is kept.", "FORM.TOML")],
+    out: Annotated[
+        str, out_option("The template to write; one that is there is kept.", "FORM.TOML")
+    ],
     name: Annotated[
-        str | None, option("name", "What the form is called.  [default: BLANK's name]", "NAME")
+        str | None, option("name", "What the form is called.", "NAME", default="BLANK's name")
     ] = None,
     size: Annotated[
         str | None,
         option(
             "size",
-            f"Of the paper: {', '.join(PAPERS)}, or in mm as 210x297.  [default: as BLANK says]",
+            f"Of the paper: {', '.join(PAPERS)}, or in mm as 210x297.",
             "SIZE",
+            default="as BLANK says",
+            choices=tuple(PAPERS),
         ),
     ] = None,
     page: Number = 1,
@@ -195,7 +195,7 @@ def _stem(place: str) -> str:
     return "".join(one if one.isprintable() else "_" for one in stem)
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     template: Made,
     place: Annotated[
@@ -203,7 +203,7 @@ def check(
         typer.Argument(metavar="[PAGE]", help="A page to lay it on: PDF, TIFF, PNG, JPEG …"),
     ] = None,
     out: Annotated[
-        str | None, _out("A picture of the page with every field drawn on it.", "DRAWN.PNG")
+        str | None, out_option("A picture of the page with every field drawn on it.", "DRAWN.PNG")
     ] = None,
     page: Number = 1,
     quiet: Quiet = False,

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-import typer
-
-from batchdigits.cli.options import Config, Device, Invert, Quiet, option
+from batchdigits.cli.options import Config, Device, Invert, Model, Quiet, option, out_option
 from batchdigits.cli.output import reader_may_leave
+from batchdigits.options import RunOptions
 
 
 def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
@@ -19,17 +18,9 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
         ),
     ],
     out: Annotated[
-        str,
-        typer.Option(  # not from the environment, whose BATCHDIGITS_OUT is the table of `run`
-            "--out",
-            metavar="BUNDLE",
-            help="The folder to make; a bundle that is there is replaced.",
-        ),
+        str, out_option("The folder to make; a bundle that is there is replaced.", "BUNDLE")
     ],
-    model: Annotated[
-        str | None,
-        option("model", "A .keras file, or a bundle.  [default: the model in the package]", "PATH"),
-    ] = None,
+    model: Model = None,
     labels: Annotated[
         str,
         option(
@@ -40,16 +31,14 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
         ),
     ] = "",
     name: Annotated[
-        str | None, option("name", "What the card calls it.  [default: BUNDLE's name]", "NAME")
+        str | None, option("name", "What the card calls it.", "NAME", default="BUNDLE's name")
     ] = None,
-    invert: Invert = "auto",
-    device: Device = "auto",
+    invert: Invert = None,
+    device: Device = None,
     quiet: Quiet = False,
     _config: Config = None,
 ) -> None:
     """Give a model of your own its calibration and default threshold: makes a bundle of it."""
-    from batchdigits.options import RunOptions  # noqa: PLC0415
-
     options = RunOptions.of({"model": model, "invert": invert, "device": device, "quiet": quiet})
     from batchdigits import classify, labelled, report  # noqa: PLC0415
     from batchdigits.train import bundle  # noqa: PLC0415
@@ -73,7 +62,7 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
 
 
 def info(
-    model: Annotated[str | None, option("model", "A model bundle or .keras file.", "PATH")] = None,
+    model: Model = None,
 ) -> None:
     """Show versions, devices, and the model's card."""
     from batchdigits import report  # noqa: PLC0415

@@ -1,12 +1,22 @@
-"""What commands share: how an option is declared, and how a file gives settings."""
+"""What commands share: options as Typer takes them, and how a file gives settings.
 
+The options of `run` and `train` are declared in `batchdigits.options`; here Typer is told of them.
+"""
+
+import inspect
 import tomllib
+from collections.abc import Callable
+from functools import update_wrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from batchdigits.errors import UsageError
+from batchdigits.options import RunOptions, nearest
+from batchdigits.options.declaration import Declaration, Options, declarations, spell
+
+Chosen = TypeVar("Chosen", bound=Options)
 
 
 def _from_file(context: typer.Context, path: str | None) -> str | None:
@@ -17,14 +27,12 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
         settings = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
         raise UsageError(f"--config '{path}': expected a TOML file; {error}") from None
-    known = {_spelled(p.name): p for p in context.command.params if p.name != "_config"}
+    known = {spell(str(p.name)): p for p in context.command.params if p.name != "_config"}
     defaults = {}
     for name, value in settings.items():
-        parameter = known.get(_spelled(name))
+        parameter = known.get(spell(name))
         if parameter is None:
-            from batchdigits.options import nearest  # noqa: PLC0415
-
-            close = nearest(_spelled(name), list(known))
+            close = nearest(spell(name), list(known))
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
@@ -45,15 +53,133 @@ def _fault(value: Any) -> str:
     return f"expected no zero byte, got {value!r}" if "\0" in str(value) else ""
 
 
-def _spelled(name: str | None) -> str:
-    """Spell an option as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
-    return str(name).rstrip("_").replace("_", "-")
+def option(  # noqa: PLR0913
+    name: str,
+    text: str,
+    metavar: str | None = None,
+    *flags: str,
+    environment: bool = True,
+    default: str = "",
+    choices: tuple[str, ...] = (),
+    **more: Any,
+) -> Any:
+    """Make a Typer option, which also reads `BATCHDIGITS_` and its name from the environment.
+
+    Args:
+        name: as on the command line, without dashes.
+        text: its help; the default and the variable's name are added.
+        metavar: what stands for the value in the help.
+        *flags: short names.
+        environment: whether it does read the environment.
+        default: in words; empty for none.
+        choices: values that a shell completes; without any, it completes names of files.
+        **more: as `typer.Option` takes it.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return [one for one in choices if one.startswith(incomplete)]
+
+    variable = f"BATCHDIGITS_{name.upper().replace('-', '_')}" if environment else None
+    notes = [f"default: {default}"] * bool(default) + [f"env: {variable}"] * environment
+    return typer.Option(
+        f"--{name}",
+        *flags,
+        metavar=metavar or "|".join(choices) or None,
+        envvar=variable,
+        help=f"{text}  [{'; '.join(notes)}]" if notes else text,
+        show_default=False,
+        show_envvar=False,
+        autocompletion=complete if choices else None,
+        **more,
+    )
 
 
-def option(name: str, text: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
-    """Declare an option that also reads `BATCHDIGITS_` and its name from the environment."""
-    variable = f"BATCHDIGITS_{name.upper().replace('-', '_')}"
-    return typer.Option(f"--{name}", *names, metavar=metavar, envvar=variable, help=text, **more)
+def declared(one: Declaration, **more: Any) -> Any:
+    """Make a Typer option of a declared one; `more` is as `option` takes it."""
+    told = one.option
+    return option(
+        one.spelled,
+        told.help,
+        told.metavar,
+        *told.flags,
+        environment=told.environment,
+        default=one.default_words,
+        choices=one.choices,
+        **more,
+    )
+
+
+def shared(name: str) -> Any:
+    """Make the option of `run` by that name one of another command."""
+    (one,) = (one for one in declarations(RunOptions) if one.name == name)
+    return declared(one)
+
+
+def out_option(text: str, metavar: str) -> Any:
+    """Declare --out; not from the environment, whose BATCHDIGITS_OUT is the results table."""
+    return option("out", text, metavar, "-o", environment=False)
+
+
+def with_options(
+    kind: type[Chosen],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function whose last parameter takes checked options.
+
+    Typer sees a parameter for each declared option, and `--config`, which stands in the last panel.
+    What is typed is text until it is checked, so that one voice tells what is wrong with it.
+
+    Args:
+        kind: what the options are checked as.
+    """
+    listed = sorted(declarations(kind), key=lambda one: kind.panels.index(one.option.panel))
+
+    def decorate(body: Callable[..., None]) -> Callable[..., None]:
+        *own, _ = inspect.signature(body).parameters.values()
+
+        def command(**given: Any) -> None:
+            given.pop("_config")
+            arguments = [given.pop(one.name) for one in own]
+            body(*arguments, kind.of(given))
+
+        update_wrapper(command, body)
+        parameters = [*own, *map(_parameter, listed), _config(kind.panels[-1])]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in parameters}
+        return command
+
+    return decorate
+
+
+def _parameter(one: Declaration) -> inspect.Parameter:
+    """Make the parameter that Typer takes for an option: a flag, or texts that pydantic checks."""
+    taken: Any = bool if one.type is bool else (list[str] if one.several else str) | None
+    return inspect.Parameter(
+        one.name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=one.default if one.type is bool else None,
+        annotation=Annotated[taken, declared(one, rich_help_panel=one.option.panel)],
+    )
+
+
+def _config(panel: str) -> inspect.Parameter:
+    return inspect.Parameter(
+        "_config",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[str | None, config_option(rich_help_panel=panel)],
+    )
+
+
+def config_option(**more: Any) -> Any:
+    """Declare --config, which is read before the other options."""
+    return option(
+        "config",
+        "TOML file with these options by name; command line and environment win.",
+        "FILE",
+        callback=_from_file,
+        is_eager=True,
+        **more,
+    )
 
 
 Inputs = Annotated[
@@ -64,21 +190,8 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-Config = Annotated[
-    str | None,
-    option(
-        "config",
-        "TOML file with these options by name; command line and environment win.",
-        "FILE",
-        callback=_from_file,
-        is_eager=True,
-    ),
-]
-Invert = Annotated[
-    str,
-    option(
-        "invert", "Whether ink is dark on light paper (yes) or light on dark (no).", "auto|yes|no"
-    ),
-]
-Device = Annotated[str, option("device", "Where the model runs.", "auto|cpu|gpu|gpu:N")]
-Quiet = Annotated[bool, option("quiet", "Print nothing while all goes well.", None, "-q")]
+Config = Annotated[str | None, config_option()]
+Model = Annotated[str | None, shared("model")]
+Invert = Annotated[str | None, shared("invert")]
+Device = Annotated[str | None, shared("device")]
+Quiet = Annotated[bool, shared("quiet")]

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from batchdigits.normalize.geometry import SIDE, measured, placed
 from batchdigits.normalize.paper import levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import digit_parts, only, without_ruled_lines
-from batchdigits.records import Grey, Invert
+from batchdigits.options import Invert
+from batchdigits.records import Grey
 
 VERSION = 1
 """Goes into a model's card: a model is only good with the preprocessing it was trained with."""

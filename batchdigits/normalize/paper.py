@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Invert
+from batchdigits.options import Invert
 
 SLOPE = 0.4
 """See `levelled`."""

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from batchdigits.normalize.paper import MIN_CONTRAST
 from batchdigits.normalize.parts import without_level_lines
 from batchdigits.normalize.slant import slant
-from batchdigits.records import Grey, Invert
+from batchdigits.options import Invert
+from batchdigits.records import Grey
 
 Box = tuple[int, int, int, int]
 

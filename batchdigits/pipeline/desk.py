@@ -13,7 +13,8 @@ from batchdigits.forms.template import Field
 from batchdigits.normalize import Levels, grey_levels
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
-from batchdigits.records import Entry, Grey, Invert, Laid, Status
+from batchdigits.options import Invert
+from batchdigits.records import Entry, Grey, Laid, Status
 
 SLAB_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""

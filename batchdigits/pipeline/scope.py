@@ -48,7 +48,7 @@ class Scope:
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
-        """Give the index of each INPUT by its absolute and by its real path; the first typed wins."""
+        """Give the index of each INPUT by its absolute and its real path; the first typed wins."""
         found: dict[str, int] = {}
         for at, path in enumerate(self._inputs):
             for place in _absolute(path), self._real(path):

@@ -20,10 +20,10 @@ from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.job import load_card
 from batchdigits.labelled import Labelled, joined
 from batchdigits.normalize import VERSION, shares
-from batchdigits.options import MAX_PIXELS, RunOptions
+from batchdigits.options import MAX_PIXELS, Invert, RunOptions
 from batchdigits.pipeline.tasks import Task
 from batchdigits.pipeline.worker import prepare
-from batchdigits.records import Grey, Invert, Source
+from batchdigits.records import Grey, Source
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""

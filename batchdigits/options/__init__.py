@@ -1,0 +1,300 @@
+"""The options of `run`, `batchdigits.read` and `train`, each declared once.
+
+A field is an option: its name, type and limits, what `--help` says of it, and its default. Command
+line, environment, configuration file and the keywords of `batchdigits.read` are made of that.
+"""
+
+from dataclasses import field, fields
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from batchdigits.errors import UsageError
+from batchdigits.options.declaration import Option, Options, declare, nearest, spell
+from batchdigits.options.training import TrainOptions
+from batchdigits.options.types import (
+    DAY,
+    EMPTY,
+    NONE,
+    As,
+    Device,
+    Invert,
+    MaybePath,
+    MaybePlace,
+    Places,
+    Seconds,
+    Share,
+    processors,
+)
+
+__all__ = ["As", "Invert", "ReadOptions", "RunOptions", "TrainOptions", "nearest", "processors"]
+
+PAGE_SECONDS = 60.0
+MAX_PIXELS = 100_000_000
+BATCH_SIZE = 2048
+SETTLE = 5.0
+
+INPUT, MODEL, OUTPUT, RUNNING = PANELS = ("Input", "Model", "Output", "Running")
+"""Of `run --help`, in their order."""
+
+
+@declare
+class ReadOptions(Options):
+    """The options of `batchdigits.read`, which `run` has too. Paths are kept as str."""
+
+    panels: ClassVar = PANELS
+    as_: Annotated[
+        As,
+        Option(
+            "What an image holds: one digit, one number, or a form (a page). auto goes by its "
+            "size; with --template all are forms. Of a form without a template, the boxes that "
+            "are found are read.",
+            INPUT,
+        ),
+    ] = "auto"
+    template: Annotated[
+        Places,
+        Option(
+            "What a form looks like: a template, or a folder of them; may be given again. Every "
+            "page is a form then.",
+            INPUT,
+            "FORM.toml",
+        ),
+    ] = EMPTY
+    invert: Annotated[
+        Invert,
+        Option(
+            "Whether ink is dark on light paper (yes) or light on dark (no); auto decides for "
+            "each digit.",
+            INPUT,
+        ),
+    ] = "auto"
+    max_pixels: Annotated[
+        int,
+        Ge(1),
+        Option(
+            "Largest page that is decoded, in pixels; a larger one is an error row.", INPUT, "N"
+        ),
+    ] = MAX_PIXELS
+    page_seconds: Annotated[
+        float,
+        Gt(0),
+        Le(DAY),
+        Option("Seconds that reading a page may take; a slower one is an error row.", INPUT, "S"),
+    ] = PAGE_SECONDS
+    model: Annotated[
+        MaybePath,
+        Option(
+            "A model bundle (a folder) or .keras file.",
+            MODEL,
+            "PATH",
+            default="the model in the package",
+        ),
+    ] = NONE
+    min_confidence: Annotated[
+        Share | None,
+        Option(
+            "Values with less confidence are for review, 0 to 1.",
+            MODEL,
+            "P",
+            default="the model's own",
+        ),
+    ] = None
+    target_error: Annotated[
+        float | None,
+        Gt(0),
+        Lt(1),
+        Option(
+            "Instead of --min-confidence: the threshold that keeps the share of wrong values "
+            "among ok under E, by the calibration data (95% upper bound).",
+            MODEL,
+            "E",
+        ),
+    ] = None
+    calibration: Annotated[
+        MaybePath,
+        Option(
+            "Audited results for --target-error, as `evaluate` writes in readings.csv.",
+            MODEL,
+            "FILE",
+            default="the data in the model's card",
+        ),
+    ] = NONE
+    device: Annotated[
+        Device,
+        Option(
+            "Where the model runs; GPUs are counted from 0.",
+            MODEL,
+            "auto|cpu|gpu|gpu:N",
+            suggest=("auto", "cpu", "gpu"),
+        ),
+    ] = "auto"
+    batch_size: Annotated[
+        int,
+        Ge(1),
+        Le(1_000_000),
+        Option("Crops gathered before the model is called; changes no result.", RUNNING, "N"),
+    ] = BATCH_SIZE
+    workers: Annotated[
+        int,
+        Ge(0),
+        Le(256),
+        Option(
+            "Processes that decode files; 0 decodes in the command's own, without limits of time "
+            "and memory.",
+            RUNNING,
+            "N",
+            default="one for each processor",
+        ),
+    ] = field(default_factory=processors)
+
+    def __post_init__(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            UsageError: so they do.
+        """
+        if self.target_error is None and self.calibration is not None:
+            raise UsageError("--calibration is for --target-error: give that too, or leave it out")
+        if self.target_error is not None and self.min_confidence is not None:
+            raise UsageError("--min-confidence and --target-error both set the threshold: give one")
+        if self.template and self.as_ not in ("auto", "form"):
+            raise UsageError(
+                f"--template makes every page a form, --as {self.as_} does not: leave one out"
+            )
+
+    @classmethod
+    def unknown(cls, name: str) -> str:
+        """Return what is said of a name that is none of these; some are `run`'s alone."""
+        known = {one.name for one in fields(cls)}
+        if name not in {one.name for one in fields(RunOptions)} - known:
+            return super().unknown(name)
+        return (
+            f"'{name}' is for a run that writes a table, and this gives a DataFrame: for "
+            f"--{spell(name)} use `batchdigits run`, or leave it out"
+        )
+
+
+@declare
+class RunOptions(ReadOptions):
+    """The options of `run`. Paths are kept as str."""
+
+    settle: Annotated[
+        Seconds,
+        Option(
+            "Leave files of folders that were written to in the last S seconds for the next run.",
+            INPUT,
+            "S",
+        ),
+    ] = field(default_factory=lambda: SETTLE)
+    null: Annotated[
+        bool, Option("Paths on standard input (INPUT is -) end with NUL, not with the line.", INPUT)
+    ] = False
+    out: Annotated[
+        MaybePath,
+        Option(
+            "The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
+            OUTPUT,
+            "PATH",
+            flags=("-o",),
+        ),
+    ] = NONE
+    digits_out: Annotated[
+        MaybePath,
+        Option("A second table: every digit, its runner-up, and where it stands.", OUTPUT, "PATH"),
+    ] = NONE
+    wide: Annotated[
+        bool, Option("One row for each page of a form, one column for each field.", OUTPUT)
+    ] = False
+    excel: Annotated[
+        bool,
+        Option("CSV as some spreadsheets need it: with a UTF-8 mark, ; between columns.", OUTPUT),
+    ] = False
+    debug_pages: Annotated[
+        MaybePath,
+        Option(
+            "A folder for a picture of each page of a form, with what was found and read.",
+            OUTPUT,
+            "DIR",
+        ),
+    ] = NONE
+    summary_json: Annotated[
+        MaybePath,
+        Option(
+            "A file that says for programs how the run went: counts, seconds, model.",
+            OUTPUT,
+            "PATH",
+        ),
+    ] = NONE
+    log_file: Annotated[
+        MaybePath,
+        Option(
+            "Keep the log in this file as well: 1 MB at most, and three older files.",
+            OUTPUT,
+            "PATH",
+        ),
+    ] = NONE
+    quiet: Annotated[bool, Option("Print nothing while all goes well.", OUTPUT, flags=("-q",))] = (
+        False
+    )
+    dry_run: Annotated[
+        bool,
+        Option(
+            "Read nothing: list on standard output what would be read, as what and why.", RUNNING
+        ),
+    ] = False
+    fresh: Annotated[bool, Option("Read all again, whatever was read before.", RUNNING)] = False
+    append: Annotated[bool, Option("Keep the rows of other INPUTs in the table.", RUNNING)] = False
+    state: Annotated[
+        MaybePath,
+        Option(
+            "Where what was read is kept, so that it is not read again.",
+            RUNNING,
+            "PATH",
+            default="beside the table",
+        ),
+    ] = NONE
+    prune: Annotated[bool, Option("Drop the rows of files that are gone.", RUNNING)] = False
+    wait: Annotated[
+        float,
+        Ge(0),
+        Le(7 * DAY),
+        Option("Seconds to wait for another run that writes the same output.", RUNNING, "S"),
+    ] = 0.0
+    fail_over: Annotated[
+        Share,
+        Option(
+            "Exit with 3 only when more than this share of the files failed, 0 to 1.",
+            RUNNING,
+            "SHARE",
+        ),
+    ] = 0.0
+    move_done: Annotated[
+        MaybePlace,
+        Option(
+            "Move files of INPUT that were read to this folder, once their rows are safe.",
+            RUNNING,
+            "DIR",
+        ),
+    ] = NONE
+    move_failed: Annotated[
+        MaybePlace, Option("Likewise those with an error row.", RUNNING, "DIR")
+    ] = NONE
+
+    def __post_init__(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            UsageError: so they do.
+        """
+        super().__post_init__()
+        if self.wide and self.as_ in ("digit", "number"):
+            raise UsageError(
+                f"--wide is for forms, a column for each field, --as {self.as_} is none: "
+                "leave one out"
+            )
+
+    @property
+    def moves(self) -> list[str]:
+        """The folders that files are moved to."""
+        return [one for one in (self.move_done, self.move_failed) if one is not None]

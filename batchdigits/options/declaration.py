@@ -1,0 +1,283 @@
+"""How options are declared, each once, and what Python callers get of it: checks and keywords.
+
+An option is a field of a frozen dataclass: its type, its limits and an `Option` in `Annotated`, and
+its default. `cli.options` makes the command line, the environment and the configuration file of the
+same declarations. Nothing heavy is imported here: pydantic checks the values, once there are some.
+"""
+
+import difflib
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from batchdigits.errors import UsageError
+
+P = ParamSpec("P")
+First = TypeVar("First")
+Returned = TypeVar("Returned")
+Chosen = TypeVar("Chosen", bound="Options")
+Given_contra = TypeVar("Given_contra", contravariant=True)
+Kept_co = TypeVar("Kept_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Option:
+    """What people are told of an option, and how they may write it on the command line.
+
+    Attributes:
+        help: what it means, in a sentence.
+        panel: the heading it stands under in `--help`.
+        metavar: what stands for the value in `--help`; None for the choices, or for a flag.
+        flags: short names, as "-o".
+        default: the default in words, where the value itself would not say it.
+        suggest: values that a shell completes, where the type does not list them.
+        environment: whether `BATCHDIGITS_` and the name is read from the environment.
+    """
+
+    help: str
+    panel: str = "Options"
+    metavar: str | None = None
+    flags: tuple[str, ...] = ()
+    default: str = ""
+    suggest: tuple[str, ...] = ()
+    environment: bool = True
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """An option as it was declared.
+
+    Attributes:
+        name: the keyword in Python.
+        type: what a caller may give.
+        option: what people are told of it.
+        field: the dataclass's own record of it.
+    """
+
+    name: str
+    type: Any
+    option: Option
+    field: "Field[Any]"
+
+    @property
+    def spelled(self) -> str:
+        """The name as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
+        return spell(self.name)
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.field.default is MISSING and self.field.default_factory is MISSING
+
+    @property
+    def default(self) -> Any:
+        """The default as of now; None where a value is required."""
+        if self.field.default_factory is not MISSING:
+            return self.field.default_factory()
+        return None if self.required else self.field.default
+
+    @property
+    def default_words(self) -> str:
+        """The default in words; empty for what is off or absent unless it is given."""
+        default = self.default
+        if self.option.default or default is None or isinstance(default, bool | tuple):
+            return self.option.default
+        if isinstance(default, int) and default >= 1_000_000 and default % 1_000_000 == 0:
+            return f"{default // 1_000_000} million"
+        return f"{default:g}" if isinstance(default, float) else str(default)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that the type allows, or that are suggested."""
+        listed = get_args(self.type) if get_origin(self.type) is Literal else ()
+        return listed or self.option.suggest
+
+    @property
+    def several(self) -> bool:
+        """Whether it may be given several times."""
+        return isinstance(self.default, tuple)
+
+
+class Options:
+    """Settings of a command; the fields of a subclass are its options (see `declare`)."""
+
+    panels: ClassVar[tuple[str, ...]] = ("Options",)
+    """The headings of `--help`, in their order."""
+    __dataclass_fields__: ClassVar[dict[str, "Field[Any]"]]
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Check settings by name; what is None takes its default.
+
+        Args:
+            settings: as keywords; `as` is taken for `as_`, which Python reserves.
+
+        Raises:
+            UsageError: an unknown name, or a value that does not fit.
+        """
+        from batchdigits.options.validation import check  # noqa: PLC0415  (pydantic: only when called)
+
+        known = {one.name for one in fields(cls)}
+        given: dict[str, Any] = {}
+        for name, value in settings.items():
+            if value is None:
+                continue
+            keyword = f"{name}_" if f"{name}_" in known else name
+            if keyword not in known:
+                raise UsageError(cls.unknown(name))
+            if keyword in given:
+                raise UsageError(f"'{name}' is given twice, in two spellings: give it once")
+            given[keyword] = value
+        return check(cls, given)
+
+    @classmethod
+    def unknown(cls, name: str) -> str:
+        """Return what is said of a name that is no option of these."""
+        known = [one.name for one in fields(cls)]
+        return f"unknown option '{name}'{nearest(name, known)}"
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+def declare(kind: type[Chosen]) -> type[Chosen]:
+    """Make a class of options a frozen dataclass that takes keywords alone.
+
+    Type checkers are not told that it is frozen: mypy would take a `Converted` field of such a
+    class for what it is given.
+    """
+    return dataclass(frozen=True, kw_only=True)(kind)
+
+
+def declarations(kind: type[Options]) -> tuple[Declaration, ...]:
+    """List the options that a dataclass declares, in their order."""
+    types = get_type_hints(kind)
+    told = get_type_hints(kind, include_extras=True)
+    return tuple(
+        Declaration(one.name, types[one.name], _option_of(told[one.name]), one)
+        for one in fields(kind)
+    )
+
+
+def _option_of(annotated: Any) -> Option:
+    (option,) = (one for one in annotated.__metadata__ if isinstance(one, Option))
+    return option
+
+
+def take_keywords(
+    kind: Callable[P, Chosen],
+) -> Callable[[Callable[[First, Chosen], Returned]], Callable[Concatenate[First, P], Returned]]:
+    """Make a function that takes its options as keyword arguments of one that takes them checked.
+
+    Type checkers see the keywords of the dataclass, `inspect.signature` shows each with type and
+    default, and `help` lists what they mean.
+
+    Args:
+        kind: the dataclass; its checked instance is the function's last argument.
+    """
+    options = cast("type[Chosen]", kind)
+    listed = declarations(options)
+
+    def decorate(
+        body: Callable[[First, Chosen], Returned],
+    ) -> Callable[Concatenate[First, P], Returned]:
+        signature = inspect.signature(body)
+        *own, last = signature.parameters.values()
+
+        @functools.wraps(body)
+        def call(*arguments: Any, **given: Any) -> Returned:
+            named = {one.name: given.pop(one.name) for one in own if one.name in given}
+            return body(*arguments, **named, **{last.name: options.of(given)})
+
+        keywords = [
+            inspect.Parameter(
+                one.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if one.required else one.default,
+                annotation=one.type,
+            )
+            for one in listed
+        ]
+        call.__signature__ = signature.replace(parameters=[*own, *keywords])  # type: ignore[attr-defined]
+        words = [f"{one.name}: {one.option.help}" for one in listed]
+        told = [textwrap.indent(textwrap.fill(one, 90), "    ") for one in words]
+        call.__doc__ = "\n".join([inspect.cleandoc(body.__doc__ or ""), "", "Options:", *told])
+        return cast("Callable[Concatenate[First, P], Returned]", call)
+
+    return decorate
+
+
+def spell(name: str) -> str:
+    """Spell an option as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
+    return name.rstrip("_").replace("_", "-")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Say which known name is meant by an unknown one: `; did you mean 'x'?`, or nothing."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+if TYPE_CHECKING:
+
+    class Converted(Generic[Given_contra, Kept_co]):
+        """A field of a dataclass that takes one type and keeps another, for type checkers."""
+
+        def __get__(self, instance: object, owner: object) -> Kept_co:
+            """Tell what is kept."""
+
+        def __set__(self, instance: object, value: Given_contra) -> None:
+            """Tell what may be given."""
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Has pydantic convert what is given, then check that it is of the type that is kept.
+
+    Attributes:
+        kept: the type that is kept.
+        by: makes one of what is given; leaves what it does not know.
+    """
+
+    kept: Any
+    by: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, _given: Any, handler: Any) -> Any:
+        """Tell pydantic so."""
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        schema = handler.generate_schema(self.kept)
+        return core_schema.no_info_before_validator_function(self.by, schema)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Has pydantic call a function on a value of the right type.
+
+    Attributes:
+        by: gives the value back, or raises ValueError that says what was expected.
+    """
+
+    by: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, given: Any, handler: Any) -> Any:
+        """Tell pydantic so."""
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        return core_schema.no_info_after_validator_function(self.by, handler(given))

@@ -1,0 +1,86 @@
+"""The options of `train`."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Le, Lt
+
+from batchdigits.errors import UsageError
+from batchdigits.options.declaration import Option, Options, declare
+from batchdigits.options.types import EMPTY, NONE, Device, MaybePath, Place, Places
+
+RECIPES = ("default", "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
+"""The names of `batchdigits.train.recipes`, which cost too much to import for `--help`."""
+
+
+@declare
+class TrainOptions(Options):
+    """The options of `train`."""
+
+    recipe: Annotated[
+        str, Option(f"{', '.join(RECIPES[:-1])} or {RECIPES[-1]}.", metavar="NAME", suggest=RECIPES)
+    ]
+    out: Annotated[
+        Place,
+        Option(
+            "Folder for model.keras, summary.txt, samples.png, history.csv and curves.png. It is "
+            "made where it is missing, and refused where it holds a model already. Recipe default "
+            "makes a bundle, which replaces one that is there.",
+            metavar="FOLDER",
+            flags=("-o",),
+        ),
+    ]
+    data: Annotated[
+        Places,
+        Option(
+            "Labelled digits: an .npz file, a folder of IDX files, or of LABEL/*.png; for "
+            "--recipe default several, each by its own --data.",
+            metavar="PATH",
+            default="MNIST, downloaded by Keras",
+            environment=False,  # several, and a variable holds one
+        ),
+    ] = EMPTY
+    labels: Annotated[
+        str,
+        Option(
+            "What labels that are no digits mean: a digit, empty, none (not a digit) or skip, as "
+            "in ten=0,other=skip.",
+            metavar="MAP",
+        ),
+    ] = ""
+    seed: Annotated[
+        int | None,
+        Ge(0),
+        Lt(1 << 32),
+        Option("Makes the training repeatable on this machine.", metavar="N"),
+    ] = None
+    epochs: Annotated[
+        int | None,
+        Ge(1),
+        Le(100_000),
+        Option("How often all digits are seen.", metavar="N", default="the recipe's own"),
+    ] = None
+    fine_tune: Annotated[
+        MaybePath,
+        Option("Start from this bundle or .keras file, made by the same recipe.", metavar="BUNDLE"),
+    ] = NONE
+    device: Annotated[
+        Device,
+        Option(
+            "Where the model is trained; GPUs are counted from 0.",
+            metavar="auto|cpu|gpu|gpu:N",
+            suggest=("auto", "cpu", "gpu"),
+        ),
+    ] = "auto"
+    quiet: Annotated[bool, Option("Print nothing while all goes well.", flags=("-q",))] = False
+
+    def __post_init__(self) -> None:
+        """Refuse several sets for a recipe that learns from one.
+
+        Raises:
+            UsageError: so many were given.
+        """
+        if self.recipe != "default" and len(self.data) > 1:
+            raise UsageError(
+                f"--data: recipe {self.recipe} learns from one set, got {len(self.data)}: give "
+                "one, or use --recipe default"
+            )

@@ -1,0 +1,41 @@
+"""Settings are checked against the types they are declared with, by pydantic, in plain words."""
+
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from batchdigits.errors import UsageError
+
+Kind = TypeVar("Kind")
+
+
+def check(kind: type[Kind], settings: dict[str, Any]) -> Kind:
+    """Make an instance of a dataclass from settings by field name.
+
+    Raises:
+        UsageError: a value does not fit, or one without a default is missing; of several mistakes
+            the first is told.
+    """
+    try:
+        made: Kind = _adapter(cast("Hashable", kind)).validate_python(settings)
+    except ValidationError as error:
+        raise UsageError(_in_words(error)) from None
+    return made
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _in_words(error: ValidationError) -> str:
+    """Tell the first thing that is wrong with the settings, on one line."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]).rstrip("_").replace("_", "-")
+    if first["type"] == "missing":
+        return f"--{name} is missing (--help tells what it takes)"
+    text = first["msg"].removeprefix("Value error, ")
+    expected = text[0].lower() + text[1:]
+    return f"{name}: {expected}, got {first['input']!r}"
