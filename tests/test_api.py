@@ -101,7 +101,7 @@ def test_a_picture_that_is_too_large_is_an_error_row(fake_classifier: FakeClassi
 
 
 def test_names_that_are_too_few_are_refused(fake_classifier: FakeClassifier) -> None:
-    with pytest.raises(UsageError, match="expected 2 names for the images, got 1"):
+    with pytest.raises(UsageError, match="expected 2, one for each image, got 1"):
         batchdigits.read_images([drawn(1), drawn(2)], names=["a"])
 
 

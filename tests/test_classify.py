@@ -6,6 +6,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -436,7 +437,7 @@ def test_what_is_no_model_is_refused_in_one_line(
 @pytest.mark.parametrize("make", [text, missing, half_of_a_model])
 def test_load_refuses_by_itself(keras: Any, tmp_path: Path, make: Make) -> None:
     with pytest.raises(ModelError, match=r"cannot be loaded"):
-        load(card(str(make(tmp_path, keras))), device="cpu")
+        load(replace(card(None), place=make(tmp_path, keras)), device="cpu")
 
 
 def test_a_name_that_cannot_exist_does_not_exist() -> None:

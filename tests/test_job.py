@@ -131,19 +131,3 @@ class Buffer:
 
     def read(self) -> bytes:
         return self._data
-
-
-def test_a_run_names_each_place_once(inbox: Path) -> None:
-    found = resolve(out="r.csv", digits_out="d.csv", log_file="l", move_done="done").paths
-    assert found.tables == ["r.csv", "d.csv"]
-    assert found.state == "r.csv.state"
-    assert found.written == ["r.csv", "r.csv.state", "d.csv", "l"]
-    assert found.move_folders == {"--move-done": "done"}
-    assert found.locked == {"--out": "r.csv", "--digits-out": "d.csv"}
-
-
-def test_what_goes_to_standard_output_is_no_place(inbox: Path) -> None:
-    found = resolve(out="-").paths
-    assert (found.state, found.written, found.locked) == (None, [], {})
-    named = resolve(out="-", state="s.state").paths
-    assert (named.state, named.locked) == ("s.state", {"--state": "s"})

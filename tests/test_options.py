@@ -441,12 +441,13 @@ def test_the_help_of_a_declared_field_stands_in_its_panel(
 
 def test_the_signature_of_read_shows_each_option() -> None:
     parameters = inspect.signature(batchdigits.read).parameters
-    assert list(parameters) == ["inputs", *(one.name for one in declarations(ReadOptions))]
+    keywords = [one.name for one in declarations(ReadOptions)]
+    assert list(parameters) == ["inputs", *keywords, "progress"]
     assert parameters["max_pixels"].annotation is int
     assert "PathLike" in str(parameters["model"].annotation)
     assert "'digit'" in str(parameters["as_"].annotation)
-    shown = {name: one.default for name, one in parameters.items() if name != "inputs"}
-    assert shown == {name: DEFAULTS[name] for name in shown}
+    shown = {name: parameters[name].default for name in keywords}
+    assert shown == {name: DEFAULTS[name] for name in keywords}
     assert all(one.kind == one.KEYWORD_ONLY for one in [*parameters.values()][1:])
 
 
