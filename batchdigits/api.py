@@ -67,13 +67,10 @@ class Reader:
     ) -> "pd.DataFrame":
         """Read folders and files; see `batchdigits.read`."""
         from batchdigits.job import Inputs  # noqa: PLC0415
-        from batchdigits.pipeline.tasks import Tasks  # noqa: PLC0415
-        from batchdigits.run import find_files  # noqa: PLC0415
 
         several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
         asked = Inputs([os.fspath(one) for one in several])
-        job = replace(self._job, inputs=asked)
-        return self._read(job, Tasks(find_files(asked, job.paths).sources), progress)
+        return self._read(replace(self._job, inputs=asked), None, progress)
 
     def read_images(
         self,
@@ -99,7 +96,7 @@ class Reader:
         grey = [convert_image(one, name) for one, name in zip(several, called, strict=True)]
         return self._read(self._job, Tasks(files, images=grey), progress)
 
-    def _read(self, job: "Job", tasks: "Tasks", progress: ShowProgress) -> "pd.DataFrame":
+    def _read(self, job: "Job", tasks: "Tasks | None", progress: ShowProgress) -> "pd.DataFrame":
         from batchdigits import report, results  # noqa: PLC0415
         from batchdigits.run import read_rows  # noqa: PLC0415
 

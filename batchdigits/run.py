@@ -119,7 +119,7 @@ def _write_tables(
 
 def read_rows(
     job: Job,
-    tasks: Tasks,
+    tasks: Tasks | None = None,
     progress: Progress = lambda _done, _files: None,
     predictor: Predictor | None = None,
 ) -> Iterator[list[Row]]:
@@ -127,14 +127,16 @@ def read_rows(
 
     Args:
         job: how they are read; nothing is written.
-        tasks: one for each file.
+        tasks: one for each file; None for the files of the job's INPUTs.
         progress: told how many of the files are done.
         predictor: holds the job's networks where several calls share them.
 
     Raises:
         ModelError: the model cannot be used.
-        UsageError: a device that is not there.
+        UsageError: an INPUT or a device that is not there.
     """
+    if tasks is None:
+        tasks = Tasks(find_files(job.inputs, job.paths).sources)
     summary = Summary(files=len(tasks.sources))
     findings = read_findings(job, tasks, predictor or Predictor(job))
     for batch in NoState(job, summary).keep(findings, progress, Stop()):

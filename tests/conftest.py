@@ -16,9 +16,8 @@ from batchdigits import classify, options
 from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.normalize import normalize, strips
 from batchdigits.normalize.strips import strip
-from batchdigits.pipeline.tasks import Tasks
 from batchdigits.records import Row
-from batchdigits.run import find_files, read_rows
+from batchdigits.run import read_rows
 
 
 def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
@@ -38,9 +37,7 @@ def resolve(*inputs: str, listed: Sequence[str] = (), **settings: Any) -> Job:
 
 def read(*inputs: str, **settings: Any) -> list[Row]:
     """Read as the command line does; give the rows."""
-    job = resolve(*inputs, **settings)
-    found = find_files(job.inputs, job.paths)
-    return [row for batch in read_rows(job, Tasks(found.sources)) for row in batch]
+    return [row for batch in read_rows(resolve(*inputs, **settings)) for row in batch]
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from batchdigits.job import Inputs
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
 from batchdigits.pipeline import desk, show, stream, tasks, worker
-from batchdigits.pipeline.tasks import Tasks
 from batchdigits.pipeline.values import Read, of_field
 from batchdigits.records import Grey, Reading, Row, Source
 from batchdigits.run import Planned, find_files, plan_files, read_rows, run_job
@@ -152,9 +151,7 @@ def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
     monkeypatch.setattr(tasks, "LEAST_FILES", 2)
     for n in range(10):
         save(f"{n}.png", np.full((30, 30), 230, np.uint8))
-    job = resolve()
-    files = find_files(job.inputs, job.paths).sources
-    assert [len(batch) for batch in read_rows(job, Tasks(files))] == [10 // batches] * batches
+    assert [len(batch) for batch in read_rows(resolve())] == [10 // batches] * batches
 
 
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(

@@ -135,9 +135,7 @@ def test_a_backslash_of_another_hand_stands_for_itself(file: str) -> None:
         pytest.param(b"a\rb\n", False, ["a\rb"], id="CR may stand within a name"),
         pytest.param(b"\xef\xbb\xbfa\nb\n", False, ["a", "b"], id="a byte-order mark"),
         pytest.param(b"\xef\xbb\xbfa\r\n", False, ["a"], id="a mark and CRLF, as from Windows"),
-        pytest.param(
-            b"a\n\xef\xbb\xbfb\n", False, ["a", "\ufeffb"], id="a mark within is a name"
-        ),
+        pytest.param(b"a\n\xef\xbb\xbfb\n", False, ["a", "\ufeffb"], id="a mark within is a name"),
         pytest.param(b"\xef\xbb\xbf", False, [], id="a mark alone"),
         pytest.param(b"a\r\0b", True, ["a\r", "b"], id="with NUL, CR is a name's"),
         pytest.param(b" a \n", False, [" a "], id="so may spaces"),

@@ -12,6 +12,7 @@ them; and what takes how long.
 """
 
 import argparse
+import csv
 import os
 import sys
 import tempfile
@@ -27,10 +28,11 @@ import numpy as np
 sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import paper
 
-from batchdigits import forms, pipeline, register
+from batchdigits import forms, register
+from batchdigits.job import Inputs, resolve_job
 from batchdigits.labelled import read
 from batchdigits.options import RunOptions
-from batchdigits.records import Digit, Row
+from batchdigits.run import run_job
 
 BATCH = 50
 """Pages on disk at a time."""
@@ -121,44 +123,50 @@ def values(
     template: forms.Template, made: list[Made], folder: str, given: argparse.Namespace
 ) -> Counter[str]:
     """Read pages as `run` does, and compare with their truth."""
-    options = RunOptions.of(
-        {
-            "template": given.template,
-            "model": given.model,
-            "target_error": given.target_error,
-            "digits_out": "none",
-            "device": "cpu",
-        }
-    )
-    files = pipeline.find([folder], [], None).sources
-    begin = time.perf_counter()
-    done = list(pipeline.read(files, options))
-    counts = Counter({"run ms": round(1000 * (time.perf_counter() - begin))})
+    with tempfile.TemporaryDirectory() as aside:
+        options = {name: getattr(given, name) for name in ("template", "model", "target_error")}
+        tables = {"out": f"{aside}/rows.csv", "digits_out": f"{aside}/digits.csv"}
+        job = resolve_job(
+            RunOptions.of({**options, **tables, "device": "cpu", "settle": 0}), Inputs([folder])
+        )
+        begin = time.perf_counter()
+        run_job(job)
+        counts = Counter({"run ms": round(1000 * (time.perf_counter() - begin))})
+        rows, digits = (read_table(place) for place in tables.values())
     truth = {one.file: one.truth for one in made}
     decimals = {field.name: field.decimals for field in template.fields}
-    told = {(d.file, d.field, d.position): d for batch in done for d in batch.digits}
-    for row in (row for batch in done for row in batch.rows):
-        if row.status != "error":
-            wanted = truth[row.file][row.field]
-            counts += judged(row, paper.punctuated(wanted, decimals[row.field]))
+    told = {(d["file"], d["field"], int(d["position"])): d["digit"] for d in digits}
+    for row in rows:
+        if row["status"] != "error":
+            wanted = truth[row["file"]][row["field"]]
+            counts += judged(row, paper.punctuated(wanted, decimals[row["field"]]))
             counts += digits_right(row, wanted, told)
     return counts
 
 
-def judged(row: Row, wanted: str) -> Counter[str]:
+def read_table(place: str) -> list[dict[str, str]]:
+    """Read a table of a run as text."""
+    with Path(place).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def judged(row: dict[str, str], wanted: str) -> Counter[str]:
     """Count a value by its status, and whether it is right."""
-    right = row.value == wanted
-    counts = Counter({"values": 1, "values right": int(right), row.status: 1})
-    if row.status in ("ok", "blank") and not right:
+    right = row["value"] == wanted
+    status = row["status"]
+    counts = Counter({"values": 1, "values right": int(right), status: 1})
+    if status in ("ok", "blank") and not right:
         counts["wrong among ok or blank"] += 1
         print(f"wrong: {row}: it is {wanted}", file=sys.stderr)
     return counts
 
 
-def digits_right(row: Row, wanted: str, told: dict[tuple[str, str, int], Digit]) -> Counter[str]:
+def digits_right(
+    row: dict[str, str], wanted: str, told: dict[tuple[str, str, int], str]
+) -> Counter[str]:
     """Count the digits that were written, and those that were read."""
-    read_as = [told.get((row.file, row.field, n)) for n in range(1, len(wanted) + 1)]
-    right = sum(d is not None and d.digit == c for d, c in zip(read_as, wanted, strict=True))
+    read_as = [told.get((row["file"], row["field"], n)) for n in range(1, len(wanted) + 1)]
+    right = sum(one == c for one, c in zip(read_as, wanted, strict=True))
     return Counter({"digits": len(wanted), "digits right": right})
 
 

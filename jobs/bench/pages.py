@@ -23,9 +23,12 @@ sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import decoding
 import paper
 
-from batchdigits import engine, forms, pipeline
+from batchdigits import engine, forms
+from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.options import RunOptions, processors
+from batchdigits.pipeline.tasks import Tasks
 from batchdigits.records import Source
+from batchdigits.run import find_files, read_rows
 
 FIELDS = [(20, 40 + 22 * row, 12) for row in range(5)]
 """x and y, mm, and the number of boxes of each field."""
@@ -48,8 +51,9 @@ def main() -> None:
             place = Path(folder)
             make(given.mnist, place, kind, given.pages)
             options = RunOptions.of({"template": str(place / "form.toml"), "device": "cpu"})
-            files = pipeline.find([folder], [], None).sources
-            rates = [fastest(way, files, options, given.rounds) for way in (decoded, read)]
+            job = resolve_job(options, Inputs([folder]))
+            files = find_files(job.inputs, job.paths).sources
+            rates = [fastest(way, files, job, given.rounds) for way in (decoded, read)]
             print(f"{kind[1:]:8}{rates[0]:18.1f}{rates[1]:16.1f}{rates[1] / rates[0]:8.2f}")
 
 
@@ -82,38 +86,40 @@ def make(mnist: Path, folder: Path, kind: str, count: int) -> None:
             cv2.imwrite(str(file), grey)
 
 
-Way = Callable[[list[Source], RunOptions], int]
+Way = Callable[[list[Source], Job], int]
 
 
-def fastest(way: Way, files: list[Source], options: RunOptions, rounds: int) -> float:
+def fastest(way: Way, files: list[Source], job: Job, rounds: int) -> float:
     """Measure pages a second: of the fastest round, over what a few pages take."""
     few, every = (
-        min(timed(way, part, options) for _ in range(rounds)) for part in (files[:FEW], files)
+        min(timed(way, part, job) for _ in range(rounds)) for part in (files[:FEW], files)
     )
     return (len(files) - FEW) / (every - few)
 
 
-def timed(way: Way, files: list[Source], options: RunOptions) -> float:
+def timed(way: Way, files: list[Source], job: Job) -> float:
     """Time one way over all files, s."""
     begin = time.perf_counter()
-    done = way(files, options)
+    done = way(files, job)
     if done != len(files):
         sys.exit(f"expected {len(files)} pages, got {done}")
     return time.perf_counter() - begin
 
 
-def decoded(files: list[Source], options: RunOptions) -> int:
+def decoded(files: list[Source], job: Job) -> int:
     """Decode pages in worker processes, and throw them away."""
     chunks = ([file] for file in files)
+    seconds = job.options.page_seconds
     outcomes = engine.run(
-        decoding.pages, chunks, workers=processors(), seconds=options.page_seconds, memory_mib=1024
+        decoding.pages, chunks, workers=processors(), seconds=seconds, memory_mib=1024
     )
     return sum(outcome.result or 0 for outcome in outcomes)
 
 
-def read(files: list[Source], options: RunOptions) -> int:
-    """Read pages as `run` does."""
-    return sum(len(done.laid) for done in pipeline.read(files, options))
+def read(files: list[Source], job: Job) -> int:
+    """Read pages as `run` does; give the number of those without an error."""
+    rows = [row for batch in read_rows(job, Tasks(files)) for row in batch]
+    return len({row.file for row in rows if row.status != "error"})
 
 
 if __name__ == "__main__":

@@ -169,20 +169,19 @@ def row_of_boxes(digits, random: np.random.Generator) -> np.ndarray:
 
 def speed(real, bundle: str | None) -> None:
     """Measure the whole way from files to the table, three times as many strings as there are."""
-    from batchdigits import pipeline
+    from batchdigits.job import Inputs, resolve_job
     from batchdigits.options import RunOptions
+    from batchdigits.run import run_job
 
     with tempfile.TemporaryDirectory() as folder:
         inbox = Path(folder) / "inbox"
         inbox.mkdir()
         for at, crop in enumerate([*real.crops] * 3):
             (inbox / f"{at:05}.png").write_bytes(cv2.imencode(".png", crop)[1].tobytes())
-        found = pipeline.find([str(inbox)], [], None)
-        options = RunOptions.of(
-            {"workers": 2, "device": "cpu", "as": "number", "model": bundle, "settle": 0}
-        )
+        given = {"workers": 2, "device": "cpu", "as": "number", "model": bundle, "settle": 0}
+        options = RunOptions.of({**given, "out": f"{folder}/out.csv"})
         begin = time.perf_counter()
-        pipeline.run(found, f"{folder}/out.csv", options)
+        run_job(resolve_job(options, Inputs([str(inbox)])))
         took = time.perf_counter() - begin
     count = 3 * len(real.crops)
     print(f"{count} strings from file to table in {took:.1f} s: {count / took:.0f} a second")

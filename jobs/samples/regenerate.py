@@ -150,15 +150,16 @@ def no_digits(pick: Pick) -> Iterator[tuple[str, Grey]]:
 
 def expect(folder: Path, inputs: list[Path], options: dict[str, str]) -> None:
     """Write the expected table of what is in a folder, if it is no worse than the present one."""
-    from batchdigits import pipeline, results
+    from batchdigits import results
     from batchdigits.evaluate import read_results, read_truth, right, with_truth
+    from batchdigits.job import Inputs, resolve_job
     from batchdigits.options import RunOptions
+    from batchdigits.run import read_rows
 
     place = folder / "expected.csv"
     truth = read_truth(str(folder / "truth.csv"))
-    found = pipeline.find(list(map(str, inputs)), [], None)
-    batches = pipeline.rows(found.sources, RunOptions.of({"workers": 1, **options}))
-    rows = [row for batch in batches for row in batch]
+    job = resolve_job(RunOptions.of({"workers": 1, **options}), Inputs(list(map(str, inputs))))
+    rows = [row for batch in read_rows(job) for row in batch]
     if len(rows) != len(truth.lines):
         sys.exit(f"{folder}: truth.csv and the pictures do not belong together: run with --mnist")
     readings = with_truth(results.table(rows), truth).readings
