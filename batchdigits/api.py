@@ -56,7 +56,7 @@ class Reader:
             batchdigits.errors.TemplateError: a template cannot be used.
         """
         from batchdigits.job import resolve_job  # noqa: PLC0415  (heavy: only when called)
-        from batchdigits.pipeline.findings import Predictor  # noqa: PLC0415
+        from batchdigits.pipeline.stream import Predictor  # noqa: PLC0415
 
         chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
         self._job = resolve_job(RunOptions(**chosen))

@@ -5,9 +5,6 @@ that says what was expected, what came, and what to do. `cli` alone turns one in
 an exit code.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class BatchdigitsError(Exception):
     """Base of all errors with a plain message; on its own it means a bug (exit code 1)."""
@@ -43,34 +40,3 @@ class TemplateError(BatchdigitsError):
     """The template cannot be used for this: no template, or one that contradicts itself."""
 
     exit_code = 6
-
-
-class Stop:
-    """How a signal ends a run: where it is safe, if it says so, else at once.
-
-    Attributes:
-        gentle: whether the run will come to a safe place by itself, and look there.
-        asked: what is to be raised there; None while nobody asked.
-        left: what is told of the run then.
-    """
-
-    def __init__(self) -> None:
-        """Stop at once, until told otherwise."""
-        self.gentle = False
-        self.asked: BaseException | None = None
-        self.left = ""
-
-    @contextmanager
-    def gently(self, left: str) -> Iterator[None]:
-        """Go on within the block until `check` is called; then say what is left."""
-        self.gentle, self.left = True, left
-        try:
-            yield
-        finally:
-            self.gentle = False
-        self.check()
-
-    def check(self) -> None:
-        """End the run here, if somebody asked for it."""
-        if self.asked is not None:
-            raise self.asked

@@ -78,6 +78,8 @@ class Job:
         forms: the templates and their references.
         layouts: of the table; of several, an .xlsx has a sheet for each, others hold the first.
         threshold: chosen by the options, for all values; None: the model's own thresholds.
+        thresholds: of this run.
+        model_thresholds: the model's own.
         reading_key: a digest of everything that a reading depends on but for the file.
     """
 
@@ -89,19 +91,9 @@ class Job:
     forms: Forms
     layouts: Sequence[Layout]
     threshold: float | None
+    thresholds: Thresholds
+    model_thresholds: Thresholds
     reading_key: str = field(repr=False)
-
-    @property
-    def model_thresholds(self) -> Thresholds:
-        """Give the model's own thresholds."""
-        numbers = self.card.numbers.threshold if self.card.numbers else self.card.threshold
-        return Thresholds(self.card.threshold, numbers)
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Give the thresholds of this run."""
-        chosen = self.threshold
-        return self.model_thresholds if chosen is None else Thresholds(chosen, chosen)
 
 
 def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | None = None) -> Job:
@@ -126,6 +118,8 @@ def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | 
     known = load_forms(options.template, options.max_pixels)
     layouts = _choose_layouts(known.templates, options, paths)
     fingerprint = classify.fingerprint(options.model)
+    own = Thresholds(card.threshold, (card.numbers or card).threshold)
+    chosen = _choose_threshold(card, options)
     return Job(
         options=options,
         inputs=inputs,
@@ -134,7 +128,9 @@ def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | 
         fingerprint=fingerprint,
         forms=known,
         layouts=layouts,
-        threshold=_choose_threshold(card, options),
+        threshold=chosen,
+        thresholds=own if chosen is None else Thresholds(chosen, chosen),
+        model_thresholds=own,
         reading_key=_digest_reading(options, fingerprint, known),
     )
 

@@ -21,8 +21,10 @@ class Paths:
         log_file: the log.
         summary_json: the summary for programs.
         debug_pages: the folder for drawn pages.
-        move_done: the folder for files that were read.
-        move_failed: the folder for files with an error row.
+        move_folders: the folders that files are moved to, by the option that names each.
+        tables: the table, and that of single digits.
+        written: everything that the run writes, but for the folders that files are moved to.
+        locked: the outputs that are locked while the run goes on, by the option that names each.
         state_option: the option that names the state, for messages.
     """
 
@@ -32,41 +34,11 @@ class Paths:
     log_file: str | None
     summary_json: str | None
     debug_pages: str | None
-    move_done: str | None
-    move_failed: str | None
+    move_folders: dict[str, str]
+    tables: tuple[str, ...]
+    written: tuple[str, ...]
+    locked: dict[str, str]
     state_option: str
-
-    @property
-    def written(self) -> list[str]:
-        """List what the run writes, but for the folders that files are moved to."""
-        named = (self.out, self.state, self.digits_out)
-        more = (self.log_file, self.summary_json, self.debug_pages)
-        return [path for path in (*named, *more) if path is not None and path != "-"]
-
-    @property
-    def tables(self) -> list[str]:
-        """List the tables: that of the results, and that of single digits where it is wanted."""
-        return [path for path in (self.out, self.digits_out) if path is not None]
-
-    @property
-    def move_folders(self) -> dict[str, str]:
-        """Give the folders that files are moved to, by the option that names each."""
-        both = {"--move-done": self.move_done, "--move-failed": self.move_failed}
-        return {option: folder for option, folder in both.items() if folder is not None}
-
-    @property
-    def locked(self) -> dict[str, str]:
-        """Give the outputs that are locked while the run goes on, by the option that names each.
-
-        A state shares the lock of the table that it is named after, however it is given.
-        """
-        state = self.state if self.state_option == "--state" else None
-        named = {
-            "--out": self.out,
-            "--digits-out": self.digits_out,
-            "--state": state and state.removesuffix(".state"),
-        }
-        return {option: path for option, path in named.items() if path and path != "-"}
 
     def list_files(self) -> Iterator[tuple[str, str]]:
         """List each file that the run writes, with the option that it comes from."""
@@ -93,18 +65,26 @@ def resolve_paths(options: RunOptions) -> Paths:
         UsageError: an option has an empty path, two of them lead to the same file, or one leads to
             a picture that is there.
     """
-    out, own = options.out, options.state
-    beside = f"{out}.state" if out is not None and out != "-" else None
+    out, digits, state = options.out, options.digits_out, options.state
+    if state is None and out is not None and out != "-":
+        state = f"{out}.state"
+    kept = (out, state, digits, options.log_file, options.summary_json, options.debug_pages)
+    # A state shares the lock of the table that it is named after, however it is given.
+    locks = {"--out": out, "--digits-out": digits}
+    locks["--state"] = options.state and options.state.removesuffix(".state")
+    moves = {"--move-done": options.move_done, "--move-failed": options.move_failed}
     paths = Paths(
         out=out,
-        state=beside if own is None else own,
-        digits_out=options.digits_out,
+        state=state,
+        digits_out=digits,
         log_file=options.log_file,
         summary_json=options.summary_json,
         debug_pages=options.debug_pages,
-        move_done=options.move_done,
-        move_failed=options.move_failed,
-        state_option="the state of --out" if own is None else "--state",
+        move_folders={option: folder for option, folder in moves.items() if folder is not None},
+        tables=tuple(path for path in (out, digits) if path is not None),
+        written=tuple(path for path in kept if path is not None and path != "-"),
+        locked={option: path for option, path in locks.items() if path and path != "-"},
+        state_option="the state of --out" if options.state is None else "--state",
     )
     _refuse_empty(paths)
     _refuse_shared(paths)

@@ -112,6 +112,15 @@ class Row:
     detail: str
 
 
+class Value(NamedTuple):
+    """What a row says of a value; see `Row`."""
+
+    value: str
+    confidence: float | None
+    status: Status
+    detail: str
+
+
 class Digit(NamedTuple):
     """One digit of a value, as `--digits-out` tells of it; the attributes are its columns.
 

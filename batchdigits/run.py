@@ -10,19 +10,18 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 from batchdigits import sources
-from batchdigits.errors import Stop
 from batchdigits.job import Inputs, Job
 from batchdigits.ledger.lock import locked
 from batchdigits.paths import Paths
 from batchdigits.pipeline import show, tables
-from batchdigits.pipeline.findings import Found, Predictor
+from batchdigits.pipeline.findings import Found
 from batchdigits.pipeline.judge import judge
 from batchdigits.pipeline.keeping import State, open_state
 from batchdigits.pipeline.known import Known, NoState
 from batchdigits.pipeline.moves import move_files
 from batchdigits.pipeline.places import prepare_places
-from batchdigits.pipeline.stream import plan_files, read_findings
-from batchdigits.pipeline.summary import Progress, Summary
+from batchdigits.pipeline.stream import Predictor, plan_files, read_findings
+from batchdigits.pipeline.summary import Progress, Stop, Summary
 from batchdigits.pipeline.tasks import Tasks
 from batchdigits.pipeline.worker import Planned
 from batchdigits.records import Row

@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchdigits import ledger
-from batchdigits.errors import BusyError, OutputError, Stop
+from batchdigits.errors import BusyError, OutputError
 from batchdigits.ledger.lock import locked
-from batchdigits.pipeline import findings, stream, tasks
-from batchdigits.pipeline.stored import decode_findings, encode_findings
+from batchdigits.pipeline import stream, tasks
+from batchdigits.pipeline.findings import decode_findings, encode_findings
+from batchdigits.pipeline.summary import Stop
 from batchdigits.run import Progress, Summary, run_job
 
 OUT = "results.csv"
@@ -418,10 +419,10 @@ def test_what_a_killed_run_had_read_is_not_read_again(
     class Killed(BaseException):
         pass
 
-    real = findings.Predictor.predict
+    real = stream.Predictor.predict
     calls = []
 
-    def dies(self: findings.Predictor, batch: Any) -> Any:
+    def dies(self: stream.Predictor, batch: Any) -> Any:
         calls.append(batch)
         if len(calls) == 2:
             raise Killed
@@ -429,7 +430,7 @@ def test_what_a_killed_run_had_read_is_not_read_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "LEAST_FILES", 2)
-        patch.setattr(findings.Predictor, "predict", dies)
+        patch.setattr(stream.Predictor, "predict", dies)
         with pytest.raises(Killed):
             run(batch_size=1)
     assert not Path(OUT).exists()

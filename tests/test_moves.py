@@ -23,9 +23,10 @@ from PIL import Image
 import batchdigits
 from batchdigits import cli
 from batchdigits import run as runs
-from batchdigits.errors import OutputError, Stop, UsageError
+from batchdigits.errors import OutputError, UsageError
 from batchdigits.ledger.lock import locked
 from batchdigits.pipeline import carry, moves
+from batchdigits.pipeline.summary import Stop
 from batchdigits.run import Summary, run_job
 from batchdigits.sources import MARK
 

@@ -15,23 +15,23 @@ def resolve(**options: object) -> Paths:
 
 def test_each_place_is_named_once() -> None:
     found = resolve(out="r.csv", digits_out="d.csv", log_file="l", move_done="done")
-    assert found.tables == ["r.csv", "d.csv"]
+    assert found.tables == ("r.csv", "d.csv")
     assert found.state == "r.csv.state"
-    assert found.written == ["r.csv", "r.csv.state", "d.csv", "l"]
+    assert found.written == ("r.csv", "r.csv.state", "d.csv", "l")
     assert found.move_folders == {"--move-done": "done"}
     assert found.locked == {"--out": "r.csv", "--digits-out": "d.csv"}
 
 
 def test_what_goes_to_standard_output_is_no_place() -> None:
     found = resolve(out="-")
-    assert (found.state, found.written, found.locked) == (None, [], {})
+    assert (found.state, found.written, found.locked) == (None, (), {})
     named = resolve(out="-", state="s.state")
     assert (named.state, named.locked) == ("s.state", {"--state": "s"})
 
 
 def test_what_goes_to_the_caller_is_no_place() -> None:
     found = resolve()
-    assert (found.out, found.state, found.written, found.tables) == (None, None, [], [])
+    assert (found.out, found.state, found.written, found.tables) == (None, None, (), ())
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ from batchdigits.job import Inputs
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
 from batchdigits.pipeline import desk, show, stream, tasks, worker
-from batchdigits.pipeline.values import Read, of_field
+from batchdigits.pipeline.findings import Read
+from batchdigits.pipeline.judge import of_field
 from batchdigits.records import Grey, Reading, Row, Source
 from batchdigits.run import Planned, find_files, plan_files, read_rows, run_job
 

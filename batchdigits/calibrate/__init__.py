@@ -28,6 +28,7 @@ __all__ = [
     "Judged",
     "audited",
     "calibrated",
+    "cut_confidence",
     "default_threshold",
     "fit_strings",
     "fit_temperature",
@@ -74,6 +75,11 @@ def written(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
     steps: NDArray[np.float64] = np.floor(confidence * 10_000)
     steps = steps + ((steps + 1) / 10_000 <= confidence)  # 0.57 * 10,000 falls short of 5,700
     return np.minimum(steps / 10_000, HIGHEST)
+
+
+def cut_confidence(confidence: float | np.floating) -> float:
+    """Cut one probability as `written` does."""
+    return float(written(np.array([confidence], np.float64))[0])
 
 
 class Judged(NamedTuple):

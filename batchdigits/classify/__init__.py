@@ -149,7 +149,7 @@ def load(card: Card, *, device: str = "auto") -> Classifier:
         classifier.logits(np.zeros((1, 28, 28, 1), np.float32))
         return classifier
 
-    return _called(file_of(str(card.place)), device, made)
+    return _called(card.network, device, made)
 
 
 def load_reader(card: Card, *, device: str = "auto") -> NumberReader:

@@ -52,6 +52,7 @@ class Card:
             card has none.
         numbers: of the number reader; None where the bundle has none.
         place: the bundle's folder, or the `.keras` file.
+        network: the `.keras` file of single digits.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Card:
     readings: tuple[Reading, ...] = ()
     numbers: Numbers | None = None
     place: Path = field(default=SHIPPED, compare=False)
+    network: Path = field(default=SHIPPED / "model.keras", compare=False)
 
 
 UNCALIBRATED_THRESHOLD = 0.95
@@ -124,7 +126,9 @@ def card(path: str | None) -> Card:
             f"'{place}' is not a model: expected a bundle's folder (model.keras and card.json) "
             "or a .keras file saved by Keras 3"
         )
-    return Card(place.name, None, 1.0, UNCALIBRATED_THRESHOLD, False, {}, place=place)
+    return Card(
+        place.name, None, 1.0, UNCALIBRATED_THRESHOLD, False, {}, place=place, network=place
+    )
 
 
 def _read_card(place: Path) -> Card:
@@ -141,6 +145,7 @@ def _read_card(place: Path) -> Card:
             readings=_readings(whole["calibration"].get("readings", [])),
             numbers=_numbers(whole.get("numbers")),
             place=place.parent,
+            network=place.parent / "model.keras",
         )
     except FileNotFoundError:
         raise ModelError(

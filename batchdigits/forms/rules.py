@@ -154,3 +154,11 @@ def _mod97(digits: str) -> bool:
 
 
 _CHECKS = {"luhn": _luhn, "mod11": _mod11, "mod97": _mod97}
+
+
+def punctuate(digits: str, decimals: int) -> str:
+    """Put the separator back: digits 1250 with two decimals are 12.50."""
+    if not decimals or not digits:
+        return digits
+    padded = digits.rjust(decimals + 1, "0")
+    return f"{padded[:-decimals]}.{padded[-decimals:]}"

@@ -1,18 +1,30 @@
 """Findings become rows, by the threshold from which a value is `ok`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
+from batchdigits import calibrate
+from batchdigits.forms import rules
+from batchdigits.forms.template import Field
 from batchdigits.job import Thresholds
 from batchdigits.pipeline import numbers
-from batchdigits.pipeline.findings import Finding
-from batchdigits.pipeline.values import PLAIN, Value, of_field, of_image
-from batchdigits.records import Digit, Row
+from batchdigits.pipeline.desk import Spot
+from batchdigits.pipeline.findings import Finding, Read
+from batchdigits.records import Digit, Row, Value
 
 SEVERAL, SURE = 4, 0.3
 """Of so many boxes found on a page with ink in them, at least this share is sure, or none is."""
 ASKEW = "most boxes of this page hold no sure number: it may lie on its side, or be no form"
+PLAIN = Field.model_validate(
+    {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
+)
+"""Stands for the field where an image is one number in boxes: there is no rule."""
+
+Filled = Sequence[tuple[Spot, Read | None]]
+"""The boxes of a field with their readings; None where there was no picture."""
 
 
 class Judged(NamedTuple):
@@ -96,3 +108,105 @@ def _doubt(rows: list[Row], at: Sequence[int]) -> None:
     if len(inked) >= SEVERAL and len(sure) < SURE * len(inked):
         for n in sure:
             rows[n] = replace(rows[n], status="review", detail=ASKEW)
+
+
+def of_image(spot: Spot, read: Read | None, threshold: float) -> Value:
+    """Say what an image of one digit holds."""
+    if read is None:
+        blank = spot.status == "blank"
+        return Value("", None if blank else 0.0, "blank" if blank else "review", spot.detail)
+    digit = str(read.digit)
+    if read.other:
+        detail = f"not a digit; if it is one, {digit} or {read.second}"
+        return Value(digit, read.confidence, "review", detail)
+    if read.confidence >= threshold:
+        return Value(digit, read.confidence, "ok", "")
+    detail = f"under {round(threshold, 10)}; may be {read.second}"
+    return Value(digit, read.confidence, "review", detail)
+
+
+def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> Value:
+    """Say what a field of a form holds.
+
+    Args:
+        field: with its rules.
+        filled: its boxes, from left to right.
+        threshold: the confidence from which a value is `ok`.
+        why: not empty where the value is for review whatever it is, and says why.
+    """
+    if all(spot.status == "blank" for spot, _ in filled):
+        if field.optional:
+            return Value("", None, "blank", "no ink")
+        return Value("", 0.0, "review", "blank, and not optional")
+    unread = [(n, spot) for n, (spot, _) in enumerate(filled, 1) if spot.status == "review"]
+    if unread:
+        shown = "".join(_sign(read) for _, read in filled).strip("_")
+        number, spot = unread[0]
+        if field.cells is None:
+            return Value("", 0.0, "review", spot.detail)
+        none = "not digits: " if _no_digits(filled) else ""
+        return Value("", 0.0, "review", f"{none}reads {shown}: box {number}: {spot.detail}")
+    reads = {n: read for n, (_, read) in enumerate(filled, 1) if read}
+    raw = "".join(str(read.digit) for read in reads.values())
+    sure = calibrate.cut_confidence(np.prod([read.confidence for read in reads.values()]))
+    value = _judged(field, raw, sure, reads, threshold)
+    for fault in (why, _gap(filled, field), _strange(filled)):
+        if fault:
+            value = Value(raw, sure, "review", fault)
+            break
+    return value._replace(value=rules.punctuate(value.value, field.decimals))
+
+
+def _sign(read: Read | None) -> str:
+    return "_" if read is None else str(read.digit)
+
+
+def _judged(
+    field: Field, raw: str, sure: float, reads: Mapping[int, Read], threshold: float
+) -> Value:
+    """Judge digits by the field's rule; what a rule lifts over the threshold says so."""
+    broken = rules.broken(field, raw)
+    if not broken and sure >= threshold:
+        return Value(raw, sure, "ok", "")
+    likely = None
+    if broken or field.check:  # without a rule to break there is nothing to choose by
+        likely = rules.likeliest(field, np.array([read.likely for read in reads.values()]))
+    confidence = calibrate.cut_confidence(likely.confidence) if likely else 0.0
+    if not broken:
+        if field.check and likely and likely.digits == raw and confidence >= threshold:
+            return Value(raw, confidence, "ok", f"confirmed by its check digit ({field.check})")
+        least = min(reads, key=lambda number: reads[number].confidence)
+        box = f"box {least} " if len(reads) > 1 else ""
+        detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
+        return Value(raw, sure, "review", detail)
+    if likely and confidence >= threshold:
+        detail = f"corrected by rule: read as {raw}, which {broken}"
+        return Value(likely.digits, confidence, "ok", detail)
+    instead = f"; may be {likely.digits}" if likely else ""
+    return Value(raw, sure, "review", f"{raw} {broken}{instead}")
+
+
+def _gap(filled: Filled, field: Field) -> str:
+    """Say whether a blank stands between digits, or behind those of an amount."""
+    inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
+    if len(inked) <= inked[-1] - inked[0]:
+        blank = next(n for n in range(inked[0], inked[-1]) if n not in inked)
+        return f"box {blank + 1} is blank between digits"
+    if field.decimals and inked[-1] < len(filled) - 1:
+        return f"box {len(filled)} is blank: which digits are decimals is not certain"
+    return ""
+
+
+def _no_digits(filled: Filled) -> bool:
+    """Tell whether in most boxes that hold something that is no digit."""
+    held = [(spot, read) for spot, read in filled if spot.status != "blank"]
+    return 2 * sum(read is None or read.other for _, read in held) > len(held)
+
+
+def _strange(filled: Filled) -> str:
+    """Say whether what stands in a box is no digit."""
+    for number, (_, read) in enumerate(filled, 1):
+        if read is not None and read.other:
+            none = "not digits: " if _no_digits(filled) else ""
+            return f"{none}box {number}: not a digit; if it is one, {read.digit} or {read.second}"
+    return ""

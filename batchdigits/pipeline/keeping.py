@@ -9,16 +9,13 @@ from functools import cache
 from itertools import islice
 
 from batchdigits import ledger, sources
-from batchdigits.errors import Stop
 from batchdigits.job import Job, Thresholds
 from batchdigits.ledger import Ledger
-from batchdigits.pipeline import tables, upkeep
+from batchdigits.pipeline import scope, tables
 from batchdigits.pipeline.desk import Item
-from batchdigits.pipeline.findings import Finding, Found
+from batchdigits.pipeline.findings import Finding, Found, decode_findings, encode_findings
 from batchdigits.pipeline.known import Known, NoState
-from batchdigits.pipeline.scope import Scope
-from batchdigits.pipeline.stored import decode_findings, encode_findings
-from batchdigits.pipeline.summary import Progress, Summary
+from batchdigits.pipeline.summary import Progress, Stop, Summary
 from batchdigits.pipeline.tasks import Tasks
 from batchdigits.records import Entry, Source
 from batchdigits.sources import GONE, files
@@ -74,8 +71,8 @@ class State:
         the name that it has there, or makes room for the one that has it.
         """
         inputs = self._job.inputs
-        scope = Scope([*inputs.typed, *inputs.listed])
-        named = ((file, scope.name(file)) for file in self._book.unmet())
+        asked = scope.Scope([*inputs.typed, *inputs.listed])
+        named = ((file, asked.name(file)) for file in self._book.unmet())
         strange = [(file, name) for file, name in named if name != file]
         others = [file for file, name in strange if not name]
         with self._book.together():
@@ -228,8 +225,8 @@ class State:
         """Forget what no row needs, and what the options say; tell of files that are missing."""
         with self._book.together():
             if self._job.options.prune and self._summary.files:
-                self._summary.pruned = upkeep.prune_gone(self._book, self._found)
-            forgotten = self._summary.pruned + upkeep.forget_mended(self._book)
+                self._summary.pruned = scope.prune_gone(self._book, self._found)
+            forgotten = self._summary.pruned + scope.forget_mended(self._book)
             self._mark_stale(forgotten > 0)
             self._book.tidy()
         self._summary.gone = len(self._book.gone())
@@ -237,7 +234,7 @@ class State:
         if self._summary.gone and not self._summary.files:
             log.error(MISSING, "", self._summary.gone)
             return
-        for folder, count in upkeep.count_missing(self._book, self._found).items():
+        for folder, count in scope.count_missing(self._book, self._found).items():
             log.error(MISSING, f" in '{folder}'", count)
 
     def table_stands(self) -> bool:

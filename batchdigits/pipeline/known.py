@@ -5,10 +5,9 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from typing import NamedTuple
 
 from batchdigits import sources
-from batchdigits.errors import Stop
 from batchdigits.job import Job, Thresholds
 from batchdigits.pipeline.findings import Finding, Found
-from batchdigits.pipeline.summary import Progress, Summary
+from batchdigits.pipeline.summary import Progress, Stop, Summary
 from batchdigits.pipeline.tasks import Tasks
 
 

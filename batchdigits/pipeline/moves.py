@@ -17,14 +17,14 @@ from pathlib import Path
 
 import filelock
 
-from batchdigits.errors import OutputError, Stop
+from batchdigits.errors import OutputError
 from batchdigits.job import Job
 from batchdigits.ledger import MOVED
 from batchdigits.pipeline import carry
 from batchdigits.pipeline.carry import ChangedError
 from batchdigits.pipeline.keeping import State
 from batchdigits.pipeline.known import NoState
-from batchdigits.pipeline.summary import Summary
+from batchdigits.pipeline.summary import Stop, Summary
 from batchdigits.records import Entry, Source
 from batchdigits.results import place
 from batchdigits.sources import MARK, files, spell
@@ -85,7 +85,10 @@ class _Mover:
     def __init__(self, job: Job, state: State, moved: Counter[str]) -> None:
         self.moved = moved
         self._state, self._settle = state, job.options.settle
-        self._places = {"done": job.paths.move_done, "failed": job.paths.move_failed}
+        self._places = {
+            option.removeprefix("--move-"): folder
+            for option, folder in job.paths.move_folders.items()
+        }
         self._stuck: list[str] = []
         self._real: Callable[[str], str] = cache(os.path.realpath)
         self._folders: dict[tuple[str, str], str] = {}
@@ -97,7 +100,7 @@ class _Mover:
         for part in self._state.list_read():
             for ending, folder in self._places.items():
                 ours = [(source, entry) for source, entry, how in part if how == ending]
-                if folder is not None and ours:
+                if ours:
                     self._part(ending, folder, ours, stop)
         if self._stuck:
             raise self._cannot()

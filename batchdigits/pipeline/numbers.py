@@ -13,8 +13,7 @@ from batchdigits.forms import rules
 from batchdigits.forms.template import Field
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.pipeline.desk import Number
-from batchdigits.pipeline.values import Value, punctuated, written
-from batchdigits.records import Grey
+from batchdigits.records import Grey, Value
 
 MOST = 20
 """Digits of a number, at most."""
@@ -70,11 +69,11 @@ def of_number(field: Field | None, found: Decoded, threshold: float, why: str = 
     """
     numbers = [(text, share) for text, share in found.candidates if text and NO_DIGIT not in text]
     raw, share = numbers[0] if numbers else ("", 0.0)
-    sure = written(share)
+    sure = calibrate.cut_confidence(share)
     decimals = field.decimals if field else 0
     fault = why or _no_number(found, raw)
     if fault:
-        return Value(punctuated(raw, decimals), sure if raw else 0.0, "review", fault)
+        return Value(rules.punctuate(raw, decimals), sure if raw else 0.0, "review", fault)
     value = _judged(field, numbers, threshold)
     inner, doubt = _separators(field, found.seen, value)
     if doubt and value.status == "ok":
@@ -82,7 +81,7 @@ def of_number(field: Field | None, found: Decoded, threshold: float, why: str = 
     elif inner and value.status == "ok":
         both = (f"written {inner}", value.detail)
         value = value._replace(detail="; ".join(filter(None, both)))
-    return value._replace(value=punctuated(value.value, decimals))
+    return value._replace(value=rules.punctuate(value.value, decimals))
 
 
 def _no_number(found: Decoded, raw: str) -> str:
@@ -116,14 +115,14 @@ def _gap(columns: list[int]) -> int:
 def _judged(field: Field | None, numbers: calibrate.Candidates, threshold: float) -> Value:
     """Judge candidates by the field's rule; what a rule lifts over the threshold says so."""
     (raw, share), *others = numbers
-    sure = written(share)
+    sure = calibrate.cut_confidence(share)
     broken = rules.broken(field, raw) if field else ""
     if not broken and sure >= threshold:
         return Value(raw, sure, "ok", "")
     likely = None
     if field and (broken or field.check or field.pattern):
         likely = rules.chosen(field, numbers)
-    confidence = written(likely.confidence) if likely else 0.0
+    confidence = calibrate.cut_confidence(likely.confidence) if likely else 0.0
     if not broken:
         if likely and likely.digits == raw and confidence >= threshold:
             return Value(raw, confidence, "ok", "confirmed by its rule")
@@ -173,7 +172,10 @@ def digits(picture: Grey, number: Number, found: Decoded) -> list[Digits]:
         if name == NO_DIGIT or name not in shares:
             continue
         second = max((one for one in shares if one != name), key=shares.__getitem__, default="")
-        sure, runner_up = written(shares[name]), written(shares.get(second, 0.0))
+        sure, runner_up = (
+            calibrate.cut_confidence(shares[name]),
+            calibrate.cut_confidence(shares.get(second, 0.0)),
+        )
         out.append(Digits(name, sure, second, runner_up, _placed(box, number)))
     return out
 

@@ -1,12 +1,14 @@
-"""How a run goes, for those who ask."""
+"""How a run goes, whom it tells, and how it is stopped."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from batchdigits.records import Status
+if TYPE_CHECKING:
+    from batchdigits.records import Status
 
 Progress = Callable[[int, int], object]
 """Called with the number of files that are done, and of all files."""
@@ -33,7 +35,7 @@ class Summary:
         model: the model's name and fingerprint; None until it is known.
     """
 
-    statuses: Counter[Status] = field(default_factory=Counter)
+    statuses: "Counter[Status]" = field(default_factory=Counter)
     skipped: dict[str, int] = field(default_factory=dict)
     residuals: list[float] = field(default_factory=list)
     files: int = 0
@@ -72,3 +74,34 @@ class Summary:
         if self._running:
             self.stages[self._running[-1]] += now - self._since
         self._since = now
+
+
+class Stop:
+    """How a signal ends a run: where it is safe, if it says so, else at once.
+
+    Attributes:
+        gentle: whether the run will come to a safe place by itself, and look there.
+        asked: what is to be raised there; None while nobody asked.
+        left: what is told of the run then.
+    """
+
+    def __init__(self) -> None:
+        """Stop at once, until told otherwise."""
+        self.gentle = False
+        self.asked: BaseException | None = None
+        self.left = ""
+
+    @contextmanager
+    def gently(self, left: str) -> Iterator[None]:
+        """Go on within the block until `check` is called; then say what is left."""
+        self.gentle, self.left = True, left
+        try:
+            yield
+        finally:
+            self.gentle = False
+        self.check()
+
+    def check(self) -> None:
+        """End the run here, if somebody asked for it."""
+        if self.asked is not None:
+            raise self.asked

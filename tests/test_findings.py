@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from batchdigits.decode import Decoded, Sign
 from batchdigits.forms.template import Field
 from batchdigits.ledger.name_findings import name_findings
-from batchdigits.pipeline import stored
+from batchdigits.pipeline import findings as stored
 from batchdigits.pipeline.desk import Item, Number, Spot
-from batchdigits.pipeline.findings import Finding
+from batchdigits.pipeline.findings import Finding, Read, decode_findings, encode_findings
 from batchdigits.pipeline.numbers import Digits
-from batchdigits.pipeline.stored import decode_findings, encode_findings
-from batchdigits.pipeline.values import Read
 
 FIELDS = [
     Field(name="amount", box=(20.5, 30.0, 60.0, 9.25), cells=6, gap=0.33, decimals=2),
