@@ -56,11 +56,11 @@ class Reader:
             batchdigits.errors.TemplateError: a template cannot be used.
         """
         from batchdigits.job import resolve_job  # noqa: PLC0415  (heavy: only when called)
-        from batchdigits.pipeline.stream import Predictor  # noqa: PLC0415
+        from batchdigits.pipeline.predictor import Predictor  # noqa: PLC0415
 
         chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
         self._job = resolve_job(RunOptions(**chosen))
-        self._predictor = Predictor(self._job)
+        self._predictor = Predictor(self._job.card, options.device)
 
     def read(
         self, inputs: AnyPath | Iterable[AnyPath], *, progress: ShowProgress = False

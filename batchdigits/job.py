@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from batchdigits import calibrate, classify, forms, normalize, pages, register, results, sources
+from batchdigits.calibrate import Thresholds
 from batchdigits.classify import Card
 from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.forms import Template
@@ -15,6 +16,7 @@ from batchdigits.normalize import strips
 from batchdigits.options import RunOptions
 from batchdigits.paths import Paths, resolve_paths
 from batchdigits.records import Page, Reading
+from batchdigits.register import Forms
 from batchdigits.results import Layout
 
 READING = 1
@@ -36,35 +38,6 @@ class Inputs(NamedTuple):
 NO_INPUTS = Inputs()
 
 
-class Thresholds(NamedTuple):
-    """The confidences from which values are `ok`.
-
-    Attributes:
-        digits: of single digits, and of numbers that are read box by box.
-        numbers: of numbers that are read as a whole.
-    """
-
-    digits: float
-    numbers: float
-
-
-class Forms(NamedTuple):
-    """The forms that pages may be of.
-
-    Attributes:
-        templates: none where no page is known to be a form.
-        references: a form's name → its reference, of the forms that are anchored by one.
-    """
-
-    templates: Sequence[Template] = ()
-    references: Mapping[str, register.Reference] = {}
-
-    @property
-    def only(self) -> Template | None:
-        """Give the one form that every page is known to be, where there is one."""
-        return self.templates[0] if len(self.templates) == 1 else None
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a run reads, by what, and where its rows go.
@@ -76,7 +49,8 @@ class Job:
         card: of the model.
         fingerprint: a digest of the model's files, in hexadecimal.
         forms: the templates and their references.
-        layouts: of the table; of several, an .xlsx has a sheet for each, others hold the first.
+        layouts: of the table, as `open_tables` takes them; of several, an .xlsx has a sheet for
+            each, other formats hold the first.
         threshold: chosen by the options, for all values; None: the model's own thresholds.
         thresholds: of this run.
         model_thresholds: the model's own.
@@ -203,11 +177,13 @@ def _choose_layouts(
 ) -> list[Layout]:
     """Choose what the table holds: a row a field or a page, in a spreadsheet both.
 
+    None where a row is a page whose fields are not known before it is read.
+
     Raises:
         TemplateError: a field has the name of another column of a table with a row a page.
     """
     if not templates:
-        return [results.LONG]
+        return [] if options.wide else [results.LONG]
     names = dict.fromkeys(field.name for one in templates for field in one.fields)
     layouts = [results.FIELDS, results.pages(list(names))]
     if options.wide or (paths.out or "").lower().endswith(".xlsx"):

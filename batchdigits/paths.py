@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batchdigits.errors import UsageError
-from batchdigits.ledger.lock import lock_of
 from batchdigits.options import RunOptions
+from batchdigits.results.place import lock_of
 from batchdigits.sources import files
 
 

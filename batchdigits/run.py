@@ -13,17 +13,18 @@ from batchdigits import sources
 from batchdigits.job import Inputs, Job
 from batchdigits.ledger.lock import locked
 from batchdigits.paths import Paths
-from batchdigits.pipeline import show, tables
+from batchdigits.pipeline import show
 from batchdigits.pipeline.findings import Found
 from batchdigits.pipeline.judge import judge
 from batchdigits.pipeline.keeping import State, open_state
 from batchdigits.pipeline.known import Known, NoState
-from batchdigits.pipeline.moves import move_files
-from batchdigits.pipeline.places import prepare_places
-from batchdigits.pipeline.stream import Predictor, plan_files, read_findings
+from batchdigits.pipeline.moves import move_files, prepare_folders
+from batchdigits.pipeline.predictor import Predictor
+from batchdigits.pipeline.stream import extract_files, plan_files
 from batchdigits.pipeline.summary import Progress, Stop, Summary
 from batchdigits.pipeline.tasks import Tasks
 from batchdigits.pipeline.worker import Planned
+from batchdigits.pipeline.writing import open_tables, prepare_places
 from batchdigits.records import Row
 
 __all__ = ["Planned", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
@@ -53,14 +54,17 @@ def run_job(
         UsageError: a device that is not there, or a folder for files that holds others.
     """
     summary, stop = summary or Summary(), stop or Stop()
-    prepare_places(job)
+    prepare_places(job.paths)
+    prepare_folders(job)
     with locked([*job.paths.locked.values()], job.options.wait), open_state(job, summary) as state:
         with summary.stage("look"):
             found = find_files(job.inputs, job.paths)
             summary.files, summary.skipped = len(found.sources), found.skipped
             tasks = state.plan(found)
         with summary.stage("read"):
-            findings = _observe(read_findings(job, tasks, Predictor(job)), job, summary)
+            extracted = extract_files(tasks, job.options, job.forms)
+            findings = Predictor(job.card, job.options.device).predict_all(extracted)
+            findings = _observe(findings, job, summary)
             known = state.keep(findings, progress, stop)
         with summary.stage("write"):
             _write_tables(job, state, known, summary)
@@ -105,7 +109,8 @@ def _write_tables(
     if state.table_stands():
         return
     with_digits, failed = job.paths.digits_out is not None, ""
-    with state.guard_tables(), tables.open_tables(job) as write:
+    opening = str(job.paths.out), job.paths.digits_out, job.layouts
+    with state.guard_tables(), open_tables(*opening, excel=job.options.excel) as write:
         for batch in known:
             judged = [judge(one.file, one.findings, one.thresholds, with_digits) for one in batch]
             for one, (rows, _) in zip(batch, judged, strict=True):
@@ -137,6 +142,8 @@ def read_rows(
     if tasks is None:
         tasks = Tasks(find_files(job.inputs, job.paths).sources)
     summary = Summary(files=len(tasks.sources))
-    findings = read_findings(job, tasks, predictor or Predictor(job))
+    extracted = extract_files(tasks, job.options, job.forms)
+    predictor = predictor or Predictor(job.card, job.options.device)
+    findings = predictor.predict_all(extracted)
     for batch in NoState(job, summary).keep(findings, progress, Stop()):
         yield [row for one in batch for row in judge(one.file, one.findings, one.thresholds).rows]

@@ -29,7 +29,7 @@ from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
 from batchdigits.pipeline import carry, tasks
-from batchdigits.pipeline.stream import Predictor
+from batchdigits.pipeline.predictor import Predictor
 
 Capture = pytest.CaptureFixture[str]
 

@@ -25,7 +25,7 @@ from PIL import Image
 from batchdigits import classify, cli, sources
 from batchdigits import run as runs
 from batchdigits.ledger import Ledger
-from batchdigits.pipeline import desk, stream, tables, tasks
+from batchdigits.pipeline import desk, predictor, stream, tables, tasks
 from batchdigits.results import place
 from batchdigits.run import run_job
 
@@ -714,7 +714,7 @@ def test_chunks_workers_and_interruptions_change_no_byte(
 def dies(patch: pytest.MonkeyPatch, where: str, at: int) -> None:
     """Have a run end at the n-th batch, file or row."""
     room, name = {
-        "found": (stream.Predictor, "predict"),
+        "found": (predictor.Predictor, "predict"),
         "put": (Ledger, "put"),
         "told": (Ledger, "told"),
     }[where]

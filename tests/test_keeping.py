@@ -23,7 +23,7 @@ from PIL import Image
 from batchdigits import ledger
 from batchdigits.errors import BusyError, OutputError
 from batchdigits.ledger.lock import locked
-from batchdigits.pipeline import stream, tasks
+from batchdigits.pipeline import predictor, stream, tasks
 from batchdigits.pipeline.findings import decode_findings, encode_findings
 from batchdigits.pipeline.summary import Stop
 from batchdigits.run import Progress, Summary, run_job
@@ -419,10 +419,10 @@ def test_what_a_killed_run_had_read_is_not_read_again(
     class Killed(BaseException):
         pass
 
-    real = stream.Predictor.predict
+    real = predictor.Predictor.predict
     calls = []
 
-    def dies(self: stream.Predictor, batch: Any) -> Any:
+    def dies(self: predictor.Predictor, batch: Any) -> Any:
         calls.append(batch)
         if len(calls) == 2:
             raise Killed
@@ -430,7 +430,7 @@ def test_what_a_killed_run_had_read_is_not_read_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "LEAST_FILES", 2)
-        patch.setattr(stream.Predictor, "predict", dies)
+        patch.setattr(predictor.Predictor, "predict", dies)
         with pytest.raises(Killed):
             run(batch_size=1)
     assert not Path(OUT).exists()

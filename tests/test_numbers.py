@@ -18,7 +18,8 @@ from batchdigits.forms import Field
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.pipeline import tasks
 from batchdigits.pipeline.desk import Desk, Number, unpacked
-from batchdigits.pipeline.numbers import digits, of_number
+from batchdigits.pipeline.number_values import of_number
+from batchdigits.pipeline.numbers import digits
 from batchdigits.records import Grey
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Candidates",
     "Fitted",
     "Judged",
+    "Thresholds",
     "audited",
     "calibrated",
     "cut_confidence",
@@ -75,6 +76,18 @@ def written(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
     steps: NDArray[np.float64] = np.floor(confidence * 10_000)
     steps = steps + ((steps + 1) / 10_000 <= confidence)  # 0.57 * 10,000 falls short of 5,700
     return np.minimum(steps / 10_000, HIGHEST)
+
+
+class Thresholds(NamedTuple):
+    """The confidences from which values are `ok`.
+
+    Attributes:
+        digits: of single digits, and of numbers that are read box by box.
+        numbers: of numbers that are read as a whole.
+    """
+
+    digits: float
+    numbers: float
 
 
 def cut_confidence(confidence: float | np.floating) -> float:

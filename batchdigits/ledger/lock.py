@@ -1,18 +1,12 @@
 """One run at a time for an output: a lock of the kernel's, which dies with who holds it."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import filelock
 
 from batchdigits.errors import BusyError, OutputError
-
-
-def lock_of(path: str) -> str:
-    """Name the lock of an output: hidden, beside it, left there when it is free."""
-    folder, name = os.path.split(os.path.realpath(path))
-    return os.path.join(folder, f".{name}.lock")
+from batchdigits.results.place import lock_of
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from batchdigits import calibrate
+from batchdigits.calibrate import Thresholds
 from batchdigits.forms import rules
 from batchdigits.forms.template import Field
-from batchdigits.job import Thresholds
-from batchdigits.pipeline import numbers
+from batchdigits.pipeline import number_values
 from batchdigits.pipeline.desk import Spot
 from batchdigits.pipeline.findings import Finding, Read
 from batchdigits.records import Digit, Row, Value
@@ -76,8 +76,8 @@ def _value(finding: Finding, thresholds: Thresholds) -> Value:
         return Value("", 0.0 if item.status == "review" else None, item.status, item.detail)
     if item.number is not None:
         if finding.number is None:
-            return Value("", 0.0, "review", item.detail or numbers.NO_READER)
-        return numbers.of_number(item.field, finding.number, thresholds.numbers, item.detail)
+            return Value("", 0.0, "review", item.detail or number_values.NO_READER)
+        return number_values.of_number(item.field, finding.number, thresholds.numbers, item.detail)
     filled = list(zip(item.spots, finding.reads, strict=True))
     if item.field is None and len(filled) == 1:
         return of_image(*filled[0], thresholds.digits)

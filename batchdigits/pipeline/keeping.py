@@ -9,7 +9,8 @@ from functools import cache
 from itertools import islice
 
 from batchdigits import ledger, sources
-from batchdigits.job import Job, Thresholds
+from batchdigits.calibrate import Thresholds
+from batchdigits.job import Job
 from batchdigits.ledger import Ledger
 from batchdigits.pipeline import scope, tables
 from batchdigits.pipeline.desk import Item

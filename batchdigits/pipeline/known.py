@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from typing import NamedTuple
 
 from batchdigits import sources
-from batchdigits.job import Job, Thresholds
+from batchdigits.calibrate import Thresholds
+from batchdigits.job import Job
 from batchdigits.pipeline.findings import Finding, Found
 from batchdigits.pipeline.summary import Progress, Stop, Summary
 from batchdigits.pipeline.tasks import Tasks

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import filelock
 
-from batchdigits.errors import OutputError
+from batchdigits.errors import OutputError, UsageError
 from batchdigits.job import Job
 from batchdigits.ledger import MOVED
 from batchdigits.pipeline import carry
@@ -61,6 +61,32 @@ def check(folder: str) -> None:
             f"files cannot be moved to '{folder}': {fault.strerror or fault}: expected a folder "
             "that can be written; choose another"
         ) from fault
+
+
+def prepare_folders(job: Job) -> None:
+    """Make the folders that files are moved to, and find out whether they take files.
+
+    Raises:
+        OutputError: one does not.
+        UsageError: one holds files of others.
+    """
+    for option, folder in job.paths.move_folders.items():
+        _refuse_used(option, folder, job)
+    for folder in job.paths.move_folders.values():
+        check(folder)
+
+
+def _refuse_used(option: str, folder: str, job: Job) -> None:
+    """Refuse a folder with files of others in it: they would be passed over by every run."""
+    real = os.path.realpath(folder)
+    with place.faults(folder):
+        names = os.listdir(real) if os.path.isdir(real) else []
+    ours = {os.path.realpath(path) for _, path in job.paths.list_files()}
+    if MARK not in names and any(os.path.join(real, name) not in ours for name in names):
+        raise UsageError(
+            f"{option} '{folder}' has files that no run has moved there, and that none would read "
+            f"any more: give a new folder, or, if that is meant, make a file {MARK} in it"
+        )
 
 
 def move_files(job: Job, state: State | NoState, stop: Stop, summary: Summary) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from batchdigits.calibrate import Thresholds
 from batchdigits.errors import OutputError
-from batchdigits.job import Thresholds
 from batchdigits.pipeline.desk import Shown
 from batchdigits.pipeline.findings import Found
 from batchdigits.pipeline.judge import judge

@@ -1,4 +1,4 @@
-"""The tables of a run: what they hold, and whether they still are as they were left."""
+"""The tables of a run: whether they still are as they were left, and what is kept of others."""
 
 import hashlib
 import json
@@ -7,18 +7,15 @@ import os
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from batchdigits import results
 from batchdigits.job import Job
 from batchdigits.ledger import Ledger, Written, kept_name
-from batchdigits.pipeline.judge import Judged
 from batchdigits.pipeline.summary import Summary
-from batchdigits.records import Row
 from batchdigits.results import place
 
 log = logging.getLogger(__name__)
@@ -39,42 +36,6 @@ def describe_table(job: Job) -> str:
         asked = sorted({*job.inputs.typed, *job.inputs.listed})
         inputs = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
     return json.dumps([VERSION, chosen, columns, inputs])
-
-
-@contextmanager
-def open_tables(job: Job) -> Iterator[Callable[[Sequence[Judged]], None]]:
-    """Open the table, and that of single digits where one is wanted; give what writes to both.
-
-    Where a page's columns are known only when all pages are read, rows are kept until then.
-    """
-    out, excel = str(job.paths.out), job.options.excel
-    with ExitStack() as stack:
-        kept: list[Row] = []
-        later = job.options.wide and not job.forms.templates
-        write: results.Write = kept.extend
-        if not later:
-            write = stack.enter_context(results.writer(out, *job.layouts, excel=excel))
-        write_digits: results.Write | None = None
-        if job.paths.digits_out is not None:
-            digits = results.writer(job.paths.digits_out, results.DIGITS, excel=excel)
-            write_digits = stack.enter_context(digits)
-
-        def both(judged: Sequence[Judged]) -> None:
-            write(row for one in judged for row in one.rows)
-            if write_digits:
-                write_digits(digit for one in judged for digit in one.digits)
-
-        yield both
-        if later:
-            _put_wide(out, kept, excel=excel)
-
-
-def _put_wide(out: str, rows: list[Row], *, excel: bool) -> None:
-    named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
-    names = dict.fromkeys(row.field for row in named if row.field)
-    both = [results.pages(list(names)), results.FIELDS]
-    with results.writer(out, *both, excel=excel) as put:
-        put(named)
 
 
 def stand(job: Job, book: Ledger, summary: Summary) -> bool:

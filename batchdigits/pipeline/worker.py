@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from batchdigits import cells, engine, layout, pages, register
 from batchdigits.forms.template import Box, corners
-from batchdigits.job import Forms
 from batchdigits.options import As, Invert
 from batchdigits.pages.arrays import check_image
 from batchdigits.pipeline import boxes
 from batchdigits.pipeline.desk import Desk, Prepared
 from batchdigits.pipeline.tasks import Task
 from batchdigits.records import Entry, Failure, Grey, Kind, Laid, Page
+from batchdigits.register import Forms
 from batchdigits.sources import files
 
 DIGIT_SIDE, DIGIT_ASPECT, NUMBER_HEIGHT = 256, 1.6, 600

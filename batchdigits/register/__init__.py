@@ -6,6 +6,7 @@ the limit, or whose lines are not there, is another form, and never read.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,25 @@ from batchdigits.register.poses import (
 )
 from batchdigits.register.reduced import reduced
 
-__all__ = ["LIMIT", "Lost", "Pose", "Reference", "learned", "match", "register"]
+__all__ = ["LIMIT", "Forms", "Lost", "Pose", "Reference", "learned", "match", "register"]
+
+
+class Forms(NamedTuple):
+    """The forms that pages may be of.
+
+    Attributes:
+        templates: none where no page is known to be a form.
+        references: a form's name → its reference, of the forms that are anchored by one.
+    """
+
+    templates: Sequence[Template] = ()
+    references: Mapping[str, Reference] = {}
+
+    @property
+    def only(self) -> Template | None:
+        """Give the one form that every page is known to be, where there is one."""
+        return self.templates[0] if len(self.templates) == 1 else None
+
 
 FEWEST_ALONE = 0.85
 """The same, where nothing but the lines themselves tells where the paper lies."""

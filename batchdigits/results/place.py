@@ -123,3 +123,9 @@ def _mode(target: Path) -> int:
         umask = os.umask(0o077)  # the only way to ask for it
         os.umask(umask)
         return 0o666 & ~umask
+
+
+def lock_of(path: str) -> str:
+    """Name the lock of an output: hidden, beside it, left there when it is free."""
+    folder, name = os.path.split(os.path.realpath(path))
+    return os.path.join(folder, f".{name}.lock")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batchdigits import calibrate, classify
 from batchdigits.decode import BEAM, Decoded, looks
 from batchdigits.normalize.strips import VERSION, strip
-from batchdigits.pipeline import numbers
+from batchdigits.pipeline import number_values
 from batchdigits.records import Grey
 from batchdigits.train import bundle
 
@@ -58,7 +58,7 @@ def judged(found: Sequence[Decoded | None], truth: Sequence[str], temperature: f
         value = ""
         if one is not None:
             likely = one._replace(candidates=calibrate.calibrated(one.candidates, temperature))
-            said = numbers.of_number(None, likely, 0.0)
+            said = number_values.of_number(None, likely, 0.0)
             value = said.value
             sure[at] = said.confidence or 0.0 if said.status == "ok" else 0.0
         values.append(value)
