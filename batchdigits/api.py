@@ -12,8 +12,8 @@ from batchdigits.options.declaration import Option, declare, take_keywords
 if TYPE_CHECKING:
     import pandas as pd
 
+    from batchdigits.extract.tasks import Tasks
     from batchdigits.job import Job
-    from batchdigits.pipeline.tasks import Tasks
 
 AnyPath = str | os.PathLike[str]
 ShowProgress = bool | Callable[[int, int], object]
@@ -56,7 +56,7 @@ class Reader:
             batchdigits.errors.TemplateError: a template cannot be used.
         """
         from batchdigits.job import resolve_job  # noqa: PLC0415  (heavy: only when called)
-        from batchdigits.pipeline.predictor import Predictor  # noqa: PLC0415
+        from batchdigits.predict.predictor import Predictor  # noqa: PLC0415
 
         chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
         self._job = resolve_job(RunOptions(**chosen))
@@ -81,8 +81,8 @@ class Reader:
     ) -> "pd.DataFrame":
         """Read pictures that are in memory; see `batchdigits.read_images`."""
         from batchdigits.errors import UsageError  # noqa: PLC0415
+        from batchdigits.extract.tasks import Tasks  # noqa: PLC0415
         from batchdigits.pages.arrays import convert_image  # noqa: PLC0415
-        from batchdigits.pipeline.tasks import Tasks  # noqa: PLC0415
         from batchdigits.records import Source  # noqa: PLC0415
         from batchdigits.sources import spell  # noqa: PLC0415
 
@@ -97,13 +97,13 @@ class Reader:
         return self._read(self._job, Tasks(files, images=grey), progress)
 
     def _read(self, job: "Job", tasks: "Tasks | None", progress: ShowProgress) -> "pd.DataFrame":
-        from batchdigits import report, results  # noqa: PLC0415
+        from batchdigits import outputs, report  # noqa: PLC0415
         from batchdigits.run import read_rows  # noqa: PLC0415
 
         shown = nullcontext(progress) if callable(progress) else report.progress(not progress)
         with shown as show_done:
             batches = read_rows(job, tasks, show_done, self._predictor)
-            return results.table(row for batch in batches for row in batch)
+            return outputs.table(row for batch in batches for row in batch)
 
 
 @take_keywords(ReadKeywords)

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from batchdigits import calibrate, classify, forms, normalize, pages, register, results, sources
+from batchdigits import calibrate, normalize, outputs, pages, predict, register, sources, templates
 from batchdigits.calibrate import Thresholds
-from batchdigits.classify import Card
 from batchdigits.errors import ModelError, TemplateError, UsageError
-from batchdigits.forms import Template
 from batchdigits.normalize import strips
 from batchdigits.options import RunOptions
+from batchdigits.outputs import Layout
 from batchdigits.paths import Paths, resolve_paths
+from batchdigits.predict import Card
 from batchdigits.records import Page, Reading
 from batchdigits.register import Forms
-from batchdigits.results import Layout
+from batchdigits.templates import Template
 
 READING = 1
 """Raised when the same file, model and templates would be read otherwise by a newer version."""
@@ -91,7 +91,7 @@ def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | 
     card = load_card(options.model)
     known = load_forms(options.template, options.max_pixels)
     layouts = _choose_layouts(known.templates, options, paths)
-    fingerprint = classify.fingerprint(options.model)
+    fingerprint = predict.fingerprint(options.model)
     own = Thresholds(card.threshold, (card.numbers or card).threshold)
     chosen = _choose_threshold(card, options)
     return Job(
@@ -117,9 +117,9 @@ def _check_tables(options: RunOptions, paths: Paths) -> None:
             "--out -, or another --out"
         )
     if paths.out is not None:
-        results.check(paths.out, excel=options.excel)
+        outputs.check(paths.out, excel=options.excel)
     if paths.digits_out is not None:
-        results.check(paths.digits_out, excel=options.excel, option="--digits-out")
+        outputs.check(paths.digits_out, excel=options.excel, option="--digits-out")
 
 
 def load_card(model: str | None) -> Card:
@@ -128,7 +128,7 @@ def load_card(model: str | None) -> Card:
     Raises:
         ModelError: it was, or there is no such model.
     """
-    card = classify.card(model)
+    card = predict.card(model)
     if card.preprocessing not in (None, normalize.VERSION):
         raise ModelError(
             f"model '{card.name}' expects preprocessing version {card.preprocessing}, this is "
@@ -151,10 +151,10 @@ def load_forms(paths: Sequence[str], max_pixels: int) -> Forms:
     """
     if not paths:
         return Forms()
-    templates = forms.gathered(paths)
-    anchored = [one for one in templates if one.form.anchor == "image"]
+    found = templates.gathered(paths)
+    anchored = [one for one in found if one.form.anchor == "image"]
     references = {one.form.name: load_reference(one, max_pixels) for one in anchored}
-    return Forms(templates, references)
+    return Forms(found, references)
 
 
 def load_reference(template: Template, max_pixels: int) -> register.Reference:
@@ -183,9 +183,9 @@ def _choose_layouts(
         TemplateError: a field has the name of another column of a table with a row a page.
     """
     if not templates:
-        return [] if options.wide else [results.LONG]
+        return [] if options.wide else [outputs.LONG]
     names = dict.fromkeys(field.name for one in templates for field in one.fields)
-    layouts = [results.FIELDS, results.pages(list(names))]
+    layouts = [outputs.FIELDS, outputs.pages(list(names))]
     if options.wide or (paths.out or "").lower().endswith(".xlsx"):
         every = [layout.names for layout in layouts]
         if twice := [one for columns in every for one in columns if columns.count(one) > 1]:

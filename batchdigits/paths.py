@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batchdigits.errors import UsageError
+from batchdigits.files import lock_of
 from batchdigits.options import RunOptions
-from batchdigits.results.place import lock_of
-from batchdigits.sources import files
+from batchdigits.sources import inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _is_scan(path: str) -> bool:
         return (
             os.path.getsize(path) > 0
             and os.path.isfile(path)
-            and (files.has_image_suffix(path) or files.has_image_signature(path))
+            and (inspection.has_image_suffix(path) or inspection.has_image_signature(path))
         )
     except OSError:  # nothing is there; or it cannot be read, and so be written to
         return False

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm
 
-from batchdigits import __version__, calibrate, classify, normalize
+from batchdigits import __version__, calibrate, normalize, predict
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
 from batchdigits.records import Reading, Status
@@ -178,22 +178,22 @@ def info(model: str | None) -> Iterator[str]:
     Raises:
         ModelError: there is no such model.
     """
-    card = classify.card(model)
+    card = predict.card(model)
     yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
     yield from (f"{library} {version}" for library, version in versions().items())
-    yield classify.devices()
+    yield predict.devices()
     yield from _card(card)
 
 
-def _card(card: classify.Card) -> Iterator[str]:
+def _card(card: predict.Card) -> Iterator[str]:
     """Lay out what people want of a card; the file itself has the rest."""
     if not card.calibrated:
         yield f"model {card.name}: uncalibrated (`batchdigits calibrate` makes a bundle of it)"
         yield f"  default threshold {card.threshold:.4f}"
         return
     yield f"model {card.name}: calibrated"
-    yield f"  classes 0 to 9{', and not a digit' if classify.NONE in card.classes else ''}"
+    yield f"  classes 0 to 9{', and not a digit' if predict.NONE in card.classes else ''}"
     yield f"  default threshold {card.threshold:.4f}"
     shown: dict[str, Any] = {
         name: card.whole[name]

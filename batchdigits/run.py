@@ -10,22 +10,22 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 from batchdigits import sources
+from batchdigits.archive.moves import move_files, prepare_folders
+from batchdigits.extract.stream import extract_files, plan_files
+from batchdigits.extract.tasks import Tasks
+from batchdigits.extract.worker import Planned
 from batchdigits.job import Inputs, Job
-from batchdigits.ledger.lock import locked
+from batchdigits.outputs import debug_pages
+from batchdigits.outputs.tables import open_tables, prepare_places
 from batchdigits.paths import Paths
-from batchdigits.pipeline import show
-from batchdigits.pipeline.findings import Found
-from batchdigits.pipeline.judge import judge
-from batchdigits.pipeline.keeping import State, open_state
-from batchdigits.pipeline.known import Known, NoState
-from batchdigits.pipeline.moves import move_files, prepare_folders
-from batchdigits.pipeline.predictor import Predictor
-from batchdigits.pipeline.stream import extract_files, plan_files
-from batchdigits.pipeline.summary import Progress, Stop, Summary
-from batchdigits.pipeline.tasks import Tasks
-from batchdigits.pipeline.worker import Planned
-from batchdigits.pipeline.writing import open_tables, prepare_places
+from batchdigits.postprocess.judge import judge
+from batchdigits.predict.findings import Found
+from batchdigits.predict.predictor import Predictor
 from batchdigits.records import Row
+from batchdigits.state.keeping import State, open_state
+from batchdigits.state.known import Known, NoState
+from batchdigits.state.lock import locked
+from batchdigits.summary import Progress, Stop, Summary
 
 __all__ = ["Planned", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
 
@@ -97,7 +97,7 @@ def _observe(batches: Generator[list[Found]], job: Job, summary: Summary) -> Gen
                 )
                 summary.residuals.append(page.residual)
             if job.paths.debug_pages is not None:
-                show.draw_pages(job.paths.debug_pages, batch, job.thresholds)
+                debug_pages.draw_pages(job.paths.debug_pages, batch, job.thresholds)
             yield batch
 
 

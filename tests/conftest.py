@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from batchdigits import classify, options
+from batchdigits import options, predict
 from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.normalize import normalize, strips
 from batchdigits.normalize.strips import strip
@@ -98,16 +98,16 @@ class FakeReader:
 def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
     """Have every run use the fake classifier, and the fake reader, with the shipped card."""
     fake = FakeClassifier()
-    monkeypatch.setattr(classify, "load", lambda card, device: fake)
-    monkeypatch.setattr(classify, "load_reader", lambda card, device: FakeReader())
+    monkeypatch.setattr(predict, "load", lambda card, device: fake)
+    monkeypatch.setattr(predict, "load_reader", lambda card, device: FakeReader())
     return fake
 
 
 @pytest.fixture
 def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch) -> FakeReader:
     """Have every run use the fake reader, as if the shipped bundle had one."""
-    card = replace(classify.card(None), numbers=classify.Numbers(strips.VERSION, 1.0, 0.9))
-    monkeypatch.setattr(classify, "card", lambda path: card)
+    card = replace(predict.card(None), numbers=predict.Numbers(strips.VERSION, 1.0, 0.9))
+    monkeypatch.setattr(predict, "card", lambda path: card)
     return FakeReader()
 
 

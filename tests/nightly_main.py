@@ -4,9 +4,9 @@ import sys
 
 from conftest import FakeClassifier
 
-from batchdigits import classify, cli
+from batchdigits import cli, predict
 
 if __name__ == "__main__":
-    classify.load = lambda card, device: FakeClassifier()
+    predict.load = lambda card, device: FakeClassifier()
     sys.argv[0] = "batchdigits"
     cli.main()

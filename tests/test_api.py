@@ -12,7 +12,7 @@ from conftest import FakeClassifier, FakeReader, Save, drawn
 from PIL import Image
 
 import batchdigits
-from batchdigits import classify
+from batchdigits import predict
 from batchdigits.errors import UsageError
 
 LINE = np.full((40, 200), 255, np.uint8)
@@ -118,7 +118,7 @@ def test_a_reader_keeps_its_models(save: Save, monkeypatch: pytest.MonkeyPatch) 
         loaded.append(device)
         return FakeClassifier()
 
-    monkeypatch.setattr(classify, "load", load)
+    monkeypatch.setattr(predict, "load", load)
     save("a.png", drawn(1))
     reader = batchdigits.Reader(device="cpu", workers=0, min_confidence=0.5)
     assert loaded == [], "a model is loaded when there is a picture for it"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.cells import LEAST, Cell, boxed, cut
-from batchdigits.forms import Field
+from batchdigits.templates import Field
 
 MM = 300 / 25.4
 """Pixels a millimetre of the pages drawn here."""

@@ -23,13 +23,14 @@ from conftest import FakeClassifier, Save, drawn
 import batchdigits
 from batchdigits import cli, report
 from batchdigits import run as runs
+from batchdigits.archive import transfer
 from batchdigits.errors import UsageError
+from batchdigits.extract import tasks
 from batchdigits.job import Job
-from batchdigits.ledger.lock import locked
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
-from batchdigits.pipeline import carry, tasks
-from batchdigits.pipeline.predictor import Predictor
+from batchdigits.predict.predictor import Predictor
+from batchdigits.state.lock import locked
 
 Capture = pytest.CaptureFixture[str]
 
@@ -557,7 +558,7 @@ def test_an_interrupted_training_says_what_it_keeps(
 
 
 def test_the_help_names_every_recipe(capsys: Capture) -> None:
-    from batchdigits.train.recipes import RECIPES
+    from batchdigits.training.recipes import RECIPES
 
     assert run("train", "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -809,7 +810,7 @@ def stuck(*_: object) -> str:
 
 
 def unmovable(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(carry, "renamed", stuck)
+    patch.setattr(transfer, "renamed", stuck)
 
 
 def breaks(fault: Callable[[], object]) -> Callable[[pytest.MonkeyPatch], None]:
@@ -1007,7 +1008,7 @@ def test_when_quiet_only_what_somebody_must_know_is_said(
         "from batchdigits.options import RunOptions\n"
         f"logs.send(RunOptions.of({{'quiet': True{more}}}))\n"
         "for say in ('info', 'warning', 'error'):\n"
-        "    getattr(logging.getLogger('batchdigits.pipeline'), say)(say)\n"
+        "    getattr(logging.getLogger('batchdigits.run'), say)(say)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert capfd.readouterr().err == "batchdigits: ERROR: error\n"

@@ -10,7 +10,7 @@ import pypdfium2
 import pytest
 from conftest import FakeClassifier, Save, drawn
 
-from batchdigits import classify, cli, errors, results
+from batchdigits import cli, errors, outputs, predict
 from batchdigits.options import TrainOptions
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def test_every_option_reads_the_environment(
 
 def test_the_columns_are_the_tables() -> None:
     table = README.partition("| column |")[2].partition("\n\n")[0]
-    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == results.COLUMNS
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.COLUMNS
 
 
 def test_the_exit_codes_are_the_errors() -> None:
@@ -110,8 +110,8 @@ def test_the_lines_on_evaluation_run(
         save(name, drawn(7))
     Path("inbox").rename("labelled")
     monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
-    card = classify.card(None)
-    monkeypatch.setattr(classify, "card", lambda path: card)  # there is no my.keras
+    card = predict.card(None)
+    monkeypatch.setattr(predict, "card", lambda path: card)  # there is no my.keras
     for out in ("results.csv", "old.csv", "new.csv"):
         assert cli._exit_code(["run", "labelled", "--as", "digit", "--out", out, "-q"]) == 0
     Path("truth.csv").write_text("file,value\nlabelled/7/a.png,7\n")
@@ -126,7 +126,7 @@ def shipped_without_its_last_class(place: str) -> None:
     """Save a model that reads digits and knows nothing else, as those trained elsewhere do."""
     import keras
 
-    shipped = classify.loaded(classify.file_of(None))
+    shipped = predict.loaded(predict.file_of(None))
     kernel, bias = shipped.layers[-1].get_weights()
     last = keras.layers.Dense(10)
     model = keras.Sequential([keras.Input((28, 28, 1)), *shipped.layers[:-1], last])
@@ -155,7 +155,7 @@ def test_the_lines_on_the_default_recipe_are_understood(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They train for long: here they only reach what trains, with these options."""
-    from batchdigits.train import shipped
+    from batchdigits.training import shipped
 
     asked = []
 
@@ -204,7 +204,7 @@ def test_the_lines_on_forms_run(
 def test_info_tells_versions_and_the_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(classify, "devices", lambda: "Keras backend fake: CPU, no GPU")
+    monkeypatch.setattr(predict, "devices", lambda: "Keras backend fake: CPU, no GPU")
     assert cli._exit_code(["info"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^batchdigits \d+\.\d+\.\d+, preprocessing \d+$", out, re.M)

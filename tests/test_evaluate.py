@@ -14,7 +14,7 @@ from conftest import FakeClassifier, Save, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchdigits import classify, cli, evaluate, labelled, results
+from batchdigits import cli, evaluate, labelled, outputs, predict
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.evaluate import Figures, measure, read_results, read_truth, with_truth
 from batchdigits.job import resolve_job
@@ -53,7 +53,7 @@ def run(*arguments: str) -> int:
 
 
 def write_results(path: str, rows: list[Row], *, excel: bool = False) -> None:
-    with results.writer(path, excel=excel) as write:
+    with outputs.writer(path, excel=excel) as write:
         write(rows)
 
 
@@ -233,7 +233,7 @@ def test_what_must_hold_of_any_readings(
 )
 def test_every_format_that_run_writes_is_read(here: Path, path: str, excel: bool) -> None:
     write_results(path, ROWS, excel=excel)
-    expected = results.table(ROWS)[COLUMNS[:-1]]
+    expected = outputs.table(ROWS)[COLUMNS[:-1]]
     pd.testing.assert_frame_equal(read_results(path), expected)
 
 
@@ -594,7 +594,7 @@ def test_what_evaluate_refuses_it_refuses_before_a_model_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load: Callable[..., None] = _no_model
-    monkeypatch.setattr(classify, "load", load)
+    monkeypatch.setattr(predict, "load", load)
     np.savez("set.npz", x=np.zeros((1, 28, 28), np.uint8), y=np.array([11]))
     write_results("r.csv", ROWS)
     Path("other.csv").write_text("file,value\na.png,1\n")

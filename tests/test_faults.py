@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchdigits import classify, cli, sources
+from batchdigits import cli, files, predict, sources
 from batchdigits import run as runs
-from batchdigits.ledger import Ledger
-from batchdigits.pipeline import desk, predictor, stream, tables, tasks
-from batchdigits.results import place
+from batchdigits.extract import desk, stream, tasks
+from batchdigits.predict import predictor
 from batchdigits.run import run_job
+from batchdigits.state import Ledger, tables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks Linux's own ways")
 OUT = "out/results.csv"
@@ -95,7 +95,7 @@ def full_base(*_: object, **__: object) -> None:
 FULL: dict[str, tuple[object, str, Callable[..., None]]] = {
     "as the state is begun": (Ledger, "key", full_base),
     "as what was read is kept": (Ledger, "put", full_base),
-    "as the table is written": (place.os, "fsync", no_room),
+    "as the table is written": (files.os, "fsync", no_room),
     "as an edited table is kept": (tables, "kept_name", no_room),
     "as the table is noted": (Ledger, "wrote", full_base),
 }
@@ -429,7 +429,7 @@ def reachable(six: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name in ("inbox", "out"):
             shutil.move(name, folder)
         monkeypatch.chdir(folder)
-        shutil.copytree(classify.file_of(None).parent, "model")  # the package may lie out of reach
+        shutil.copytree(predict.file_of(None).parent, "model")  # the package may lie out of reach
         monkeypatch.setenv("BATCHDIGITS_MODEL", "model")
         for path in (folder, "out"):
             Path(path).chmod(0o777)
@@ -606,7 +606,7 @@ def test_a_clock_that_is_set_changes_nothing(
     leaps: list[float], six: Path, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = whole()
-    monkeypatch.setattr(sources.files, "time", Clock(*leaps))
+    monkeypatch.setattr(sources.inspection, "time", Clock(*leaps))
     for _ in range(3):
         assert run("--settle", "5") == 0
     assert Path(OUT).read_bytes() == wanted

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchdigits.decode import Decoded, Sign
-from batchdigits.forms.template import Field
-from batchdigits.ledger.name_findings import name_findings
-from batchdigits.pipeline import findings as stored
-from batchdigits.pipeline.desk import Item, Number, Spot
-from batchdigits.pipeline.findings import Finding, Read, decode_findings, encode_findings
-from batchdigits.pipeline.numbers import Digits
+from batchdigits.extract.desk import Item, Number, Spot
+from batchdigits.predict import findings as stored
+from batchdigits.predict.decoding import Decoded, Sign
+from batchdigits.predict.findings import Finding, Read, decode_findings, encode_findings
+from batchdigits.predict.numbers import Digits
+from batchdigits.state.name_findings import name_findings
+from batchdigits.templates.template import Field
 
 FIELDS = [
     Field(name="amount", box=(20.5, 30.0, 60.0, 9.25), cells=6, gap=0.33, decimals=2),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import Save, resolve
 
-from batchdigits import calibrate, classify, cli, forms, job, register
+from batchdigits import calibrate, cli, job, predict, register, templates
 from batchdigits.cli import run as command
 
 FORM = """
@@ -43,9 +43,9 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(room, name, counted)
 
     for room, name in (
-        (classify, "card"),
-        (classify, "fingerprint"),
-        (forms, "gathered"),
+        (predict, "card"),
+        (predict, "fingerprint"),
+        (templates, "gathered"),
         (register, "learned"),
         (calibrate, "threshold_for"),
         (job, "resolve_job"),
@@ -91,7 +91,7 @@ def test_a_job_is_frozen(inbox: Path) -> None:
 
 
 def test_thresholds_are_the_models_unless_one_is_chosen(inbox: Path) -> None:
-    card = classify.card(None)
+    card = predict.card(None)
     assert card.numbers is not None
     own = (card.threshold, card.numbers.threshold)
     assert resolve().thresholds == resolve().model_thresholds == own

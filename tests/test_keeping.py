@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchdigits import ledger
+from batchdigits import state
 from batchdigits.errors import BusyError, OutputError
-from batchdigits.ledger.lock import locked
-from batchdigits.pipeline import predictor, stream, tasks
-from batchdigits.pipeline.findings import decode_findings, encode_findings
-from batchdigits.pipeline.summary import Stop
+from batchdigits.extract import stream, tasks
+from batchdigits.predict import predictor
+from batchdigits.predict.findings import decode_findings, encode_findings
 from batchdigits.run import Progress, Summary, run_job
+from batchdigits.state.lock import locked
+from batchdigits.summary import Stop
 
 OUT = "results.csv"
 
@@ -446,9 +447,9 @@ def known_files() -> int:
 
 
 def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, told = ledger.Ledger.put, []
+    real, told = state.Ledger.put, []
 
-    def slow(self: ledger.Ledger, *given: Any, **more: Any) -> None:
+    def slow(self: state.Ledger, *given: Any, **more: Any) -> None:
         time.sleep(0.02)
         real(self, *given, **more)
 
@@ -458,7 +459,7 @@ def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -
             assert done <= known_files()
             assert files == 5
 
-    monkeypatch.setattr(ledger.Ledger, "put", slow)
+    monkeypatch.setattr(state.Ledger, "put", slow)
     monkeypatch.setattr(tasks, "LEAST_FILES", 1)
     run(batch_size=1, progress=progress)
     assert told[-1] == 5
@@ -632,7 +633,7 @@ def test_many_nights_end_like_one(inbox: Path, save: Save, steps: list[tuple[str
 def test_a_ledger_holds_what_a_table_is_made_of() -> None:
     """Stored and read again, findings are what they were: the same rows, to the last bit."""
     run()
-    with ledger.opened(f"{OUT}.state") as known:
+    with state.opened(f"{OUT}.state") as known:
         texts = [one.findings for one in known.told()]
     assert len(texts) == 5
     for text in texts:

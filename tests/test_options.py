@@ -384,7 +384,7 @@ def test_what_a_training_needs(given: dict[str, Any], said: str) -> None:
 
 
 def test_every_recipe_is_suggested() -> None:
-    from batchdigits.train.recipes import RECIPES
+    from batchdigits.training.recipes import RECIPES
 
     (recipe,) = (one for one in declarations(TrainOptions) if one.name == "recipe")
     assert set(recipe.choices) == {*RECIPES, "default"}

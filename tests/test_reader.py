@@ -13,22 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, classify
-from batchdigits.classify import NumberReader, backend
-from batchdigits.decode import Decoded, Sign, decoded
+from batchdigits import calibrate, predict
 from batchdigits.errors import ModelError
 from batchdigits.labelled import Labelled
 from batchdigits.normalize.strips import HEIGHT, strip
-from batchdigits.train import bundle, corpus, numbers, reading, strings
-from batchdigits.train.corpus import Corpus
-from batchdigits.train.lines import FLOURISH, OTHER, SEPARATOR, in_row
-from batchdigits.train.lines import Sign as Written
-from batchdigits.train.numbers import Plan, Real
-from batchdigits.train.paper import rescanned
-from batchdigits.train.reader import BLANK, CLASSES, STRIDE, loss, network
-from batchdigits.train.signs import stacked, struck
-from batchdigits.train.strokes import drawn as stroked
-from batchdigits.train.strokes import writer
+from batchdigits.predict import NumberReader, backend
+from batchdigits.predict.decoding import Decoded, Sign, decoded
+from batchdigits.training import bundle, corpus, numbers, reading, strings
+from batchdigits.training.corpus import Corpus
+from batchdigits.training.lines import FLOURISH, OTHER, SEPARATOR, in_row
+from batchdigits.training.lines import Sign as Written
+from batchdigits.training.numbers import Plan, Real
+from batchdigits.training.paper import rescanned
+from batchdigits.training.reader import BLANK, CLASSES, STRIDE, loss, network
+from batchdigits.training.signs import stacked, struck
+from batchdigits.training.strokes import drawn as stroked
+from batchdigits.training.strokes import writer
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -125,9 +125,7 @@ def test_digits_drawn_by_strokes_are_what_they_say() -> None:
         for _ in range(20):
             crops.append(np.pad(stroked(digit, writer(chance), chance), 4))
             labels.append(digit)
-    logits, legible = bundle.crops_read(
-        crops, classify.load(classify.card(None)).logits, invert="no"
-    )
+    logits, legible = bundle.crops_read(crops, predict.load(predict.card(None)).logits, invert="no")
     assert legible.all()
     right = logits[:, :10].argmax(axis=1) == labels
     assert right.mean() > 0.75  # it has not seen all of these shapes: therefore they are drawn
@@ -303,7 +301,7 @@ def test_a_card_says_how_held_out_strings_were_read() -> None:
 def joined(small: Any, tmp_path: Path) -> Path:
     """A bundle with a number reader that has learned nothing."""
     place = tmp_path / "bundle"
-    shutil.copytree(classify.place_of(None), place)
+    shutil.copytree(predict.place_of(None), place)
     small.save(tmp_path / "reader.keras")
     said = reading.calibrated([made_up(200, 1.0), made_up(200, 1.0)])
     reading.join(place, tmp_path / "reader.keras", said)
@@ -313,17 +311,17 @@ def joined(small: Any, tmp_path: Path) -> Path:
 def test_a_number_reader_joins_a_bundle(joined: Path) -> None:
     files = sorted(path.name for path in joined.iterdir())
     assert files == ["card.json", "model.keras", "number.keras"]
-    card = classify.card(str(joined))
+    card = predict.card(str(joined))
     assert card.numbers is not None
-    assert card.name == classify.card(None).name
-    (logits,) = classify.load_reader(classify.card(str(joined))).logits(strips(1))
+    assert card.name == predict.card(None).name
+    (logits,) = predict.load_reader(predict.card(str(joined))).logits(strips(1))
     assert logits.shape[1] == CLASSES
 
 
 def test_a_bundle_that_is_written_anew_keeps_its_number_reader(
     joined: Path, tmp_path: Path
 ) -> None:
-    card = classify.card(str(joined)).whole
+    card = predict.card(str(joined)).whole
     bundle.write(str(tmp_path / "again"), str(joined), card)
     before, after = (place / "number.keras" for place in (joined, tmp_path / "again"))
     assert before.read_bytes() == after.read_bytes()
@@ -346,10 +344,10 @@ def test_a_card_that_says_nonsense_of_numbers_is_refused(
     card["numbers"] = numbers_
     (joined / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match=said):
-        classify.card(str(joined))
+        predict.card(str(joined))
 
 
 def test_a_card_whose_number_reader_is_gone_is_refused(joined: Path) -> None:
     (joined / "number.keras").unlink()
     with pytest.raises(ModelError, match="cannot be loaded"):
-        classify.load_reader(classify.card(str(joined)))
+        predict.load_reader(predict.card(str(joined)))

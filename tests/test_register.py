@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.errors import TemplateError
-from batchdigits.forms.template import Template
 from batchdigits.records import Grey
 from batchdigits.register import LIMIT, Lost, Pose, Reference, learned, match, register
+from batchdigits.templates.template import Template
 
 sys.path.append(str(Path(__file__).parent.parent / "jobs" / "samples"))
 import paper

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from batchdigits.cells import boxes as rows
 from batchdigits.cells.ink import Lined, Mask, crossed, darkness, inked, kept
 from batchdigits.cells.lines import lines, without_lines
-from batchdigits.forms.template import corners
 from batchdigits.records import Grey
+from batchdigits.templates.template import corners
 
 __all__ = ["LEAST", "SCALE", "Cell", "Place", "boxed", "cut"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells.ink import darkness, inked
-from batchdigits.forms.template import Box
 from batchdigits.records import Grey
+from batchdigits.templates.template import Box
 
 HIGH = 100
 """Height that a strip is reduced to, px."""

@@ -72,10 +72,10 @@ def _told(fault: BaseException) -> tuple[int, str]:
 
 
 def _write(options: "RunOptions", summary: "Summary", code: int, error: str | None) -> None:
-    from batchdigits.results import place  # noqa: PLC0415
+    from batchdigits import files  # noqa: PLC0415
 
     story = {"exit_code": code, "error": error, **_counts(summary), **_made(options, summary)}
-    place.put(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
+    files.put(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
 
 
 def _counts(found: "Summary") -> dict[str, Any]:
@@ -106,12 +106,12 @@ def _counts(found: "Summary") -> dict[str, Any]:
 
 def _made(options: "RunOptions", found: "Summary") -> dict[str, Any]:
     """Tell what made the readings, and when; the model is None where it cannot be used."""
-    from batchdigits import classify, report  # noqa: PLC0415
+    from batchdigits import predict, report  # noqa: PLC0415
 
     if found.model is None:  # the run ended before it came to the model
         with suppress(ModelError):
-            card = classify.card(options.model)
-            found.model = {"name": card.name, "fingerprint": classify.fingerprint(options.model)}
+            card = predict.card(options.model)
+            found.model = {"name": card.name, "fingerprint": predict.fingerprint(options.model)}
     return {
         "model": found.model,
         "versions": {"batchdigits": __version__, "python": platform.python_version()}

@@ -12,10 +12,10 @@ from batchdigits.cli.options import Config, Quiet, option, out_option
 from batchdigits.errors import TemplateError, UsageError
 
 if TYPE_CHECKING:
-    from batchdigits.forms import Template
-    from batchdigits.forms.draft import Draft
     from batchdigits.records import Grey
     from batchdigits.register import Pose, Reference
+    from batchdigits.templates import Template
+    from batchdigits.templates.draft import Draft
 
 app = typer.Typer(
     help="Check a template, print a blank form from it, draft one from a blank form.",
@@ -44,10 +44,10 @@ def printed(
     _config: Config = None,
 ) -> None:
     """Print a template as a blank form: a vector PDF of one page, to be printed at 100%."""
-    from batchdigits import forms, report  # noqa: PLC0415
-    from batchdigits.forms import paper  # noqa: PLC0415
+    from batchdigits import report, templates  # noqa: PLC0415
+    from batchdigits.templates import paper  # noqa: PLC0415
 
-    made = forms.read(template)
+    made = templates.read(template)
     _put(out, ".pdf", paper.printed(made), template)
     if paper.plain(made.form.name) != made.form.name:
         report.say(f"'{made.form.name}' is printed as '{paper.plain(made.form.name)}'")
@@ -87,8 +87,8 @@ def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
     Without markers on it the form is recognised by its picture, which is saved beside the template
     where BLANK itself, straight and of one page, does not lie there.
     """
-    from batchdigits import forms, report  # noqa: PLC0415
-    from batchdigits.forms import draft as drafts  # noqa: PLC0415
+    from batchdigits import report, templates  # noqa: PLC0415
+    from batchdigits.templates import draft as drafts  # noqa: PLC0415
 
     if os.path.lexists(out) and not force:
         raise UsageError(f"--out '{out}' is there already, perhaps edited: --force replaces it")
@@ -103,7 +103,7 @@ def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
     title = name or _stem(blank)[:80]
     reference = None if found.markers else _reference(blank, out, found, page)
     template = drafts.text(title, found, reference)
-    made = forms.parsed(template, out)
+    made = templates.parsed(template, out)
     _put(out, ".toml", template.encode(), blank)
     if not quiet:
         turned = f", turned back by {found.turned:.2f} degrees" if found.turned else ""
@@ -115,8 +115,8 @@ def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
 
 def _paper(blank: str, page: int, size: str | None, grey: "Grey") -> tuple[float, float]:
     """Find the size of a page's paper, mm, as --size says, or as the file does."""
-    from batchdigits.forms.template import LONGEST, SHORTEST  # noqa: PLC0415
     from batchdigits.pages.paper import paper  # noqa: PLC0415
+    from batchdigits.templates.template import LONGEST, SHORTEST  # noqa: PLC0415
 
     found = paper(blank, page) if size is None else _given(size)
     if found is None:
@@ -213,11 +213,11 @@ def check(
 
     The exit code is 6 where the template is not sound, or the page is another form.
     """
-    from batchdigits import forms, report  # noqa: PLC0415
+    from batchdigits import report, templates  # noqa: PLC0415
 
     if place is None and out is not None:
         raise UsageError(f"--out '{out}' is for a PAGE to draw on: name one, or leave it out")
-    made = forms.read(template)
+    made = templates.read(template)
     words = f"{_contents(made)}: sound"
     reference = _learned(made)
     if place is not None:
@@ -254,7 +254,7 @@ def _pose(grey: "Grey", made: "Template", place: str, reference: "Reference | No
 def _draw(out: str, grey: "Grey", made: "Template", pose: "Pose", inputs: Sequence[str]) -> None:
     import cv2  # noqa: PLC0415
 
-    from batchdigits.forms import overlay  # noqa: PLC0415
+    from batchdigits.templates import overlay  # noqa: PLC0415
 
     picture = overlay.drawn(grey, made, pose.matrix)
     _put(out, ".png", cv2.imencode(".png", picture)[1].tobytes(), *inputs)
@@ -262,13 +262,13 @@ def _draw(out: str, grey: "Grey", made: "Template", pose: "Pose", inputs: Sequen
 
 def _put(out: str, suffix: str, data: bytes, *inputs: str) -> None:
     """Write a file, but never over another kind of file, or what it is made from."""
-    from batchdigits.results import place  # noqa: PLC0415
+    from batchdigits import files  # noqa: PLC0415
 
     if not out.lower().endswith(suffix):
         raise UsageError(f"--out: expected a name that ends in {suffix}, got '{out}'")
     if any(os.path.realpath(out) == os.path.realpath(one) for one in inputs):
         raise UsageError(f"--out '{out}' is what it is made from: choose another")
-    place.put(out, data)
+    files.put(out, data)
 
 
 def _contents(made: "Template") -> str:

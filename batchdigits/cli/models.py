@@ -40,12 +40,12 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
 ) -> None:
     """Give a model of your own its calibration and default threshold: makes a bundle of it."""
     options = RunOptions.of({"model": model, "invert": invert, "device": device, "quiet": quiet})
-    from batchdigits import classify, labelled, report  # noqa: PLC0415
-    from batchdigits.train import bundle  # noqa: PLC0415
+    from batchdigits import labelled, predict, report  # noqa: PLC0415
+    from batchdigits.training import bundle  # noqa: PLC0415
 
     names = labelled.label_map(labels)
     bundle.check(out)
-    classify.card(options.model)
+    predict.card(options.model)
     part = labelled.unseen(data)
     try:
         card = bundle.calibrated(

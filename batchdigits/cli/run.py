@@ -10,7 +10,7 @@ from batchdigits.cli.options import Inputs, with_options
 from batchdigits.cli.output import reader_may_leave
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
-from batchdigits.pipeline.summary import Stop
+from batchdigits.summary import Stop
 
 if TYPE_CHECKING:
     from batchdigits import job

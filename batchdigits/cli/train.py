@@ -22,7 +22,7 @@ def train(options: TrainOptions) -> None:
     An interrupted training goes on from OUT.training when the same command is given again.
     """
     from batchdigits import report  # noqa: PLC0415
-    from batchdigits.train import course, shipped  # noqa: PLC0415
+    from batchdigits.training import course, shipped  # noqa: PLC0415
 
     shown = None if options.quiet else sys.stderr
     bar = shown is not None and shown.isatty()

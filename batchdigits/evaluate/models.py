@@ -6,15 +6,15 @@ from contextlib import suppress
 
 import pandas as pd
 
-from batchdigits import labelled, results
+from batchdigits import labelled, outputs
 from batchdigits.errors import UsageError
 from batchdigits.evaluate.sheet import Picture
 from batchdigits.evaluate.tables import RESULTS
 from batchdigits.evaluate.truth import Matched, Truth, all_known, with_folders
+from batchdigits.extract.tasks import Tasks
 from batchdigits.job import Job
 from batchdigits.labelled import EMPTY, NONE, Labelled
 from batchdigits.labelled.arrays import IDX
-from batchdigits.pipeline.tasks import Tasks
 from batchdigits.records import Grey, Source
 from batchdigits.run import Progress, read_rows
 from batchdigits.sources import spell
@@ -62,7 +62,7 @@ def read_files(
         UsageError: a device that is not there.
     """
     batches = read_rows(job, Tasks(files), progress)
-    return results.table(row for batch in batches for row in batch)[RESULTS]
+    return outputs.table(row for batch in batches for row in batch)[RESULTS]
 
 
 def holds_arrays(place: str) -> bool:
@@ -86,7 +86,7 @@ def read_arrays(data: Labelled, job: Job) -> Matched:
     """
     files = [Source(spell(name), "") for name in data.names]
     batches = read_rows(job, Tasks(files, images=data.crops))
-    table = results.table(row for batch in batches for row in batch)[RESULTS]
+    table = outputs.table(row for batch in batches for row in batch)[RESULTS]
     truth = pd.Series([_TRUTH[label] for label in data.labels.tolist()], dtype="str")
     return Matched(table.assign(truth=truth), 0, 0)
 

@@ -9,7 +9,7 @@ from batchdigits.options.declaration import Option, Options, declare
 from batchdigits.options.types import EMPTY, NONE, Device, MaybePath, Place, Places
 
 RECIPES = ("default", "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
-"""The names of `batchdigits.train.recipes`, which cost too much to import for `--help`."""
+"""The names of `batchdigits.training.recipes`, which cost too much to import for `--help`."""
 
 
 @declare

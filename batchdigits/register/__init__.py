@@ -11,8 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from batchdigits.errors import TemplateError
-from batchdigits.forms.template import Template
-from batchdigits.forms.template import corners as of_box
 from batchdigits.records import Grey
 from batchdigits.register import boxes, edges, features, fits, lines, marks
 from batchdigits.register.features import Reference, learned
@@ -28,6 +26,8 @@ from batchdigits.register.poses import (
     settled,
 )
 from batchdigits.register.reduced import reduced
+from batchdigits.templates.template import Template
+from batchdigits.templates.template import corners as of_box
 
 __all__ = ["LIMIT", "Forms", "Lost", "Pose", "Reference", "learned", "match", "register"]
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.template import Form
-from batchdigits.forms.template import corners as of_box
 from batchdigits.records import Grey
+from batchdigits.templates.template import Form
+from batchdigits.templates.template import corners as of_box
 
 SIDES = (1200, 2400, 4800)
 """Longest sides, px, that a page is searched at, until enough markers are found: small markers are

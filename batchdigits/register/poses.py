@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.forms.template import Template
 from batchdigits.records import Grey
 from batchdigits.register import fits, lines
 from batchdigits.register.fits import Matrix
+from batchdigits.templates.template import Template
 
 LIMIT = 0.5
 """Largest residual of a page that is read, mm."""

@@ -15,8 +15,8 @@ from operator import attrgetter
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
-from batchdigits.sources import files
-from batchdigits.sources.files import GONE
+from batchdigits.sources import inspection
+from batchdigits.sources.inspection import GONE
 from batchdigits.sources.names import spell, unspell
 
 __all__ = ["GONE", "MARK", "Found", "check", "find", "listed", "spell", "unspell"]
@@ -138,7 +138,9 @@ class _Search:
 
     def must_be_there(self, path: str) -> None:
         """Refuses a path that was typed and leads nowhere."""
-        if files.inspect_path(path)[1] == GONE and not self.is_output(self.entry(path), link=False):
+        if inspection.inspect_path(path)[1] == GONE and not self.is_output(
+            self.entry(path), link=False
+        ):
             raise UsageError(
                 f"INPUT '{spell(path)}' does not exist: expected a file or a folder; "
                 "check the name, and that its disk is mounted"
@@ -146,7 +148,7 @@ class _Search:
 
     def take(self, path: str, *, marks: bool) -> None:
         """Takes a path that was named: a folder with all in it, anything else as a source."""
-        mode, fault = files.inspect_path(path)
+        mode, fault = inspection.inspect_path(path)
         entry = self.entry(path)
         if self.put_away(self.real(path), marks=marks):
             self.skipped[entry] = _MOVED
@@ -181,7 +183,7 @@ class _Search:
             with os.scandir(path) as listing:
                 items = sorted(listing, key=attrgetter("name"))
         except OSError as error:
-            fault = f"the folder cannot be read: {files.describe_error(error)}"
+            fault = f"the folder cannot be read: {inspection.describe_error(error)}"
             self.closed(path, fault)
             return []
         if path != self.top and any(item.name == MARK for item in items):
@@ -193,14 +195,14 @@ class _Search:
 
     def take_item(self, item: os.DirEntry[str], entry: str) -> str:
         """Takes or skips one entry of a folder; returns its real path if it is to be walked."""
-        mode, fault = files.type_of_entry(item), ""
+        mode, fault = inspection.type_of_entry(item), ""
         if entry in self.seen or self.is_output(entry, link=not mode):
             return ""
         if _UNFINISHED.search(item.name):
             self.skipped[entry] = _HIDDEN
             return ""
         if not mode:
-            mode, fault = files.inspect_path(item.path)
+            mode, fault = inspection.inspect_path(item.path)
             real = os.path.realpath(entry)
             if self.put_away(real, marks=True):
                 self.skipped[entry] = _MOVED
@@ -260,11 +262,11 @@ class _Search:
 
 def _why_skip(item: os.DirEntry[str], fault: str) -> str:
     """Why a file of a folder is not a source; empty if it is one."""
-    if files.has_image_suffix(item.name):
+    if inspection.has_image_suffix(item.name):
         return ""
     if fault:
         return _UNSEEN
     try:
-        return "" if files.has_image_signature(item.path) else _NO_IMAGE
+        return "" if inspection.has_image_signature(item.path) else _NO_IMAGE
     except OSError:
         return _UNSEEN

@@ -23,7 +23,7 @@ import undescribed
 
 from batchdigits import layout
 from batchdigits.labelled import read
-from batchdigits.train.default import held_out
+from batchdigits.training.default import held_out
 
 SAME = 0.5
 """Least share that a box and one that was found have in common, of both together."""

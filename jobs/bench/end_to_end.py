@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("mnist", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    from batchdigits.classify import file_of
+    from batchdigits.predict import file_of
 
     with tempfile.TemporaryDirectory() as place:
         inbox, out = Path(place, "inbox"), Path(place, "out.csv")

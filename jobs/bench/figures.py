@@ -5,9 +5,9 @@ from typing import Any
 
 def note(model: str | None, name: str, figures: list[dict[str, Any]]) -> None:
     """Write figures under their name into a bundle's card; None for the package's own bundle."""
-    from batchdigits import classify
-    from batchdigits.train import bundle
+    from batchdigits import predict
+    from batchdigits.training import bundle
 
-    place, card = str(classify.place_of(model)), classify.card(model).whole
+    place, card = str(predict.place_of(model)), predict.card(model).whole
     known = {**card.get("figures", {}), name: figures}
     bundle.write(place, place, {**card, "figures": known})

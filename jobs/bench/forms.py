@@ -28,7 +28,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import paper
 
-from batchdigits import forms, register
+from batchdigits import register, templates
 from batchdigits.job import Inputs, resolve_job
 from batchdigits.labelled import read
 from batchdigits.options import RunOptions
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--target-error", type=float, help="as for run; else the model's threshold")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    template = forms.read(given.template)
+    template = templates.read(given.template)
     digits = unseen(given.mnist)
     counts: Counter[str] = Counter()
     for start in range(0, given.pages, BATCH):
@@ -74,7 +74,7 @@ def main() -> None:
 
 def unseen(place: Path) -> paper.Digits:
     """Take the digits that the default recipe holds out of MNIST's training part."""
-    from batchdigits.train.default import held_out
+    from batchdigits.training.default import held_out
 
     _, held = held_out(read(str(place), part="train"))
     crops = np.asarray(held.crops)
@@ -82,7 +82,7 @@ def unseen(place: Path) -> paper.Digits:
 
 
 def pages(
-    template: forms.Template, digits: paper.Digits, seed: int, numbers: range, folder: Path
+    template: templates.Template, digits: paper.Digits, seed: int, numbers: range, folder: Path
 ) -> Iterator[Made]:
     """Make pages as PNG files."""
     blank = paper.blank(template, 300)
@@ -95,7 +95,7 @@ def pages(
         yield Made(file, matrix, truth, done)
 
 
-def straight(template: forms.Template, made: list[Made]) -> Counter[str]:
+def straight(template: templates.Template, made: list[Made]) -> Counter[str]:
     """Lay pages straight, and compare with how they were made."""
     counts: Counter[str] = Counter()
     boxes = np.array([box for field in template.fields for box in field.boxes()])
@@ -120,7 +120,7 @@ def straight(template: forms.Template, made: list[Made]) -> Counter[str]:
 
 
 def values(
-    template: forms.Template, made: list[Made], folder: str, given: argparse.Namespace
+    template: templates.Template, made: list[Made], folder: str, given: argparse.Namespace
 ) -> Counter[str]:
     """Read pages as `run` does, and compare with their truth."""
     with tempfile.TemporaryDirectory() as aside:

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from damage import Random, damaged, kinds
 
-from batchdigits import classify, cli
+from batchdigits import cli, predict
 
 SHARES = {"pages": 0.95, "templates": 0.04, "states": 0.01}
 KNOWN = 20
@@ -187,11 +187,11 @@ def templates(random: Random, count: int, keep: Path | None) -> Counter[str]:
 def states(random: Random, count: int, keep: Path | None) -> Counter[str]:
     """Run with damaged states."""
     counts = Counter({"states": count, WRONG_STATE: 0})
-    card = classify.card(None)  # loaded once, not once a run
-    model = classify.load(card, device="cpu")
-    reader = classify.load_reader(card, device="cpu")
-    classify.load = lambda _card, **_device: model
-    classify.load_reader = lambda _card, **_device: reader
+    card = predict.card(None)  # loaded once, not once a run
+    model = predict.load(card, device="cpu")
+    reader = predict.load_reader(card, device="cpu")
+    predict.load = lambda _card, **_device: model
+    predict.load_reader = lambda _card, **_device: reader
     shutil.rmtree("in", ignore_errors=True)
     Path("in").mkdir()
     for name, data in sound_named([one for one in kinds(3) if one[0] != "pdf"]):

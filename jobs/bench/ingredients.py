@@ -78,7 +78,7 @@ def trained(
     sets: Sets, unseen: Sets, changes: dict[str, float], epochs: int, place: Path
 ) -> dict[str, np.ndarray]:
     """Train with some constants of the corpus changed; read what was left out, as arrays."""
-    from batchdigits.train import corpus, default
+    from batchdigits.training import corpus, default
 
     changes = {"STRANGERS": corpus.STRANGERS} | changes
     learned = changes["STRANGERS"] > 0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from batchdigits import calibrate, classify
+from batchdigits import calibrate, predict
 from batchdigits.normalize import grey_levels, shares
 
 INK = 32
@@ -60,7 +60,7 @@ def edges(strip: np.ndarray) -> tuple[list[int], list[Edge]]:
     return at, found
 
 
-def read(strips: Sequence[np.ndarray], classifier: classify.Classifier, temperature: float):
+def read(strips: Sequence[np.ndarray], classifier: predict.Classifier, temperature: float):
     """Read strips; give of each the likeliest number, and its probability as far as it goes."""
     laid = [edges(one) if one.shape[1] else ([], []) for one in strips]
     crops = [edge.crop for _, some in laid for edge in some]

@@ -26,9 +26,9 @@ def main() -> None:
     parser.add_argument("--model")
     given = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from batchdigits import classify, normalize
+    from batchdigits import normalize, predict
 
-    classifier = classify.load(classify.card(given.model), device="cpu")
+    classifier = predict.load(predict.card(given.model), device="cpu")
 
     def share(pictures: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
         right = classifier.logits(pictures).argmax(axis=1) == labels

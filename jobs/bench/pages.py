@@ -23,10 +23,10 @@ sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import decoding
 import paper
 
-from batchdigits import engine, forms
+from batchdigits import templates, workers
+from batchdigits.extract.tasks import Tasks
 from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.options import RunOptions, processors
-from batchdigits.pipeline.tasks import Tasks
 from batchdigits.records import Source
 from batchdigits.run import find_files, read_rows
 
@@ -68,7 +68,7 @@ def make(mnist: Path, folder: Path, kind: str, count: int) -> None:
     )
     head = '[form]\nname = "bench"\nsize = [210, 297]\nanchor = "markers"\n'
     (folder / "form.toml").write_text(head + fields)
-    template = forms.read(str(folder / "form.toml"))
+    template = templates.read(str(folder / "form.toml"))
     blank = paper.blank(template, 300)
     scan = paper.RANGES._replace(
         dpi=(300, 300), skew=2, scale=0, border=(0, 0), photograph=0, corner=0, one_bit=0, jpeg=0
@@ -110,7 +110,7 @@ def decoded(files: list[Source], job: Job) -> int:
     """Decode pages in worker processes, and throw them away."""
     chunks = ([file] for file in files)
     seconds = job.options.page_seconds
-    outcomes = engine.run(
+    outcomes = workers.run(
         decoding.pages, chunks, workers=processors(), seconds=seconds, memory_mib=1024
     )
     return sum(outcome.result or 0 for outcome in outcomes)

@@ -67,8 +67,8 @@ def told(name: str, judged) -> None:
 
 def folded(runs: Path, real, fold: np.ndarray):
     """Read each fold by the network that has not seen it, calibrated on the other folds."""
-    from batchdigits.classify import loaded
-    from batchdigits.train import reading
+    from batchdigits.predict import loaded
+    from batchdigits.training import reading
 
     parts = []
     for n in range(cheques.FOLDS):
@@ -80,8 +80,8 @@ def folded(runs: Path, real, fold: np.ndarray):
 
 def composed(runs: Path, real, fold: np.ndarray):
     """Read all by the network that has seen no real string; calibrated fold by fold."""
-    from batchdigits.classify import loaded
-    from batchdigits.train import reading
+    from batchdigits.predict import loaded
+    from batchdigits.training import reading
 
     found = reading.read(loaded(runs / "composed.keras"), real.crops)
     parts = [
@@ -93,7 +93,7 @@ def composed(runs: Path, real, fold: np.ndarray):
 
 def crosswise(parts, fold: np.ndarray):
     """Judge each fold by the temperature of the others; give all in the strings' order."""
-    from batchdigits.train import reading
+    from batchdigits.training import reading
 
     values, sure = np.empty(len(fold), object), np.zeros(len(fold))
     right = np.zeros(len(fold), bool)
@@ -106,12 +106,12 @@ def crosswise(parts, fold: np.ndarray):
 
 def cut_up(real):
     """Read all by the lattice."""
-    from batchdigits import classify
+    from batchdigits import predict
     from batchdigits.normalize.strips import strip
 
-    card = classify.card(None)
+    card = predict.card(None)
     strips = [strip(crop).picture for crop in real.crops]
-    found = lattice.read(strips, classify.load(card, device="cpu"), card.temperature)
+    found = lattice.read(strips, predict.load(card, device="cpu"), card.temperature)
     values = [text for text, _ in found]
     right = np.array([a == b for a, b in zip(values, real.digits, strict=True)])
     return values, np.array([sure for _, sure in found]), right

@@ -24,8 +24,8 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import paper
 
-from batchdigits.forms.template import Template
 from batchdigits.register import LIMIT, Lost, Reference, learned, register
+from batchdigits.templates.template import Template
 
 FINAL = 20_260_000
 """First seed of the final run."""

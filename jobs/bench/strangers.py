@@ -57,11 +57,11 @@ def main() -> None:
     parser.add_argument("--into-card", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from batchdigits import classify
-    from batchdigits.train import bundle
+    from batchdigits import predict
+    from batchdigits.training import bundle
 
-    card = classify.card(given.model)
-    classifier = classify.load(card, device="cpu")
+    card = predict.card(given.model)
+    classifier = predict.load(card, device="cpu")
     every = left_out(given.runs)
     for name, found in by_bundle(given.data, given.signs).items():
         logits, legible = bundle.crops_read(found.crops, classifier.logits)
@@ -93,7 +93,7 @@ def left_out(runs: Path) -> dict[str, Read]:
 
 def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
     """Gather what the bundle did not learn from."""
-    from batchdigits.train import default
+    from batchdigits.training import default
 
     held = {name: default.held_out(found)[1] for name, found in sources.sets(*folders).items()}
     out = {f"{name}, held out by the bundle": found for name, found in held.items()}
@@ -125,7 +125,7 @@ def alike(place: Path, _: str) -> Labelled:
 def strokes(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
     """Tell which crops hold nothing but an upright stroke, which no one could tell from a 1."""
     from batchdigits.normalize import grey_levels
-    from batchdigits.train.corpus import could_be_one
+    from batchdigits.training.corpus import could_be_one
 
     return could_be_one(grey_levels(crops).pictures[..., 0])
 
@@ -135,9 +135,9 @@ def strangers(digits: Labelled) -> dict[str, Labelled]:
 
     As in training, what is nothing but an upright stroke is left out.
     """
-    from batchdigits.train import strangers
-    from batchdigits.train.alter import other_pen, scanned
-    from batchdigits.train.corpus import cropped
+    from batchdigits.training import strangers
+    from batchdigits.training.alter import other_pen, scanned
+    from batchdigits.training.corpus import cropped
 
     random, out = np.random.default_rng(2 << 40), {}
     inks = cropped(list(digits.crops))

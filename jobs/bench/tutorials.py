@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures import note
 
-from batchdigits.train.recipes import RECIPES
+from batchdigits.training.recipes import RECIPES
 
 KEEP = ("recipe", "parameters", "epochs", "test_loss", "test_accuracy")
 

@@ -16,8 +16,8 @@ import numpy as np
 import paper
 from PIL import Image
 
-from batchdigits import forms
-from batchdigits.forms.paper import printed
+from batchdigits import templates
+from batchdigits.templates.paper import printed
 
 FORMS = Path("samples/forms")
 SCAN = paper.Ranges(
@@ -55,7 +55,7 @@ def main() -> None:
     """Write the pages, the blank form and the truth."""
     data = np.load(sys.argv[1])
     digits = {label: data["x_test"][data["y_test"] == label] for label in range(10)}
-    template = forms.read(str(FORMS / "membership.toml"))
+    template = templates.read(str(FORMS / "membership.toml"))
     (FORMS / "blank.pdf").write_bytes(printed(template))
     truth = [("blank.pdf", field.name, "") for field in template.fields]
     for number, (name, ranges) in enumerate(PAGES.items()):

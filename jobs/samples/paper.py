@@ -12,9 +12,10 @@ import numpy as np
 import pypdfium2
 from numpy.typing import NDArray
 
-from batchdigits.forms import paper, rules
-from batchdigits.forms.template import Field, Template
+from batchdigits.postprocess import rules
 from batchdigits.records import Grey
+from batchdigits.templates import paper
+from batchdigits.templates.template import Field, Template
 
 Matrix = NDArray[np.float64]
 """(3, 3), mm on paper, 1 → px."""

@@ -150,7 +150,7 @@ def no_digits(pick: Pick) -> Iterator[tuple[str, Grey]]:
 
 def expect(folder: Path, inputs: list[Path], options: dict[str, str]) -> None:
     """Write the expected table of what is in a folder, if it is no worse than the present one."""
-    from batchdigits import results
+    from batchdigits import outputs
     from batchdigits.evaluate import read_results, read_truth, right, with_truth
     from batchdigits.job import Inputs, resolve_job
     from batchdigits.options import RunOptions
@@ -162,7 +162,7 @@ def expect(folder: Path, inputs: list[Path], options: dict[str, str]) -> None:
     rows = [row for batch in read_rows(job) for row in batch]
     if len(rows) != len(truth.lines):
         sys.exit(f"{folder}: truth.csv and the pictures do not belong together: run with --mnist")
-    readings = with_truth(results.table(rows), truth).readings
+    readings = with_truth(outputs.table(rows), truth).readings
     good = right(readings)
     for name in readings["file"][(readings["status"] == "ok") & ~good]:
         sys.exit(f"refused: {name} is read wrong and called ok")
@@ -172,7 +172,7 @@ def expect(folder: Path, inputs: list[Path], options: dict[str, str]) -> None:
         before = right(known.merge(truth.lines, on=truth.key)).sum()
     if good.sum() < before:
         sys.exit(f"refused: {good.sum()} of {len(readings)} are right, {before} were before")
-    with results.writer(str(place)) as write:
+    with outputs.writer(str(place)) as write:
         write(rows)
     print(f"{folder}: {good.sum()} of {len(readings)} are right; {before} were before")
 

@@ -42,7 +42,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from batchdigits.train import default
+    from batchdigits.training import default
 
     given.out.mkdir(parents=True, exist_ok=True)
     sets = sources.sets(*given.data)
@@ -66,7 +66,7 @@ def parted(
     sets: dict[str, Labelled], left_out: tuple[str, ...]
 ) -> tuple[dict[str, Labelled], dict[str, Labelled]]:
     """Part the sets into what is learned and what is not, the held-out digits of the first too."""
-    from batchdigits.train import default
+    from batchdigits.training import default
 
     learned, unseen = {}, {}
     for name, found in sets.items():
@@ -94,7 +94,7 @@ def without_shared(found: Labelled, others: Labelled) -> Labelled:
 
 def read(model, sets: dict[str, Labelled]) -> dict[str, np.ndarray]:
     """Read sets as `run` does: logits of legible crops, labels of all, and which are legible."""
-    from batchdigits.train.bundle import crops_read
+    from batchdigits.training.bundle import crops_read
 
     def network(pictures: np.ndarray) -> np.ndarray:
         return model.predict(pictures, batch_size=256, verbose=0)

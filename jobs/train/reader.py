@@ -46,9 +46,9 @@ def main() -> None:
 
 def train(given: argparse.Namespace) -> None:
     """Train the network of composed strings, those of the folds, and that of all."""
-    from batchdigits.classify import loaded
-    from batchdigits.train import corpus, default
-    from batchdigits.train.numbers import Plan, fit
+    from batchdigits.predict import loaded
+    from batchdigits.training import corpus, default
+    from batchdigits.training.numbers import Plan, fit
 
     real = cheques.read(given.real)
     fold = cheques.folds(len(real.digits))
@@ -83,8 +83,8 @@ def teller(name: str):
 
 def join(given: argparse.Namespace) -> None:
     """Calibrate the network of all strings by what the folds' networks read, and add it."""
-    from batchdigits.classify import loaded
-    from batchdigits.train import reading
+    from batchdigits.predict import loaded
+    from batchdigits.training import reading
 
     real = cheques.read(given.real)
     fold = cheques.folds(len(real.digits))

@@ -33,7 +33,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits.options import TrainOptions
-    from batchdigits.train import shipped
+    from batchdigits.training import shipped
 
     sets = sources.sets(*given.data)
     beside = given.left_out and read_by_others(given.left_out)
@@ -62,7 +62,7 @@ def main() -> None:
 def calibrate(weights: str, out: Path, sets, seed: int, beside) -> None:
     """Calibrate a bundle on what its training held out, and on what else there is."""
     from batchdigits.options import RunOptions
-    from batchdigits.train import bundle, default, shipped
+    from batchdigits.training import bundle, default, shipped
 
     held = shipped.with_degraded([default.held_out(found)[1] for found in sets.values()], seed)
     options = RunOptions.of({"model": weights, "device": "cpu"})
@@ -75,7 +75,7 @@ def read_by_others(folder: Path):
 
     Not those of print: the model knows print, and the network that read them knew none.
     """
-    from batchdigits.train.bundle import Beside
+    from batchdigits.training.bundle import Beside
 
     logits, labels, names = [], [], []
     for run, left_out in leave_one_out.RUNS.items():

@@ -1,0 +1,1 @@
+"""Archiving: files that were read move out of the inbox."""

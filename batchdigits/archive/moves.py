@@ -1,0 +1,249 @@
+"""After reading: files go to the folders that the options name, and none is lost on the way.
+
+A file is moved only when the table and the ledger are on disk, and only if it still is what was
+read. What stands in the way in those folders is kept, and so is what comes into the inbox under
+the file's name meanwhile.
+"""
+
+import errno
+import logging
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import filelock
+
+from batchdigits import files
+from batchdigits.archive import transfer
+from batchdigits.archive.transfer import ChangedError
+from batchdigits.errors import OutputError, UsageError
+from batchdigits.job import Job
+from batchdigits.records import Entry, Source
+from batchdigits.sources import MARK, inspection, spell
+from batchdigits.state import MOVED
+from batchdigits.state.keeping import State
+from batchdigits.state.known import NoState
+from batchdigits.summary import Stop, Summary
+
+log = logging.getLogger("batchdigits.said.moved")  # for the log file alone
+
+WAIT = 600.0
+"""s to wait while another run moves files into the same folder."""
+SAID = (
+    "batchdigits moved the files in this folder here after it had read them, and does not read "
+    "them again when it reads a folder above.\nWithout this file it would.\n"
+)
+WRITTEN = "the table is written; what was not moved yet is moved by the next run"
+"""What is said of a run that is stopped."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Faults of a whole disk: the next file would fare no better."""
+
+
+def check(folder: str) -> None:
+    """Make a folder for files that were read, and mark it as that.
+
+    Raises:
+        OutputError: files cannot be put there.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with _alone(folder):
+            mark = Path(folder, MARK)
+            if not mark.stat().st_size:
+                mark.write_text(SAID, "utf-8")
+        files.check_place(os.path.join(folder, MARK))
+    except OSError as fault:
+        raise OutputError(
+            f"files cannot be moved to '{folder}': {fault.strerror or fault}: expected a folder "
+            "that can be written; choose another"
+        ) from fault
+
+
+def prepare_folders(job: Job) -> None:
+    """Make the folders that files are moved to, and find out whether they take files.
+
+    Raises:
+        OutputError: one does not.
+        UsageError: one holds files of others.
+    """
+    for option, folder in job.paths.move_folders.items():
+        _refuse_used(option, folder, job)
+    for folder in job.paths.move_folders.values():
+        check(folder)
+
+
+def _refuse_used(option: str, folder: str, job: Job) -> None:
+    """Refuse a folder with files of others in it: they would be passed over by every run."""
+    real = os.path.realpath(folder)
+    with files.faults(folder):
+        names = os.listdir(real) if os.path.isdir(real) else []
+    ours = {os.path.realpath(path) for _, path in job.paths.list_files()}
+    if MARK not in names and any(os.path.join(real, name) not in ours for name in names):
+        raise UsageError(
+            f"{option} '{folder}' has files that no run has moved there, and that none would read "
+            f"any more: give a new folder, or, if that is meant, make a file {MARK} in it"
+        )
+
+
+def move_files(job: Job, state: State | NoState, stop: Stop, summary: Summary) -> None:
+    """Move files that were read where the options say; the tables and the state are on disk.
+
+    Args:
+        job: says where they go.
+        state: knows the files, and what was read of them.
+        stop: ends it between two files.
+        summary: gets how many were moved.
+
+    Raises:
+        OutputError: some could not be moved.
+    """
+    if not job.paths.move_folders or isinstance(state, NoState):
+        return
+    with summary.stage("move"), stop.gently(WRITTEN):
+        _Mover(job, state, summary.moved).move(stop)
+
+
+class _Mover:
+    def __init__(self, job: Job, state: State, moved: Counter[str]) -> None:
+        self.moved = moved
+        self._state, self._settle = state, job.options.settle
+        self._places = {
+            option.removeprefix("--move-"): folder
+            for option, folder in job.paths.move_folders.items()
+        }
+        self._stuck: list[str] = []
+        self._real: Callable[[str], str] = cache(os.path.realpath)
+        self._folders: dict[tuple[str, str], str] = {}
+        self._led_to: frozenset[str] = frozenset()
+
+    def move(self, stop: Stop) -> None:
+        paths = (source.path for part in self._state.list_read() for source, _, _ in part)
+        self._led_to = frozenset(os.path.realpath(path) for path in paths if os.path.islink(path))
+        for part in self._state.list_read():
+            for ending, folder in self._places.items():
+                ours = [(source, entry) for source, entry, how in part if how == ending]
+                if ours:
+                    self._part(ending, folder, ours, stop)
+        if self._stuck:
+            raise self._cannot()
+
+    def _part(
+        self, ending: str, folder: str, files: Sequence[tuple[Source, Entry]], stop: Stop
+    ) -> None:
+        """Move files that go to one folder.
+
+        They are noted as moved before it is so: those that a killed run has noted and not moved
+        are looked into by the next one, and nothing is lost.
+        """
+        stay = {source.file: entry for source, entry in files}
+        self._state.note_entries([one._replace(size=MOVED, time=MOVED) for one in stay.values()])
+        try:
+            os.stat(os.path.join(folder, MARK))  # else its disk is gone
+            with _alone(folder):
+                for source, entry in files:
+                    if self._one(source, entry, folder):
+                        del stay[source.file]
+                        self.moved[ending] += 1
+                    stop.check()
+        except OSError as fault:  # of the folder, or the disk
+            self._note(f"'{folder}'", fault)
+            raise self._cannot() from fault
+        finally:
+            self._state.note_entries(list(stay.values()))
+
+    def _one(self, source: Source, entry: Entry, folder: str) -> bool:
+        """Move a file if it is what was read; tell whether it is gone.
+
+        Raises:
+            OSError: the disk takes no more.
+        """
+        try:
+            if not self._is_ours(source) or not self._stands(source, entry):
+                return False
+            wanted = self._below(source, folder)
+            target = transfer.renamed(source.path, wanted, entry)
+            target = target or transfer.carried(source.path, wanted, entry, folder)
+        except ChangedError:
+            return False
+        except OSError as fault:
+            if fault.errno in FULL:
+                raise
+            if not os.path.lexists(source.path):  # somebody else has taken it
+                return False
+            self._note(f"'{source.file}' to '{folder}'", fault)
+            return False
+        log.info("'%s' was moved to '%s'", source.file, spell(target))
+        return True
+
+    def _is_ours(self, source: Source) -> bool:
+        """Tell whether a file may be moved: not what links of this run lead to, nor a link."""
+        above, name = os.path.split(source.path)
+        real = self._real(above)
+        if os.path.join(real, name) in self._led_to:
+            return False
+        if not stat.S_ISREG(os.lstat(source.path).st_mode):
+            return False
+        top = self._real(source.top)
+        return not source.top or real == _joined(top, os.path.relpath(above, source.top))
+
+    def _stands(self, source: Source, entry: Entry) -> bool:
+        """Tell whether a file still is what was read, and whole."""
+        now = inspection.stat_source(source)
+        if not inspection.is_unchanged(now, entry) or (
+            not source.named and inspection.is_unsettled(now, self._settle)
+        ):
+            return False
+        if entry.sure and entry.sure == now.sure:
+            return True
+        return entry.content is not None and inspection.hash_source(source).content == entry.content
+
+    def _below(self, source: Source, folder: str) -> str:
+        """Name a file's place: in the same folders as below the INPUT, which are made."""
+        above, name = os.path.split(source.path)
+        inner = os.path.relpath(above, source.top) if source.top else os.curdir
+        if (folder, inner) not in self._folders:
+            path = folder
+            for part in Path(inner).parts:
+                path = _folder(os.path.join(path, part))
+            self._folders[folder, inner] = path
+        return os.path.join(self._folders[folder, inner], name)
+
+    def _note(self, what: str, fault: OSError) -> None:
+        self._stuck.append(f"{what}: {fault.strerror or fault}")
+
+    def _cannot(self) -> OutputError:
+        more = f", and {len(self._stuck) - 1:,} more" if len(self._stuck) > 1 else ""
+        return OutputError(
+            f"the table is written, but files could not be moved: {self._stuck[0]}{more}; they "
+            "stay for the next run: make room, and let this user write in both folders"
+        )
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Have no other run put files into a folder meanwhile: names that are free stay so."""
+    try:
+        with filelock.FileLock(os.path.join(folder, MARK), WAIT, fallback_to_soft=False):
+            yield
+    except filelock.Timeout:
+        raise OSError(errno.EBUSY, "another run moves files there") from None
+
+
+def _folder(path: str) -> str:
+    """Make a folder, or take the one that is there; never what a link leads to."""
+    for name in transfer.names(path):
+        with suppress(FileExistsError):
+            os.mkdir(name)
+            files.sync(os.path.dirname(name))
+            return name
+        if stat.S_ISDIR(os.lstat(name).st_mode):
+            return name
+    raise AssertionError
+
+
+def _joined(folder: str, inner: str) -> str:
+    return os.path.normpath(os.path.join(folder, inner))

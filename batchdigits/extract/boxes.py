@@ -1,0 +1,162 @@
+"""A page that no template describes: its boxes are found, and each is laid on the desk."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import cells, layout
+from batchdigits.extract.desk import Desk
+from batchdigits.normalize.minus import leads
+from batchdigits.records import Grey
+from batchdigits.templates.template import Field
+
+NOTHING = "no boxes found"
+FAINT, DARK, CLEARER = 120.0, 190.0, 5.0
+"""Ink under the first darkness is made as dark as the second; but none that would have to be made
+so many times as dark: that is the paper's grain."""
+HALF = 0.35
+"""Ink is at least this share as dark as the darkest."""
+RIM, SPECK, TINY = 0.22, 0.22, 0.12
+"""Shares of a box: its rim; the greatest side of a speck in a corner; and of one at a side."""
+PART, WIDE = 0.35, 0.95
+"""Of one sign, things lower than this share of the highest are parts; it is so wide at most, times
+its height."""
+
+
+def lay(desk: Desk, index: int, page: int, ways: Sequence[Grey]) -> Sequence[layout.Found]:
+    """Find the boxes of a page and lay them on the desk, in reading order.
+
+    Args:
+        desk: that of the chunk.
+        index: of the page's file within the chunk.
+        page: its number.
+        ways: the page, uint8, (height, width), dark ink on light paper; also inverted where it is
+            not known which it is: the way that has more boxes is taken.
+
+    Returns:
+        What was found.
+    """
+    tried = [(layout.find(way), way) for way in ways]
+    found, grey = max(tried, key=lambda one: sum(len(group.boxes) for group in one[0]))
+    grey = _clearer(grey, found)
+    laid = 0
+    for group in found:
+        boxes = [_cut(grey, box) for box in group.boxes]
+        if group.kind == "boxes":
+            field = _field(group.names[0], len(boxes))
+            desk.field(index, page, field, boxes, cells.coarse(boxes))
+            laid += 1
+            continue
+        for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
+            if not printed:
+                _one(desk, index, page, name, box)
+                laid += 1
+    if not laid:
+        desk.say(index, page, "review", NOTHING)
+    return found
+
+
+def strip(grey: Grey) -> list[cells.Cell]:
+    """Cut out the boxes of an image that is one row of them; none where it is not.
+
+    Args:
+        grey: uint8, (height, width), dark ink on light paper.
+    """
+    found = layout.find(grey)
+    if len(found) != 1 or found[0].kind != "boxes":
+        return []
+    clear = _clearer(grey, found)
+    return [_cut(clear, box) for box in found[0].boxes]
+
+
+def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
+    """Darken the ink of a faint page, as of a photograph out of focus."""
+    if not found:
+        return grey
+    ends = np.concatenate([group.boxes.reshape(-1, 2) for group in found])
+    x, y = np.floor(ends.min(axis=0)).astype(int).clip(0).tolist()
+    right, bottom = np.ceil(ends.max(axis=0)).astype(int).tolist()
+    size = [max(8, side // 8) for side in grey.shape[::-1]]
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    paper = cv2.resize(cv2.blur(paper, (5, 5)), grey.shape[::-1])
+    some = np.s_[y:bottom, x:right]
+    dark = 255 - float(np.quantile(cv2.divide(grey[some], paper[some], scale=255)[::2, ::2], 0.02))
+    if dark >= FAINT or dark < FAINT / CLEARER:
+        return grey
+    even = cv2.divide(grey, paper, scale=255)
+    return np.asarray(255 - cv2.multiply(255 - even, DARK / dark), np.uint8)
+
+
+def _field(name: str, count: int | None) -> Field:
+    """Make a field of what was found: nothing is known of its rules, nor of its millimetres."""
+    box = (0.0, 0.0, 10.0 * (count or 1), 10.0)
+    return Field(name=name, box=box, cells=count, gap=0, decimals=0, optional=True)
+
+
+def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
+    matrix, (wide, high) = layout.flat(box)
+    return _clean(cells.cut(grey, matrix, [(0, 0, wide, high)], alike=False)[0])
+
+
+def _clean(box: cells.Cell) -> cells.Cell:
+    """Take out what is left of crossing lines in a box's corners: specks at its rim."""
+    if box.blank:
+        return box
+    ink = _inked(box.crop)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    high, wide = ink.shape
+    x, y, right, bottom = (
+        stats[:, 0],
+        stats[:, 1],
+        stats[:, 0] + stats[:, 2],
+        stats[:, 1] + stats[:, 3],
+    )
+    across, down = RIM * wide, RIM * high
+    beside = (right <= across) | (x >= wide - across)
+    above = (bottom <= down) | (y >= high - down)
+    small = (stats[:, 2] <= SPECK * wide) & (stats[:, 3] <= SPECK * high)
+    left = (above & beside) | (
+        (above | beside) & (np.maximum(stats[:, 2] / wide, stats[:, 3] / high) <= TINY)
+    )
+    left &= small
+    left[0] = False
+    if not left.any():
+        return box
+    crop = box.crop.copy()
+    gone = cv2.dilate(left[labels].view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    kept = ~left
+    kept[0] = False
+    gone &= cv2.dilate(kept[labels].view(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    crop[gone] = 255
+    return box._replace(crop=crop, blank=not kept.any())
+
+
+def _inked(crop: Grey) -> Grey:
+    """Part the ink of a crop from its white: what is half as dark as its darkest."""
+    least = 255 - HALF * (255 - int(crop.min()))
+    return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
+
+
+def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
+    """Lay down a box, or a cell of a table: one digit, or a number."""
+    why = cells.coarse([box])
+    if box.blank or (single(box.crop) and not leads(_inked(box.crop) > 0)):
+        desk.field(index, page, _field(name, 1), [box], why)
+    else:
+        desk.number(index, page, _field(name, None), box.crop, box.shown, why)
+
+
+def single(crop: Grey) -> bool:
+    """Tell whether a crop holds one sign: in one piece, or in pieces above each other."""
+    ink = _inked(crop)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    if len(stats) == 1:
+        return True
+    x, y, wide, high, area = stats[1:].T
+    parts = (high >= PART * high.max()) | (area >= PART * area.max())
+    left, right = int(x[parts].min()), int((x + wide)[parts].max())
+    tall = int((y + high)[parts].max() - y[parts].min())
+    return right - left <= max(1.25 * int(wide[parts].max()), 2) and right - left <= WIDE * tall

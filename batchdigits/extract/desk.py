@@ -1,0 +1,283 @@
+"""What a worker makes of pages: pictures of digits, or words on why there are none."""
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.cells import Cell, Place
+from batchdigits.normalize import Levels, grey_levels
+from batchdigits.normalize.minus import leads
+from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
+from batchdigits.options import Invert
+from batchdigits.records import Entry, Grey, Laid, Status
+from batchdigits.templates.template import Field
+
+SLAB_PIXELS = 4 << 20
+"""Pixels of crops that a worker holds before it normalises them."""
+SHOWN = 1800
+"""px of the longest side of a page that is shown."""
+THROUGH = "a line goes through it, as a crease does"
+MINUS = "what may be a minus stands before it: a value has no sign"
+FULL = 144
+"""Level of a strip's ink; what is fainter may bridge a gap between two strokes."""
+SHARED = "its ink may be the next box's"
+DOT = 0.2
+"""A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
+apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
+
+
+class Spot(NamedTuple):
+    """One place where a digit may stand: a box of a field, or an image of one digit.
+
+    Attributes:
+        status: None where there is a picture, the next in order; else blank, or review.
+        detail: why there is none.
+        place: x, y, width, height in the page as scanned, px.
+    """
+
+    status: Status | None
+    detail: str
+    place: tuple[int, int, int, int]
+
+
+class Number(NamedTuple):
+    """Where the strip of a number lies in its page.
+
+    Attributes:
+        origin: x, y of the strip's top left corner in the page as scanned, px.
+        scale: pixels of the page that one of the strip covers, across and down.
+        slant: as in `normalize.strips.Strip`.
+    """
+
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+    slant: float
+
+
+class Item(NamedTuple):
+    """What became of an image of one digit or number, or of one field of a page.
+
+    Attributes:
+        source: index of its file within the chunk.
+        page: counted from 1.
+        status: None where there are spots, or a number, to judge; else what the row says.
+        detail: why; with status None, why whatever is read is for review.
+        field: the template's field; None for an image of one digit, and for a whole page.
+        spots: its boxes, from left to right.
+        number: of a number of several digits, of which there is a strip, the next in order.
+        described: whether a template says what it is, or an image is it; else it was found.
+    """
+
+    source: int
+    page: int
+    status: Status | None
+    detail: str
+    field: Field | None = None
+    spots: tuple[Spot, ...] = ()
+    number: Number | None = None
+    described: bool = True
+
+
+class Shown(NamedTuple):
+    """A page for `--debug-pages`.
+
+    Attributes:
+        source: index of its file within the chunk.
+        page: counted from 1.
+        picture: PNG, made smaller where it is large.
+        boxes: (N, 4, 2): corners of its boxes, px of that picture.
+        names: of each box's row; empty for a box that has none.
+    """
+
+    source: int
+    page: int
+    picture: bytes
+    boxes: NDArray[np.float32]
+    names: tuple[str, ...]
+
+
+class Prepared(NamedTuple):
+    """What a worker returns for a chunk.
+
+    Attributes:
+        items: what became of each page, in order.
+        pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
+            own float32 would take on the way, and no less exact.
+        strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
+        laid: the pages of forms that were laid straight, with the index of their file.
+        stood: of each task that asked for it, how its file stood; None where it changed.
+        shown: the pages that people want to see.
+    """
+
+    items: list[Item]
+    pictures: NDArray[np.uint8]
+    strips: Sequence[bytes] = ()
+    laid: Sequence[tuple[int, Laid]] = ()
+    stood: Sequence[Entry | None] = ()
+    shown: Sequence[Shown] = ()
+
+
+class Desk:
+    """Gathers a chunk's crops, normalises them slab by slab, and keeps the items in order."""
+
+    def __init__(self, invert: Invert, *, shows: bool = False) -> None:
+        """Take for ink what `invert` says; `shows` is whether people want to see pages."""
+        self.invert: Invert = invert
+        self.shows = shows
+        self._shown: list[Shown] = []
+        self._items: list[Item] = []
+        self._laid: list[tuple[int, Laid]] = []
+        self._crops: list[Grey] = []
+        self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
+        self._pixels = 0
+        self._pictures: list[NDArray[np.uint8]] = [no_pictures()]
+        self._strips: list[bytes] = []
+
+    def say(
+        self, source: int, page: int, status: Status, detail: str, field: Field | None = None
+    ) -> None:
+        """Say of a page, or of a field, why there is nothing to judge."""
+        self._items.append(Item(source, page, status, detail, field))
+
+    def digit(self, source: int, page: int, crop: Grey) -> None:
+        """Lay down an image of one digit."""
+        height, width = crop.shape
+        self._items.append(Item(source, page, None, "", None, (_open((0, 0, width, height)),)))
+        self._wait(0, crop)
+
+    def field(
+        self, source: int, page: int, field: Field | None, cells: Sequence[Cell], why: str
+    ) -> None:
+        """Lay down a field's boxes, or those of an image that is one number (field None).
+
+        `why` says why it is for review, whatever is read.
+        """
+        spots = [_open(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
+        for number, cell in enumerate(cells):
+            if cell.blank:
+                spots[number] = spots[number]._replace(status="blank", detail="no ink")
+            elif cell.through or cell.shared:
+                why_not = THROUGH if cell.through else SHARED
+                spots[number] = spots[number]._replace(status="review", detail=why_not)
+        self._items.append(Item(source, page, None, why, field, tuple(spots)))
+        for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
+            if spot.status is None:
+                self._wait(number, cell.crop)
+
+    def number(  # noqa: PLR0913, PLR0917
+        self, source: int, page: int, field: Field | None, crop: Grey, place: Place, why: str
+    ) -> None:
+        """Lay down a number of several digits, in boxes or written freely.
+
+        Args:
+            source: index of its file within the chunk.
+            page: counted from 1.
+            field: what it is called, and its rules; None for an image that is one number.
+            crop: uint8, shape (height, width); its ink is as `invert` says.
+            place: x, y, width, height of the crop in the page as scanned, px.
+            why: not empty where the number is for review whatever it is, and says why.
+        """
+        found = strip(crop, invert=self.invert)
+        if found.fault:
+            status: Status = "blank" if found.fault == EMPTY else "review"
+            spot = Spot(status, found.fault, (0, 0, 0, 0))
+            self._items.append(Item(source, page, None, why, field, (spot,)))
+            return
+        why = why or (MINUS if leads(found.picture >= FULL) else "")
+        across, down = place[2] / crop.shape[1], place[3] / crop.shape[0]
+        origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
+        lies = Number(origin, (found.scale * across, found.scale * down), found.slant)
+        self._items.append(Item(source, page, None, why, field, (), lies))
+        self._strips.append(zlib.compress(found.picture.tobytes(), 1))
+
+    def inked(self, invert: Invert) -> None:
+        """Take for ink what `invert` says in what is laid down from now on."""
+        if invert != self.invert:
+            self._normalize()
+            self.invert = invert
+
+    def show(
+        self,
+        source: int,
+        page: int,
+        grey: Grey,
+        boxes: Sequence[tuple[str, NDArray[np.float64]]],
+    ) -> None:
+        """Keep a picture of a page, with its boxes by name (corners, px)."""
+        scale = min(1.0, SHOWN / max(grey.shape))
+        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
+        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        picture = cv2.imencode(".png", small)[1].tobytes()
+        quads = np.array([box for _, box in boxes], np.float32).reshape(-1, 4, 2)
+        quads = (quads + 0.5) * np.float32(scale) - 0.5
+        self._shown.append(Shown(source, page, picture, quads, tuple(name for name, _ in boxes)))
+
+    def straight(self, source: int, laid: Laid) -> None:
+        """Note that a page was laid straight."""
+        self._laid.append((source, laid))
+
+    def undescribed(self, source: int, page: int) -> None:
+        """Mark what was laid down of a page as found, with nobody's word for it."""
+        for at in range(len(self._items) - 1, -1, -1):  # the page's items are the last
+            item = self._items[at]
+            if (item.source, item.page) != (source, page):
+                break
+            self._items[at] = item._replace(described=False)
+
+    def _wait(self, spot: int, crop: Grey) -> None:
+        self._waiting.append((len(self._items) - 1, spot))
+        self._crops.append(crop)
+        self._pixels += crop.size
+        if self._pixels >= SLAB_PIXELS:
+            self._normalize()
+
+    def done(self) -> Prepared:
+        """Give all that was laid down."""
+        self._normalize()
+        pictures = np.concatenate(self._pictures)
+        return Prepared(self._items, pictures, self._strips, self._laid, shown=self._shown)
+
+    def _normalize(self) -> None:
+        found = grey_levels(self._crops, invert=self.invert)
+        verdicts = _verdicts(found)
+        for (at, number), verdict in zip(self._waiting, verdicts, strict=True):
+            if verdict:
+                spots = list(self._items[at].spots)
+                spots[number] = spots[number]._replace(status=verdict[0], detail=verdict[1])
+                self._items[at] = self._items[at]._replace(spots=tuple(spots))
+        clear = np.array([verdict is None for verdict in verdicts], bool)
+        self._pictures.append(found.pictures[clear])
+        self._crops, self._waiting, self._pixels = [], [], 0
+
+
+def unpacked(strip: bytes) -> Grey:
+    """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
+    return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
+
+
+def _open(place: tuple[int, int, int, int]) -> Spot:
+    return Spot(None, "", place)
+
+
+def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
+    """Say of each crop why it holds no digit that could be read; None where it may hold one."""
+    out: list[tuple[Status, str] | None] = []
+    for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
+        if unclear:
+            out.append(("review", "not a digit: no single thing stands out clearly"))
+        elif extent == 0:
+            out.append(("blank", "no ink"))
+        elif extent < DOT:
+            out.append(("review", f"not a digit: a mark of {extent:.0%} of the image's size"))
+        else:
+            out.append(None)
+    return out
+
+
+def no_pictures() -> NDArray[np.uint8]:
+    """Give pictures of nothing: shape (0, 28, 28, 1)."""
+    return np.zeros((0, 28, 28, 1), np.uint8)

@@ -1,0 +1,1 @@
+"""Postprocessing: predictions become rows, by rules, candidates and thresholds."""

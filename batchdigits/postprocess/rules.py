@@ -1,0 +1,158 @@
+"""What may stand in a field: which values a rule allows, and the likeliest of those."""
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.templates import patterns
+from batchdigits.templates.template import Field
+
+MOST = 4096
+"""Values that are looked through, the likeliest first."""
+ENOUGH = 1e-6
+"""Probability that may be left when no more are looked through."""
+
+
+BREAKS = 0.01
+"""How often what people write in a field breaks its rule: a slip of the pen, a number of another
+kind."""
+
+
+class Likely(NamedTuple):
+    """The likeliest value.
+
+    Attributes:
+        digits: as text.
+        confidence: probability that all of it is right.
+    """
+
+    digits: str
+    confidence: float
+
+
+def broken(field: Field, digits: str) -> str:
+    """Say which rule of a field a value breaks, in plain words; empty if none.
+
+    Args:
+        field: its rules.
+        digits: the value, one digit or more, leading zeros kept.
+    """
+    if field.pattern is not None and not patterns.matches(field.pattern, digits):
+        return f"does not match {field.pattern}"
+    number = int(digits) / 10**field.decimals
+    if field.min is not None and number < field.min:
+        return f"is under {field.min:g}"
+    if field.max is not None and number > field.max:
+        return f"is over {field.max:g}"
+    if field.check is not None and not _CHECKS[field.check](digits):
+        return f"has a wrong check digit ({field.check})"
+    return ""
+
+
+def chosen(field: Field, candidates: Sequence[tuple[str, float]]) -> Likely | None:
+    """Choose the likeliest of some candidates that a field's rule allows, as `likeliest` does.
+
+    Args:
+        field: its rule.
+        candidates: values with their probabilities, the likeliest first; what they lack of 1 is
+            something else, which the rule may allow for all that is known.
+
+    Returns:
+        The value, and the probability that it is right; None where none is allowed.
+    """
+    allowed = [(digits, share) for digits, share in candidates if not broken(field, digits)]
+    if not allowed:
+        return None
+    whole = math.fsum(share for _, share in candidates)
+    kept = math.fsum(share for _, share in allowed)
+    digits, share = allowed[0]
+    return Likely(digits, share / (kept + BREAKS * (whole - kept) + max(0.0, 1 - whole)))
+
+
+def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
+    """Find the likeliest value that a field's rule allows.
+
+    By Bayes' rule: who fills in a form keeps its rule but for `BREAKS` of the times, so that a
+    value the rule forbids counts for so much less, and what can be no digits at all in full.
+
+    Args:
+        field: its rule.
+        cells: float64 (N, 10), N of 1 or more: the probability of each digit in each cell; a row
+            sums to less than 1 where the cell may hold no digit.
+
+    Returns:
+        The value, and the probability that it is right; None where none of the likeliest `MOST` is
+        allowed.
+    """
+    best, share = "", 0.0
+    allowed_ = 0.0
+    left = whole = float(cells.sum(axis=1).prod())
+    for digits, probability in ordered(cells):
+        left -= probability
+        if not broken(field, digits):
+            if not best:
+                best, share = digits, probability
+            allowed_ += probability
+        if left < ENOUGH * max(allowed_, ENOUGH):
+            break
+    if not best:
+        return None
+    kept = allowed_ + max(left, 0)  # what was not looked through may be allowed, too
+    return Likely(best, share / (kept + BREAKS * (whole - kept) + 1 - whole))
+
+
+def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str, float]]:
+    """Yield values from the likeliest down, each with its probability; no impossible ones.
+
+    A value is a choice of rank in each cell; from one to the next some rank goes down by one. Each
+    value is reached from one only: that with its last lowered rank put back.
+    """
+    order = np.argsort(-cells, axis=1, kind="stable")
+    falling = np.take_along_axis(cells, order, axis=1).tolist()
+    names = [[str(digit) for digit in row] for row in order.tolist()]
+    start = (0,) * len(cells)
+    heap = [(-_share(falling, start), start, 0)]
+    for _ in range(most):
+        if not heap or not heap[0][0]:
+            return
+        minus, ranks, last = heapq.heappop(heap)
+        yield "".join(row[rank] for row, rank in zip(names, ranks, strict=True)), -minus
+        for n in range(last, len(ranks)):
+            if ranks[n] + 1 < cells.shape[1]:
+                lower = (*ranks[:n], ranks[n] + 1, *ranks[n + 1 :])
+                heapq.heappush(heap, (-_share(falling, lower), lower, n))
+
+
+def _share(falling: list[list[float]], ranks: Sequence[int]) -> float:
+    return math.prod(row[rank] for row, rank in zip(falling, ranks, strict=True))
+
+
+def _luhn(digits: str) -> bool:
+    """ISO/IEC 7812-1, annex B: every second digit from the right doubled, its digits summed."""
+    doubled = (divmod(2 * int(one), 10) for one in digits[-2::-2])
+    return (sum(int(one) for one in digits[::-2]) + sum(a + b for a, b in doubled)) % 10 == 0
+
+
+def _mod11(digits: str) -> bool:
+    """As in ISBN-10: weights 1 to 10 from the right, then 1 again; the sum is a multiple of 11."""
+    return sum((n % 10 + 1) * int(one) for n, one in enumerate(reversed(digits))) % 11 == 0
+
+
+def _mod97(digits: str) -> bool:
+    """ISO/IEC 7064, MOD 97-10: the number leaves 1 when divided by 97."""
+    return int(digits) % 97 == 1
+
+
+_CHECKS = {"luhn": _luhn, "mod11": _mod11, "mod97": _mod97}
+
+
+def punctuate(digits: str, decimals: int) -> str:
+    """Put the separator back: digits 1250 with two decimals are 12.50."""
+    if not decimals or not digits:
+        return digits
+    padded = digits.rjust(decimals + 1, "0")
+    return f"{padded[:-decimals]}.{padded[-decimals:]}"

@@ -1,0 +1,264 @@
+"""Pictures become logits: a Keras model, called in padded chunks of one fixed size.
+
+Only Keras's own API is used, so that any of its backends serves. A chunk always holds `CHUNK`
+pictures, the last one filled up with empty ones: the model is traced once, and a digit gets the
+same bits however many others are read beside it.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.errors import ModelError, UsageError
+from batchdigits.predict import backend
+from batchdigits.predict.bundle import (
+    CLASSES,
+    NONE,
+    READER,
+    Card,
+    Numbers,
+    card,
+    file_of,
+    fingerprint,
+    place_of,
+    reader_of,
+)
+from batchdigits.predict.model_shape import gives_probabilities, input_shape, takes_bytes
+from batchdigits.predict.number_reader import NumberReader
+
+__all__ = [
+    "CHUNK",
+    "CLASSES",
+    "NONE",
+    "Card",
+    "Classifier",
+    "NumberReader",
+    "Numbers",
+    "card",
+    "devices",
+    "file_of",
+    "fingerprint",
+    "load",
+    "load_reader",
+    "loaded",
+    "place_of",
+    "reader_of",
+    "started",
+]
+
+log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+CHUNK = 256
+"""Pictures per call of the model: of 64 to 2048 the fastest on two cores, or as good."""
+
+
+class Classifier:
+    """A loaded model that gives logits for pictures.
+
+    Attributes:
+        device: where it runs, as Keras names it: `cpu:0`, `gpu:0`, …
+    """
+
+    def __init__(
+        self, model: Any, device: str, chunk: int = CHUNK, classes: int = len(CLASSES)
+    ) -> None:
+        """Wrap a Keras model of a checked shape.
+
+        Args:
+            model: has `predict_on_batch`; see `load` for what else is asked of it.
+            device: as Keras names it.
+            chunk: pictures per call.
+            classes: how many outputs it must have: ten, or eleven with "not a digit".
+
+        Raises:
+            ModelError: the model takes or gives something else.
+        """
+        self.device = device
+        self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
+        self._shape = input_shape(model, classes)
+        self._classes = classes
+        self._chunk = model.input_shape[0] or chunk  # a model may be bound to a batch of its own
+        self._scale = np.float32(255 if takes_bytes(model) else 1)
+        self._probabilities = gives_probabilities(model)
+
+    def logits(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the logits of pictures.
+
+        Args:
+            pictures: float32, shape (N, 28, 28, 1), in [0, 1], as `normalize` returns them.
+
+        Returns:
+            float32, shape (N, 10) or (N, 11), one column a class: logarithms of the classes'
+            probabilities, each up to a constant of its row. Where the model gives probabilities
+            itself, their logarithms.
+
+        Raises:
+            ModelError: the model gives something that is no number.
+        """
+        out = np.zeros((len(pictures), self._classes), np.float32)
+        start = 0
+        while start < len(pictures):
+            part = pictures[start : start + self._chunk]
+            try:
+                out[start : start + len(part)] = self._one_chunk(part)
+            except Exception as error:
+                if not backend.is_out_of_memory(error) or self._chunk == 1:
+                    raise
+                self._chunk = math.ceil(self._chunk / 2)
+                log.warning("out of memory on %s: %d pictures at once", self.device, self._chunk)
+                continue
+            start += len(part)
+        if not np.isfinite(out).all():
+            raise ModelError("the model gives values that are no numbers (NaN or infinite)")
+        return out
+
+    def _one_chunk(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        import keras  # noqa: PLC0415  (heavy: only when called)
+
+        filled = np.zeros((self._chunk, *self._shape), np.float32)
+        filled[: len(part)] = part.reshape(len(part), *self._shape) * self._scale
+        with keras.device(self.device):  # whichever is the default
+            out = np.asarray(self._predict(filled), np.float32)[: len(part)]
+        if self._probabilities:
+            out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
+        return out
+
+
+def load(card: Card, *, device: str = "auto") -> Classifier:
+    """Load the model that a card describes.
+
+    Args:
+        card: of a bundle, or of a `.keras` file. The model has input (28, 28) or (28, 28, 1) and
+            an output for each of the card's classes, probabilities or logits.
+        device: auto (the first GPU if there is one), cpu, gpu, or gpu:N.
+
+    Raises:
+        ModelError: it is no such model.
+        UsageError: there is no such GPU.
+    """
+
+    def made(model: Any, chosen: str) -> Classifier:
+        classifier = Classifier(model, chosen, classes=len(card.classes))
+        classifier.logits(np.zeros((1, 28, 28, 1), np.float32))
+        return classifier
+
+    return _called(card.network, device, made)
+
+
+def load_reader(card: Card, *, device: str = "auto") -> NumberReader:
+    """Load the number reader of a bundle; `card.numbers` says whether there is one.
+
+    Args:
+        card: of the bundle.
+        device: as for `load`.
+
+    Raises:
+        ModelError: it cannot be used.
+        UsageError: there is no such GPU.
+    """
+
+    def made(model: Any, chosen: str) -> NumberReader:
+        reader = NumberReader(model, chosen)
+        reader.logits([np.zeros((model.input_shape[1], 128), np.uint8)])
+        return reader
+
+    return _called(card.place / READER, device, made)
+
+
+def _called(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:
+    """Load a model on a device and call it once, so that it is traced while Keras is hushed."""
+    with backend.hushed():
+        keras, found = _keras()
+        chosen = _device(device, found)
+        with keras.device(chosen):
+            model = loaded(place)
+            try:
+                return made(model, chosen)
+            except ModelError as error:
+                raise ModelError(f"'{place}': {error}") from None
+            except Exception as error:
+                raise ModelError(_why_not("called", place, error)) from None
+
+
+def loaded(place: Path, *, compiled: bool = False) -> Any:
+    """Load a Keras model from a `.keras` file, in safe mode: no code in it is run.
+
+    Args:
+        place: the file.
+        compiled: load the optimizer too, to train on.
+
+    Raises:
+        ModelError: it is none.
+    """
+    import keras  # noqa: PLC0415  (heavy: only when called)
+
+    try:
+        return keras.saving.load_model(place, compile=compiled, safe_mode=True)
+    except Exception as error:
+        raise ModelError(_why_not("loaded", place, error)) from None
+
+
+def started(device: str) -> tuple[Any, str]:
+    """Start Keras, for a room that trains; return it, and the device by Keras's name.
+
+    Args:
+        device: auto, cpu, gpu, or gpu:N.
+
+    Raises:
+        ModelError: Keras cannot start.
+        UsageError: there is no such GPU.
+    """
+    keras, found = _keras()
+    return keras, _device(device, found)
+
+
+def devices() -> str:
+    """Say on one line which backend Keras runs on and what GPUs it can use."""
+    with backend.hushed():
+        keras, found = _keras()
+    gpus = "no GPU" if not found else f"{found} GPU{'s' if found > 1 else ''}"
+    return f"Keras backend {keras.config.backend()}: CPU, {gpus}"
+
+
+def _keras() -> tuple[Any, int]:
+    """Start Keras; return it, and how many GPUs it can use."""
+    backend.prepare()
+    try:
+        import keras  # noqa: PLC0415  (heavy: only when called)
+
+        return keras, backend.gpus()
+    except (ImportError, ValueError) as error:
+        raise ModelError(
+            f"Keras cannot start: {error}; unset KERAS_BACKEND, or install that backend"
+        ) from None
+
+
+def _device(wanted: str, found: int) -> str:
+    """Choose a device by Keras's name: `wanted` as in the options, `found` GPUs."""
+    if wanted == "cpu" or (wanted == "auto" and not found):
+        return "cpu:0"
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= found:
+        raise UsageError(
+            f"--device {wanted}: expected a GPU, found {found} that Keras can use; "
+            "use --device cpu, or install batchdigits[gpu] and NVIDIA's driver"
+        )
+    return f"gpu:{number}"
+
+
+def _why_not(what: str, place: Path, error: Exception) -> str:
+    text = str(error)
+    if "Lambda" in text and "safe_mode" in text:
+        return f"'{place}' holds Lambda layers, which can run any code: they are not loaded"
+    lines = text.strip().splitlines() or [""]
+    return (
+        f"'{place}' cannot be {what}: expected a Keras 3 model of Keras's own layers; "
+        f"{type(error).__name__}: {lines[0][:200]}"
+    )

@@ -1,0 +1,279 @@
+"""What is found of an item, all there is to know but for the threshold, and how a state stores it.
+
+Stored findings are JSON objects with named keys, defaults left out. What a key means, and which
+value stands where it is left out, never changes within a version: a file that is gone cannot be
+read again. A new key, or another meaning, takes a new `VERSION` and a step in `ledger.migrations`
+that rewrites what is stored. The names in the text are not those of the records, which may be
+renamed at will.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from batchdigits import calibrate
+from batchdigits.extract.desk import Item, Number, Shown, Spot
+from batchdigits.extract.tasks import Task
+from batchdigits.predict.decoding import Decoded, Sign
+from batchdigits.predict.numbers import Digits
+from batchdigits.records import Entry, Laid
+from batchdigits.templates.template import Field
+
+VERSION = 2
+"""Of the stored text."""
+FIELD_DEFAULTS = {
+    "cells": None,
+    "gap": 0,
+    "pattern": None,
+    "min": None,
+    "max": None,
+    "check": None,
+    "decimals": 0,
+    "optional": False,
+}
+"""What a stored field has where it says nothing, whatever a template's defaults are by now."""
+FIELD_KEYS = {"name", "box", *FIELD_DEFAULTS}
+DIGITS_KEYS = ("names", "confidences", "runners_up", "runner_up_confidences", "places")
+"""Lists, each with a value for each digit, in the order of the attributes of `Digits`."""
+
+
+class Read(NamedTuple):
+    """How one picture was read; see `calibrate.Judged`."""
+
+    digit: int
+    confidence: float
+    second: int
+    other: bool
+    likely: Sequence[float]
+
+    @property
+    def runner_up(self) -> float:
+        """Give the probability of the second, as written in the table."""
+        return calibrate.cut_confidence(self.likely[self.second])
+
+
+class Finding(NamedTuple):
+    """An image of a digit or a number, or a field of a page, and what the model makes of it.
+
+    Attributes:
+        item: what the worker made of it.
+        reads: of its spots, from left to right; None where there was no picture.
+        number: of a number, how it was read; None where no number reader was there.
+        digits: of a number, its digits and where they stand.
+    """
+
+    item: Item
+    reads: tuple[Read | None, ...] = ()
+    number: Decoded | None = None
+    digits: tuple[Digits, ...] = ()
+
+
+class Found(NamedTuple):
+    """What was found of a task: of a file, or of one of its pages.
+
+    Attributes:
+        task: the task.
+        findings: in order.
+        laid: the pages of forms that were laid straight.
+        stood: how the file stood, and what was in it; None where it changed, or nobody asked.
+        shown: the pages that people want to see.
+    """
+
+    task: Task
+    findings: list[Finding]
+    laid: list[Laid]
+    stood: Entry | None = None
+    shown: Sequence[Shown] = ()
+
+
+Json = dict[str, Any]
+
+_write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_parse = json.JSONDecoder().decode
+
+
+def encode_findings(findings: Sequence[Finding]) -> str:
+    """Write the findings of a file, or of one of its pages, as one line of ASCII.
+
+    Every float comes back bit for bit. Of an image of one digit only the runner-up's probability
+    is kept, not all ten, since the rules of fields alone need those.
+    """
+    return _write({"version": VERSION, "findings": [_encode_finding(one) for one in findings]})
+
+
+def decode_findings(text: str) -> list[Finding]:
+    """Give findings back as they were, each of source 0.
+
+    Raises:
+        ValueError: the text is of another version, or has a key that this version does not know.
+    """
+    stored = _parse(text)
+    version, findings = stored.pop("version", None), stored.pop("findings", ())
+    if version != VERSION:
+        raise ValueError(f"expected stored findings of version {VERSION}, got version {version}")
+    if stored:
+        raise _unknown(stored, "text")
+    return [_decode_finding(one) for one in findings]
+
+
+def _encode_finding(finding: Finding) -> Json:
+    _, page, status, detail, field, spots, strip, described = finding.item
+    out: Json = {}
+    if page != 1:
+        out["page"] = page
+    if status is not None:
+        out["status"] = status
+    if detail:
+        out["detail"] = detail
+    if field is not None:
+        out["field"] = _encode_field(field)
+    if spots:
+        short = field is None and len(spots) == 1
+        reads = finding.reads or [None] * len(spots)
+        out["spots"] = [
+            _encode_spot(spot, read, short=short) for spot, read in zip(spots, reads, strict=True)
+        ]
+    if strip is not None:
+        out["strip"] = {"origin": strip.origin, "scale": strip.scale, "slant": strip.slant}
+    if not described:
+        out["described"] = False
+    if finding.number is not None:
+        out["number"] = _encode_number(finding.number)
+    if finding.digits:
+        out["digits"] = _encode_digits(finding.digits)
+    return out
+
+
+def _decode_finding(stored: Json) -> Finding:
+    take = stored.pop
+    field, strip, number = take("field", None), take("strip", None), take("number", None)
+    pairs = [_decode_spot(one) for one in take("spots", ())]
+    item = Item(
+        0,
+        take("page", 1),
+        take("status", None),
+        take("detail", ""),
+        None if field is None else _decode_field(_write(field)),
+        tuple([spot for spot, _ in pairs]),
+        None if strip is None else _decode_strip(strip),
+        take("described", True),
+    )
+    digits = take("digits", None)
+    if stored:
+        raise _unknown(stored, "finding")
+    return Finding(
+        item,
+        tuple([read for _, read in pairs]),
+        None if number is None else _decode_number(number),
+        () if digits is None else _decode_digits(digits),
+    )
+
+
+def _encode_spot(spot: Spot, read: Read | None, *, short: bool) -> Json:
+    status, detail, place = spot
+    out: Json = {"place": place}
+    if status is not None:
+        out["status"] = status
+    if detail:
+        out["detail"] = detail
+    if read is not None:
+        out["read"] = _encode_read(read, short=short)
+    return out
+
+
+def _encode_read(read: Read, *, short: bool) -> Json:
+    digit, confidence, second, other, likely = read
+    out: Json = {"digit": digit, "confidence": confidence}
+    if short:
+        out["likely"] = {second: likely[second]}
+    else:
+        out["second"], out["likely"] = second, likely
+    if other:
+        out["other"] = True
+    return out
+
+
+def _decode_spot(stored: Json) -> tuple[Spot, Read | None]:
+    take = stored.pop
+    read = take("read", None)
+    spot = Spot(take("status", None), take("detail", ""), tuple(take("place")))
+    if stored:
+        raise _unknown(stored, "spot")
+    return spot, None if read is None else _decode_read(read)
+
+
+def _decode_read(stored: Json) -> Read:
+    take = stored.pop
+    likely, second = take("likely"), take("second", None)
+    if type(likely) is dict:  # the runner-up's alone
+        second = int(next(iter(likely)))
+        likely = [likely.get(digit, 0.0) for digit in "0123456789"]
+    read = Read(take("digit"), take("confidence"), second, take("other", False), likely)
+    if stored:
+        raise _unknown(stored, "read")
+    return read
+
+
+def _encode_field(field: Field) -> Json:
+    out: Json = {"name": field.name, "box": field.box}
+    for key, default in FIELD_DEFAULTS.items():
+        value = getattr(field, key)
+        if value != default:
+            out[key] = value
+    return out
+
+
+@lru_cache(maxsize=4096)
+def _decode_field(text: str) -> Field:
+    """Make a field of a template's; it is not validated again, whatever is demanded by now."""
+    stored = _parse(text)
+    if unknown := stored.keys() - FIELD_KEYS:
+        raise _unknown(unknown, "field")
+    return Field.model_construct(**{**FIELD_DEFAULTS, **stored, "box": tuple(stored["box"])})
+
+
+def _decode_strip(stored: Json) -> Number:
+    take = stored.pop
+    strip = Number(tuple(take("origin")), tuple(take("scale")), take("slant"))
+    if stored:
+        raise _unknown(stored, "strip")
+    return strip
+
+
+def _encode_number(number: Decoded) -> Json:
+    texts, probabilities = [*zip(*number.candidates, strict=True)] or ((), ())
+    names, columns = [*zip(*number.signs, strict=True)] or ((), ())
+    return {
+        "candidates": {"texts": texts, "probabilities": probabilities},
+        "signs": {"names": names, "columns": columns},
+    }
+
+
+def _decode_number(stored: Json) -> Decoded:
+    candidates, signs = stored.pop("candidates"), stored.pop("signs")
+    texts, probabilities = candidates.pop("texts"), candidates.pop("probabilities")
+    names, columns = signs.pop("names"), signs.pop("columns")
+    if unknown := stored.keys() | candidates.keys() | signs.keys():
+        raise _unknown(unknown, "number")
+    return Decoded(
+        [*zip(texts, probabilities, strict=True)],
+        [*map(Sign._make, zip(names, columns, strict=True))],
+    )
+
+
+def _encode_digits(digits: Sequence[Digits]) -> Json:
+    return dict(zip(DIGITS_KEYS, zip(*digits, strict=True), strict=True))
+
+
+def _decode_digits(stored: Json) -> tuple[Digits, ...]:
+    columns = [stored.pop(key) for key in DIGITS_KEYS]
+    if stored:
+        raise _unknown(stored, "digits")
+    columns[-1] = map(tuple, columns[-1])
+    return tuple(map(Digits._make, zip(*columns, strict=True)))
+
+
+def _unknown(keys: Iterable[str], what: str) -> ValueError:
+    names = ", ".join(sorted(keys))
+    return ValueError(f"a stored {what} of version {VERSION} has unknown keys: {names}")

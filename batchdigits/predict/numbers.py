@@ -1,0 +1,83 @@
+"""Strips become candidate numbers, and where their digits stand."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate
+from batchdigits.extract.desk import Number
+from batchdigits.normalize.strips import HEIGHT
+from batchdigits.predict import decoding, slanted
+from batchdigits.predict.decoding import NO_DIGIT, SIGNS, Decoded
+from batchdigits.records import Grey
+from batchdigits.templates.template import Field
+
+WIDER = 4
+"""Times as many beginnings are followed where a field's rule chooses among candidates."""
+
+
+class Digits(NamedTuple):
+    """One digit of a number as `--digits-out` tells of it; see `records.Digit`."""
+
+    digit: str
+    confidence: float
+    runner_up: str
+    runner_up_confidence: float
+    place: tuple[int, int, int, int]
+
+
+def read(
+    logits: Callable[[Sequence[Grey]], Sequence[NDArray[np.float32]]],
+    strips: Sequence[Grey],
+    fields: Sequence[Field | None],
+    temperature: float,
+) -> list[Decoded]:
+    """Read strips, their candidates calibrated.
+
+    Args:
+        logits: gives those of strips, as `classify.NumberReader.logits`.
+        strips: uint8, each (height, width).
+        fields: of each, with its rules; None for an image that is one number.
+        temperature: of the number reader.
+    """
+    ruled = [field is not None and field.has_rule for field in fields]
+    beams = [decoding.BEAM * WIDER if one else decoding.BEAM for one in ruled]
+    return [
+        found._replace(candidates=calibrate.calibrated(found.candidates, temperature))
+        for found in slanted.read(logits, strips, beams)
+    ]
+
+
+def digits(picture: Grey, number: Number, found: Decoded) -> list[Digits]:
+    """Give the digits of a number, from left to right, with their boxes in the page."""
+    best = "".join(sign.name for sign in found.signs if sign.name not in SIGNS)
+    alike = [(text, share) for text, share in found.candidates if len(text) == len(best)]
+    out = []
+    boxes = decoding.boxes(picture, found.signs)
+    own = [box for sign, box in zip(found.signs, boxes, strict=True) if sign.name not in SIGNS]
+    for at, (name, box) in enumerate(zip(best, own, strict=True)):
+        shares: dict[str, float] = {}
+        for text, share in alike:
+            if text[at] != NO_DIGIT:
+                shares[text[at]] = shares.get(text[at], 0.0) + share
+        if name == NO_DIGIT or name not in shares:
+            continue
+        second = max((one for one in shares if one != name), key=shares.__getitem__, default="")
+        sure, runner_up = (
+            calibrate.cut_confidence(shares[name]),
+            calibrate.cut_confidence(shares.get(second, 0.0)),
+        )
+        out.append(Digits(name, sure, second, runner_up, _placed(box, number)))
+    return out
+
+
+def _placed(box: tuple[int, int, int, int], number: Number) -> tuple[int, int, int, int]:
+    """Bring a box from the strip to the page: one round all of it, where the writing leans."""
+    x, y, width, height = box
+    leans = [number.slant * (HEIGHT / 2 - row) for row in (y, y + height)]
+    (left, top), (across, down) = number.origin, number.scale
+    start = round(left + (x + min(leans)) * across), round(top + y * down)
+    wide = width + abs(leans[0] - leans[1])
+    return *start, max(1, round(wide * across)), max(1, round(height * down))

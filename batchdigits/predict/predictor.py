@@ -1,0 +1,94 @@
+"""Pictures and strips become findings, by the networks of a model."""
+
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits import calibrate, predict
+from batchdigits.extract.desk import Item, Prepared, unpacked
+from batchdigits.extract.tasks import Task
+from batchdigits.normalize import shares
+from batchdigits.predict import Card, numbers
+from batchdigits.predict.decoding import Decoded
+from batchdigits.predict.findings import Finding, Found, Read
+from batchdigits.records import Grey
+from batchdigits.templates.template import Field
+
+log = logging.getLogger(__name__)
+
+Batch = Sequence[tuple[Sequence[Task], Prepared]]
+"""What workers made of tasks, chunk by chunk."""
+
+
+class Predictor:
+    """The networks of a model, each loaded when the first picture for it comes."""
+
+    def __init__(self, card: Card, device: str) -> None:
+        """Take a model by its card, without loading it; `device` is where it is to run."""
+        self._card, self._device = card, device
+        self._classifier: predict.Classifier | None = None
+        self._reader: predict.NumberReader | None = None
+
+    def predict(self, batch: Batch) -> Iterator[Found]:
+        """Read a batch's pictures and strips; yield what was found of each task, in order."""
+        reads = iter(self._reads(np.concatenate([prepared.pictures for _, prepared in batch])))
+        strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
+        items = [item for _, prepared in batch for item in prepared.items]
+        fields = [item.field for item in items if item.number is not None]
+        lines = iter(zip(strips, self._lines(strips, fields), strict=True))
+        for tasks, prepared in batch:
+            stood = prepared.stood or [None] * len(tasks)
+            of_tasks = [Found(task, [], [], one) for task, one in zip(tasks, stood, strict=True)]
+            for item in prepared.items:
+                of_tasks[item.source].findings.append(self._finding(item, reads, lines))
+            for source, page in prepared.laid:
+                of_tasks[source].laid.append(page)
+            for one in prepared.shown:
+                seen = (*of_tasks[one.source].shown, one)
+                of_tasks[one.source] = of_tasks[one.source]._replace(shown=seen)
+            yield from of_tasks
+
+    def _finding(
+        self, item: Item, reads: Iterator[Read], lines: Iterator[tuple[Grey, Decoded | None]]
+    ) -> Finding:
+        if item.number is None:
+            return Finding(
+                item, tuple(next(reads) if spot.status is None else None for spot in item.spots)
+            )
+        strip, number = next(lines)
+        if number is None:
+            return Finding(item)
+        return Finding(item, (), number, tuple(numbers.digits(strip, item.number, number)))
+
+    def _reads(self, pictures: NDArray[np.uint8]) -> list[Read]:
+        if not len(pictures):
+            return []
+        if self._classifier is None:
+            self._classifier = predict.load(self._card, device=self._device)
+            if not self._card.calibrated:
+                log.warning(
+                    "model '%s' is uncalibrated: its confidences may be far off", self._card.name
+                )
+        logits = self._classifier.logits(shares(pictures))
+        judged = calibrate.judged(logits, self._card.temperature)
+        return [Read(*one) for one in zip(*(column.tolist() for column in judged), strict=True)]
+
+    def _lines(
+        self, strips: Sequence[Grey], fields: Sequence[Field | None]
+    ) -> Sequence[Decoded | None]:
+        """Read strips; None for each where there is no number reader."""
+        if not strips or self._card.numbers is None:
+            return [None] * len(strips)
+        if self._reader is None:
+            self._reader = predict.load_reader(self._card, device=self._device)
+        temperature = self._card.numbers.temperature
+        return numbers.read(self._reader.logits, strips, fields, temperature)
+
+    def predict_all(self, batches: Generator[Batch]) -> Generator[list[Found]]:
+        """Read batches as they come; closes what they come from."""
+        with closing(batches):  # whatever happens, no worker stays behind
+            for batch in batches:
+                yield list(self.predict(batch))

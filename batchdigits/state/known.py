@@ -1,0 +1,70 @@
+"""What is known of files, where no state is kept: what is read now, as it comes."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import NamedTuple
+
+from batchdigits import sources
+from batchdigits.calibrate import Thresholds
+from batchdigits.extract.tasks import Tasks
+from batchdigits.job import Job
+from batchdigits.predict.findings import Finding, Found
+from batchdigits.summary import Progress, Stop, Summary
+
+
+class Known(NamedTuple):
+    """What is known of a file, or of one page of it.
+
+    Attributes:
+        file: as the table spells it.
+        findings: in order.
+        thresholds: that its values are judged by.
+        here: whether the file is among those of this run.
+    """
+
+    file: str
+    findings: Sequence[Finding]
+    thresholds: Thresholds
+    here: bool = True
+
+
+class NoState:
+    """Stands where no state is kept: everything is read, and goes on as it comes."""
+
+    def __init__(self, job: Job, summary: Summary) -> None:
+        """Take the job; the summary gets how many files are read."""
+        self._job, self._summary = job, summary
+
+    def plan(self, found: sources.Found) -> Tasks:
+        """Return the tasks of all files."""
+        return Tasks(found.sources)
+
+    def keep(
+        self,
+        batches: Generator[list[Found]],
+        progress: Progress,
+        stop: Stop,  # noqa: ARG002 (a signal ends this at once, as there is nothing to save)
+    ) -> Iterator[list[Known]]:
+        """Yield what is found, batch by batch, as it is read."""
+        with closing(batches):
+            while True:
+                with self._summary.stage("read"):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield [
+                    Known(one.task.source.file, one.findings, self._job.thresholds) for one in batch
+                ]
+                self._summary.read += sum(one.task.last for one in batch)
+                progress(self._summary.read, self._summary.files)
+
+    def close_books(self) -> None:
+        """Do nothing: nothing is known of earlier runs."""
+
+    def table_stands(self) -> bool:
+        """Return that the tables are to be written."""
+        return False
+
+    def guard_tables(self) -> AbstractContextManager[None]:
+        """Guard nothing: how earlier tables were left is not known."""
+        return nullcontext()

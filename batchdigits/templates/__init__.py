@@ -1,0 +1,42 @@
+"""Forms: templates of them, what may stand in their fields, forms to print, templates drafted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchdigits.errors import TemplateError
+from batchdigits.templates.template import Field, Template, parsed, read
+
+__all__ = ["Field", "Template", "gathered", "parsed", "read"]
+
+
+def gathered(paths: Sequence[str]) -> list[Template]:
+    """Read templates: files, and of folders every `*.toml`, by name.
+
+    Raises:
+        TemplateError: as `read`; or a folder has none, or two have one form's name.
+    """
+    places = [place for path in paths for place in _within(path)]
+    found: dict[str, Template] = {}
+    for one in map(read, dict.fromkeys(places)):
+        if (other := found.setdefault(one.form.name, one)) is not one:
+            raise TemplateError(
+                f"templates '{other.place}' and '{one.place}' are both named "
+                f"'{one.form.name}': rename one, or leave it out"
+            )
+    return list(found.values())
+
+
+def _within(path: str) -> list[str]:
+    """List the templates of a folder; of a file itself."""
+    try:
+        if not Path(path).is_dir():
+            return [path]
+        listed = sorted(one for one in Path(path).iterdir() if one.suffix == ".toml")
+    except OSError as error:
+        raise TemplateError(f"template folder '{path}' cannot be read: {error.strerror}") from None
+    except ValueError:
+        return [path]  # `read` says what is wrong with it
+    kept = [str(one) for one in listed if not one.name.startswith(".") and one.is_file()]
+    if not kept:
+        raise TemplateError(f"template folder '{path}': expected *.toml in it, found none")
+    return kept

@@ -1,0 +1,68 @@
+"""A template drawn over a page, for a person to see whether its boxes are where they should be."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+from batchdigits.templates.template import Box, Template, corners
+
+FIELD, CELL, MARKER = (0, 0, 220), (220, 120, 0), (0, 160, 0)
+"""Colours, blue before green before red."""
+LINE, LETTER = 0.25, 2.2
+"""Width of a line, height of a letter, mm."""
+_HEIGHT = 22.0
+"""Of a capital of OpenCV's plain font at scale 1, px."""
+
+
+def drawn(grey: Grey, template: Template, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Draw every field with its name, its cells, and the markers over a page.
+
+    Args:
+        grey: the page, uint8, (height, width).
+        template: the form's.
+        matrix: (3, 3), mm on paper, 1 → px in the page, up to scale.
+
+    Returns:
+        uint8, (height, width, 3), blue before green before red.
+    """
+    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+    fine = _fineness(template, matrix)
+    thick = max(1, round(LINE * fine))
+    for marker in template.form.marks:
+        _frame(picture, matrix, marker.box, MARKER, thick)
+    for field in template.fields:
+        ends = _frame(picture, matrix, field.box, FIELD, thick)
+        for cell in field.boxes() if field.cells is not None else ():
+            _frame(picture, matrix, cell, CELL, thick)
+        left, top = ends.min(axis=0)
+        place = (int(left), int(max(top - 2 * thick, LETTER * fine)))
+        scale = LETTER * fine / _HEIGHT
+        font = cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(picture, field.name, place, font, scale, FIELD, thick, cv2.LINE_AA)
+    return picture
+
+
+def _frame(
+    picture: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    box: Box,
+    colour: tuple[int, int, int],
+    thick: int,
+) -> NDArray[np.float64]:
+    """Draw a box; give its corners, px (4, 2)."""
+    ends = _projected(box, matrix)
+    cv2.polylines(
+        picture, [np.rint(ends * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4
+    )
+    return ends
+
+
+def _projected(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
+
+
+def _fineness(template: Template, matrix: NDArray[np.float64]) -> float:
+    """Pixels a millimetre along the page's diagonal."""
+    ends = _projected((0.0, 0.0, *template.form.size), matrix)
+    return float(np.linalg.norm(ends[2] - ends[0]) / np.hypot(*template.form.size))

@@ -1,0 +1,132 @@
+"""A template becomes a blank form to print: a vector PDF, its boxes where the template has them."""
+
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import cv2
+import numpy as np
+from fpdf import FPDF
+
+from batchdigits.templates.template import Box, Form, Template, overlap
+
+LINE = 0.35
+"""Width of a box's line, mm; its middle runs along the box's edge."""
+TITLE, LABEL, SMALL = 14, 8, 5
+"""Sizes of type, points."""
+POINT = 25.4 / 72
+"""mm."""
+SPACE = 1.0
+"""Between a label and its box, mm."""
+
+
+def printed(template: Template) -> bytes:
+    """Draw a blank form as a PDF of one page: markers, boxes, labels, the form's name.
+
+    Boxes are separate where the template has a gap: digits in separate boxes are read better than
+    digits in combs (Garris: "Teaching computers to read handprinted paragraphs", NISTIR 5894,
+    1996).
+
+    Args:
+        template: its reference is not looked at.
+    """
+    form = template.form
+    sheet = _Sheet(template)
+    for marker in form.marks:
+        for bar in _squares(marker.box, bits(form, marker.id)):
+            sheet.pdf.rect(*bar, style="F")
+    for field in template.fields:
+        for box in field.boxes():
+            sheet.pdf.rect(*box)
+    for field in template.fields:
+        sheet.label(field.name.replace("_", " "), field.box)
+    sheet.line(form.name, TITLE, from_top=True)
+    sheet.line(f"{form.name}, page 1 of 1", LABEL, from_top=False)
+    return bytes(sheet.pdf.output())
+
+
+def plain(text: str) -> str:
+    """Write text in the letters that a PDF's own fonts have, Western Europe's; others as `?`."""
+    latin = (one if one.encode("latin-1", "ignore") else _bare(one) for one in text)
+    return "".join(latin).encode("latin-1", "replace").decode("latin-1")
+
+
+def _bare(letter: str) -> str:
+    """Take a letter's accents off."""
+    return unicodedata.normalize("NFKD", letter)[0]
+
+
+def bits(form: Form, number: int) -> np.ndarray:
+    """Give a marker's squares, its black border included: bool, shape (N, N), true is black."""
+    side = int(form.dictionary[0])
+    name = f"DICT_{side}X{side}_1000"
+    dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
+    picture = cv2.aruco.generateImageMarker(dictionary, number, side + 2)
+    return np.asarray(picture == 0)
+
+
+def _squares(box: Box, black: np.ndarray) -> Iterator[Box]:
+    """Cut a marker's black squares into bars, one for each run within a row."""
+    x, y, width, height = box
+    high, wide = height / len(black), width / len(black)
+    for row, line in enumerate(black):
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(np.int8)))
+        for start, end in edges.reshape(-1, 2).tolist():
+            yield x + start * wide, y + row * high, (end - start) * wide, high
+
+
+class _Sheet:
+    """A page that text is put on where there is room."""
+
+    def __init__(self, template: Template) -> None:
+        form = template.form
+        self.wide, self.high = form.size
+        self.taken = [field.box for field in template.fields] + [one.box for one in form.marks]
+        self.pdf = FPDF(unit="mm", format=form.size)
+        self.pdf.set_auto_page_break(False)
+        self.pdf.set_title(form.name)
+        self.pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same bytes on every day
+        self.pdf.add_page()
+        self.pdf.set_line_width(LINE)
+
+    def label(self, text: str, box: Box) -> None:
+        """Write a field's name above its box, or below, or beside it."""
+        x, y, width, height = box
+        for size in (LABEL, SMALL):
+            wide, high = self._extent(text, size)
+            level = y + (height - high) / 2
+            for place in (
+                (x, y - high - SPACE),
+                (x, y + height + SPACE),
+                (x - wide - 2 * SPACE, level),
+                (x + width + 2 * SPACE, level),
+            ):
+                if self._put(text, size, place):
+                    return
+
+    def line(self, text: str, size: float, *, from_top: bool) -> None:
+        """Write a line in the middle of the page, as near to its top or bottom as can be."""
+        text = plain(text)
+        while size > SMALL and self._extent(text, size)[0] > self.wide - 4 * SPACE:
+            size -= 1
+        wide, high = self._extent(text, size)
+        for down in np.arange(high, self.high / 4, SPACE).tolist():
+            top = down if from_top else self.high - high - down
+            if self._put(text, size, ((self.wide - wide) / 2, top)):
+                return
+
+    def _extent(self, text: str, size: float) -> tuple[float, float]:
+        self.pdf.set_font("Helvetica", size=size)
+        return self.pdf.get_string_width(text), size * POINT
+
+    def _put(self, text: str, size: float, place: tuple[float, float]) -> bool:
+        """Write text with its top left corner at a place, if nothing is there."""
+        wide, high = self._extent(text, size)
+        left, top = place
+        box = (left, top, wide, high)
+        inside = left >= 0 and top >= 0 and left + wide <= self.wide and top + high <= self.high
+        if not inside or any(overlap(box, other) for other in self.taken):
+            return False
+        self.pdf.text(left, top + 0.8 * high, text)
+        self.taken.append(box)
+        return True

@@ -1,0 +1,304 @@
+"""A template: where each field stands on the paper, in millimetres, and what may stand in it."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic import Field as Setting
+
+from batchdigits.errors import TemplateError
+from batchdigits.templates import patterns, slips
+
+MARKER, MARGIN = 8.0, 8.0
+"""Side of a corner marker, and its distance from the page's edges, mm; where a template does not
+say otherwise."""
+DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
+"""Squares of a marker, without its border."""
+NEAR = 0.2
+"""Boxes that overlap by less, in mm, touch."""
+SHORTEST, LONGEST, LEAST = 20.0, 2000.0, 1.0
+"""Sides of a page, and the least of a box, mm: in smaller ones nobody writes."""
+
+Box = tuple[float, float, float, float]
+"""x and y of the top left corner, width and height, mm from the page's top left corner."""
+
+Anchor = Literal["markers", "image", "page"]
+Check = Literal["luhn", "mod11", "mod97"]
+
+
+class _Strict(BaseModel):
+    """Every key is known, and of its own kind: no "8" for 8, no true for 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _has_area(box: Box) -> Box:
+    if box[2] <= 0 or box[3] <= 0:
+        raise ValueError(f"expected a width and a height over 0, got {box[2]:g} x {box[3]:g}")
+    return box
+
+
+_List = Setting(strict=False)  # for a tuple
+Area = Annotated[Box, AfterValidator(_has_area), _List]
+
+
+class Marker(_Strict):
+    """One ArUco marker.
+
+    Attributes:
+        id: its number in the dictionary.
+        box: of its black square, mm.
+    """
+
+    id: int = Setting(ge=0, le=999)
+    box: Area
+
+
+class Form(_Strict):
+    """The page.
+
+    Attributes:
+        name: of the form.
+        size: width and height, mm.
+        anchor: what tells where the page lies in a scan: markers, the features of a reference
+            picture, or the page's edges and printed lines.
+        reference: a picture of the blank form; a path beside the template.
+        dictionary: of the markers: 4x4, 5x5, 6x6 or 7x7 squares.
+        markers: ids and boxes; none for four in the corners, ids 0 to 3 clockwise from the top
+            left.
+    """
+
+    name: str = Setting(max_length=80)
+    size: Annotated[tuple[float, float], _List]
+    anchor: Anchor
+    reference: str | None = None
+    dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = "4x4"
+    markers: Annotated[tuple[Marker, ...], _List] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_line(cls, name: str) -> str:
+        if not name.isprintable() or not name.strip():
+            raise ValueError("expected one line of text")
+        return name
+
+    @field_validator("size")
+    @classmethod
+    def _is_paper(cls, size: tuple[float, float]) -> tuple[float, float]:
+        if not all(SHORTEST <= side <= LONGEST for side in size):
+            sides = f"{SHORTEST:g} to {LONGEST:g} mm, got {size[0]:g} x {size[1]:g}"
+            raise ValueError(f"expected sides of {sides}")
+        return size
+
+    @model_validator(mode="after")
+    def _has_what_its_anchor_needs(self) -> Self:
+        if self.anchor == "image" and self.reference is None:
+            raise ValueError('anchor = "image" needs a reference: the picture of a blank form')
+        if self.markers and self.anchor != "markers":
+            raise ValueError(f'markers are for anchor = "markers", not "{self.anchor}"')
+        ids = [marker.id for marker in self.markers]
+        if twice := sorted({one for one in ids if ids.count(one) > 1}):
+            raise ValueError(f"two markers have the id {twice[0]}")
+        if 0 < len(ids) < 3:
+            raise ValueError(f"expected three markers or more, got {len(ids)}")
+        return self
+
+    @property
+    def marks(self) -> tuple[Marker, ...]:
+        """The template's own markers, or the four in the corners."""
+        if self.markers or self.anchor != "markers":
+            return self.markers
+        left, top = MARGIN, MARGIN
+        right, bottom = (side - MARGIN - MARKER for side in self.size)
+        places = ((left, top), (right, top), (right, bottom), (left, bottom))
+        return tuple(
+            Marker(id=number, box=(x, y, MARKER, MARKER)) for number, (x, y) in enumerate(places)
+        )
+
+
+class Field(_Strict):
+    """One field.
+
+    Attributes:
+        name: lower case letters, digits and `_`, a letter first.
+        box: of the whole field, mm.
+        cells: how many boxes in a row; None for a number written freely.
+        gap: between the boxes, mm.
+        pattern: a regular expression that the whole value matches.
+        min: the least value.
+        max: the greatest value.
+        check: the kind of its check digits.
+        decimals: how many of its digits stand after the separator.
+        optional: whether it may be blank.
+    """
+
+    name: str = Setting(max_length=64)
+    box: Area
+    cells: int | None = Setting(None, ge=1, le=64)
+    gap: float = Setting(0, ge=0)
+    pattern: str | None = None
+    min: float | None = None
+    max: float | None = None
+    check: Check | None = None
+    decimals: int = Setting(0, ge=0, le=9)
+    optional: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_column(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ValueError("expected lower case letters, digits and _, a letter first")
+        return name
+
+    @model_validator(mode="after")
+    def _can_be_filled_in(self) -> Self:
+        if self.cells is None and self.gap:
+            raise ValueError("gap is for boxes in a row: give cells, or leave gap out")
+        if self.cells is not None and self.box[2] <= self.gap * (self.cells - 1):
+            raise ValueError(
+                f"{self.cells} boxes with {self.gap:g} mm between them need more than "
+                f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
+            )
+        wide, high = self.boxes()[0][2:]
+        if min(wide, high) < LEAST:
+            raise ValueError(f"expected boxes of {LEAST:g} mm or more, got {wide:.2f} x {high:.2f}")
+        if self.pattern is not None:
+            try:
+                patterns.check(self.pattern, self.cells)
+            except ValueError as error:
+                raise ValueError(f"pattern: {error}") from None
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is over max {self.max:g}")
+        if self.cells is not None and self.decimals >= self.cells:
+            raise ValueError(f"{self.decimals} decimals leave none of {self.cells} boxes before")
+        most = (10 ** (self.cells or patterns.MOST) - 1) / 10**self.decimals
+        if self.min is not None and self.min > most:
+            raise ValueError(f"min {self.min:g} is over {most:g}, the most that fits the boxes")
+        if self.max is not None and self.max < 0:
+            raise ValueError(f"max {self.max:g} is under 0, the least that can be written")
+        return self
+
+    @property
+    def has_rule(self) -> bool:
+        """Return whether the field says what may stand in it."""
+        return any(one is not None for one in (self.pattern, self.min, self.max, self.check))
+
+    def boxes(self) -> list[Box]:
+        """Give the box of each cell, from left to right; of a number written freely its own."""
+        if self.cells is None:
+            return [self.box]
+        x, y, width, height = self.box
+        wide = (width - self.gap * (self.cells - 1)) / self.cells
+        return [(x + n * (wide + self.gap), y, wide, height) for n in range(self.cells)]
+
+
+class Template(_Strict):
+    """A form's template.
+
+    Attributes:
+        form: the page.
+        fields: in the order of the table's rows.
+        place: the template's own path, for what lies beside it; empty for none.
+    """
+
+    form: Form
+    fields: tuple[Field, ...] = Setting(alias="field", min_length=1, strict=False)
+    place: str = ""
+
+    @field_validator("fields")
+    @classmethod
+    def _names_are_their_own(cls, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+        names = [field.name for field in fields]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two fields are named '{twice[0]}'")
+        return fields
+
+    @model_validator(mode="after")
+    def _boxes_have_their_own_place(self) -> Self:
+        width, height = self.form.size
+        places = [(f"marker {one.id}", one.box) for one in self.form.marks]
+        places += [(f"field '{one.name}'", one.box) for one in self.fields]
+        for words, box in places:
+            over = {
+                "left": -box[0],
+                "top": -box[1],
+                "right": box[0] + box[2] - width,
+                "bottom": box[1] + box[3] - height,
+            }
+            for side, by in over.items():
+                if by > NEAR:
+                    raise ValueError(
+                        f"{words} goes {by:g} mm over the {side} edge of a page of "
+                        f"{width:g} x {height:g} mm"
+                    )
+        for n, (words, box) in enumerate(places):
+            for other, its in places[:n]:
+                if overlap(box, its):
+                    raise ValueError(f"{words} overlaps {other}")
+        return self
+
+
+def corners(box: Box) -> NDArray[np.float64]:
+    """List the corners of a box: (4, 2), mm, clockwise from the top left."""
+    x, y, wide, high = box
+    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
+
+
+def overlap(one: Box, two: Box) -> bool:
+    """Tell whether two boxes share more than an edge."""
+    return all(
+        min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > NEAR for n in (0, 1)
+    )
+
+
+def read(path: str) -> Template:
+    """Read a template.
+
+    Raises:
+        TemplateError: it cannot be read, is no TOML, or does not hold what a template must.
+    """
+    name, file = f"template '{path}'", Path(path)
+    try:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would hang the run
+            raise TemplateError(f"{name} is no regular file: expected one of TOML")
+        text = file.read_text("utf-8-sig")
+    except OSError as error:
+        raise TemplateError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise TemplateError(f"{name}: expected text in UTF-8: save it so") from None
+    except ValueError:
+        raise TemplateError(f"{name}: not a path: it holds a zero byte") from None
+    return parsed(text, path)
+
+
+def parsed(text: str, path: str) -> Template:
+    """Make a template of its text; `path` is where it lies.
+
+    Raises:
+        TemplateError: as `read`.
+    """
+    name = f"template '{path}'"
+    try:
+        found = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
+        raise TemplateError(f"{name} is no TOML: {error}") from None
+    if "place" in found:
+        raise TemplateError(f"{name}: unknown key 'place'; expected one of form, field")
+    try:
+        return Template(**found, place=path)
+    except ValidationError as error:
+        tables: dict[str, type[BaseModel]] = {"form": Form, "field": Field, "markers": Marker}
+        raise TemplateError(
+            f"{name}: {slips.words(error, found, {'': Template, **tables})}"
+        ) from None

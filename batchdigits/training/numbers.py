@@ -1,0 +1,260 @@
+"""Train the reader of numbers on composed strings, and on real ones where there are any."""
+
+import math
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.errors import ModelError
+from batchdigits.normalize import shares
+from batchdigits.normalize.strips import MARGIN, strip
+from batchdigits.predict import backend, loaded
+from batchdigits.predict.slanted import altered
+from batchdigits.records import Grey
+from batchdigits.training import show
+from batchdigits.training.alter import Random
+from batchdigits.training.corpus import Corpus
+from batchdigits.training.paper import rescanned
+from batchdigits.training.reader import BLANK, STRIDE, loss, network
+from batchdigits.training.strings import Hands
+
+ROUND = 12_000
+"""Strings that are made at a time."""
+SHARD = 500
+"""Strings that one process makes at a time."""
+SHOWN = 4
+"""How often a string is shown: making it takes longer than learning from it."""
+COLUMNS = 32 * 160
+"""Columns of strips in a batch."""
+DROPOUT = (0.2, 0.4)
+"""On composed strings alone, and with real ones: they are few, and learned by heart too soon."""
+MOVED = (0.08, 0.05, 0.04, 1.0)
+"""How far strips are altered: lean, stretch across and upright (of the logarithm), columns."""
+FAVOURITE = 0.6
+"""Share of the composed strings that are of digits cut out of real ones, where there are any."""
+LONGEST = 32
+"""Signs of a string at most."""
+RATE, LEAST, DECAY, CLIP, WARM = 2e-3, 1e-5, 0.02, 1.0, 0.03
+"""Of AdamW: the highest and the last learning rate, along a cosine after a warm-up of this share;
+the weights' decay; the gradient's largest norm."""
+
+
+class Real(NamedTuple):
+    """Real strings, and single digits cut out of them.
+
+    Attributes:
+        crops: as scanned, uint8 each, dark ink on light paper.
+        digits: in each, as text.
+        inks: of single digits, uint8 each, ink light on no paper; strings are composed of them.
+        labels: of these, 0 to 9.
+    """
+
+    crops: Sequence[Grey]
+    digits: Sequence[str]
+    inks: Sequence[Grey] = ()
+    labels: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a training goes.
+
+    Attributes:
+        rounds: how many times `ROUND` strings are made.
+        seed: makes the run repeatable on one machine.
+        checkpoint: a `.keras` file that the network is kept in after every round; where it is
+            there, training goes on from it.
+        rate: the highest learning rate.
+        real: share of the strings that are real ones, altered.
+        makers: processes that make strings.
+    """
+
+    rounds: int
+    seed: int
+    checkpoint: Path
+    rate: float = RATE
+    real: float = 0.0
+    makers: int = 1
+
+    def finer(self, rounds: int, rate: float, real: float) -> "Plan":
+        """Plan what comes after: with real strings among the composed."""
+        return replace(self, rounds=rounds, rate=rate, real=real)
+
+
+class Strips(NamedTuple):
+    """Strips of one width with their labels, as `reader.loss` takes them."""
+
+    pictures: NDArray[np.uint8]
+    labels: NDArray[np.int16]
+
+
+def fit(
+    corpus: Corpus,
+    plan: Plan,
+    *,
+    real: Real | None = None,
+    start: Any = None,
+    tell: Callable[[int, float, Any], None] | None = None,
+) -> Any:
+    """Train the reader.
+
+    Args:
+        corpus: single digits that strings are composed of.
+        plan: how long, and what makes it repeatable.
+        real: strings to learn from beside them; their labels tell of digits alone.
+        start: a network to start from, instead of from chance.
+        tell: called after each round with its number from 1, the mean loss, and the network.
+
+    Returns:
+        The network, computing in float32.
+    """
+    import keras  # noqa: PLC0415
+
+    keras.utils.set_random_seed(plan.seed)
+    name = f"numbers_{plan.rounds}_seed{plan.seed}"
+    if plan.checkpoint.exists():
+        model = loaded(plan.checkpoint)
+        if not model.name.startswith(name):
+            raise ModelError(f"'{plan.checkpoint}' is of another training: remove it")
+        first = int(model.name.rpartition("_at")[2])
+    else:
+        dropout = DROPOUT[0] if real is None else DROPOUT[1]
+        model, first = network(backend.fast_dtype(), dropout), 0
+        if start is not None:
+            model.set_weights(start.get_weights())
+    optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
+    model.compile(optimizer, loss)
+    for number, made in rounds(corpus, plan, real, first):
+        total = shown = 0.0
+        for again in range(SHOWN):
+            random = np.random.default_rng((plan.seed, number, again, 1))
+            batches = list(_batches(made, random))
+            for at, (pictures, labels) in enumerate(batches):
+                done = (number + (again + at / len(batches)) / SHOWN) / plan.rounds
+                optimizer.learning_rate.assign(_rate(plan.rate, done, warm=start is None))
+                got = float(model.train_on_batch(shares(pictures[..., None]), labels))
+                total, shown = total + got * len(labels), shown + len(labels)
+        model.name = f"{name}_at{number + 1}"
+        with show.aside(plan.checkpoint) as under:
+            model.save(under, include_optimizer=False)
+        if tell:
+            tell(number + 1, total / shown, model)
+    out = network()
+    out.set_weights(model.get_weights())
+    return out
+
+
+def _rate(highest: float, done: float, *, warm: bool) -> float:
+    if warm and done < WARM:
+        return highest * (0.02 + 0.98 * done / WARM)
+    return LEAST + (highest - LEAST) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _batches(made: Sequence[Strips], random: Random) -> Iterator[tuple[Any, Any]]:
+    """Cut strips of each width into batches, in an order by chance."""
+    cuts = []
+    for strips in made:
+        size = max(4, COLUMNS // strips.pictures.shape[2])
+        order = random.permutation(len(strips.labels))
+        # whole batches alone: each other size would have to be traced
+        cuts += [(strips, order[at : at + size]) for at in range(0, len(order) - size + 1, size)]
+    for at in random.permutation(len(cuts)).tolist():
+        strips, rows = cuts[at]
+        yield strips.pictures[rows], strips.labels[rows]
+
+
+def rounds(
+    corpus: Corpus, plan: Plan, real: Real | None, first: int
+) -> Iterator[tuple[int, list[Strips]]]:
+    """Make the strings of each round while those of the one before are learned."""
+    pool = ProcessPoolExecutor(
+        plan.makers, get_context("forkserver"), initializer=_set, initargs=(corpus, real)
+    )
+
+    def start(number: int) -> list[Any]:
+        shards = ROUND // SHARD
+        return [
+            pool.submit(_shard, (plan.seed, number, at), plan.real if real else 0.0)
+            for at in range(shards)
+        ]
+
+    try:
+        waiting = start(first) if first < plan.rounds else []
+        for number in range(first, plan.rounds):
+            shards = waiting
+            waiting = start(number + 1) if number + 1 < plan.rounds else []
+            yield number, _joined([one.result() for one in shards])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _joined(shards: Sequence[list[Strips]]) -> list[Strips]:
+    widths = sorted({one.pictures.shape[2] for shard in shards for one in shard})
+    out = []
+    for width in widths:
+        same = [one for shard in shards for one in shard if one.pictures.shape[2] == width]
+        parts = zip(*same, strict=True)
+        out.append(Strips(*(np.concatenate(part) for part in parts)))
+    return out
+
+
+_hands: list[tuple[Hands, Real | None]] = []
+
+
+def _set(corpus: Corpus, real: Real | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to act on
+    cv2.setNumThreads(1)
+    favourite = 0.0
+    if real is not None and len(real.inks):
+        source = int(corpus.sources.max()) + 1
+        corpus = Corpus(
+            [*corpus.inks, *real.inks],
+            corpus.plain,
+            np.concatenate([corpus.labels, np.array(real.labels, np.int64)]),
+            np.concatenate([corpus.sources, np.full(len(real.inks), source)]),
+        )
+        favourite = FAVOURITE
+    _hands[:] = [(Hands(corpus, favourite), real)]
+
+
+def _moved(picture: Grey, random: Random) -> Grey:
+    """Alter a strip a little, as its slant and its box are measured a little otherwise."""
+    if not picture.shape[1]:
+        return picture
+    lean, wider, taller, right = random.normal(0, 1, 4) * MOVED
+    room = 2 * 0.8 * MARGIN / picture.shape[1]  # what leaves the strip cannot be read
+    wider, taller = np.exp([np.clip(wider, -room, room), taller])
+    return altered(picture, lean=lean, wider=wider, taller=taller, right=right)
+
+
+def _shard(seed: tuple[int, ...], share: float) -> list[Strips]:
+    """Make strips by chance, sorted by width."""
+    (hands, real), random = _hands[0], np.random.default_rng(seed)
+    by_width: dict[int, list[tuple[Grey, list[int]]]] = {}
+    for _ in range(SHARD):
+        if real is not None and random.random() < share:
+            at = int(random.integers(len(real.crops)))
+            crop, signs = rescanned(real.crops[at], random), list(map(int, real.digits[at]))
+            labels = [1, *signs]
+        else:
+            crop, signs = hands.strip(random)
+            labels = [0, *signs]
+        found = strip(crop, invert="yes")
+        found = found._replace(picture=_moved(found.picture, random))
+        least = len(signs) + sum(a == b for a, b in zip(signs[1:], signs[:-1], strict=True))
+        if found.fault or not 0 < least <= found.picture.shape[1] // STRIDE or least > LONGEST:
+            continue
+        filled = labels + [BLANK] * (1 + LONGEST - len(labels))
+        by_width.setdefault(found.picture.shape[1], []).append((found.picture, filled))
+    return [
+        Strips(np.stack([p for p, _ in some]), np.array([y for _, y in some], np.int16))
+        for _, some in sorted(by_width.items())
+    ]

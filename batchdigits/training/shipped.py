@@ -1,0 +1,240 @@
+"""The default recipe from labelled sets to a calibrated bundle, as the package ships one."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batchdigits import labelled, predict
+from batchdigits.errors import UsageError
+from batchdigits.labelled import NONE, Labelled, joined, label_map, read
+from batchdigits.normalize import VERSION, shares
+from batchdigits.options import RunOptions, TrainOptions
+from batchdigits.predict import backend
+from batchdigits.training import bundle, course, default, digits, show
+from batchdigits.training.alter import again, scanned
+from batchdigits.training.bundle import Beside
+from batchdigits.training.corpus import cropped, gather
+from batchdigits.training.course import Tell
+from batchdigits.training.default import Plan, fit, held_out
+
+SEED = 1
+"""Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
+HELD = f"the last of each class (one in {default.ONE_IN}), held out, as they are and degraded"
+"""What the card calls the data that the bundle is calibrated on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What came of a training.
+
+    Attributes:
+        epochs: how often it saw all digits.
+        card: the bundle's card.
+        model: the bundle's folder.
+    """
+
+    epochs: int
+    card: Mapping[str, Any]
+    model: str
+
+    def lines(self) -> list[str]:
+        """Give what matters as lines, `name value`."""
+        measured = self.card["measured"]
+        return [
+            "recipe default",
+            f"epochs {self.epochs}",
+            f"held_out_digits {measured['digits']}",
+            f"held_out_accuracy {measured['right']:.4f}",
+            f"model {self.model}",
+        ]
+
+
+def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
+    """Train the default recipe as the options say, calibrate it, and write its bundle.
+
+    Args:
+        options: on what, how long, and where to.
+        tell: takes lines for people.
+        bar: of no use here: a line an epoch is told.
+
+    Raises:
+        UsageError: the data are not as expected, or too few to hold a part out; nothing is trained.
+        ModelError: the model to start from, or the checkpoint, is of another training.
+        OutputError: the bundle cannot be written.
+    """
+    del bar
+    bundle.check(options.out)
+    names = label_map(options.labels)
+    sets = {place: read(place, part="train", names=names) for place in options.data}
+    with backend.hushed():
+        predict.started(options.device)
+    return make(sets or {"MNIST": digits.mnist()[0]}, options, tell)
+
+
+def make(
+    sets: Mapping[str, Labelled],
+    options: TrainOptions,
+    tell: Tell,
+    *,
+    about: Mapping[str, tuple[str, str]] | None = None,
+    beside: Beside | None = None,
+) -> Shipped:
+    """Train the default recipe on sets, calibrate it, and write its bundle.
+
+    Of each set what `held_out` leaves is learned; the rest, as it is and degraded, serves to
+    calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
+    history.csv, curves.png and, until the bundle is written, the checkpoint from which an
+    interrupted training goes on.
+
+    Args:
+        sets: what to learn from, each by its name.
+        options: how long, and where to; its `data` and `labels` are not looked at.
+        tell: takes lines for people.
+        about: of each set, for the card, its source and its licence.
+        beside: what else calibrates.
+
+    Raises:
+        As `run`.
+    """
+    bundle.check(options.out)
+    _check(sets)
+    with backend.hushed():
+        keras, device = predict.started(options.device)
+        start = None
+        if options.fine_tune is not None:
+            start = course.to_start_from(options.fine_tune)
+    seed = SEED if options.seed is None else options.seed
+    parted = {name: held_out(found) for name, found in sets.items()}
+    learned = {name: part for name, (part, _) in parted.items()}
+    unseen = [part for _, part in parted.values()]
+    held = with_degraded(unseen, seed)
+    bundle.enough(joined(held), HELD)  # now, and not when hours have passed
+    place = Path(os.path.realpath(options.out))
+    work = place.with_name(f"{place.name}.training")
+    plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
+    with course.faults(work, device), _kept(plan, work):
+        work.mkdir(exist_ok=True)
+        show.samples(work / "samples.png", digits.normalized(_some(learned)))
+        diary = _Diary(work, plan, joined(unseen), tell)
+        with keras.device(device):
+            model = fit(learned, plan, tell=diary.note, start=start)
+            draft = uncalibrated(model, work)
+        diary.draw()
+    card = bundle.calibrated(
+        held,
+        RunOptions.of({"model": draft, "device": options.device}),
+        name=place.name,
+        source=HELD,
+        beside=beside,
+    )
+    known = about or {}
+    card["training"] = [
+        dict(zip(("source", "licence"), known.get(name, (name, "not known")), strict=True))
+        | {"crops": len(found.labels), "epochs": plan.count, "seed": seed}
+        for name, found in learned.items()
+    ]
+    bundle.write(options.out, draft, card)
+    plan.checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(draft)
+    return Shipped(plan.count, card, options.out)
+
+
+def _check(sets: Mapping[str, Labelled]) -> None:
+    known = set(np.concatenate([[], *(found.labels for found in sets.values())]).tolist())
+    if sets and (missing := sorted(set(range(10)) - known)):
+        raise UsageError(
+            f"expected all ten digits to learn from, got none of {', '.join(map(str, missing))}: "
+            "add a set that has them by another --data"
+        )
+
+
+@contextmanager
+def _kept(plan: Plan, work: Path) -> Iterator[None]:
+    """Where the training is interrupted, say what is kept."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as stopped:
+        stopped.add_note(
+            f"'{work}' keeps what was learned: the same command goes on from there"
+            if plan.checkpoint.exists()
+            else "no epoch was finished, no model is kept"
+        )
+        raise
+
+
+def _some(sets: Mapping[str, Labelled]) -> Labelled:
+    """Take the first few of each digit of each set."""
+    few = -(-6 // len(sets))
+    return joined(
+        [
+            found.taken(
+                np.concatenate([np.flatnonzero(found.labels == n)[:few] for n in range(10)])
+            )
+            for found in sets.values()
+        ]
+    )
+
+
+def uncalibrated(model: Any, work: Path) -> str:
+    """Write a network as a bundle that is not calibrated yet; return its folder, in `work`."""
+    file, draft = work / "model.keras", str(work / "uncalibrated")
+    model.save(file)
+    card = {
+        "name": "uncalibrated",
+        "classes": [*predict.CLASSES, predict.NONE],
+        "preprocessing": VERSION,
+        "calibration": {"temperature": 1.0},
+        "threshold": 1.0,
+    }
+    bundle.write(draft, str(file), card)
+    file.unlink()
+    return draft
+
+
+def with_degraded(unseen: Sequence[Labelled], seed: int) -> list[Labelled]:
+    """Add to what was held out of each set its digits degraded: what a bundle is calibrated on."""
+    return [joined([one, degraded(one, seed)]) for one in unseen]
+
+
+def degraded(found: Labelled, seed: int) -> Labelled:
+    """Write digits once more by the same hand, and scan them: coarse, one-bit, faint, as JPEG."""
+    random = np.random.default_rng((seed, NONE))
+    digit = np.flatnonzero(labelled.digits(found.labels))
+    inks = cropped([found.crops[n] for n in digit.tolist()])
+    crops = [scanned(again(ink, random), random) for ink in inks]
+    return Labelled(
+        crops, found.labels[digit], [f"{found.names[n]}, degraded" for n in digit.tolist()]
+    )
+
+
+class _Diary:
+    """Notes after each epoch how well what is held out is read, and draws the curves."""
+
+    def __init__(self, work: Path, plan: Plan, unseen: Labelled, tell: Tell) -> None:
+        seen = gather({"held out": unseen})
+        self._pictures, self._labels = shares(seen.plain[..., np.newaxis]), seen.labels
+        self._work, self._count, self._tell = work, plan.count, tell
+        file = work / "history.csv"
+        resumed = plan.checkpoint.exists() and file.exists()
+        self._epochs = show.told(file) if resumed else []
+
+    def note(self, epoch: int, loss: float, model: Any) -> None:
+        logits = model.predict(self._pictures, batch_size=256, verbose=0)
+        right = float((logits.argmax(axis=1) == self._labels).mean())
+        earlier = [one for one in self._epochs if one["epoch"] < epoch]
+        self._epochs = [*earlier, {"epoch": epoch, "loss": loss, "val_accuracy": right}]
+        show.history(self._work / "history.csv", self._epochs)
+        self._tell(f"epoch {epoch} of {self._count}: loss {loss:.4f}, held out {right:.4f}")
+
+    def draw(self) -> None:
+        """Draw the curves, if matplotlib is installed."""
+        if not show.curves(self._work / "curves.png", "default", self._epochs):
+            self._tell(show.NO_CURVES)

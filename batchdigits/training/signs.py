@@ -1,0 +1,85 @@
+"""What stands beside digits: points, flourishes, lines that strike a number out."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchdigits.records import Grey
+from batchdigits.training.alter import Random
+from batchdigits.training.lines import HIGH, cut, laid_out, sized
+
+
+def point(sign: str, pen: int, random: Random) -> Grey:
+    """Draw a point, a comma or an apostrophe."""
+    ink = np.zeros((40, 40), np.uint8)
+    if sign == ".":
+        axes = tuple(max(1, round(pen * random.uniform(0.5, most))) for most in (1.1, 1.0))
+        cv2.ellipse(ink, (20, 20), axes, random.uniform(0, 180), 0, 360, 255, -1, cv2.LINE_AA)
+    else:
+        long = random.uniform(6, 15)
+        half = np.array([random.uniform(-0.1, 0.4) * long, -long / 2])
+        _through(ink, np.array([20 + half, 20 - half]), pen)
+    return cut(ink)
+
+
+def flourish(sign: str, pen: int, random: Random) -> Grey:
+    """Draw what stands before and after amounts: one of - ~ = $ # *."""
+    ink = np.zeros((64, 110), np.uint8)
+    strokes: list[list[tuple[float, float]]] = []
+    long = random.uniform(8, 64)
+    if sign in "-=":
+        tilt = random.normal(0, 0.12) * long
+        apart = random.uniform(7, 14)
+        levels = [28 + apart * row for row in range(len(sign) + (sign == "="))]
+        strokes += [[(20, y), (20 + long / 2, y), (20 + long, y - tilt)] for y in levels]
+    elif sign == "~":
+        wave = random.uniform(2, 5)
+        strokes.append([(20 + long * n / 7, 30 + wave * np.sin(n * 0.9)) for n in range(8)])
+    elif sign == "$":
+        strokes.append([(58, 22), (44, 18), (38, 26), (50, 32), (56, 40), (46, 48), (34, 44)])
+        strokes.append([(50, 8), (46, 32), (42, 58)])
+    else:
+        for way in (-8, 8):
+            strokes.append([(40 + way, 10), (38 + way, 31), (36 + way, 52)])
+            strokes.append([(24, 31 + way), (40, 30 + way), (56, 28 + way)])
+    for stroke in strokes:
+        points = np.array(stroke)
+        _through(ink, points + random.normal(0, 1.2, points.shape), pen)
+    if sign == "*":
+        ink = np.asarray(cv2.warpAffine(ink, np.array([[0.5, 0, 20], [0.25, 0.5, 5]]), (110, 64)))
+    return cut(ink)
+
+
+def _through(ink: Grey, points: NDArray[np.float64], pen: int) -> None:
+    """Draw a line through points (N, 2), x before y, px."""
+    fixed = np.rint(points * 8).astype(np.int32)
+    cv2.polylines(ink, [fixed], False, 255, pen, cv2.LINE_AA, 3)
+
+
+def struck(ink: Grey, random: Random) -> Grey:
+    """Strike a string out: by lines through all of it, a cross, or a scribble."""
+    out = np.pad(ink, ((6, 6), (10, 10)))
+    height, width = out.shape
+    pen = int(random.integers(2, 6))
+    kind = random.random()
+    if kind < 0.6:
+        for _ in range(int(random.integers(1, 4))):
+            ends = (random.uniform(0, 9), width - random.uniform(1, 9))
+            _through(out, np.column_stack([ends, random.uniform(0.3, 0.7, 2) * height]), pen)
+    elif kind < 0.8:
+        for low in ((height - 3, 2), (2, height - 3))[: int(random.integers(1, 3))]:
+            _through(out, np.column_stack([(4, width - 5), low]), pen)
+    else:
+        many = max(4, int(width / HIGH * random.uniform(3, 7)))
+        x = np.linspace(4, width - 5, many) + random.normal(0, 2, many)
+        y = np.where(np.arange(many) % 2, 0.15, 0.85) * height + random.normal(0, 4, many)
+        _through(out, np.column_stack([x, y]), pen)
+    return out
+
+
+def stacked(upper: Grey, lower: Grey, random: Random) -> Grey:
+    """Write one string above another."""
+    above = sized(upper, max(12, upper.shape[0] * random.uniform(0.6, 1.0)), 2000)
+    y = above.shape[0] + HIGH * random.uniform(-0.15, 0.4)
+    moved = random.uniform(-0.3, 0.3) * above.shape[1]
+    return laid_out([(above, moved, 0.0), (lower, 0.0, y)])

@@ -1,0 +1,154 @@
+"""The place of a worker: it is started there, spoken to, stopped, and replaced."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from batchdigits.errors import BatchdigitsError
+from batchdigits.workers.faults import OUT_OF_TIME, Limits, obituary, text
+
+_STARTS = 3
+_START_SECONDS = 120.0  # a cold network drive may take its time over a first import
+_REAP_SECONDS = 10.0
+
+
+class Answer(NamedTuple):
+    """What one call gave; `doubtful`: an earlier call in the same process may be to blame."""
+
+    result: Any
+    fault: str
+    doubtful: bool = False
+
+
+Call = Callable[[list[Any]], Answer]
+
+
+class Seat:
+    """The place of one worker, and of whoever replaces it; one thread uses all but `shut`."""
+
+    def __init__(
+        self, greeting: bytes, limits: Limits, outcomes: Callable[[list[Any], Call], list[Any]]
+    ) -> None:
+        """Take what to say to a new worker, its limits, and what makes a chunk of calls to it."""
+        self._greeting, self._outcomes = greeting, outcomes
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection
+        self._used = False
+        self._shut = False
+        self._lock = threading.Lock()  # between a start and `shut`, so that no start slips by
+
+    def serve(self, tasks: SimpleQueue[Any]) -> None:
+        """Work off the tasks, in a thread of its own, until None comes."""
+        # Workers inherit this mask. A terminal's Ctrl-C and a service manager's stop reach every
+        # process of the group; a worker that died of it would look like a fault of its items.
+        # Workers follow the parent alone, from the first moment of their start.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        while task := tasks.get():
+            chunk, future = task
+            try:
+                future.set_result(self._outcomes(chunk, self._call))
+            except BaseException as error:  # somebody waits for this future in any case
+                future.set_exception(error)
+        self._stop()
+
+    def shut(self) -> None:
+        """Kill the worker and let no other take its place; the seat's own thread reaps it."""
+        with self._lock:
+            self._shut = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _call(self, items: list[Any]) -> Answer:
+        try:
+            message = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            return Answer(None, text(error))
+        if self._process is None:
+            self._fill()
+        return self._ask(message, self._limits)
+
+    def _fill(self) -> None:
+        """Start a worker and see it ready."""
+        cause = ""
+        for _ in range(_STARTS):
+            try:
+                self._start()
+                cause = self._ask(self._greeting, Limits(_START_SECONDS, 0)).fault
+            except OSError as error:
+                cause = text(error)
+            if not cause:
+                self._used = False
+                return
+            self._stop()
+        raise BatchdigitsError(
+            f"a worker process cannot be started: {cause}; to see what it prints, set "
+            "BATCHDIGITS_DEBUG=1 in the environment"
+        )
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._shut:
+                raise BatchdigitsError("no worker can be started: the run was closed")
+            self._line, theirs = Pipe()  # inherited by no other worker, so closing means EOF
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "batchdigits.workers", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=None if os.environ.get("BATCHDIGITS_DEBUG") else subprocess.DEVNULL,
+                    env=_environment(),
+                )
+
+    def _ask(self, message: bytes, limits: Limits) -> Answer:
+        """Send a message and wait for the answer; without one, the worker is stopped."""
+        used, self._used = self._used, True
+        code: int | None = OUT_OF_TIME
+        try:
+            self._line.send_bytes(message)
+            while self._line.poll(limits.seconds):
+                if answer := self._line.recv_bytes():  # else it is alive
+                    return Answer(*pickle.loads(answer))
+            self._stop()
+        except (EOFError, OSError):
+            code = self._stop()
+        except Exception as error:  # a result that can be pickled and not unpickled
+            return Answer(None, text(error))
+        return Answer(None, obituary(code, limits), doubtful=used and code != OUT_OF_TIME)
+
+    def _stop(self) -> int | None:
+        """Kill and reap the worker, if there is one; give its exit code if it has one."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        self._line.close()
+        process.kill()  # does not change the exit code of one that is already dying
+        with suppress(subprocess.TimeoutExpired):  # stuck in the kernel, on a dead network drive
+            return process.wait(_REAP_SECONDS)
+        return None
+
+
+def _environment() -> dict[str, str]:
+    """Give the workers' environment: one thread each, and modules found where we find them.
+
+    OpenCV, which prints its complaints, is silent unless the environment says otherwise.
+    """
+    quiet = {"OPENCV_LOG_LEVEL": "SILENT"}
+    pools = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+    threads = dict.fromkeys(pools, "1")  # their stacks would count in a worker's memory
+    # An empty entry is the current folder, from which no worker shall import. If it was there
+    # that this package was found, its own home, put last, stands for it.
+    paths = [*filter(None, sys.path), str(Path(__file__).resolve().parents[2])]
+    return quiet | os.environ | threads | {"PYTHONPATH": os.pathsep.join(paths)}

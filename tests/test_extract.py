@@ -1,0 +1,926 @@
+"""The order of the rooms: a row for everything, under its own name, the same every time."""
+
+import csv
+import io
+import os
+import re
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pypdfium2
+import pytest
+from conftest import FakeClassifier, FakeReader, Save, drawn, resolve
+from conftest import read as rows
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+import batchdigits
+from batchdigits import predict, templates
+from batchdigits.errors import ModelError, OutputError, TemplateError, UsageError
+from batchdigits.extract import desk, stream, tasks, worker
+from batchdigits.job import Inputs
+from batchdigits.options import RunOptions
+from batchdigits.outputs import debug_pages
+from batchdigits.paths import resolve_paths
+from batchdigits.postprocess.judge import of_field
+from batchdigits.predict.findings import Read
+from batchdigits.records import Grey, Reading, Row, Source
+from batchdigits.run import Planned, find_files, plan_files, read_rows, run_job
+from batchdigits.templates import Field, Template
+from batchdigits.templates.paper import printed
+
+
+def plan(**options: object) -> list[Planned]:
+    chosen = RunOptions.of({"workers": 0, **options})
+    found = find_files(Inputs(["inbox"]), resolve_paths(chosen))
+    return list(plan_files(found.sources, chosen))
+
+
+def test_each_reading_stands_under_its_own_name(
+    inbox: Path, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    wanted = {}
+    for n in range(300):
+        crop = drawn(n % 10, side=20 + n % 40, seed=n)
+        save(f"{n:03}.png", crop)
+        wanted[f"inbox/{n:03}.png"] = fake_classifier.value(crop)
+    assert len(set(wanted.values())) > 3
+    assert {row.file: row.value for row in rows(workers=2)} == wanted
+
+
+@pytest.fixture
+def mixed(inbox: Path, save: Save) -> list[str]:
+    """Everything that can befall a crop, in one folder: the names, in the table's order."""
+    for n in range(40):
+        save(f"digit{n:02}.png", drawn(n % 10, seed=n))
+    save("blank.png", np.full((30, 30), 230, np.uint8))
+    (inbox / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    (inbox / "empty.png").write_bytes(b"")
+    tiff = io.BytesIO()
+    pages = [Image.fromarray(drawn(d)) for d in (3, 4, 5)]
+    pages[0].save(tiff, "TIFF", save_all=True, append_images=pages[1:])
+    (inbox / "three.tif").write_bytes(tiff.getvalue())
+    save("wide.png", np.full((100, 400), 255, np.uint8))
+    return sorted(path.name for path in inbox.iterdir())
+
+
+def test_every_image_has_its_rows_in_order(
+    mixed: list[str], fake_classifier: FakeClassifier
+) -> None:
+    found = rows()
+    wanted = [f"inbox/{name}" for name in mixed for _ in range(3 if name == "three.tif" else 1)]
+    assert [row.file for row in found] == wanted
+    status = {row.file: row.status for row in found}
+    assert status["inbox/blank.png"] == "blank"
+    assert status["inbox/broken.png"] == status["inbox/empty.png"] == "error"
+    assert status["inbox/wide.png"] == "blank"
+    assert [row.page for row in found if row.file == "inbox/three.tif"] == [1, 2, 3]
+    for row in found:
+        assert (row.confidence is None) == (row.status in ("blank", "error"))
+        assert bool(row.detail) == (row.status != "ok")
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("batch_size", [1, 7, 10_000])
+def test_workers_and_batches_change_nothing(
+    mixed: list[str],
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    batch_size: int,
+) -> None:
+    reference = rows()
+    monkeypatch.setattr(tasks, "LEAST_FILES", 5)
+    assert rows(workers=workers, batch_size=batch_size) == reference
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(files=st.integers(1, 60), batch_size=st.integers(1, 60), room=st.integers(1, 20_000))
+def test_any_cut_into_chunks_gives_the_same_rows(
+    mixed: list[str],
+    fake_classifier: FakeClassifier,
+    files: int,
+    batch_size: int,
+    room: int,
+) -> None:
+    reference = rows()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "LEAST_FILES", files)
+        patch.setattr(tasks, "CHUNK_BYTES", room)
+        patch.setattr(desk, "SLAB_PIXELS", room)
+        assert rows(batch_size=batch_size) == reference
+
+
+@pytest.mark.parametrize(
+    ("suffix", "size", "most", "reason"),
+    [
+        ("png", 10_000, tasks.MANY, "a page of boxes in black and white at 200 dpi"),
+        ("TIF", 4_200, tasks.MANY, "the same as a fax"),
+        ("pdf", 900, tasks.MANY, "holds pages alone"),
+        ("jpg", 140_000, tasks.PAGES, "a page of 100 million pixels takes 4 s"),
+    ],
+)
+def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(
+    inbox: Path, suffix: str, size: int, most: int, reason: str
+) -> None:
+    sources = []
+    for n in range(400):
+        page = n % 2 and n >= 200
+        path = inbox / f"{n:03}.{suffix if page else 'png'}"
+        path.write_bytes(bytes(size if page else 400))
+        sources.append(Source(f"inbox/{path.name}", str(path)))
+    cut = list(tasks.chunks(map(tasks.Task, sources), len(sources), 1))
+    assert [task.source for chunk in cut for task in chunk] == sources
+    assert len(cut[0]) >= 100, "crops are worked on together"
+    for chunk in cut:
+        sizes = [os.path.getsize(task.source.path) for task in chunk]
+        assert sizes.count(size) <= most, reason
+
+
+@pytest.mark.parametrize(("seconds", "batches"), [(-1, 5), (1e9, 1)])
+def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
+    inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch, seconds: float, batches: int
+) -> None:
+    """Else what a stopped run has read of a thousand blank pages could not be kept."""
+    monkeypatch.setattr(stream, "HELD", seconds)
+    monkeypatch.setattr(tasks, "LEAST_FILES", 2)
+    for n in range(10):
+        save(f"{n}.png", np.full((30, 30), 230, np.uint8))
+    assert [len(batch) for batch in read_rows(resolve())] == [10 // batches] * batches
+
+
+def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
+    inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "WORKER_MIB", 64)
+    for n in range(6):
+        save(f"{n}.png", drawn(n))
+    large = cv2.imencode(".jpg", np.full((9000, 9000), 200, np.uint8))[1]  # 77 MiB when decoded
+    (inbox / "3a.jpg").write_bytes(large.tobytes())
+    found = rows(workers=2)
+    assert [row.file[6:] for row in found if row.status == "error"] == ["3a.jpg"]
+    assert found[4].detail == "could not be read: needs more than 64 MiB of memory"
+    values = [row.value for row in found if row.status != "error"]
+    assert values == [fake_classifier.value(drawn(n)) for n in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("as_", "width", "height", "kind"),
+    [
+        ("auto", 28, 28, "digit"),
+        ("auto", 1, 1, "digit"),
+        ("auto", 256, 256, "digit"),  # the largest
+        ("auto", 257, 257, "form"),  # over it
+        ("auto", 160, 100, "digit"),  # 1.6 times as wide
+        ("auto", 161, 100, "number"),  # wider
+        ("auto", 60, 256, "digit"),  # however narrow
+        ("auto", 60, 257, "form"),
+        ("auto", 20_000, 3, "number"),
+        ("auto", 960, 599, "number"),
+        ("auto", 961, 600, "form"),  # too high for a number
+        ("auto", 2480, 3508, "form"),  # A4 at 300 dpi
+        ("digit", 2480, 3508, "digit"),  # the user knows
+        ("number", 28, 28, "number"),
+        ("form", 28, 28, "form"),
+    ],
+)
+def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
+    assert worker.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "status", "words"),
+    [
+        ("white", np.full((28, 28), 255, np.uint8), "blank", "no ink"),
+        ("black", np.zeros((28, 28), np.uint8), "blank", "no ink"),
+        ("one-pixel", np.full((1, 1), 9, np.uint8), "blank", "no ink"),
+        ("column", np.full((40, 1), 255, np.uint8), "blank", "no ink"),
+        ("page", np.full((1000, 700), 255, np.uint8), "review", "no boxes found"),
+        (
+            "dot",
+            cv2.circle(np.full((100, 100), 255, np.uint8), (50, 50), 2, 0, -1),
+            "review",
+            "a mark of",
+        ),
+        (
+            "comma",
+            cv2.line(np.full((100, 100), 255, np.uint8), (52, 60), (46, 72), 0, 4),
+            "review",
+            "a mark of",
+        ),
+        ("two", np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72], "review", "no single"),
+        (
+            "busy",
+            np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8),
+            "review",
+            "clearly",
+        ),
+    ],
+)
+def test_what_is_no_digit_is_never_ok(
+    save: Save, fake_classifier: FakeClassifier, name: str, picture: object, status: str, words: str
+) -> None:
+    save(f"{name}.png", np.asarray(picture))
+    (row,) = rows()
+    assert (row.value, row.status) == ("", status)
+    assert words in row.detail
+    assert row.confidence == (0.0 if status == "review" else None)
+
+
+def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
+    def paper() -> Grey:
+        return np.full((60, 60), 235, np.uint8)
+
+    def strokes(*lines: list[list[int]], thick: int = 4) -> Grey:
+        return cv2.polylines(paper(), [np.array(line) for line in lines], False, 40, thick)
+
+    strangers = {
+        "blot": cv2.rectangle(paper(), (16, 18), (44, 42), 30, -1),
+        "tick": strokes([[14, 32], [24, 46], [48, 12]]),
+        "cross": strokes([[14, 14], [46, 46]], [[46, 14], [14, 46]]),
+        "plus": strokes([[30, 10], [30, 50]], [[10, 30], [50, 30]]),
+        "dash": strokes([[12, 31], [48, 30]]),
+        "corner": strokes([[18, 59], [18, 20], [59, 20]], thick=3),
+        "scribble": strokes([[8, 40], [20, 14], [24, 44], [34, 12], [38, 46], [52, 16]]),
+    }
+    for letter in "AEFHKMNPRWX":
+        strangers[letter] = cv2.putText(paper(), letter, (14, 46), 0, 1.4, 40, 3, cv2.LINE_AA)
+    for name, picture in strangers.items():
+        save(f"{name}.png", picture)
+    for digit in range(10):
+        save(f"digit-{digit}.png", drawn(digit, side=60))
+    found = {row.file: row for row in rows()}
+    digits = {name: row for name, row in found.items() if "digit" in name}
+    assert [row.value for row in digits.values() if row.status == "ok"] == list("0123456789")
+    assert {name for name, row in found.items() if row.status == "ok"} == set(digits)
+
+
+@pytest.fixture
+def scans(inbox: Path) -> Path:
+    """Two digits, a page of a PDF each, as large as they are."""
+    pictures = [Image.fromarray(drawn(digit)).convert("RGB") for digit in (3, 4)]
+    pictures[0].save(inbox / "scan.pdf", save_all=True, append_images=pictures[1:], quality=100)
+    return inbox / "scan.pdf"
+
+
+def test_pages_of_a_pdf_are_pages_whatever_their_size(scans: Path) -> None:
+    found = rows()
+    assert [(row.page, row.status) for row in found] == [(1, "review"), (2, "review")]
+    assert {row.detail for row in found} == {"no boxes found"}
+    (line,) = plan()
+    assert line == ("inbox/scan.pdf", "form", 2, "PDF, 28 x 28 px: PDF")
+
+
+def test_pages_of_a_pdf_are_digits_where_the_user_says_so(
+    scans: Path, fake_classifier: FakeClassifier
+) -> None:
+    found = rows(as_="digit")
+    assert [row.page for row in found] == [1, 2]
+    assert all(row.value for row in found)
+
+
+def test_a_pdf_that_cannot_be_read_is_an_error(inbox: Path) -> None:
+    (inbox / "scan.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (row,) = rows()
+    assert (row.page, row.status, row.confidence) == (1, "error", None)
+    assert row.detail == "truncated or damaged PDF; copy or scan it again"
+
+
+def test_thresholds_compare_what_is_written(
+    save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.png", drawn(5))
+    (row,) = rows(min_confidence=0)
+    assert row.status == "ok"
+    assert row.confidence is not None
+    assert rows(min_confidence=row.confidence)[0].status == "ok"
+    (above,) = rows(min_confidence=row.confidence + 0.0001)
+    assert above.status == "review"
+    assert above.detail.startswith(f"under {row.confidence + 0.0001:.4f}; may be ")
+    assert rows(min_confidence=1)[0].status == "review"  # nothing is certain
+
+
+class Doubtful:
+    """Is sure that what it sees is no digit, with 3 and then 8 as the likeliest digits."""
+
+    device = "fake"
+
+    def logits(self, pictures: np.ndarray) -> np.ndarray:
+        return np.tile(
+            np.array([[0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 2.5]], np.float32), (len(pictures), 1)
+        )
+
+
+def card(**more: object) -> predict.Card:
+    settings: dict[str, object] = {
+        "name": "eleven",
+        "preprocessing": None,
+        "temperature": 1.0,
+        "threshold": 0.5,
+        "calibrated": True,
+        "whole": {},
+    }
+    return predict.Card(**(settings | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threshold", [0, 0.2, 1, None])
+def test_not_a_digit_is_for_review_whatever_the_threshold(
+    save: Save, monkeypatch: pytest.MonkeyPatch, threshold: float | None
+) -> None:
+    monkeypatch.setattr(predict, "card", lambda path: card(threshold=0.0))
+    monkeypatch.setattr(predict, "load", lambda path, device: Doubtful())
+    save("a.png", drawn(3))
+    (row,) = rows(min_confidence=threshold)
+    assert (row.value, row.status) == ("3", "review")
+    assert row.detail == "not a digit; if it is one, 3 or 8"
+    assert row.confidence == 0.2439  # exp(2) / (exp(2.5) + exp(2) + exp(1) + 8 exp(0)), cut
+
+
+def test_some_doubt_whether_it_is_a_digit_lowers_its_confidence(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LessDoubtful(Doubtful):
+        def logits(self, pictures: np.ndarray) -> np.ndarray:
+            return super().logits(pictures) - np.float32([[0] * 10 + [1]])
+
+    monkeypatch.setattr(predict, "card", lambda path: card())
+    monkeypatch.setattr(predict, "load", lambda path, device: LessDoubtful())
+    save("a.png", drawn(3))
+    (row,) = rows(min_confidence=0)
+    assert (row.value, row.status, row.detail) == ("3", "ok", "")
+    assert row.confidence == 0.3271  # with 4.48 for exp(1.5) instead of 12.18
+    (row,) = rows()
+    assert row.detail == "under 0.5; may be 8"
+
+
+GOOD = (Reading(0.9, 400, 0), Reading(0.5, 80, 1), Reading(0.2, 0, 20))
+
+
+@pytest.mark.parametrize(
+    ("error", "threshold"),
+    [(0.008, 0.9), (0.02, 0.5), (0.9, 0.2)],
+    ids=["the surest alone", "the highest bound that fits", "nearly anything goes"],
+)
+def test_a_target_error_takes_its_threshold_from_the_card(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, error: float, threshold: float
+) -> None:
+    monkeypatch.setattr(predict, "card", lambda path: card(readings=GOOD))
+    assert resolve(target_error=error).thresholds == (threshold, threshold)
+
+
+def test_audited_results_go_before_the_card(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "card", lambda path: card(readings=GOOD))
+    Path("audited.csv").write_text("confidence,value,truth\n" + "0.7,1,1\n" * 500)
+    assert resolve(target_error=0.01, calibration=Path("audited.csv")).threshold == 0.7
+
+
+@pytest.mark.parametrize(
+    ("known", "more", "words"),
+    [
+        ({"calibrated": False}, {}, "is uncalibrated"),
+        ({"calibrated": False}, {"calibration": "audited.csv"}, "is uncalibrated"),
+        ({}, {}, "holds no calibration data"),
+        ({"readings": GOOD}, {"target_error": 1e-6}, "the smallest that the 501 values"),
+        ({"readings": (Reading(0.5, 0, 9),)}, {}, "support none"),
+    ],
+    ids=["uncalibrated", "though audited", "no readings", "too small", "all wrong"],
+)
+def test_a_target_error_that_the_model_cannot_promise_is_refused_before_anything_is_read(
+    save: Save,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, object],
+    more: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.setattr(predict, "card", lambda path: card(**known))
+    monkeypatch.setattr(stream, "prepare", None)
+    save("a.png", drawn(3))
+    with pytest.raises(ModelError, match=words) as caught:
+        rows(**({"target_error": 0.1} | more))
+    assert "\n" not in str(caught.value)
+    assert "calibrate" in str(caught.value)
+
+
+def test_a_target_error_judges_a_whole_run_by_its_threshold(
+    save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "card", lambda path: card(readings=GOOD, threshold=1.0))
+    for n in range(20):
+        save(f"{n}.png", drawn(n % 10, seed=n))
+    found = rows(target_error=0.02)
+    assert {row.status for row in found} == {"ok", "review"}
+    assert all((row.status == "ok") == (row.confidence >= 0.5) for row in found)  # type: ignore[operator]
+    assert found == rows(min_confidence=0.5)
+    table = batchdigits.read("inbox", target_error=0.02, workers=0)
+    assert list(table["status"]) == [row.status for row in found]
+
+
+def test_a_folder_without_images_never_loads_the_model(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, device: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(predict, "load", refuse)
+    (inbox / "note.txt").write_text("nothing here")
+    assert rows() == []
+
+
+def test_a_model_for_other_preprocessing_is_refused(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, save: Save
+) -> None:
+    card = predict.Card("old", 99, 1.0, 0.9, True, {})
+    monkeypatch.setattr(predict, "card", lambda path: card)
+    with pytest.raises(ModelError, match="preprocessing version 99"):
+        rows()
+
+
+def test_a_plain_model_is_called_uncalibrated(
+    save: Save,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    card = predict.Card("mine.keras", None, 1.0, 0.95, False, {})
+    monkeypatch.setattr(predict, "card", lambda path: card)
+    save("a.png", drawn(1))
+    rows()
+    assert "uncalibrated" in caplog.text
+
+
+def test_read_gives_the_table(save: Save, fake_classifier: FakeClassifier) -> None:
+    save("007.png", drawn(7))
+    save("blank.png", np.full((28, 28), 255, np.uint8))
+    table = batchdigits.read("inbox", workers=0, min_confidence=0)
+    assert list(table["value"]) == [fake_classifier.value(drawn(7)), ""]
+    assert list(table["status"]) == ["ok", "blank"]
+    assert table["confidence"].isna().tolist() == [False, True]
+    assert len(batchdigits.read([Path("inbox"), os.path.abspath("inbox")], workers=0)) == 2
+
+
+def test_read_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(UsageError, match=r"unknown option 'min_confidense'.*'min_confidence'"):
+        batchdigits.read(".", min_confidense=0.9)
+
+
+def test_plan_tells_what_would_be_read_without_reading(mixed: list[str]) -> None:
+    lines = {line.file[6:]: line for line in plan(workers=1)}
+    assert list(lines) == mixed
+    assert lines["digit00.png"].read_as == "digit"
+    assert lines["wide.png"].read_as == "number"
+    assert lines["three.tif"].pages == 3
+    assert lines["empty.png"].read_as == "error"
+    assert "28 x 28" in lines["digit00.png"].why
+
+
+# --- the value of a field ---
+
+
+def read(digit: int, confidence: float, second: int, *, other: bool = False) -> Read:
+    likely = np.full(10, 1e-6)
+    likely[second] = 1 - confidence
+    likely[digit] = confidence
+    return Read(digit, confidence, second, other, likely)
+
+
+def filled(*reads: Read | str) -> list[tuple[desk.Spot, Read | None]]:
+    """Fill boxes: with readings, with nothing (blank), or with what no one can read."""
+    place = (0, 0, 10, 10)
+    out: list[tuple[desk.Spot, Read | None]] = []
+    for one in reads:
+        if isinstance(one, Read):
+            out.append((desk.Spot(None, "", place), one))
+        elif one:
+            out.append((desk.Spot("review", one, place), None))
+        else:
+            out.append((desk.Spot("blank", "no ink", place), None))
+    return out
+
+
+def a_field(**more: object) -> Field:
+    return Field.model_validate({"name": "a", "box": (0, 0, 80, 10), "cells": 8, **more})
+
+
+SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("field", "boxes", "wanted"),
+    [
+        ({}, SURE, ("123", 0.9970, "ok", "")),
+        ({}, [*SURE, "", ""], ("123", 0.9970, "ok", "")),  # a short number leaves boxes blank
+        ({}, ["", *SURE], ("123", 0.9970, "ok", "")),
+        ({}, [SURE[0], "", SURE[1]], ("12", 0.9980, "review", "box 2 is blank between digits")),
+        ({}, ["", ""], ("", 0.0, "review", "blank, and not optional")),
+        ({"optional": True}, ["", ""], ("", None, "blank", "no ink")),
+        (
+            {},
+            [SURE[0], read(7, 0.8, 1)],
+            ("17", 0.7992, "review", "under 0.95; box 2 may be 1"),
+        ),
+        (
+            {},
+            ["", SURE[0], read(7, 0.8, 1)],
+            ("17", 0.7992, "review", "under 0.95; box 3 may be 1"),
+        ),
+        (
+            {},
+            [SURE[0], read(7, 0.3, 1, other=True)],
+            ("17", 0.2996, "review", "box 2: not a digit; if it is one, 7 or 1"),
+        ),
+        (
+            {},
+            [SURE[0], "a mark of 10%", SURE[2]],
+            ("", 0.0, "review", "reads 1_3: box 2: a mark of 10%"),
+        ),
+        ({"decimals": 2}, [*SURE, SURE[0]], ("12.31", 0.9960, "ok", "")),
+        ({"decimals": 2}, ["", "", SURE[0]], ("0.01", 0.999, "ok", "")),
+        (
+            {"decimals": 2},
+            [*SURE, ""],
+            ("1.23", 0.9970, "review", "box 4 is blank: which digits are decimals is not certain"),
+        ),
+        ({"pattern": "1[0-9]*"}, SURE, ("123", 0.9970, "ok", "")),
+        ({"max": 122}, SURE, ("123", 0.9970, "review", "123 is over 122; may be 120")),
+        (
+            {"pattern": "[0-4][0-9]"},
+            [read(7, 0.9, 1), SURE[0]],
+            ("71", 0.8991, "review", "71 does not match [0-4][0-9]; may be 11"),
+        ),
+        (  # of the values that are near, Luhn allows this one alone
+            {"check": "luhn"},
+            [read(5, 0.9, 6), read(9, 0.999, 1)],
+            ("59", 0.9988, "ok", "confirmed by its check digit (luhn)"),
+        ),
+        (  # the digit alone is as good as certain: whoever wrote it broke the rule
+            {"pattern": "[0-4][0-9]"},
+            [read(7, 0.9999, 1), SURE[0]],
+            ("71", 0.9989, "review", "71 does not match [0-4][0-9]; may be 11"),
+        ),
+        (
+            {"pattern": "[0-4][0-9]"},
+            [read(7, 0.52, 1), SURE[0]],
+            ("11", 0.9883, "ok", "corrected by rule: read as 71, which does not match [0-4][0-9]"),
+        ),
+    ],
+)
+def test_a_field_says_what_its_boxes_hold(
+    field: dict[str, object], boxes: list[Read | str], wanted: tuple[object, ...]
+) -> None:
+    found = of_field(a_field(**field), filled(*boxes), 0.95)
+    assert found == wanted
+
+
+def test_what_a_page_says_of_itself_puts_its_fields_into_review() -> None:
+    found = of_field(a_field(), filled(*SURE), 0.95, "boxes of 20 px are too few pixels")
+    assert found == ("123", 0.9970, "review", "boxes of 20 px are too few pixels")
+
+
+# --- pages of forms ---
+
+TEMPLATE = """\
+[form]
+name = "{name}"
+size = [105, 148]
+anchor = "markers"
+
+[[field]]
+name = "member"
+box = [15, 30, 58, 10]
+cells = 6
+gap = 2
+
+[[field]]
+name = "year"
+box = [15, 60, 38, 10]
+cells = 4
+gap = 2
+optional = true
+"""
+
+
+@pytest.fixture
+def form(inbox: Path) -> Template:
+    Path("form.toml").write_text(TEMPLATE.format(name="small"))
+    return templates.read("form.toml")
+
+
+def page(template: Template, member: str = "123456", year: str = "", dpi: int = 200) -> Grey:
+    """Print a form and fill it in."""
+    with closing(pypdfium2.PdfDocument(printed(template))) as document:
+        bitmap = document[0].render(scale=dpi / 72, grayscale=True)
+        sheet = np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width)
+    for field, text in zip(template.fields, (member, year), strict=False):
+        for (x, y, wide, high), digit in zip(field.boxes(), text, strict=False):
+            left, top = round((x + 1.2) * dpi / 25.4), round((y + 2) * dpi / 25.4)
+            side = round((min(wide, high) - 2.6) * dpi / 25.4)
+            if digit != " ":
+                part = sheet[top : top + side, left : left + side]
+                np.minimum(part, drawn(int(digit), side=side), out=part)
+    return np.asarray(sheet, np.uint8)
+
+
+def read_forms(**options: object) -> list[Row]:
+    return rows(**{"template": "form.toml", **options})
+
+
+def test_a_page_of_a_form_has_a_row_a_field(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", page(form, "123456"))
+    save("b.png", page(form, "12    ", "1999"))
+    save("c.png", page(form, "12 456", "19"))
+    found = read_forms(min_confidence=0)
+    assert [(row.file, row.field) for row in found] == [
+        (f"inbox/{name}.png", field) for name in "abc" for field in ("member", "year")
+    ]
+    assert [len(row.value) for row in found] == [6, 0, 2, 4, 5, 2]
+    assert [row.status for row in found] == ["ok", "blank", "ok", "ok", "review", "ok"]
+    assert found[4].detail == "box 3 is blank between digits"
+
+
+def test_a_page_reads_the_same_upside_down_and_in_negative(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    sheet = page(form, "907   ")
+    save("a.png", sheet)
+    save("b.png", 255 - sheet)
+    save("c.png", np.ascontiguousarray(np.rot90(sheet, 2)))
+    first, second, third = (
+        [row for row in read_forms(min_confidence=0) if row.file == f"inbox/{name}.png"]
+        for name in "abc"
+    )
+    assert [row.value for row in first] == [row.value for row in second]
+    assert [(row.status, len(row.value)) for row in first] == [
+        (row.status, len(row.value)) for row in third
+    ]
+
+
+def test_a_photograph_on_a_dark_desk_is_no_negative(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    sheet = page(form, "907   ")
+    desk = np.full((2 * sheet.shape[0], 2 * sheet.shape[1]), 40, np.uint8)
+    desk[200 : 200 + len(sheet), 150 : 150 + sheet.shape[1]] = sheet
+    save("a.png", desk)
+    assert [row.status for row in read_forms(min_confidence=0)] == ["ok", "blank"]
+
+
+def test_pages_that_are_not_the_form_are_told_apart(
+    form: Template, inbox: Path, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", np.full((1100, 800), 255, np.uint8))
+    (inbox / "b.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    (inbox / "c.pdf").write_bytes(b"%PDF-1.7 no more")
+    found = read_forms()
+    named = [(row.file[6:], row.field, row.status) for row in found]
+    assert named == [
+        ("a.png", "member", "error"),
+        ("a.png", "year", "error"),
+        ("b.png", "member", "error"),
+        ("b.png", "year", "error"),
+        ("c.pdf", "", "error"),  # how many pages it had is not known
+    ]
+    other = TEMPLATE.format(name="other").replace("60, 38", "80, 38")
+    Path("other.toml").write_text(other)
+    two = rows(template=["form.toml", "other.toml"])
+    assert [(row.file[6:], row.field) for row in two] == [
+        ("a.png", ""),
+        ("b.png", ""),
+        ("c.pdf", ""),
+    ]
+
+
+def test_each_page_is_matched_to_its_form(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    other = TEMPLATE.format(name="other").replace("15, 60, 38, 10", "55, 90, 38, 10")
+    Path("other.toml").write_text(other.replace('"year"', '"day"'))
+    save("a.png", page(form))
+    save("b.png", page(templates.read("other.toml")))
+    found = rows(template=["form.toml", "other.toml"])
+    assert [row.field for row in found] == ["member", "year", "member", "day"]
+    assert {row.status for row in found} <= {"ok", "review", "blank"}
+
+
+def test_a_field_that_is_covered_is_an_error_and_the_others_are_read(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    third = (
+        '[[field]]\nname = "third"\nbox = [15, 90, 78, 10]\ncells = 8\ngap = 2\noptional = true\n'
+    )
+    Path("form.toml").write_text(TEMPLATE.format(name="small") + third)
+    form = templates.read("form.toml")
+    sheet = page(form, "123456", "1999")
+    x, y, wide, high = (round(side * 200 / 25.4) for side in form.fields[1].box)
+    sheet[y - 12 : y + high + 12, x - 12 : x + wide + 12] = 230
+    save("a.png", sheet)
+    member, year, third_ = read_forms(min_confidence=0)
+    assert third_.status == "blank"
+    assert (member.status, len(member.value)) == ("ok", 6)
+    assert (year.status, year.value) == ("error", "")
+    assert "not there" in year.detail
+
+
+def test_a_number_written_freely_is_read_or_blank(
+    form: Template, save: Save, fake_reader: FakeReader
+) -> None:
+    Path("form.toml").write_text(TEMPLATE.format(name="small").replace("cells = 4\ngap = 2\n", ""))
+    form = templates.read("form.toml")
+    save("a.png", page(form, "123456", "1"))
+    save("b.png", page(form, "123456"))
+    written, blank = (row for row in read_forms() if row.field == "year")
+    assert (written.status, len(written.value)) == ("ok", 2)
+    assert blank.status == "blank"
+
+
+def test_a_dry_run_says_that_a_template_decides(form: Template, save: Save) -> None:
+    save("a.png", np.full((28, 28), 255, np.uint8))
+    (line,) = plan(template="form.toml")
+    assert line == ("inbox/a.png", "form", 1, "PNG, 28 x 28 px; --template")
+
+
+def test_a_coarse_page_is_for_review(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", page(form, dpi=72))
+    found = read_forms(min_confidence=0)
+    assert {row.status for row in found if row.value} == {"review"}
+    assert "too few pixels" in found[0].detail
+    assert "(72 dpi)" in found[0].detail
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_page_that_is_too_much_takes_no_other_along(
+    form: Template,
+    inbox: Path,
+    fake_classifier: FakeClassifier,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    monkeypatch.setattr(stream, "WORKER_MIB", 96)
+    monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
+    sheets = [Image.fromarray(page(form)) for _ in range(6)]
+    sheets[2] = Image.fromarray(np.full((12_000, 9_000), 255, np.uint8))  # 103 MiB
+    sheets[0].save(
+        inbox / "a.tif",
+        save_all=True,
+        append_images=sheets[1:],
+        compression="group4" if sheets[0].mode == "1" else "tiff_deflate",
+    )
+    found = read_forms(workers=workers)
+    assert [(row.page, row.field) for row in found] == [
+        (number, field) for number in range(1, 7) for field in ("member", "year")
+    ]
+    assert {row.page for row in found if row.status == "error"} == {3}
+
+
+def test_digits_are_told_with_their_places(
+    form: Template, save: Save, fake_classifier: FakeClassifier, tmp_path: Path
+) -> None:
+    save("a.png", page(form, "123456", "19"))
+    run_job(resolve(template="form.toml", out="o.csv", digits_out="d.csv"))
+    table = pd.read_csv("d.csv", dtype={"digit": "str"})
+    assert table["field"].tolist() == ["member"] * 6 + ["year"] * 2
+    assert table["position"].tolist() == [1, 2, 3, 4, 5, 6, 1, 2]
+    per_mm = 200 / 25.4
+    for at, (field, position) in enumerate([(form.fields[0], n) for n in range(6)]):
+        box = np.array(field.boxes()[position]) * per_mm
+        place = table.loc[at, ["x", "y", "width", "height"]].to_numpy(float)
+        assert place == pytest.approx(box, abs=2)
+    values = pd.read_csv("o.csv", dtype="str").set_index("field")["value"]
+    assert "".join(table["digit"][:6]) == values["member"]
+
+
+def test_the_log_and_the_summary_say_how_far_lines_are_off(
+    form: Template,
+    save: Save,
+    fake_classifier: FakeClassifier,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    save("a.png", page(form))
+    with caplog.at_level("INFO", "batchdigits"):
+        found = run_job(resolve(template="form.toml", out="o.csv"))
+    assert len(found.residuals) == 1
+    assert found.residuals[0] < 0.2
+    assert "inbox/a.png, page 1: form small, residual 0." in caplog.text
+
+
+def test_the_same_name_for_both_tables_is_refused(inbox: Path) -> None:
+    with pytest.raises(UsageError, match="both"):
+        resolve(out="o.csv", digits_out="inbox/../o.csv")
+
+
+@pytest.mark.parametrize(("out", "wide"), [("o.csv", True), ("o.xlsx", False), ("o.xlsx", True)])
+def test_a_field_named_as_a_column_of_the_wide_table_is_refused(
+    form: Template, out: str, wide: bool
+) -> None:
+    Path("form.toml").write_text(TEMPLATE.format(name="small").replace('"year"', '"page"'))
+    with pytest.raises(TemplateError, match="a column 'page' of its own"):
+        resolve(out=out, template="form.toml", wide=wide)
+    resolve(out="o.csv", template="form.toml")
+    resolve(out=out)  # without a template there is no field
+
+
+def test_a_row_a_page(form: Template, save: Save, fake_classifier: FakeClassifier) -> None:
+    save("a.png", page(form, "123456", "19"))
+    run_job(resolve(template="form.toml", wide=True, out="o.csv"))
+    table = pd.read_csv("o.csv", dtype="str", keep_default_na=False)
+    assert list(table) == ["file", "page", "member", "year", "min_confidence", "status", "detail"]
+    assert len(table.loc[0, "member"]) == 6
+
+
+# --- pages without a template ---
+
+
+def undescribed() -> NDArray[np.uint8]:
+    """Draw a page: a row of four boxes, of which three are filled in, and a table of 2 x 3."""
+    page = np.full((1000, 800), 255, np.uint8)
+    for n in range(4):
+        cv2.rectangle(page, (100 + 60 * n, 100), (160 + 60 * n, 180), 0, 2)
+        if n < 3:
+            page[116:164, 106 + 60 * n : 154 + 60 * n] = drawn(n + 1, side=48)
+    for n in range(3):
+        cv2.line(page, (100, 300 + 60 * n), (580, 300 + 60 * n), 0, 2)
+    for n in range(4):
+        cv2.line(page, (100 + 160 * n, 300), (100 + 160 * n, 420), 0, 2)
+    page[306:354, 300:348] = drawn(7, side=48)
+    return page
+
+
+CELLS = [f"r{r:02}c{c:02}" for r in (1, 2) for c in (1, 2, 3)]
+
+
+def test_boxes_of_a_page_without_a_template_are_rows(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", undescribed())
+    save("b.png", drawn(5))
+    found = rows()
+    page = [row for row in found if row.file == "inbox/a.png"]
+    assert [row.field for row in page] == ["box_001", *CELLS]
+    status = {row.field: row.status for row in page}
+    assert len(next(row.value for row in page if row.field == "box_001")) == 3
+    assert [field for field in CELLS if status[field] != "blank"] == ["r01c02"]
+    assert found[-1].file == "inbox/b.png"
+    assert found[-1].field == ""
+
+
+def test_a_page_of_light_ink_is_read_the_same(save: Save, fake_classifier: FakeClassifier) -> None:
+    save("a.png", undescribed())
+    dark = [(row.field, row.value) for row in rows()]
+    save("a.png", 255 - undescribed())
+    assert [(row.field, row.value) for row in rows()] == dark
+
+
+def test_wide_without_a_template_has_the_columns_that_were_found(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("a.png", undescribed())
+    save("b.png", drawn(5))
+    run_job(resolve(wide=True, out="wide.csv"))
+    with Path("wide.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert list(first)[2:-3] == ["box_001", *CELLS, "value"]
+    assert len(first["box_001"]) == 3
+    assert second["value"] != ""
+
+
+def test_debug_pages_show_what_was_found_and_are_no_inputs(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("sub/a b;ö.png", undescribed())
+    for _ in range(2):  # the second run finds the pictures of the first there
+        assert run_job(resolve(debug_pages="inbox/shown", out="r.csv", settle=0)).files == 1
+    (shown,) = Path("inbox/shown").iterdir()
+    assert re.fullmatch(r"[A-Za-z0-9._-]+-001\.png", shown.name)
+    picture = cv2.imread(str(shown))
+    assert picture.shape == (1000, 800, 3)
+    assert (np.ptp(picture.astype(int), axis=2) > 60).sum() > 500  # it is drawn on, in colours
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_read(save: Save) -> None:
+    save("a.png", undescribed())
+    with pytest.raises(OutputError, match=r"--debug-pages 'inbox/a\.png/x' takes no files"):
+        run_job(resolve(out="r.csv", debug_pages="inbox/a.png/x"))
+
+
+def test_a_folder_for_pages_that_takes_no_files_is_told_before_anything_is_read(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    save("a.png", undescribed())
+    Path("shut").mkdir()
+    monkeypatch.setattr("tempfile.TemporaryFile", refuses)
+    with pytest.raises(OutputError, match="--debug-pages 'shut' takes no files: Permission denied"):
+        debug_pages.check("shut")
