@@ -7,19 +7,19 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from batchdigits.options import ReadOptions, RunOptions
-from batchdigits.options.declaration import Option, declare, take_keywords
+from batchdigits.options.declaration import Option, declare_options, take_keywords
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from batchdigits.extract.tasks import Tasks
+    from batchdigits.extract.tasks import FileTasks
     from batchdigits.job import Job
 
 AnyPath = str | os.PathLike[str]
 ShowProgress = bool | Callable[[int, int], object]
 
 
-@declare
+@declare_options
 class ReadKeywords(ReadOptions):
     """The keywords of `read`."""
 
@@ -32,7 +32,7 @@ class ReadKeywords(ReadOptions):
     ] = False
 
 
-@declare
+@declare_options
 class ImageKeywords(ReadKeywords):
     """The keywords of `read_images`."""
 
@@ -70,7 +70,7 @@ class Reader:
 
         several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
         asked = Inputs([os.fspath(one) for one in several])
-        return self._read(replace(self._job, inputs=asked), None, progress)
+        return self._read_table(replace(self._job, inputs=asked), None, progress)
 
     def read_images(
         self,
@@ -81,10 +81,10 @@ class Reader:
     ) -> "pd.DataFrame":
         """Read pictures that are in memory; see `batchdigits.read_images`."""
         from batchdigits.errors import UsageError  # noqa: PLC0415
-        from batchdigits.extract.tasks import Tasks  # noqa: PLC0415
+        from batchdigits.extract.tasks import FileTasks  # noqa: PLC0415
         from batchdigits.pages.arrays import convert_image  # noqa: PLC0415
         from batchdigits.records import Source  # noqa: PLC0415
-        from batchdigits.sources import spell  # noqa: PLC0415
+        from batchdigits.sources import escape_path  # noqa: PLC0415
 
         several = list(images)
         called = [str(at) for at in range(len(several))] if names is None else list(names)
@@ -92,18 +92,20 @@ class Reader:
             raise UsageError(
                 f"names: expected {len(several)}, one for each image, got {len(called)}"
             )
-        files = [Source(spell(name), "", named=True) for name in called]
+        files = [Source(escape_path(name), "", named=True) for name in called]
         grey = [convert_image(one, name) for one, name in zip(several, called, strict=True)]
-        return self._read(self._job, Tasks(files, images=grey), progress)
+        return self._read_table(self._job, FileTasks(files, images=grey), progress)
 
-    def _read(self, job: "Job", tasks: "Tasks | None", progress: ShowProgress) -> "pd.DataFrame":
+    def _read_table(
+        self, job: "Job", tasks: "FileTasks | None", progress: ShowProgress
+    ) -> "pd.DataFrame":
         from batchdigits import outputs, report  # noqa: PLC0415
         from batchdigits.run import read_rows  # noqa: PLC0415
 
-        shown = nullcontext(progress) if callable(progress) else report.progress(not progress)
+        shown = nullcontext(progress) if callable(progress) else report.show_progress(not progress)
         with shown as show_done:
             batches = read_rows(job, tasks, show_done, self._predictor)
-            return outputs.table(row for batch in batches for row in batch)
+            return outputs.build_dataframe(row for batch in batches for row in batch)
 
 
 @take_keywords(ReadKeywords)
@@ -125,7 +127,7 @@ def read(inputs: AnyPath | Iterable[AnyPath], options: ReadKeywords) -> "pd.Data
         batchdigits.errors.ModelError: the model cannot be used.
         batchdigits.errors.TemplateError: a template cannot be used.
     """
-    return Reader(**_without(options, "progress")).read(inputs, progress=options.progress)
+    return Reader(**_drop_options(options, "progress")).read(inputs, progress=options.progress)
 
 
 @take_keywords(ImageKeywords)
@@ -146,9 +148,9 @@ def read_images(images: Iterable[Any], options: ImageKeywords) -> "pd.DataFrame"
         batchdigits.errors.UsageError: no such picture, or as of `read`.
         batchdigits.errors.ModelError, batchdigits.errors.TemplateError: as of `read`.
     """
-    reader = Reader(**_without(options, "progress", "names"))
+    reader = Reader(**_drop_options(options, "progress", "names"))
     return reader.read_images(images, names=options.names, progress=options.progress)
 
 
-def _without(options: ReadOptions, *names: str) -> dict[str, Any]:
+def _drop_options(options: ReadOptions, *names: str) -> dict[str, Any]:
     return {name: value for name, value in vars(options).items() if name not in names}

@@ -12,19 +12,19 @@ from typing import BinaryIO
 from batchdigits.errors import OutputError
 
 
-def put(out: str, data: bytes) -> None:
+def write_file(out: str, data: bytes) -> None:
     """Write a file whole; one that is there is replaced, and keeps its mode.
 
     Raises:
         OutputError: it cannot be written.
     """
-    with faults(out):
-        check_place(out)
-        with aside(Path(os.path.realpath(out))) as file:
+    with wrap_os_errors(out):
+        check_writable(out)
+        with open_atomic_file(Path(os.path.realpath(out))) as file:
             file.write(data)
 
 
-def check_place(out: str) -> None:
+def check_writable(out: str) -> None:
     """Say now whether a file can be written to `out`.
 
     Raises:
@@ -43,7 +43,7 @@ def check_place(out: str) -> None:
 
 
 @contextmanager
-def faults(out: str) -> Iterator[None]:
+def wrap_os_errors(out: str) -> Iterator[None]:
     """Turn what the operating system says while a file is written into an OutputError."""
     try:
         yield
@@ -55,7 +55,9 @@ def faults(out: str) -> Iterator[None]:
 
 
 @contextmanager
-def aside(target: Path, like: Path | None = None, *, alone: bool = False) -> Iterator[BinaryIO]:
+def open_atomic_file(
+    target: Path, like: Path | None = None, *, alone: bool = False
+) -> Iterator[BinaryIO]:
     """Give a hidden new file beside `target`, which takes its place if all goes well.
 
     Until then nobody else may read it.
@@ -66,31 +68,31 @@ def aside(target: Path, like: Path | None = None, *, alone: bool = False) -> Ite
         alone: whether nobody else copies to this folder meanwhile: what a killed run has left there
             makes room.
     """
-    path = hidden(target)
+    path = choose_temp_path(target)
     if alone:
         path = target.with_name(".batchdigits-copy.tmp")
         path.unlink(missing_ok=True)
-    file = open(path, "xb", opener=private)  # noqa: SIM115
+    file = open(path, "xb", opener=open_private)  # noqa: SIM115
     try:
         yield file
         file.flush()
-        _liken(file.fileno(), like, target)
+        _set_file_attributes(file.fileno(), like, target)
         os.fsync(file.fileno())
         file.close()
         path.replace(target)
-        sync(target.parent)
+        sync_folder(target.parent)
     finally:
         for tidy in (file.close, path.unlink):
             with suppress(OSError):
                 tidy()
 
 
-def hidden(target: Path) -> Path:
+def choose_temp_path(target: Path) -> Path:
     """Name a file beside another that no run takes for an input, and that nothing has yet."""
     return target.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
 
 
-def sync(folder: str | os.PathLike[str]) -> None:
+def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Have the disk know what names a folder holds, where it can."""
     with suppress(OSError):  # some network drives cannot
         handle = os.open(folder, os.O_RDONLY)
@@ -99,14 +101,14 @@ def sync(folder: str | os.PathLike[str]) -> None:
         os.close(handle)
 
 
-def private(path: str, flags: int) -> int:
+def open_private(path: str, flags: int) -> int:
     """Open a file that nobody else may read, for `open`."""
     return os.open(path, flags, 0o600)
 
 
-def _liken(handle: int, like: Path | None, target: Path) -> None:
+def _set_file_attributes(handle: int, like: Path | None, target: Path) -> None:
     if like is None:
-        return os.fchmod(handle, _mode(target))
+        return os.fchmod(handle, _get_file_mode(target))
     found = like.stat()
     with suppress(OSError):  # only root may give files away
         os.fchown(handle, found.st_uid, found.st_gid)
@@ -115,7 +117,7 @@ def _liken(handle: int, like: Path | None, target: Path) -> None:
     return None
 
 
-def _mode(target: Path) -> int:
+def _get_file_mode(target: Path) -> int:
     """Give the mode that a file has, or a new one in its place would have."""
     try:
         return stat.S_IMODE(target.stat().st_mode)
@@ -125,7 +127,7 @@ def _mode(target: Path) -> int:
         return 0o666 & ~umask
 
 
-def lock_of(path: str) -> str:
+def make_lock_path(path: str) -> str:
     """Name the lock of an output: hidden, beside it, left there when it is free."""
     folder, name = os.path.split(os.path.realpath(path))
     return os.path.join(folder, f".{name}.lock")

@@ -12,14 +12,14 @@ from batchdigits.calibrate import Thresholds
 from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.normalize import strips
 from batchdigits.options import RunOptions
-from batchdigits.outputs import Layout
-from batchdigits.paths import Paths, resolve_paths
+from batchdigits.outputs import TableLayout
+from batchdigits.paths import OutputPaths, resolve_paths
 from batchdigits.predict import Card
-from batchdigits.records import Page, Reading
-from batchdigits.register import Forms
+from batchdigits.records import CalibrationBin, Page
+from batchdigits.register import FormTemplates
 from batchdigits.templates import Template
 
-READING = 1
+READING_VERSION = 1
 """Raised when the same file, model and templates would be read otherwise by a newer version."""
 
 
@@ -59,18 +59,20 @@ class Job:
 
     options: RunOptions
     inputs: Inputs
-    paths: Paths
+    paths: OutputPaths
     card: Card
     fingerprint: str
-    forms: Forms
-    layouts: Sequence[Layout]
+    forms: FormTemplates
+    layouts: Sequence[TableLayout]
     threshold: float | None
     thresholds: Thresholds
     model_thresholds: Thresholds
     reading_key: str = field(repr=False)
 
 
-def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | None = None) -> Job:
+def resolve_job(
+    options: RunOptions, inputs: Inputs = NO_INPUTS, paths: OutputPaths | None = None
+) -> Job:
     """Resolve a job, and find out what is wrong with it before anything is read.
 
     Args:
@@ -86,12 +88,14 @@ def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | 
         TemplateError: a template cannot be used.
     """
     paths = paths or resolve_paths(options)
-    sources.check(inputs.typed, outputs=paths.written, moved=list(paths.move_folders.values()))
-    _check_tables(options, paths)
+    sources.check_inputs(
+        inputs.typed, outputs=paths.written, moved=list(paths.move_folders.values())
+    )
+    _check_table_paths(options, paths)
     card = load_card(options.model)
     known = load_forms(options.template, options.max_pixels)
     layouts = _choose_layouts(known.templates, options, paths)
-    fingerprint = predict.fingerprint(options.model)
+    fingerprint = predict.fingerprint_model(options.model)
     own = Thresholds(card.threshold, (card.numbers or card).threshold)
     chosen = _choose_threshold(card, options)
     return Job(
@@ -105,11 +109,11 @@ def resolve_job(options: RunOptions, inputs: Inputs = NO_INPUTS, paths: Paths | 
         threshold=chosen,
         thresholds=own if chosen is None else Thresholds(chosen, chosen),
         model_thresholds=own,
-        reading_key=_digest_reading(options, fingerprint, known),
+        reading_key=_compute_reading_key(options, fingerprint, known),
     )
 
 
-def _check_tables(options: RunOptions, paths: Paths) -> None:
+def _check_table_paths(options: RunOptions, paths: OutputPaths) -> None:
     """Refuse tables that cannot be written, as far as can be told before there are rows."""
     if paths.move_folders and paths.state is None:
         raise UsageError(
@@ -117,9 +121,9 @@ def _check_tables(options: RunOptions, paths: Paths) -> None:
             "--out -, or another --out"
         )
     if paths.out is not None:
-        outputs.check(paths.out, excel=options.excel)
+        outputs.check_table_path(paths.out, excel=options.excel)
     if paths.digits_out is not None:
-        outputs.check(paths.digits_out, excel=options.excel, option="--digits-out")
+        outputs.check_table_path(paths.digits_out, excel=options.excel, option="--digits-out")
 
 
 def load_card(model: str | None) -> Card:
@@ -128,7 +132,7 @@ def load_card(model: str | None) -> Card:
     Raises:
         ModelError: it was, or there is no such model.
     """
-    card = predict.card(model)
+    card = predict.load_card(model)
     if card.preprocessing not in (None, normalize.VERSION):
         raise ModelError(
             f"model '{card.name}' expects preprocessing version {card.preprocessing}, this is "
@@ -143,18 +147,18 @@ def load_card(model: str | None) -> Card:
     return card
 
 
-def load_forms(paths: Sequence[str], max_pixels: int) -> Forms:
+def load_forms(paths: Sequence[str], max_pixels: int) -> FormTemplates:
     """Load templates, and the references of those that are anchored by an image.
 
     Raises:
         TemplateError: one of them cannot be read or used.
     """
     if not paths:
-        return Forms()
-    found = templates.gathered(paths)
+        return FormTemplates()
+    found = templates.load_templates(paths)
     anchored = [one for one in found if one.form.anchor == "image"]
     references = {one.form.name: load_reference(one, max_pixels) for one in anchored}
-    return Forms(found, references)
+    return FormTemplates(found, references)
 
 
 def load_reference(template: Template, max_pixels: int) -> register.Reference:
@@ -164,17 +168,17 @@ def load_reference(template: Template, max_pixels: int) -> register.Reference:
         TemplateError: it cannot be read.
     """
     place = Path(template.place).parent / (template.form.reference or "")
-    first = next(iter(pages.read(str(place), max_pixels=max_pixels)))
+    first = next(iter(pages.load_pages(str(place), max_pixels=max_pixels)))
     if not isinstance(first, Page):
         raise TemplateError(
             f"template '{template.place}': its reference '{place}' cannot be read: {first.detail}"
         )
-    return register.learned(first.grey)
+    return register.build_reference(first.grey)
 
 
 def _choose_layouts(
-    templates: Sequence[Template], options: RunOptions, paths: Paths
-) -> list[Layout]:
+    templates: Sequence[Template], options: RunOptions, paths: OutputPaths
+) -> list[TableLayout]:
     """Choose what the table holds: a row a field or a page, in a spreadsheet both.
 
     None where a row is a page whose fields are not known before it is read.
@@ -183,9 +187,9 @@ def _choose_layouts(
         TemplateError: a field has the name of another column of a table with a row a page.
     """
     if not templates:
-        return [] if options.wide else [outputs.LONG]
+        return [] if options.wide else [outputs.LONG_LAYOUT]
     names = dict.fromkeys(field.name for one in templates for field in one.fields)
-    layouts = [outputs.FIELDS, outputs.pages(list(names))]
+    layouts = [outputs.FIELDS_LAYOUT, outputs.make_page_layout(list(names))]
     if options.wide or (paths.out or "").lower().endswith(".xlsx"):
         every = [layout.names for layout in layouts]
         if twice := [one for columns in every for one in columns if columns.count(one) > 1]:
@@ -205,10 +209,10 @@ def _choose_threshold(card: Card, options: RunOptions) -> float | None:
     """
     if options.target_error is None:
         return options.min_confidence
-    return calibrate.threshold_for(_load_calibration(card, options), options.target_error)
+    return calibrate.find_threshold(_load_calibration(card, options), options.target_error)
 
 
-def _load_calibration(card: Card, options: RunOptions) -> Sequence[Reading]:
+def _load_calibration(card: Card, options: RunOptions) -> Sequence[CalibrationBin]:
     model = options.model or card.place
     advice = f"`batchdigits calibrate --model '{model}' --data LABELLED --out BUNDLE` makes "
     if not card.calibrated:
@@ -217,7 +221,7 @@ def _load_calibration(card: Card, options: RunOptions) -> Sequence[Reading]:
             f"promise nothing: {advice}a bundle that serves"
         )
     if options.calibration is not None:
-        return calibrate.audited(options.calibration)
+        return calibrate.load_audit_table(options.calibration)
     if not card.readings:
         raise ModelError(
             f"--target-error: the card of model '{card.name}' holds no calibration data "
@@ -226,10 +230,10 @@ def _load_calibration(card: Card, options: RunOptions) -> Sequence[Reading]:
     return card.readings
 
 
-def _digest_reading(options: RunOptions, fingerprint: str, known: Forms) -> str:
+def _compute_reading_key(options: RunOptions, fingerprint: str, known: FormTemplates) -> str:
     """Digest everything that a reading depends on but for the file, in hexadecimal."""
     parts = {
-        "reading": (READING, normalize.VERSION, strips.VERSION),
+        "reading": (READING_VERSION, normalize.VERSION, strips.VERSION),
         "model": fingerprint,
         "as": options.as_,
         "invert": options.invert,

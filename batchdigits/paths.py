@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batchdigits.errors import UsageError
-from batchdigits.files import lock_of
+from batchdigits.files import make_lock_path
 from batchdigits.options import RunOptions
 from batchdigits.sources import inspection
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
+class OutputPaths:
     """The files and folders that a run writes; None stands for one that is not wanted.
 
     Attributes:
@@ -50,13 +50,13 @@ class Paths:
             "--summary-json": self.summary_json,
         }
         yield from ((option, path) for option, path in named.items() if path)
-        locks = {lock_of(path): option for option, path in reversed(self.locked.items())}
+        locks = {make_lock_path(path): option for option, path in reversed(self.locked.items())}
         yield from ((f"the lock of {option}", lock) for lock, option in locks.items())
         if self.state is not None:
             yield f"the journal of {self.state_option}", f"{os.path.realpath(self.state)}-journal"
 
 
-def resolve_paths(options: RunOptions) -> Paths:
+def resolve_paths(options: RunOptions) -> OutputPaths:
     """Resolve where a run writes, and refuse places that cannot be told apart.
 
     A log file is written to as soon as it is opened, so this comes before.
@@ -73,7 +73,7 @@ def resolve_paths(options: RunOptions) -> Paths:
     locks = {"--out": out, "--digits-out": digits}
     locks["--state"] = options.state and options.state.removesuffix(".state")
     moves = {"--move-done": options.move_done, "--move-failed": options.move_failed}
-    paths = Paths(
+    paths = OutputPaths(
         out=out,
         state=state,
         digits_out=digits,
@@ -86,12 +86,12 @@ def resolve_paths(options: RunOptions) -> Paths:
         locked={option: path for option, path in locks.items() if path and path != "-"},
         state_option="the state of --out" if options.state is None else "--state",
     )
-    _refuse_empty(paths)
-    _refuse_shared(paths)
+    _check_nonempty_paths(paths)
+    _check_distinct_paths(paths)
     return paths
 
 
-def _refuse_empty(paths: Paths) -> None:
+def _check_nonempty_paths(paths: OutputPaths) -> None:
     """Refuse empty paths; of an empty --out its suffix is told, where that is checked."""
     named = {
         paths.state_option: paths.state,
@@ -104,7 +104,7 @@ def _refuse_empty(paths: Paths) -> None:
             raise UsageError(f"{option}: expected a path, got '': give one, or leave it out")
 
 
-def _refuse_shared(paths: Paths) -> None:
+def _check_distinct_paths(paths: OutputPaths) -> None:
     seen: dict[str, str] = {}
     for option, path in paths.list_files():
         other = seen.setdefault(os.path.realpath(path), option)

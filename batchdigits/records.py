@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 1 << 30
+MAX_FILE_BYTES = 1 << 30
 """Bytes of a file that is read, at most."""
 
-Grey = NDArray[np.uint8]
+GreyImage = NDArray[np.uint8]
 """A grey picture, uint8, shape (height, width), 0 is black and 255 is white."""
 
-Kind = Literal["digit", "number", "form"]
+ImageKind = Literal["digit", "number", "form"]
 """What an image holds."""
 
 Status = Literal["ok", "review", "blank", "error", "verified"]
@@ -24,7 +24,7 @@ class Source:
     """One file of the inputs, or one thing that stands where a file was expected.
 
     Attributes:
-        file: its name as the table spells it (see `sources.spell`).
+        file: its name as the table spells it (see `sources.escape_path`).
         path: its path as the operating system takes it; undecodable bytes are surrogates.
         fault: why it cannot be read, where that is known before opening it; else empty.
         named: whether it was named itself, and not met in a folder.
@@ -38,7 +38,7 @@ class Source:
     top: str = field(default="", compare=False)
 
 
-class Entry(NamedTuple):
+class FileSnapshot(NamedTuple):
     """A file, as it stood when it was looked at.
 
     Attributes:
@@ -69,7 +69,7 @@ class Page:
     """
 
     number: int
-    grey: Grey
+    grey: GreyImage
     format: str = ""
 
 
@@ -112,7 +112,7 @@ class Row:
     detail: str
 
 
-class Value(NamedTuple):
+class JudgedValue(NamedTuple):
     """What a row says of a value; see `Row`."""
 
     value: str
@@ -121,7 +121,7 @@ class Value(NamedTuple):
     detail: str
 
 
-class Digit(NamedTuple):
+class DigitRow(NamedTuple):
     """One digit of a value, as `--digits-out` tells of it; the attributes are its columns.
 
     Attributes:
@@ -153,7 +153,7 @@ class Digit(NamedTuple):
     height: int
 
 
-class Laid(NamedTuple):
+class RegisteredPage(NamedTuple):
     """A page of a form that was laid straight.
 
     Attributes:
@@ -171,8 +171,8 @@ class Laid(NamedTuple):
     how: str
 
 
-class Reading(NamedTuple):
-    """Values of known truth whose confidences lie next to each other (see `calibrate.readings`).
+class CalibrationBin(NamedTuple):
+    """Values of known truth whose confidences lie next to each other (see `calibrate.group_by_confidence`).
 
     Attributes:
         confidence: the lowest of them, as written in the table, in [0, 1].

@@ -20,20 +20,20 @@ from tqdm import tqdm
 from batchdigits import __version__, calibrate, normalize, predict
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
-from batchdigits.records import Reading, Status
-from batchdigits.run import Planned, Progress, Summary
+from batchdigits.records import CalibrationBin, Status
+from batchdigits.run import PlannedFile, Progress, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAID = logging.getLogger("batchdigits.said")
+MESSAGE_LOG = logging.getLogger("batchdigits.said")
 """What is said on standard error, for a log file that wants it too."""
-SAID.propagate = False
+MESSAGE_LOG.propagate = False
 LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Progress]:
+def show_progress(quiet: bool) -> Iterator[Progress]:
     """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing."""
     hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
     bar: tqdm[NoReturn]
@@ -47,31 +47,33 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield show_done
 
 
-def summary(found: Summary, out: str, options: RunOptions) -> int:
+def print_summary(found: Summary, out: str, options: RunOptions) -> int:
     """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
     share = Fraction(options.fail_over).limit_denominator(10**9)  # as floats, 0.29 * 100 < 29
     bad = found.failed > share * found.files
-    line = f"{_counts(found)}{_notes(found)} -> {_shown(out)}"
+    line = f"{_describe_counts(found)}{_describe_unread(found)} -> {_describe_output(out)}"
     if not options.quiet or bad:
-        say(line)
+        print_message(line)
     else:
-        SAID.info(plain(line))
+        MESSAGE_LOG.info(format_line(line))
     return 3 if bad else 0
 
 
-def _counts(found: Summary) -> str:
+def _describe_counts(found: Summary) -> str:
     total = found.statuses.total()
     if not total:
         return "no rows yet" if found.left else "no images found"
-    parts = [f"{found.statuses[status]:,} {status}" for status in _ORDER if found.statuses[status]]
+    parts = [
+        f"{found.statuses[status]:,} {status}" for status in _STATUS_ORDER if found.statuses[status]
+    ]
     files = f"{found.read:,} {'file' if found.read == 1 else 'files'} read"
     rate = f"{found.read / max(found.seconds, 1e-9):,.0f} a second"
     took = f"{found.seconds:.1f} s ({files}, {rate})"
     rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
-    return f"{rows}{_straight(found.residuals)}"
+    return f"{rows}{_describe_residuals(found.residuals)}"
 
 
-def _notes(found: Summary) -> str:
+def _describe_unread(found: Summary) -> str:
     """Tell of files that were not read, and why."""
     notes = {
         "known already": max(found.files - found.read - found.left, 0),
@@ -83,15 +85,15 @@ def _notes(found: Summary) -> str:
         "moved as failed": found.moved["failed"],
     }
     said = [f"{count:,} {what}" for what, count in notes.items() if count]
-    return "".join(f"; {one}" for one in said) + _skipped(found.skipped)
+    return "".join(f"; {one}" for one in said) + _describe_skipped(found.skipped)
 
 
-def _skipped(skipped: dict[str, int]) -> str:
+def _describe_skipped(skipped: dict[str, int]) -> str:
     parts = [f"{count:,} {reason}" for reason, count in sorted(skipped.items()) if count]
     return f"; skipped {', '.join(parts)}" if parts else ""
 
 
-def _straight(residuals: Sequence[float]) -> str:
+def _describe_residuals(residuals: Sequence[float]) -> str:
     """Say how well pages of forms were laid straight."""
     if not residuals:
         return ""
@@ -99,21 +101,21 @@ def _straight(residuals: Sequence[float]) -> str:
     return f"; {pages}, {median(residuals):.2f} mm off ({max(residuals):.2f} at most)"
 
 
-_ORDER: tuple[Status, ...] = ("ok", "review", "blank", "error", "verified")
+_STATUS_ORDER: tuple[Status, ...] = ("ok", "review", "blank", "error", "verified")
 
 
-def _shown(out: str) -> str:
+def _describe_output(out: str) -> str:
     return "standard output" if out == "-" else out
 
 
-def tables(*several: "pd.DataFrame") -> None:
+def print_tables(*several: "pd.DataFrame") -> None:
     """Print tables on standard output, aligned for people, an empty line between them."""
-    data("\n".join(_aligned(table) for table in several))
+    write_stdout("\n".join(_format_table(table) for table in several))
 
 
-def _aligned(table: "pd.DataFrame") -> str:
+def _format_table(table: "pd.DataFrame") -> str:
     """Lay a table out: the first column to the left, the others to the right."""
-    columns = [[name, *map(_cell, table[name].tolist())] for name in table.columns]
+    columns = [[name, *map(_format_cell, table[name].tolist())] for name in table.columns]
     widths = [max(map(len, column)) for column in columns]
     lines = []
     for first, *rest in zip(*columns, strict=True):
@@ -122,14 +124,14 @@ def _aligned(table: "pd.DataFrame") -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     """Write a cell: numbers that are no whole ones with four digits, nothing for what is none."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4f}"
     return "" if value is None or str(value) == "<NA>" else str(value)
 
 
-def data(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Put text on standard output.
 
     Raises:
@@ -140,7 +142,7 @@ def data(text: str) -> None:
     sys.stdout.write(text)
 
 
-def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None:
+def print_plan(lines: Iterable[PlannedFile], skipped: dict[str, int], quiet: bool) -> None:
     """Print a dry run as CSV on standard output: file, as, pages, why.
 
     Raises:
@@ -155,119 +157,123 @@ def plan(lines: Iterable[Planned], skipped: dict[str, int], quiet: bool) -> None
         table.writerow(line)
         count += 1
     if not quiet:
-        say(f"{count:,} files found{_skipped(skipped)}; nothing was read or written")
+        print_message(
+            f"{count:,} files found{_describe_skipped(skipped)}; nothing was read or written"
+        )
 
 
-def calibrated(card: dict[str, Any], out: str, quiet: bool) -> None:
+def print_calibration(card: dict[str, Any], out: str, quiet: bool) -> None:
     """Tell in one line what a calibration found."""
     measured, threshold = card["measured"], card["threshold"]
     if not quiet:
-        say(
+        print_message(
             f"{measured['digits']:,} digits: {measured['right']:.2%} right, "
             f"{measured['for review']:.2%} for review, {measured['wrong among ok']} wrong among "
             f"ok; temperature {card['calibration']['temperature']:.3f}, "
             f"threshold {threshold:.4f} -> {out}"
         )
     if threshold >= 1:
-        say("no threshold keeps wrong values few: all are for review, unless --min-confidence")
+        print_message(
+            "no threshold keeps wrong values few: all are for review, unless --min-confidence"
+        )
 
 
-def info(model: str | None) -> Iterator[str]:
-    """Give the lines of `info`: versions, devices, and what the model's card says.
+def describe_installation(model: str | None) -> Iterator[str]:
+    """Give the lines of `describe_installation`: versions, devices, and what the model's card says.
 
     Raises:
         ModelError: there is no such model.
     """
-    card = predict.card(model)
+    card = predict.load_card(model)
     yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
-    yield from (f"{library} {version}" for library, version in versions().items())
-    yield predict.devices()
-    yield from _card(card)
+    yield from (f"{library} {version}" for library, version in list_library_versions().items())
+    yield predict.describe_devices()
+    yield from _describe_card(card)
 
 
-def _card(card: predict.Card) -> Iterator[str]:
+def _describe_card(card: predict.Card) -> Iterator[str]:
     """Lay out what people want of a card; the file itself has the rest."""
     if not card.calibrated:
         yield f"model {card.name}: uncalibrated (`batchdigits calibrate` makes a bundle of it)"
         yield f"  default threshold {card.threshold:.4f}"
         return
     yield f"model {card.name}: calibrated"
-    yield f"  classes 0 to 9{', and not a digit' if predict.NONE in card.classes else ''}"
+    yield f"  classes 0 to 9{', and not a digit' if predict.NONE_CLASS in card.classes else ''}"
     yield f"  default threshold {card.threshold:.4f}"
     shown: dict[str, Any] = {
         name: card.whole[name]
         for name in ("calibration", "measured", "training")
         if name in card.whole
     }
-    shown["calibration"] = {**shown["calibration"], "readings": _readings(card.readings)}
+    shown["calibration"] = {**shown["calibration"], "readings": _describe_readings(card.readings)}
     if "numbers" in card.whole:
         told = {key: one for key, one in card.whole["numbers"].items() if key != "calibration"}
         shown["numbers of several digits"] = told
-    yield from _nested(shown, "  ")
+    yield from _format_nested(shown, "  ")
 
 
-def _readings(readings: Sequence[Reading]) -> str:
+def _describe_readings(readings: Sequence[CalibrationBin]) -> str:
     """Sum up a card's calibration data, and say what --target-error they bear."""
     if not readings:
         return "none: --target-error wants some (`batchdigits calibrate`)"
     right, wrong = (sum(one[column] for one in readings) for column in (1, 2))
-    least = calibrate.least_error(readings)
+    least = calibrate.compute_min_target_error(readings)
     bear = "no --target-error" if least >= 1 else f"--target-error {least:g} and more"
     return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {bear}"
 
 
-def versions() -> dict[str, str]:
+def list_library_versions() -> dict[str, str]:
     """Give the versions of the libraries that matter most."""
-    return {library: _version(library) for library in LIBRARIES}
+    return {library: _find_version(library) for library in LIBRARIES}
 
 
-def _version(library: str) -> str:
+def _find_version(library: str) -> str:
     try:
         return version(library)
     except PackageNotFoundError:
         return "not installed"
 
 
-def _nested(value: Any, indent: str) -> Iterator[str]:
+def _format_nested(value: Any, indent: str) -> Iterator[str]:
     """Lay out a card as indented lines."""
     items = value.items() if isinstance(value, dict) else (("-", one) for one in value)
     for name, one in items:
-        if isinstance(one, dict | list) and one and not _is_plain(one):
+        if isinstance(one, dict | list) and one and not _is_flat_list(one):
             yield f"{indent}{name}"
-            yield from _nested(one, indent + "  ")
+            yield from _format_nested(one, indent + "  ")
         else:
             text = ", ".join(map(str, one)) if isinstance(one, list) else one
             yield f"{indent}{name} {text}"
 
 
-def _is_plain(value: Any) -> bool:
+def _is_flat_list(value: Any) -> bool:
     return isinstance(value, list) and not any(isinstance(one, dict | list) for one in value)
 
 
-def plain(message: str) -> str:
+def format_line(message: str) -> str:
     """Put a message on one line, without what could steer a terminal."""
-    return printable(" ".join(message.split()))
+    return make_printable(" ".join(message.split()))
 
 
-def printable(line: str) -> str:
+def make_printable(line: str) -> str:
     """Take from a line what could steer a terminal."""
     shown = "".join(c if c.isprintable() else "?" for c in line)
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
-def show(text: str) -> None:
+def print_text(text: str) -> None:
     """Print lines on standard error as they are, if anybody takes them."""
-    _put(text)
+    _write_stderr(text)
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """Print one line on standard error, if anybody takes it: a good run stays good without."""
-    SAID.info(plain(message))
-    _put(f"batchdigits: {plain(message)}")
+    MESSAGE_LOG.info(format_line(message))
+    _write_stderr(f"batchdigits: {format_line(message)}")
 
 
-def _put(text: str) -> None:
+def _write_stderr(text: str) -> None:
     with suppress(OSError, ValueError, AttributeError):  # AttributeError: sys.stderr is None
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

@@ -12,22 +12,22 @@ from contextlib import closing
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
 from batchdigits.extract.stream import extract_files, plan_files
-from batchdigits.extract.tasks import Tasks
-from batchdigits.extract.worker import Planned
+from batchdigits.extract.tasks import FileTasks
+from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
 from batchdigits.outputs import debug_pages
-from batchdigits.outputs.tables import open_tables, prepare_places
-from batchdigits.paths import Paths
-from batchdigits.postprocess.judge import judge
-from batchdigits.predict.findings import Found
+from batchdigits.outputs.tables import open_tables, prepare_outputs
+from batchdigits.paths import OutputPaths
+from batchdigits.postprocess.judge import judge_findings
+from batchdigits.predict.findings import TaskFindings
 from batchdigits.predict.predictor import Predictor
 from batchdigits.records import Row
 from batchdigits.state.keeping import State, open_state
-from batchdigits.state.known import Known, NoState
-from batchdigits.state.lock import locked
-from batchdigits.summary import Progress, Stop, Summary
+from batchdigits.state.known import FileFindings, NoState
+from batchdigits.state.lock import lock_outputs
+from batchdigits.summary import Progress, StopRequest, Summary
 
-__all__ = ["Planned", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
+__all__ = ["PlannedFile", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def run_job(
     job: Job,
     progress: Progress = lambda _done, _files: None,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     summary: Summary | None = None,
 ) -> Summary:
     """Read what is new, write the tables, then move what was read, where the options say so.
@@ -53,32 +53,35 @@ def run_job(
         ModelError: the model cannot be used.
         UsageError: a device that is not there, or a folder for files that holds others.
     """
-    summary, stop = summary or Summary(), stop or Stop()
-    prepare_places(job.paths)
+    summary, stop = summary or Summary(), stop or StopRequest()
+    prepare_outputs(job.paths)
     prepare_folders(job)
-    with locked([*job.paths.locked.values()], job.options.wait), open_state(job, summary) as state:
-        with summary.stage("look"):
+    with (
+        lock_outputs([*job.paths.locked.values()], job.options.wait),
+        open_state(job, summary) as state,
+    ):
+        with summary.time_stage("look"):
             found = find_files(job.inputs, job.paths)
             summary.files, summary.skipped = len(found.sources), found.skipped
-            tasks = state.plan(found)
-        with summary.stage("read"):
+            tasks = state.plan_tasks(found)
+        with summary.time_stage("read"):
             extracted = extract_files(tasks, job.options, job.forms)
             findings = Predictor(job.card, job.options.device).predict_all(extracted)
-            findings = _observe(findings, job, summary)
-            known = state.keep(findings, progress, stop)
-        with summary.stage("write"):
+            findings = _log_and_draw_pages(findings, job, summary)
+            known = state.keep_findings(findings, progress, stop)
+        with summary.time_stage("write"):
             _write_tables(job, state, known, summary)
         move_files(job, state, stop, summary)
     return summary
 
 
-def find_files(inputs: Inputs, paths: Paths) -> sources.Found:
+def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
     """Find the files to read: none that the run writes, nor any that earlier runs moved.
 
     Raises:
         UsageError: an INPUT that is not there.
     """
-    return sources.find(
+    return sources.find_sources(
         inputs.typed,
         listed=inputs.listed,
         outputs=paths.written,
@@ -86,7 +89,9 @@ def find_files(inputs: Inputs, paths: Paths) -> sources.Found:
     )
 
 
-def _observe(batches: Generator[list[Found]], job: Job, summary: Summary) -> Generator[list[Found]]:
+def _log_and_draw_pages(
+    batches: Generator[list[TaskFindings]], job: Job, summary: Summary
+) -> Generator[list[TaskFindings]]:
     """Log how pages were laid straight, and draw pages where people want to see them."""
     with closing(batches):
         for batch in batches:
@@ -102,17 +107,19 @@ def _observe(batches: Generator[list[Found]], job: Job, summary: Summary) -> Gen
 
 
 def _write_tables(
-    job: Job, state: State | NoState, known: Iterable[list[Known]], summary: Summary
+    job: Job, state: State | NoState, known: Iterable[list[FileFindings]], summary: Summary
 ) -> None:
     """Write the tables of all that is known, unless they stand as they should."""
-    state.close_books()
-    if state.table_stands():
+    state.prune_rows()
+    if state.can_skip_tables():
         return
     with_digits, failed = job.paths.digits_out is not None, ""
     opening = str(job.paths.out), job.paths.digits_out, job.layouts
     with state.guard_tables(), open_tables(*opening, excel=job.options.excel) as write:
         for batch in known:
-            judged = [judge(one.file, one.findings, one.thresholds, with_digits) for one in batch]
+            judged = [
+                judge_findings(one.file, one.findings, one.thresholds, with_digits) for one in batch
+            ]
             for one, (rows, _) in zip(batch, judged, strict=True):
                 summary.statuses.update(row.status for row in rows)
                 if one.here and one.file != failed and any(row.status == "error" for row in rows):
@@ -123,7 +130,7 @@ def _write_tables(
 
 def read_rows(
     job: Job,
-    tasks: Tasks | None = None,
+    tasks: FileTasks | None = None,
     progress: Progress = lambda _done, _files: None,
     predictor: Predictor | None = None,
 ) -> Iterator[list[Row]]:
@@ -140,10 +147,14 @@ def read_rows(
         UsageError: an INPUT or a device that is not there.
     """
     if tasks is None:
-        tasks = Tasks(find_files(job.inputs, job.paths).sources)
+        tasks = FileTasks(find_files(job.inputs, job.paths).sources)
     summary = Summary(files=len(tasks.sources))
     extracted = extract_files(tasks, job.options, job.forms)
     predictor = predictor or Predictor(job.card, job.options.device)
     findings = predictor.predict_all(extracted)
-    for batch in NoState(job, summary).keep(findings, progress, Stop()):
-        yield [row for one in batch for row in judge(one.file, one.findings, one.thresholds).rows]
+    for batch in NoState(job, summary).keep_findings(findings, progress, StopRequest()):
+        yield [
+            row
+            for one in batch
+            for row in judge_findings(one.file, one.findings, one.thresholds).rows
+        ]

@@ -58,7 +58,7 @@ class Summary:
         return sum(self.stages.values())
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def time_stage(self, name: str) -> Iterator[None]:
         """Measure the time of a stage; the stage around it waits meanwhile."""
         self._add_time()
         self._running.append(name)
@@ -76,7 +76,7 @@ class Summary:
         self._since = now
 
 
-class Stop:
+class StopRequest:
     """How a signal ends a run: where it is safe, if it says so, else at once.
 
     Attributes:
@@ -92,16 +92,16 @@ class Stop:
         self.left = ""
 
     @contextmanager
-    def gently(self, left: str) -> Iterator[None]:
+    def defer_stop(self, left: str) -> Iterator[None]:
         """Go on within the block until `check` is called; then say what is left."""
         self.gentle, self.left = True, left
         try:
             yield
         finally:
             self.gentle = False
-        self.check()
+        self.raise_if_asked()
 
-    def check(self) -> None:
+    def raise_if_asked(self) -> None:
         """End the run here, if somebody asked for it."""
         if self.asked is not None:
             raise self.asked

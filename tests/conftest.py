@@ -31,7 +31,7 @@ def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
 
 def resolve(*inputs: str, listed: Sequence[str] = (), **settings: Any) -> Job:
     """Resolve a job as the command line does; without INPUTs, that of the folder `inbox`."""
-    chosen = options.RunOptions.of({"workers": 0, "device": "cpu", **settings})
+    chosen = options.RunOptions.from_settings({"workers": 0, "device": "cpu", **settings})
     return resolve_job(chosen, Inputs(inputs or ([] if listed else ["inbox"]), listed))
 
 
@@ -98,23 +98,25 @@ class FakeReader:
 def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
     """Have every run use the fake classifier, and the fake reader, with the shipped card."""
     fake = FakeClassifier()
-    monkeypatch.setattr(predict, "load", lambda card, device: fake)
-    monkeypatch.setattr(predict, "load_reader", lambda card, device: FakeReader())
+    monkeypatch.setattr(predict, "load_classifier", lambda card, device: fake)
+    monkeypatch.setattr(predict, "load_number_reader", lambda card, device: FakeReader())
     return fake
 
 
 @pytest.fixture
 def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch) -> FakeReader:
     """Have every run use the fake reader, as if the shipped bundle had one."""
-    card = replace(predict.card(None), numbers=predict.Numbers(strips.VERSION, 1.0, 0.9))
-    monkeypatch.setattr(predict, "card", lambda path: card)
+    card = replace(
+        predict.load_card(None), numbers=predict.NumberReaderCard(strips.VERSION, 1.0, 0.9)
+    )
+    monkeypatch.setattr(predict, "load_card", lambda path: card)
     return FakeReader()
 
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read what a test has just written; what waits for next time has tests of its own."""
-    monkeypatch.setattr(options, "SETTLE", 0.0)
+    monkeypatch.setattr(options, "SETTLE_SECONDS", 0.0)
     monkeypatch.setenv("BATCHDIGITS_SETTLE", "0")
 
 

@@ -118,7 +118,7 @@ def test_a_reader_keeps_its_models(save: Save, monkeypatch: pytest.MonkeyPatch) 
         loaded.append(device)
         return FakeClassifier()
 
-    monkeypatch.setattr(predict, "load", load)
+    monkeypatch.setattr(predict, "load_classifier", load)
     save("a.png", drawn(1))
     reader = batchdigits.Reader(device="cpu", workers=0, min_confidence=0.5)
     assert loaded == [], "a model is loaded when there is a picture for it"

@@ -26,9 +26,9 @@ from batchdigits import run as runs
 from batchdigits.archive import moves, transfer
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.run import Summary, run_job
-from batchdigits.sources import MARK
-from batchdigits.state.lock import locked
-from batchdigits.summary import Stop
+from batchdigits.sources import MOVED_FOLDER_FLAG
+from batchdigits.state.lock import lock_outputs
+from batchdigits.summary import StopRequest
 
 OUT = "results.csv"
 BROKEN = b"\x89PNG\r\n\x1a\nbroken"
@@ -42,7 +42,7 @@ def run(
     *inputs: str,
     listed: Sequence[str] = (),
     out: str = OUT,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     **options: Any,
 ) -> Summary:
     """Run as the command line does."""
@@ -52,7 +52,11 @@ def run(
 
 def tree(folder: str) -> list[str]:
     """All files below a folder but for marks."""
-    found = (path for path in Path(folder).rglob("*") if not path.is_dir() and path.name != MARK)
+    found = (
+        path
+        for path in Path(folder).rglob("*")
+        if not path.is_dir() and path.name != MOVED_FOLDER_FLAG
+    )
     return sorted(str(path.relative_to(folder)) for path in found)
 
 
@@ -278,7 +282,7 @@ def test_inputs_of_the_same_names_are_kept_apart(save: Save) -> None:
 def test_a_file_where_a_folder_should_be_and_a_folder_where_a_file_should_be(save: Save) -> None:
     Path("done/1.png").mkdir(parents=True)
     Path("done/sub").write_text("x")
-    Path("done", MARK).touch()
+    Path("done", MOVED_FOLDER_FLAG).touch()
     run()
     assert tree("done") == ["1-2.png", "sub", "sub-2/2.png"]
 
@@ -287,7 +291,7 @@ def test_a_link_in_the_folder_is_not_followed(tmp_path: Path) -> None:
     Path("elsewhere").mkdir()
     Path("done").mkdir()
     Path("done/sub").symlink_to("../elsewhere")
-    Path("done", MARK).touch()
+    Path("done", MOVED_FOLDER_FLAG).touch()
     run()
     assert tree("elsewhere") == []
     assert Path("done/sub-2/2.png").exists()
@@ -329,7 +333,7 @@ def test_what_was_moved_is_never_read_again(
     if options is NOWHERE:
         assert len(batchdigits.read("inbox", workers=0)) == 0
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value]
-    assert cli._exit_code(["run", "inbox", "--dry-run", *arguments]) == 0
+    assert cli._run_command_line(["run", "inbox", "--dry-run", *arguments]) == 0
     assert capsys.readouterr().out == "file,as,pages,why\n"
 
 
@@ -366,8 +370,8 @@ def test_a_folder_with_files_of_others_is_no_place_for_these(
     with pytest.raises(UsageError, match=f"--move-{option[5:]} '{folder}' has files"):
         run(**chosen)
     assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
-    assert [*Path().rglob(MARK)] == []
-    Path(folder, MARK).touch()  # as the line says: now that is meant
+    assert [*Path().rglob(MOVED_FOLDER_FLAG)] == []
+    Path(folder, MOVED_FOLDER_FLAG).touch()  # as the line says: now that is meant
     assert run(**chosen).moved["done"] == (1 if folder == "inbox/sub" else 2)
 
 
@@ -388,7 +392,7 @@ def test_a_folder_that_cannot_be_looked_into_is_no_place(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "listdir", refused)
     with pytest.raises(OutputError, match="'done': Permission denied"):
         run()
-    assert not Path("done", MARK).exists()
+    assert not Path("done", MOVED_FOLDER_FLAG).exists()
 
 
 # --- what goes wrong ---
@@ -446,7 +450,7 @@ def test_what_comes_under_the_name_in_the_last_moment_goes_back(
 def test_on_another_disk_what_comes_in_the_last_moment_stays(
     save: Save, monkeypatch: pytest.MonkeyPatch, three: FakeClassifier
 ) -> None:
-    real = transfer._remove
+    real = transfer._remove_original
 
     def late(path: str, entry: Any) -> None:
         if path == "inbox/1.png":
@@ -455,7 +459,7 @@ def test_on_another_disk_what_comes_in_the_last_moment_stays(
 
     with other_disk():
         with monkeypatch.context() as patch:
-            patch.setattr(transfer, "_remove", late)
+            patch.setattr(transfer, "_remove_original", late)
             assert run().moved["done"] == 2
         assert tree("inbox") == ["1.png"]
         run()
@@ -481,7 +485,7 @@ def test_a_copy_is_removed_where_the_file_itself_cannot_be(
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(transfer, "_remove", refused)
+    monkeypatch.setattr(transfer, "_remove_original", refused)
     with other_disk(), pytest.raises(OutputError, match=r"'inbox/1.png' to 'done': Perm"):
         run()
     assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
@@ -503,7 +507,7 @@ def test_a_real_other_disk() -> None:
     try:
         run(move_done=str(other))
         assert tree(str(other)) == ["1.png", "sub/2.png"]
-        assert [path for path in other.rglob(".*") if path.name != MARK] == []
+        assert [path for path in other.rglob(".*") if path.name != MOVED_FOLDER_FLAG] == []
         assert tree("inbox") == []
     finally:
         shutil.rmtree(other, ignore_errors=True)
@@ -520,7 +524,7 @@ def test_a_folder_that_cannot_be_one_is_told_of_before_anything_is_read(folder: 
 def test_a_folder_that_cannot_be_written_is_no_place() -> None:
     Path("done").mkdir(mode=0o555)
     with ordinary_user(), pytest.raises(OutputError, match="files cannot be moved to 'done'"):
-        moves.check("done")
+        moves.prepare_move_folder("done")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
@@ -532,7 +536,7 @@ def test_what_cannot_be_moved_stays_and_the_table_stands(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch:
-        patch.setattr(transfer, "renamed", full)
+        patch.setattr(transfer, "rename_file", full)
         with pytest.raises(OutputError, match=os.strerror(code)) as told:
             run()
     assert "\n" not in str(told.value)
@@ -574,7 +578,7 @@ def test_a_run_that_was_killed_between_copy_and_removal_leaves_one_copy(
 
     with other_disk():
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(transfer, "_remove", dies)
+            patch.setattr(transfer, "_remove_original", dies)
             run()
         assert tree("done")[1:] == ["1.png"]  # after the note that tells whose it is
         run()
@@ -603,10 +607,10 @@ def test_a_twin_is_not_taken_for_the_copy_that_a_killed_run_has_left(
     shutil.copytree("inbox", "copy")
     with other_disk():
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(transfer, "_remove", dies)
+            patch.setattr(transfer, "_remove_original", dies)
             run("copy")
         assert tree("done")[1:] == ["1.png"]
-        assert tree("done")[0].startswith(transfer.NOTE)
+        assert tree("done")[0].startswith(transfer.NOTE_PREFIX)
         assert run("inbox", out="other.csv").moved["done"] == 2
         assert tree("done")[1:] == ["1-2.png", "1.png", "sub/2.png"]
         run("copy")
@@ -615,7 +619,7 @@ def test_a_twin_is_not_taken_for_the_copy_that_a_killed_run_has_left(
 
 
 def test_a_signal_ends_it_between_two_files() -> None:
-    stop = Stop()
+    stop = StopRequest()
     stop.asked = Killed()
     run(move_done=None, move_failed=None)
     with pytest.raises(Killed):
@@ -624,7 +628,7 @@ def test_a_signal_ends_it_between_two_files() -> None:
     assert run().moved.total() == 2
 
 
-def moves_until_asked(stop: Stop) -> None:
+def moves_until_asked(stop: StopRequest) -> None:
     real = stop.check
 
     def check() -> None:
@@ -691,7 +695,9 @@ def test_whatever_happens_no_file_is_lost_or_doubled(
 
 def contents() -> list[bytes]:
     places = [path for one in ("inbox", "done", "failed") for path in Path(one).rglob("*")]
-    return [path.read_bytes() for path in places if path.is_file() and path.name != MARK]
+    return [
+        path.read_bytes() for path in places if path.is_file() and path.name != MOVED_FOLDER_FLAG
+    ]
 
 
 # --- the command line ---
@@ -705,7 +711,7 @@ def test_the_second_of_two_runs_lists_what_the_first_one_left() -> None:
         waits.set()
         seen.append(run(wait=30))
 
-    with locked([OUT]):
+    with lock_outputs([OUT]):
         other = threading.Thread(target=second)
         other.start()
         waits.wait()
@@ -731,7 +737,7 @@ def test_options_come_from_everywhere(
     else:
         Path("job.toml").write_text('move-done = "done"\nmove_failed = "failed"\n')
         arguments += ["--config", "job.toml"]
-    assert cli._exit_code(arguments) == 3
+    assert cli._run_command_line(arguments) == 3
     assert (len(tree("done")), len(tree("failed"))) == (2, 1)
     assert "; 2 moved as done; 1 moved as failed -> results.csv" in capsys.readouterr().err
 
@@ -750,7 +756,7 @@ def test_what_is_wrong_is_told_in_one_line(
     arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("afile").write_text("x")
-    assert cli._exit_code(["run", *MOVE, *arguments]) == code
+    assert cli._run_command_line(["run", *MOVE, *arguments]) == code
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert words in err
@@ -759,10 +765,10 @@ def test_what_is_wrong_is_told_in_one_line(
 
 
 def test_on_standard_output_with_a_state_rows_are_safe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._exit_code(["run", *MOVE, "inbox", "--out", "-", "--state", "s", "-q"]) == 3
+    assert cli._run_command_line(["run", *MOVE, "inbox", "--out", "-", "--state", "s", "-q"]) == 3
     assert tree("done") == ["1.png", "sub/2.png"]
     first = capsys.readouterr().out
-    assert cli._exit_code(["run", *MOVE, "inbox", "--out", "-", "--state", "s", "-q"]) == 3
+    assert cli._run_command_line(["run", *MOVE, "inbox", "--out", "-", "--state", "s", "-q"]) == 3
     assert capsys.readouterr().out == first
 
 
@@ -789,7 +795,7 @@ def test_a_reader_of_standard_output_that_leaves_leaves_the_files(
 
 
 def test_a_dry_run_moves_nothing_and_makes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._exit_code(["run", *MOVE, "inbox", "--dry-run"]) == 0
+    assert cli._run_command_line(["run", *MOVE, "inbox", "--dry-run"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
     assert [path.name for path in Path().iterdir()] == ["inbox"]
 

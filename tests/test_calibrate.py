@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from batchdigits.calibrate import (
-    HIGHEST,
-    audited,
-    default_threshold,
+    MAX_CONFIDENCE,
+    compute_min_target_error,
+    compute_probabilities,
+    compute_upper_bound,
+    find_default_threshold,
+    find_threshold,
+    fit_calibration,
     fit_temperature,
-    fitted,
-    judged,
-    least_error,
-    probabilities,
-    readings,
-    threshold_for,
-    upper_bound,
-    written,
+    group_by_confidence,
+    load_audit_table,
+    predict_digits,
+    truncate_probabilities,
 )
 from batchdigits.errors import ModelError, UsageError
-from batchdigits.records import Reading
+from batchdigits.records import CalibrationBin
 
 unhurried = settings(deadline=None)
 
@@ -42,7 +42,7 @@ temperatures = st.floats(0.05, 20)
 @unhurried
 @given(logits, temperatures)
 def test_rows_are_probabilities(rows: NDArray[np.float32], temperature: float) -> None:
-    likely = probabilities(rows, temperature)
+    likely = compute_probabilities(rows, temperature)
     assert likely.dtype == np.float64
     assert likely.shape == rows.shape
     assert ((likely >= 0) & (likely <= 1)).all()
@@ -52,7 +52,7 @@ def test_rows_are_probabilities(rows: NDArray[np.float32], temperature: float) -
 @unhurried
 @given(logits, temperatures)
 def test_the_likeliest_has_the_highest_logit(rows: NDArray[np.float32], temperature: float) -> None:
-    likely = probabilities(rows, temperature)
+    likely = compute_probabilities(rows, temperature)
     at = rows.argmax(axis=1)[:, None]
     assert (np.take_along_axis(likely, at, axis=1)[:, 0] == likely.max(axis=1)).all()
 
@@ -69,14 +69,16 @@ def test_a_constant_of_a_row_changes_nothing(
     rows = np.rint(rows * 64).astype(np.float32) / np.float32(
         64
     )  # so that adding the constant is exact
-    moved = probabilities(rows + np.float32(constant), temperature)
-    np.testing.assert_allclose(moved, probabilities(rows, temperature), rtol=1e-9, atol=1e-12)
+    moved = compute_probabilities(rows + np.float32(constant), temperature)
+    np.testing.assert_allclose(
+        moved, compute_probabilities(rows, temperature), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_rows_do_not_depend_on_each_other() -> None:
     rows = np.random.default_rng(0).normal(0, 5, (50, 10)).astype(np.float32)
-    together = probabilities(rows, 1.3)
-    alone = np.concatenate([probabilities(row[None], 1.3) for row in rows])
+    together = compute_probabilities(rows, 1.3)
+    alone = np.concatenate([compute_probabilities(row[None], 1.3) for row in rows])
     assert together.tobytes() == alone.tobytes()
 
 
@@ -104,12 +106,12 @@ def test_rows_do_not_depend_on_each_other() -> None:
     ],
 )
 def test_what_logits_mean(row: list[float], temperature: float, expected: list[float]) -> None:
-    found = probabilities(np.array([row], np.float32), temperature)
+    found = compute_probabilities(np.array([row], np.float32), temperature)
     np.testing.assert_allclose(found, [expected], atol=1e-7)
 
 
 def test_no_rows_give_no_rows() -> None:
-    assert probabilities(np.zeros((0, 10), np.float32), 1).shape == (0, 10)
+    assert compute_probabilities(np.zeros((0, 10), np.float32), 1).shape == (0, 10)
 
 
 # --- what is written ---
@@ -118,9 +120,9 @@ def test_no_rows_give_no_rows() -> None:
 @unhurried
 @given(st.floats(0, 1))
 def test_written_cuts_and_never_rounds(confidence: float) -> None:
-    found = float(written(np.array(confidence)))
-    if confidence >= HIGHEST:
-        assert found == HIGHEST
+    found = float(truncate_probabilities(np.array(confidence)))
+    if confidence >= MAX_CONFIDENCE:
+        assert found == MAX_CONFIDENCE
         return
     # One step of 0.0001 at most is lost; 1e-15 is what a double itself cannot tell apart.
     assert -1e-15 <= confidence - found < 0.0001 + 1e-15
@@ -146,20 +148,20 @@ def test_written_cuts_and_never_rounds(confidence: float) -> None:
     ],
 )
 def test_written(confidence: float, expected: float) -> None:
-    assert written(np.array([confidence])).tolist() == [expected]
+    assert truncate_probabilities(np.array([confidence])).tolist() == [expected]
 
 
 @unhurried
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_written_keeps_the_order(one: float, two: float) -> None:
-    low, high = written(np.array(sorted([one, two])))
+    low, high = truncate_probabilities(np.array(sorted([one, two])))
     assert low <= high
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 10), (2, 3, 4)], ids=str)
 def test_written_keeps_any_shape(shape: tuple[int, ...]) -> None:
     some = np.full(shape, 0.12345678)
-    found = written(some)
+    found = truncate_probabilities(some)
     assert found.shape == shape
     assert (found == 0.1234).all()
     assert (some == 0.12345678).all(), "what it is given stays"
@@ -206,7 +208,7 @@ def test_no_other_temperature_is_much_better(seed: int) -> None:
     rows, labels = sampled(1.7, 800, seed)
 
     def surprise(temperature: float) -> float:
-        likely = probabilities(rows, temperature)
+        likely = compute_probabilities(rows, temperature)
         return -float(np.log(likely[np.arange(len(labels)), labels]).mean())
 
     found = fit_temperature(rows, labels)
@@ -236,7 +238,7 @@ def test_huge_logits_give_a_temperature(size: float) -> None:
 def test_a_fitted_temperature_makes_confidence_true() -> None:
     rows, labels = sampled(3, 6000)
     others, truth = sampled(3, 6000, seed=1)
-    likely = probabilities(others, fit_temperature(rows, labels))
+    likely = compute_probabilities(others, fit_temperature(rows, labels))
     right = (likely.argmax(axis=1) == truth).mean()
     assert likely.max(axis=1).mean() == pytest.approx(right, abs=0.02)
 
@@ -246,7 +248,7 @@ def test_a_fitted_temperature_makes_confidence_true() -> None:
 
 def test_ten_classes_are_all_digits() -> None:
     rows = np.log(np.array([[1, 1, 1, 60, 1, 1, 1, 30, 2, 2]], np.float32))
-    found = judged(rows, 1)
+    found = predict_digits(rows, 1)
     assert (found.digit.tolist(), found.second.tolist()) == ([3], [7])
     assert found.confidence.tolist() == [0.6]
     assert found.other.tolist() == [False]
@@ -267,7 +269,7 @@ def test_the_eleventh_class_takes_its_share(none: float, confidence: float, othe
     row = np.full((1, 11), -1000, np.float32)
     row[0, [1, 2]] = np.log([60, 60 - 1e-3])
     row[0, 10] = math.log(none) if none else -1000
-    found = judged(row, 1)
+    found = predict_digits(row, 1)
     assert (found.digit.tolist(), found.second.tolist()) == ([1], [2])
     assert found.confidence.tolist() == [pytest.approx(confidence, abs=1.01e-4)]
     assert found.other.tolist() == [other]
@@ -278,7 +280,7 @@ def test_the_eleventh_class_takes_its_share(none: float, confidence: float, othe
 def test_knowing_of_not_a_digit_never_makes_surer(
     rows: NDArray[np.float32], temperature: float
 ) -> None:
-    eleven, ten = judged(rows, temperature), judged(rows[:, :10], temperature)
+    eleven, ten = predict_digits(rows, temperature), predict_digits(rows[:, :10], temperature)
     assert (eleven.digit < 10).all()
     assert (eleven.digit != eleven.second).all()
     assert (eleven.confidence <= ten.confidence).all()
@@ -293,9 +295,9 @@ values = st.lists(
 errors = st.floats(0.001, 0.999)
 
 
-def gathered(some: list[tuple[float, bool]]) -> list[Reading]:
+def gathered(some: list[tuple[float, bool]]) -> list[CalibrationBin]:
     confidence = np.array([one for one, _ in some], np.float64)
-    return readings(confidence, np.array([one for _, one in some], np.bool_))
+    return group_by_confidence(confidence, np.array([one for _, one in some], np.bool_))
 
 
 def by_hand(some: list[tuple[float, bool]], fits: Callable[[int, int], bool]) -> float | None:
@@ -356,13 +358,13 @@ def test_readings_lose_no_value(some: list[tuple[float, bool]]) -> None:
     ],
 )
 def test_the_upper_bound_is_clopper_and_pearsons(wrong: int, count: int, bound: float) -> None:
-    assert float(upper_bound(wrong, count)) == pytest.approx(bound, abs=5e-5)
+    assert float(compute_upper_bound(wrong, count)) == pytest.approx(bound, abs=5e-5)
 
 
 @unhurried
 @given(st.integers(0, 200), st.integers(1, 10_000))
 def test_at_the_upper_bound_so_few_come_once_in_twenty(wrong: int, more: int) -> None:
-    bound = float(upper_bound(wrong, wrong + more))
+    bound = float(compute_upper_bound(wrong, wrong + more))
     assert binom.cdf(wrong, wrong + more, bound) == pytest.approx(0.05, rel=1e-6)
 
 
@@ -371,43 +373,47 @@ def test_at_the_upper_bound_so_few_come_once_in_twenty(wrong: int, more: int) ->
 def test_the_threshold_is_the_lowest_whose_bound_is_under_the_error(
     some: list[tuple[float, bool]], error: float
 ) -> None:
-    expected = by_hand(some, lambda wrong, count: float(upper_bound(wrong, count)) < error)
+    expected = by_hand(some, lambda wrong, count: float(compute_upper_bound(wrong, count)) < error)
     found = gathered(some)
     if expected is None:
         with pytest.raises(ModelError, match="support"):
-            threshold_for(found, error)
+            find_threshold(found, error)
     else:
-        assert threshold_for(found, error) == expected
-        assert threshold_for(found[::-1], error) == expected, "in any order"
+        assert find_threshold(found, error) == expected
+        assert find_threshold(found[::-1], error) == expected, "in any order"
 
 
 @unhurried
 @given(values)
 def test_the_least_error_is_granted_and_none_much_smaller(some: list[tuple[float, bool]]) -> None:
     found = gathered(some)
-    least = least_error(found)
+    least = compute_min_target_error(found)
     if least < 1:
-        assert threshold_for(found, least) >= 0
+        assert find_threshold(found, least) >= 0
         assert float(f"{least:g}") == least, "as it is told, it can be given"
     with pytest.raises(ModelError, match="support"):
-        threshold_for(found, least * 0.998)
+        find_threshold(found, least * 0.998)
 
 
 def test_a_refusal_names_an_error_that_is_granted() -> None:
-    found = [Reading(0.99, 5_000, 0), Reading(0.9, 3_000, 4), Reading(0.3, 10, 90)]
+    found = [
+        CalibrationBin(0.99, 5_000, 0),
+        CalibrationBin(0.9, 3_000, 4),
+        CalibrationBin(0.3, 10, 90),
+    ]
     with pytest.raises(ModelError) as caught:
-        threshold_for(found, 0.0001)
+        find_threshold(found, 0.0001)
     said = str(caught.value)
     assert "the 8,104 values" in said
     assert "by the 5,000 surest" in said
     named = float(said.partition("support is ")[2].partition(",")[0])
     assert named == 0.0005990  # 1 - 0.05 ** (1 / 5000) = 0.00059897
-    assert threshold_for(found, named) == 0.99
+    assert find_threshold(found, named) == 0.99
 
 
 def test_no_data_support_no_error() -> None:
     with pytest.raises(ModelError, match="the 0 values of the calibration data support none"):
-        threshold_for([], 0.5)
+        find_threshold([], 0.5)
 
 
 @unhurried
@@ -416,12 +422,12 @@ def test_the_default_threshold_lets_one_in_five_hundred_through(
     some: list[tuple[float, bool]],
 ) -> None:
     expected = by_hand(some, lambda wrong, count: wrong <= 0.002 * count)
-    assert default_threshold(gathered(some)) == (1 if expected is None else expected)
+    assert find_default_threshold(gathered(some)) == (1 if expected is None else expected)
 
 
 def test_the_default_threshold_counts_to_five_hundred() -> None:
-    assert default_threshold([Reading(0.9, 498, 0), Reading(0.8, 1, 1)]) == 0.8
-    assert default_threshold([Reading(0.9, 498, 0), Reading(0.8, 0, 1)]) == 0.9
+    assert find_default_threshold([CalibrationBin(0.9, 498, 0), CalibrationBin(0.8, 1, 1)]) == 0.8
+    assert find_default_threshold([CalibrationBin(0.9, 498, 0), CalibrationBin(0.8, 0, 1)]) == 0.9
 
 
 # --- audited results ---
@@ -448,7 +454,7 @@ j.png,1,,007,0.3,ok,007
 
 
 def test_audited_results_are_read(tmp_path: Path) -> None:
-    found = audited(audit(tmp_path, FULL))
+    found = load_audit_table(audit(tmp_path, FULL))
     wrong = [(0.8, 0, 1), (0.6, 0, 1), (0.5, 0, 1), (0.3, 1, 1)]
     assert found == [(0.9, 1, 0), *wrong], "no confidence, no value, a person's: they do not count"
 
@@ -464,7 +470,7 @@ def test_audited_results_are_read(tmp_path: Path) -> None:
     ids=["other order, no status", "a spreadsheet's", "tabs", "quotes and spaces"],
 )
 def test_audited_results_may_be_written_in_other_ways(tmp_path: Path, text: str) -> None:
-    assert audited(audit(tmp_path, text)) == [(0.5, 1, 0), (0.4, 0, 1)]
+    assert load_audit_table(audit(tmp_path, text)) == [(0.5, 1, 0), (0.4, 0, 1)]
 
 
 HEAD = "confidence,value,truth\n"
@@ -501,7 +507,7 @@ def test_what_is_no_audit_is_refused_in_one_line(
     tmp_path: Path, text: str | bytes, words: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        audited(audit(tmp_path, text))
+        load_audit_table(audit(tmp_path, text))
     said = str(caught.value)
     assert said.startswith("--calibration '")
     assert words in said
@@ -512,7 +518,7 @@ def test_what_is_no_audit_is_refused_in_one_line(
 @pytest.mark.parametrize("name", ["none.csv", "", "a\0b"], ids=["missing", "empty", "impossible"])
 def test_an_audit_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--calibration"):
-        audited(name)
+        load_audit_table(name)
 
 
 # --- a calibration as a whole ---
@@ -520,17 +526,17 @@ def test_an_audit_that_is_not_there_is_refused(name: str) -> None:
 
 def test_a_calibration_finds_the_temperature_and_counts_each_value_once() -> None:
     rows, labels = sampled(2, 4000)
-    found = fitted(rows, labels)
+    found = fit_calibration(rows, labels)
     assert found.temperature == fit_temperature(rows, labels)
     assert (found.right == (rows.argmax(axis=1) == labels)).all()
     assert sum(one.right for one in found.readings) == found.right.sum()
     assert sum(one.right + one.wrong for one in found.readings) == 4000
-    assert found.threshold == default_threshold(found.readings)
+    assert found.threshold == find_default_threshold(found.readings)
 
 
 def test_a_calibration_is_repeatable_and_halved_by_its_seed() -> None:
     rows, labels = sampled(2, 600)
-    once, again, other = (fitted(rows, labels, seed=seed) for seed in (1, 1, 2))
+    once, again, other = (fit_calibration(rows, labels, seed=seed) for seed in (1, 1, 2))
     assert once.readings == again.readings
     assert (once.ok == again.ok).all()
     assert once.readings != other.readings
@@ -542,7 +548,7 @@ def test_what_is_ok_was_judged_by_the_other_half() -> None:
     shares = []
     for seed in range(6):
         rows, labels = sampled(1, 1000, seed)
-        found = fitted(3 * rows, labels)
+        found = fit_calibration(3 * rows, labels)
         shares.append((found.ok & ~found.right).sum() / max(found.ok.sum(), 1))
     assert max(shares) > 0.002
 
@@ -553,16 +559,16 @@ def test_of_several_sources_the_temperature_is_the_median() -> None:
     few = sampled(30, 20)
     rows, labels = (np.concatenate(part) for part in zip(*sampled_, sampled_[2], few, strict=True))
     sources = np.repeat([0, 1, 2, 2, 3], [600, 600, 600, 600, 20])
-    found = fitted(rows, labels, sources=sources)
+    found = fit_calibration(rows, labels, sources=sources)
     assert found.temperature == fit_temperature(*sampled_[1])
-    assert fitted(rows, labels).temperature > 1.2 * found.temperature
+    assert fit_calibration(rows, labels).temperature > 1.2 * found.temperature
 
 
 @pytest.mark.parametrize("label", [-1, 10])
 def test_not_a_digit_is_wrong_whatever_it_is_read_as(label: int) -> None:
     rows, labels = sampled(1, 400)
     odd = np.arange(400) % 4 == 0
-    found = fitted(rows, np.where(odd, label, labels))
+    found = fit_calibration(rows, np.where(odd, label, labels))
     assert not found.right[odd].any()
     assert found.temperature == fit_temperature(rows[~odd], labels[~odd])
     assert sum(one.wrong for one in found.readings) == (~found.right).sum()
@@ -575,9 +581,9 @@ def test_a_model_that_knows_not_a_digit_learns_from_it(label: int) -> None:
     odd = np.arange(3000) % 5 == 0
     eleven[odd, 10] = 9
     labels = np.where(odd, label, labels)
-    found = fitted(eleven, labels)
+    found = fit_calibration(eleven, labels)
     assert found.temperature == fit_temperature(eleven, np.where(odd, 10, labels))
-    other = judged(eleven, found.temperature).other
+    other = predict_digits(eleven, found.temperature).other
     assert other[odd].mean() > 0.9
     assert not found.ok[other].any()
     assert sum(one.right + one.wrong for one in found.readings) == (~other).sum()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits.cells import LEAST, Cell, boxed, cut
+from batchdigits.cells import MIN_PAGE_PX_PER_MM, CutBox, cut_boxes, cut_strip_boxes
 from batchdigits.templates import Field
 
 MM = 300 / 25.4
@@ -63,8 +63,8 @@ def upright(scale: float = MM) -> NDArray[np.float64]:
     return np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
 
 
-def one(sheet: NDArray[np.uint8], matrix: NDArray[np.float64] | None = None) -> Cell:
-    return cut(sheet, upright() if matrix is None else matrix, [BOX])[0]
+def one(sheet: NDArray[np.uint8], matrix: NDArray[np.float64] | None = None) -> CutBox:
+    return cut_boxes(sheet, upright() if matrix is None else matrix, [BOX])[0]
 
 
 def noisy(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -126,7 +126,7 @@ def test_ink_of_every_kind_is_seen(how: dict[str, object]) -> None:
     assert seen[0][3] == pytest.approx(60 + 10 * float(how.get("pen", 0.6)), abs=5)  # type: ignore[arg-type]
 
 
-def boxes_of(cell: Cell) -> list[list[int]]:
+def boxes_of(cell: CutBox) -> list[list[int]]:
     """List the things in a crop: x, y, width, height, area."""
     mask = (cell.crop < 255).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -142,7 +142,7 @@ def test_lines_so_close_that_they_run_together_are_taken_out(sigma: float) -> No
     empty = cv2.GaussianBlur(page(boxes=CLOSE), (0, 0), sigma)
     digit = cv2.GaussianBlur(page(STROKES["a 7 in the middle"], boxes=CLOSE), (0, 0), sigma)
     first, second = (
-        cut(np.asarray(sheet, np.uint8), upright(), CLOSE)[1] for sheet in (empty, digit)
+        cut_boxes(np.asarray(sheet, np.uint8), upright(), CLOSE)[1] for sheet in (empty, digit)
     )
     assert first.blank
     assert len(boxes_of(second)) == 1
@@ -150,20 +150,20 @@ def test_lines_so_close_that_they_run_together_are_taken_out(sigma: float) -> No
 
 def test_the_lines_of_another_fields_boxes_run_together_too() -> None:
     soft = np.asarray(cv2.GaussianBlur(page(boxes=CLOSE), (0, 0), 4), np.uint8)
-    assert cut(soft, upright(), [BOX], CLOSE)[0].blank
+    assert cut_boxes(soft, upright(), [BOX], CLOSE)[0].blank
 
 
 def test_a_1_along_a_line_that_has_another_close_by_is_no_second_line() -> None:
     close = ((2.2, 10.0, 7.0, 10.0), BOX)
     sheet = page([(10.5, 12), (10.5, 18)], boxes=close)
-    assert [cell.blank for cell in cut(sheet, upright(), close)] == [True, False]
+    assert [cell.blank for cell in cut_boxes(sheet, upright(), close)] == [True, False]
 
 
 def test_ink_that_two_boxes_have_is_not_read_twice() -> None:
     """A 1 on the line between two boxes of a comb is one digit, whosever it is."""
     for x in np.arange(9.6, 10.7, 0.1):
         comb = ((2.3, 10.0, 7.7, 10.0), (10.0, 10.0, 7.7, 10.0))
-        found = cut(page([(x, 12), (x, 18.5)], boxes=comb), upright(), comb)
+        found = cut_boxes(page([(x, 12), (x, 18.5)], boxes=comb), upright(), comb)
         inked = [cell for cell in found if not cell.blank]
         assert len(inked) == 1 or any(cell.shared for cell in inked), x
 
@@ -189,7 +189,7 @@ def test_strokes_survive_the_lines_they_touch(
 def test_boxes_of_a_comb_have_one_line_between_them_however_their_places_round(wide: float) -> None:
     boxes = Field(name="a", box=(10 - wide, 10, 3 * wide, 10), cells=3).boxes()
     sheet = page([(10.3, 12), (10.3, 18.5)], boxes=tuple(boxes))  # a 1 along the line
-    assert not cut(sheet, upright(), boxes)[1].blank
+    assert not cut_boxes(sheet, upright(), boxes)[1].blank
 
 
 @settings(max_examples=30, deadline=None)
@@ -251,7 +251,7 @@ def test_a_cell_says_where_it_stands_and_how_fine_the_page_is() -> None:
     cell = one(page())
     assert cell.place == pytest.approx((10 * MM - 0.5, 10 * MM - 0.5, 8 * MM, 10 * MM))
     assert cell.fineness == pytest.approx(MM)
-    assert 72 / 25.4 < LEAST < 100 / 25.4
+    assert 72 / 25.4 < MIN_PAGE_PX_PER_MM < 100 / 25.4
 
 
 def test_a_box_beyond_the_page_is_blank() -> None:
@@ -328,7 +328,7 @@ def strip_of_boxes(
 )
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_the_boxes_of_a_strip_are_found(count: int, how: dict[str, Any]) -> None:
-    found = boxed(strip_of_boxes(count, **how))
+    found = cut_strip_boxes(strip_of_boxes(count, **how))
     assert [cell.blank for cell in found] == [n % 3 == 2 for n in range(count)]
     places = [12 + n * (44 + how.get("gap", 0)) for n in range(count)]
     assert [cell.place[0] for cell in found] == pytest.approx(places, abs=5)
@@ -338,7 +338,7 @@ def test_a_box_that_a_stroke_opens_or_parts_is_found_by_its_neighbours() -> None
     sheet = strip_of_boxes(5, gap=6)
     cv2.line(sheet, (12 + 50 + 20, 6), (12 + 50 + 24, 70), 40, 4)  # through the second, top to foot
     sheet[10:16, 12 + 100 + 18 : 12 + 100 + 23] = 235  # the third is open at the top
-    assert len(boxed(sheet)) == 5
+    assert len(cut_strip_boxes(sheet)) == 5
 
 
 @pytest.mark.parametrize(
@@ -354,4 +354,4 @@ def test_a_box_that_a_stroke_opens_or_parts_is_found_by_its_neighbours() -> None
     ids=["white", "black", "a pixel", "one box", "loops", "digits"],
 )
 def test_what_is_no_row_of_boxes_has_none(sheet: NDArray[np.uint8]) -> None:
-    assert boxed(sheet) == []
+    assert cut_strip_boxes(sheet) == []

@@ -30,14 +30,14 @@ from batchdigits.job import Job
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
 from batchdigits.predict.predictor import Predictor
-from batchdigits.state.lock import locked
+from batchdigits.state.lock import lock_outputs
 
 Capture = pytest.CaptureFixture[str]
 
 
 def run(*arguments: str) -> int:
     try:
-        return cli._exit_code(list(arguments))
+        return cli._run_command_line(list(arguments))
     finally:
         for name in ("batchdigits", "batchdigits.said"):  # a process has one command line
             for handler in [*logging.getLogger(name).handlers]:
@@ -267,7 +267,7 @@ def test_no_option_writes_over_a_scan(option: str, scan: str, ten: None) -> None
     before = Path(scan).read_bytes()
     chosen = {"out": "out.csv", option: scan}
     with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} '{scan}' is a picture"):
-        resolve_paths(RunOptions.of(chosen))
+        resolve_paths(RunOptions.from_settings(chosen))
     assert Path(scan).read_bytes() == before
 
 
@@ -419,7 +419,7 @@ def test_interrupted_finishes_the_chunk_and_leaves_the_old_table(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, signal_number: int, code: int
 ) -> None:
     Path("out.csv").write_text("old")
-    predict = Predictor.predict
+    predict = Predictor.predict_batch
     batches = []
 
     def stop(self: Predictor, batch: Any) -> Any:
@@ -427,11 +427,11 @@ def test_interrupted_finishes_the_chunk_and_leaves_the_old_table(
         os.kill(os.getpid(), signal_number)
         return predict(self, batch)
 
-    monkeypatch.setattr(tasks, "LEAST_FILES", 3)
-    before = signal.signal(signal_number, cli._stop)
+    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 3)
+    before = signal.signal(signal_number, cli._handle_signal)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(Predictor, "predict", stop)
+            patch.setattr(Predictor, "predict_batch", stop)
             assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == code
     finally:
         signal.signal(signal_number, before)
@@ -452,8 +452,8 @@ def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch, capsys: 
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    monkeypatch.setattr(Predictor, "predict", stop)
-    before = {one: signal.signal(one, cli._stop) for one in cli._STOPPING}
+    monkeypatch.setattr(Predictor, "predict_batch", stop)
+    before = {one: signal.signal(one, cli._handle_signal) for one in cli._STOP_SIGNALS}
     try:
         assert run("run", "inbox", "--out", "out.csv", "--workers", "1") == 130
     finally:
@@ -542,8 +542,8 @@ def test_an_interrupted_training_says_what_it_keeps(
         if text.startswith("epoch 1"):
             os.kill(os.getpid(), signal_number)
 
-    monkeypatch.setattr("batchdigits.report.show", show)
-    before = signal.signal(signal_number, cli._stop)
+    monkeypatch.setattr("batchdigits.report.print_text", show)
+    before = signal.signal(signal_number, cli._handle_signal)
     try:
         assert train() == code
     finally:
@@ -724,9 +724,11 @@ def test_the_real_thing_with_hostile_names_prints_nothing_when_quiet(inbox: Path
             file.write(picture.getvalue())
     done = command("run", "inbox", "--out", "out.csv", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    from batchdigits.sources import unspell
+    from batchdigits.sources import unescape_path
 
-    assert sorted(unspell(row["file"]) for row in table()) == sorted(b"inbox/" + n for n in names)
+    assert sorted(unescape_path(row["file"]) for row in table()) == sorted(
+        b"inbox/" + n for n in names
+    )
     assert len({row["value"] for row in table()}) == 1
     done = command("run", "=1+2.png", "--out", "-", cwd=inbox)
     assert done.stdout.splitlines()[1].startswith(b"./=1+2.png,1,,")
@@ -810,7 +812,7 @@ def stuck(*_: object) -> str:
 
 
 def unmovable(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(transfer, "renamed", stuck)
+    patch.setattr(transfer, "rename_file", stuck)
 
 
 def breaks(fault: Callable[[], object]) -> Callable[[pytest.MonkeyPatch], None]:
@@ -857,7 +859,7 @@ def test_a_summary_tells_how_this_run_ended_and_not_the_last(
     assert run(*arguments) == 0
     assert json.loads(Path("s.json").read_text("utf-8"))["error"] is None
     capsys.readouterr()
-    before = {number: signal.signal(number, cli._stop) for number in (2, 15)}
+    before = {number: signal.signal(number, cli._handle_signal) for number in (2, 15)}
     try:
         with monkeypatch.context() as patch:
             if happens is not None:
@@ -882,7 +884,7 @@ def test_a_summary_of_an_error_takes_the_place_of_a_summary_alone(capsys: Captur
     assert json.loads(Path("s.json").read_text("utf-8"))["exit_code"] == 6
     assert run(*arguments) == 0
     told = Path("s.json").read_bytes()
-    with locked(["out.csv"]):
+    with lock_outputs(["out.csv"]):
         assert run(*arguments) == 4
     assert Path("s.json").read_bytes() == told  # it is the other run's
     assert run(*arguments, "--dry-run") == 0
@@ -912,10 +914,10 @@ def test_few_failures_may_be_left_to_the_table(inbox: Path, share: str, code: in
 )
 def test_a_share_is_the_one_that_was_typed(files: int, typed: str) -> None:
     for most in range(files):
-        options = RunOptions.of({"fail_over": typed.format(most / files), "quiet": True})
+        options = RunOptions.from_settings({"fail_over": typed.format(most / files), "quiet": True})
         for failed, code in ((most, 0), (most + 1, 3)):
             found = runs.Summary(files=files, failed=failed)
-            assert report.summary(found, "out.csv", options) == code, (failed, files)
+            assert report.print_summary(found, "out.csv", options) == code, (failed, files)
 
 
 @pytest.mark.usefixtures("ten")
@@ -937,7 +939,7 @@ def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
 
 @pytest.mark.usefixtures("ten")
 def test_a_second_run_of_an_output_ends_with_4(capsys: Capture) -> None:
-    with locked(["out.csv"]):
+    with lock_outputs(["out.csv"]):
         assert run("run", "inbox", "--out", "out.csv", "--workers", "0") == 4
     words = capsys.readouterr().err
     assert "another run is still writing 'out.csv'" in words
@@ -960,7 +962,7 @@ def test_no_name_steers_what_shows_it(
 ) -> None:
     """Names of any bytes: in every output, on standard error, in the log, as a picture's name."""
     from batchdigits.evaluate import read_results
-    from batchdigits.sources import unspell
+    from batchdigits.sources import unescape_path
 
     for name in HOSTILE:
         place = os.path.join(os.fsencode(inbox), name)
@@ -969,7 +971,7 @@ def test_no_name_steers_what_shows_it(
     told = ("--log-file", "b.log", "--summary-json", "s.json", "--move-failed", "failed")
     assert run("run", "inbox", *outputs, *told, "--as", "form", "--workers", "0") == 3
     files = read_results(f"out{ending}")["file"]
-    assert {unspell(file).removeprefix(b"inbox/") for file in files} == set(HOSTILE)
+    assert {unescape_path(file).removeprefix(b"inbox/") for file in files} == set(HOSTILE)
     shown = [path.name for path in Path("shown").iterdir()]
     assert len(shown) == len(HOSTILE) - 1
     assert all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in shown)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.predict import decoding, slanted
-from batchdigits.predict.decoding import Sign, boxes, decoded
-from batchdigits.records import Grey
+from batchdigits.predict.decoding import DecodedSign, decode_logits, find_sign_boxes
+from batchdigits.records import GreyImage
 
 BLANK, SEPARATOR, FLOURISH, OTHER = 13, 10, 11, 12
 
@@ -45,7 +45,7 @@ def seen(*columns: int | dict[int, float], sure: float = 0.97) -> NDArray[np.flo
     ],
 )
 def test_columns_become_a_string(columns: tuple[int, ...], digits: str, written: str) -> None:
-    found = decoded(seen(*columns))
+    found = decode_logits(seen(*columns))
     assert found.candidates[0][0] == digits
     assert found.seen == written
 
@@ -70,7 +70,7 @@ def brute(logits: NDArray[np.float32]) -> dict[str, float]:
 def test_probabilities_are_those_of_the_definition(rows: list[list[int]]) -> None:
     logits = np.array(rows, np.float32)
     true = brute(logits)
-    found = decoded(logits, beam=400).candidates
+    found = decode_logits(logits, beam=400).candidates
     for text, share in found[:5]:
         assert share == pytest.approx(true[text], abs=2e-3)  # what is under LEAST is left out
     assert found[0][1] == pytest.approx(max(true.values()), abs=2e-3)
@@ -81,20 +81,22 @@ def test_probabilities_are_those_of_the_definition(rows: list[list[int]]) -> Non
 @given(st.integers(1, 60), st.integers(0, 2**32 - 1))
 def test_candidates_fall_and_signs_stand_in_order(columns: int, seed: int) -> None:
     logits = np.random.default_rng(seed).normal(0, 4, (columns, 14)).astype(np.float32)
-    found = decoded(logits)
+    found = decode_logits(logits)
     shares = [share for _, share in found.candidates]
     assert shares == sorted(shares, reverse=True)
-    assert len({text for text, _ in found.candidates}) == len(shares) <= decoding.BEAM
+    assert len({text for text, _ in found.candidates}) == len(shares) <= decoding.BEAM_WIDTH
     at = [sign.column for sign in found.signs]
     assert at == sorted(at)
     assert all(0 <= one < columns for one in at)
-    told = "".join(sign.name for sign in found.signs if sign.name not in decoding.SIGNS)
+    told = "".join(
+        sign.name for sign in found.signs if sign.name not in decoding.SEPARATOR_CHARACTERS
+    )
     assert told == found.candidates[0][0]
 
 
 def test_a_long_strip_has_a_probability() -> None:
     columns = [n // 2 % 10 if n % 2 else BLANK for n in range(384)]
-    found = decoded(seen(*columns, sure=0.9))
+    found = decode_logits(seen(*columns, sure=0.9))
     assert len(found.candidates[0][0]) == 192
     assert 0 < found.candidates[0][1] < 1e-3
 
@@ -102,8 +104,8 @@ def test_a_long_strip_has_a_probability() -> None:
 def test_a_separator_hardly_seen_is_not_told_of() -> None:
     hardly = {BLANK: 0.75, SEPARATOR: 0.2}
     clearly = {BLANK: 0.45, SEPARATOR: 0.5}
-    assert decoded(seen(1, hardly, 2)).seen == "12"
-    assert decoded(seen(1, clearly, 2)).seen == "1.2"
+    assert decode_logits(seen(1, hardly, 2)).seen == "12"
+    assert decode_logits(seen(1, clearly, 2)).seen == "1.2"
 
 
 def test_boxes_hold_the_ink_of_their_signs() -> None:
@@ -111,14 +113,14 @@ def test_boxes_hold_the_ink_of_their_signs() -> None:
     picture[5:35, 10:20] = 255
     picture[8:30, 40:64] = 255
     picture[28:32, 70:74] = 255
-    signs = [Sign("1", 3), Sign("0", 12), Sign(".", 17)]
-    assert boxes(picture, signs) == [(10, 5, 10, 30), (40, 8, 24, 22), (70, 28, 4, 4)]
+    signs = [DecodedSign("1", 3), DecodedSign("0", 12), DecodedSign(".", 17)]
+    assert find_sign_boxes(picture, signs) == [(10, 5, 10, 30), (40, 8, 24, 22), (70, 28, 4, 4)]
 
 
 def test_a_sign_without_ink_has_a_box_all_the_same() -> None:
-    (box,) = boxes(np.zeros((40, 96), np.uint8), [Sign("1", 3)])
+    (box,) = find_sign_boxes(np.zeros((40, 96), np.uint8), [DecodedSign("1", 3)])
     assert box == (0, 0, 96, 40)
-    assert boxes(np.zeros((40, 96), np.uint8), []) == []
+    assert find_sign_boxes(np.zeros((40, 96), np.uint8), []) == []
 
 
 # --- a second look ---
@@ -128,21 +130,21 @@ class Doubtful:
     """Reads a bright strip for sure; a dim one as 7, and as 1 where it leans the least bit."""
 
     def __init__(self) -> None:
-        self.seen: list[Grey] = []
+        self.seen: list[GreyImage] = []
 
-    def __call__(self, strips: Sequence[Grey]) -> list[NDArray[np.float32]]:
+    def __call__(self, strips: Sequence[GreyImage]) -> list[NDArray[np.float32]]:
         self.seen += strips
         return [self._one(one) for one in strips]
 
     @staticmethod
-    def _one(strip: Grey) -> NDArray[np.float32]:
+    def _one(strip: GreyImage) -> NDArray[np.float32]:
         if strip.max() > 200:
             return seen(BLANK, 4, BLANK)
         leans = strip[10].argmax() != strip[-10].argmax()
         return seen(BLANK, {1: 0.8, 7: 0.1} if leans else {7: 0.6, 1: 0.3}, BLANK)
 
 
-def upright_stroke(level: int) -> Grey:
+def upright_stroke(level: int) -> GreyImage:
     strip = np.zeros((40, 96), np.uint8)
     strip[4:36, 40:43] = level
     return strip
@@ -151,19 +153,19 @@ def upright_stroke(level: int) -> Grey:
 def test_only_what_is_in_doubt_is_looked_at_again() -> None:
     network = Doubtful()
     sure, doubtful = upright_stroke(255), upright_stroke(120)
-    found = slanted.read(network, [sure, doubtful, sure], [10, 10, 10])
-    assert len(network.seen) == 3 + len(slanted.LOOKS)
+    found = slanted.read_strips(network, [sure, doubtful, sure], [10, 10, 10])
+    assert len(network.seen) == 3 + len(slanted.LOOK_DISTORTIONS)
     assert [one.candidates[0][0] for one in found] == ["4", "1", "4"]
-    assert found[1].signs == [Sign("1", 1)]
+    assert found[1].signs == [DecodedSign("1", 1)]
     share = dict(found[1].candidates)
     assert 0.2 < share["7"] < share["1"] < 0.8
 
 
 def test_a_look_at_a_strip_hangs_on_nothing_beside_it() -> None:
     strips = [upright_stroke(level) for level in (255, 120, 90, 255, 60)]
-    together = slanted.read(Doubtful(), strips, [10] * 5)
-    assert together == [slanted.read(Doubtful(), [one], [10])[0] for one in strips]
-    assert slanted.read(Doubtful(), [], []) == []
+    together = slanted.read_strips(Doubtful(), strips, [10] * 5)
+    assert together == [slanted.read_strips(Doubtful(), [one], [10])[0] for one in strips]
+    assert slanted.read_strips(Doubtful(), [], []) == []
 
 
 @settings(max_examples=50, deadline=None)
@@ -179,7 +181,7 @@ def test_a_strip_is_altered_about_its_middle(
     strip = np.zeros((41, 97), np.uint8)
     for x, y in ((48, 20), (30, 8), (66, 32)):
         strip[y - 2 : y + 3, x - 2 : x + 3] = 255
-    found = slanted.altered(strip, lean=lean, wider=wider, taller=taller, right=right)
+    found = slanted.distort_strip(strip, lean=lean, wider=wider, taller=taller, right=right)
     assert found.shape == strip.shape
     for x, y in ((48, 20), (30, 8), (66, 32)):
         at_y = 20 + (y - 20) * taller

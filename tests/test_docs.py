@@ -22,7 +22,7 @@ COMMANDS += ["form print", "form draft", "form check"]
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert cli._exit_code([*command.split(), "--help"]) == 0
+    assert cli._run_command_line([*command.split(), "--help"]) == 0
     return capsys.readouterr().out
 
 
@@ -57,7 +57,7 @@ def test_every_option_reads_the_environment(
 
 def test_the_columns_are_the_tables() -> None:
     table = README.partition("| column |")[2].partition("\n\n")[0]
-    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.COLUMNS
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.RESULT_COLUMNS
 
 
 def test_the_exit_codes_are_the_errors() -> None:
@@ -92,7 +92,7 @@ def test_the_crontab_line_runs(
     assert words[0].endswith("/bin/batchdigits")
     save("a.png", drawn(1))
     monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
-    assert cli._exit_code(words[1:]) == 0
+    assert cli._run_command_line(words[1:]) == 0
     assert Path("results.csv").exists()
     assert capsys.readouterr() == ("", "")
 
@@ -110,13 +110,13 @@ def test_the_lines_on_evaluation_run(
         save(name, drawn(7))
     Path("inbox").rename("labelled")
     monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
-    card = predict.card(None)
-    monkeypatch.setattr(predict, "card", lambda path: card)  # there is no my.keras
+    card = predict.load_card(None)
+    monkeypatch.setattr(predict, "load_card", lambda path: card)  # there is no my.keras
     for out in ("results.csv", "old.csv", "new.csv"):
-        assert cli._exit_code(["run", "labelled", "--as", "digit", "--out", out, "-q"]) == 0
+        assert cli._run_command_line(["run", "labelled", "--as", "digit", "--out", out, "-q"]) == 0
     Path("truth.csv").write_text("file,value\nlabelled/7/a.png,7\n")
     for line in lines:
-        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+        assert cli._run_command_line(shlex.split(line)[1:]) == 0, line
     assert {"readings.csv", "mistakes.png"} <= {path.name for path in Path("report").iterdir()}
     (python,) = re.findall(r"```python\n(.*?)```", section, re.S)
     exec(compile(python, "README.md", "exec"), {})
@@ -126,7 +126,7 @@ def shipped_without_its_last_class(place: str) -> None:
     """Save a model that reads digits and knows nothing else, as those trained elsewhere do."""
     import keras
 
-    shipped = predict.loaded(predict.file_of(None))
+    shipped = predict.load_keras_model(predict.resolve_keras_path(None))
     kernel, bias = shipped.layers[-1].get_weights()
     last = keras.layers.Dense(10)
     model = keras.Sequential([keras.Input((28, 28, 1)), *shipped.layers[:-1], last])
@@ -146,7 +146,7 @@ def test_the_lines_on_a_model_of_your_own_run(
     shipped_without_its_last_class("my.keras")
     monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
     for line in lines:
-        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+        assert cli._run_command_line(shlex.split(line)[1:]) == 0, line
     assert "500 digits" in capsys.readouterr().err
     assert Path("results.csv").exists()
 
@@ -168,7 +168,7 @@ def test_the_lines_on_the_default_recipe_are_understood(
     lines = re.findall(r"^batchdigits .*$", section, re.M)
     assert len(lines) == 2
     for line in lines:
-        assert cli._exit_code(shlex.split(line)[1:]) == 0, line
+        assert cli._run_command_line(shlex.split(line)[1:]) == 0, line
     assert [(one.data, one.fine_tune, one.out) for one in asked] == [
         (("mnist.npz", "crops/"), None, "my-model"),
         (("crops/",), "my-model", "my-second"),
@@ -184,7 +184,7 @@ def test_the_lines_on_forms_run(
     (template,) = re.findall(r"```toml\n(.*?)```", section, re.S)
     Path("form.toml").write_text(template, "utf-8")
     printed, drafted, *others = (shlex.split(line)[1:] for line in lines)
-    assert cli._exit_code(printed) == 0
+    assert cli._run_command_line(printed) == 0
     with closing(pypdfium2.PdfDocument("form.pdf")) as document:
         page = document[0].render(scale=150 / 72, grayscale=True).to_pil()
     page.save("blank.png", dpi=(150, 150))
@@ -194,7 +194,7 @@ def test_the_lines_on_forms_run(
     page.save("scans/scan.png")
     shutil.copy("form.toml", "forms")
     for arguments in (drafted, *others[:-1]):
-        assert cli._exit_code(arguments) == 0, arguments
+        assert cli._run_command_line(arguments) == 0, arguments
     assert capsys.readouterr().out == ""
     for made in ("drawn.png", "results.csv", "pages.csv", "digits.csv"):
         assert Path(made).exists()
@@ -204,8 +204,8 @@ def test_the_lines_on_forms_run(
 def test_info_tells_versions_and_the_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(predict, "devices", lambda: "Keras backend fake: CPU, no GPU")
-    assert cli._exit_code(["info"]) == 0
+    monkeypatch.setattr(predict, "describe_devices", lambda: "Keras backend fake: CPU, no GPU")
+    assert cli._run_command_line(["info"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^batchdigits \d+\.\d+\.\d+, preprocessing \d+$", out, re.M)
     assert re.search(r"^keras \d", out, re.M)

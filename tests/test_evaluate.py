@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from batchdigits import cli, evaluate, labelled, outputs, predict
 from batchdigits.errors import ModelError, OutputError, UsageError
-from batchdigits.evaluate import Figures, measure, read_results, read_truth, with_truth
+from batchdigits.evaluate import Metrics, compute_metrics, match_truth, read_results, read_truth
 from batchdigits.job import resolve_job
 from batchdigits.options import RunOptions
 from batchdigits.records import Row, Status
@@ -44,16 +44,16 @@ def readings(lines: list[tuple[str, float | None, Status, str]]) -> pd.DataFrame
 
 
 @pytest.fixture(scope="module")
-def by_hand() -> Figures:
-    return measure(readings(BY_HAND))
+def by_hand() -> Metrics:
+    return compute_metrics(readings(BY_HAND))
 
 
 def run(*arguments: str) -> int:
-    return cli._exit_code(list(arguments))
+    return cli._run_command_line(list(arguments))
 
 
 def write_results(path: str, rows: list[Row], *, excel: bool = False) -> None:
-    with outputs.writer(path, excel=excel) as write:
+    with outputs.open_table_writer(path, excel=excel) as write:
         write(rows)
 
 
@@ -92,7 +92,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_the_summary_is_as_worked_out_by_hand(
-    by_hand: Figures, measured: str, count: int, of: int | None, low: float, high: float
+    by_hand: Metrics, measured: str, count: int, of: int | None, low: float, high: float
 ) -> None:
     (line,) = by_hand.summary[by_hand.summary["measure"] == measured].to_dict("records")
     assert line["count"] == count
@@ -101,7 +101,7 @@ def test_the_summary_is_as_worked_out_by_hand(
     assert line["high"] == pytest.approx(high, abs=5e-5) if high else pd.isna(line["high"])
 
 
-def test_calibration_scores_are_as_worked_out_by_hand(by_hand: Figures) -> None:
+def test_calibration_scores_are_as_worked_out_by_hand(by_hand: Metrics) -> None:
     shares = by_hand.summary.set_index("measure")["share"]
     # of 15 bins three are used: 0.5 (right), 0.8 (wrong), and five values of which two are right
     assert shares["expected calibration error"] == pytest.approx((0.5 + 0.8 + 2.8894) / 7)
@@ -109,7 +109,7 @@ def test_calibration_scores_are_as_worked_out_by_hand(by_hand: Figures) -> None:
     assert shares["Brier score"] == pytest.approx(squares / 7)
 
 
-def test_bands_are_as_worked_out_by_hand(by_hand: Figures) -> None:
+def test_bands_are_as_worked_out_by_hand(by_hand: Metrics) -> None:
     bands = by_hand.bands
     assert bands["confidence"].tolist() == ["< 0.9", "0.9 - 0.99", "0.99 - 0.999", "> 0.999"]
     assert bands["n"].tolist() == [2, 2, 1, 2]
@@ -126,11 +126,11 @@ def test_bands_are_as_worked_out_by_hand(by_hand: Figures) -> None:
     [(0.8999, 0), (0.9, 1), (0.9899, 1), (0.99, 2), (0.999, 2), (0.9991, 3), (0.0, 0)],
 )
 def test_a_confidence_at_an_edge_has_one_band(confidence: float, band: int) -> None:
-    bands = measure(readings([("1", confidence, "ok", "1")])).bands
+    bands = compute_metrics(readings([("1", confidence, "ok", "1")])).bands
     assert bands["n"].tolist() == [int(one == band) for one in range(4)]
 
 
-def test_confusion_and_digits_are_over_positions(by_hand: Figures) -> None:
+def test_confusion_and_digits_are_over_positions(by_hand: Metrics) -> None:
     table = by_hand.confusion.set_index("truth").stack()
     seen = {place: count for place, count in table.items() if count}
     assert seen == {
@@ -151,7 +151,7 @@ def test_confusion_and_digits_are_over_positions(by_hand: Figures) -> None:
     assert digits.loc["9", ["recall", "precision"]].isna().all()
 
 
-def test_errors_left_are_as_worked_out_by_hand(by_hand: Figures) -> None:
+def test_errors_left_are_as_worked_out_by_hand(by_hand: Metrics) -> None:
     # in order: error row, value that is missing, 0.5 (right), 0.8, 0.95, 0.95 …
     assert by_hand.review["left"].tolist() == [6, 6, 6, 6, 6, 5, 4]
     assert by_hand.review["reviewed"].tolist() == [0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
@@ -164,14 +164,14 @@ def test_errors_left_are_as_worked_out_by_hand(by_hand: Figures) -> None:
 def test_of_equal_confidences_the_wrong_ones_are_left() -> None:
     lines: list[tuple[str, float | None, Status, str]] = [("1", 0.9, "ok", "2")]
     lines += [("1", 0.9, "ok", "1")] * 9
-    assert measure(readings(lines)).review["left"].tolist() == [1] * 7
+    assert compute_metrics(readings(lines)).review["left"].tolist() == [1] * 7
 
 
-def test_mistakes_are_the_most_confident_and_twenty_at_most(by_hand: Figures) -> None:
+def test_mistakes_are_the_most_confident_and_twenty_at_most(by_hand: Metrics) -> None:
     assert by_hand.mistakes["file"].tolist() == ["6.png", "9.png", "1.png"]
     many: list[tuple[str, float | None, Status, str]]
     many = [("1", n / 100, "ok", "2") for n in range(30)]
-    assert measure(readings(many)).mistakes["confidence"].tolist() == [
+    assert compute_metrics(readings(many)).mistakes["confidence"].tolist() == [
         n / 100 for n in range(29, 9, -1)
     ]
 
@@ -197,7 +197,7 @@ LINES = st.lists(
 def test_what_must_hold_of_any_readings(
     lines: list[tuple[str, float | None, Status, str]],
 ) -> None:
-    found = measure(readings(lines))
+    found = compute_metrics(readings(lines))
     n = len(lines)
     assert found.confusion.set_index("truth").to_numpy().sum() == n
     used = found.bands[found.bands["n"] > 0]
@@ -233,7 +233,7 @@ def test_what_must_hold_of_any_readings(
 )
 def test_every_format_that_run_writes_is_read(here: Path, path: str, excel: bool) -> None:
     write_results(path, ROWS, excel=excel)
-    expected = outputs.table(ROWS)[COLUMNS[:-1]]
+    expected = outputs.build_dataframe(ROWS)[COLUMNS[:-1]]
     pd.testing.assert_frame_equal(read_results(path), expected)
 
 
@@ -300,7 +300,7 @@ HEAD = "file,page,field,value\n"
 )
 def test_truth_is_matched(here: Path, text: str, expected: dict[tuple[str, int], str]) -> None:
     Path("truth.csv").write_text(text, "utf-8")
-    found = with_truth(read_results("r.csv"), read_truth("truth.csv", {"X": "none"}))
+    found = match_truth(read_results("r.csv"), read_truth("truth.csv", {"X": "none"}))
     lines = found.readings[["file", "page", "truth"]].itertuples(index=False)
     assert {(file, page): truth for file, page, truth in lines} == expected
     assert list(found.readings.columns) == COLUMNS
@@ -338,10 +338,12 @@ def test_a_truth_that_does_not_fit_is_one_plain_line(
 
 def test_folders_name_the_digit(here: Path, capsys: Capture) -> None:
     with pytest.raises(UsageError, match=r"'inbox/x/a.png': its folder 'x' \(and 1 more\)"):
-        evaluate.with_folders(pd.DataFrame({"file": ["inbox/x/a.png", "7/a.png", "10/b.png"]}))
+        evaluate.match_folder_labels(
+            pd.DataFrame({"file": ["inbox/x/a.png", "7/a.png", "10/b.png"]})
+        )
     names = {"x": "none", "10": "empty", "y": "skip"}
     table = pd.DataFrame({"file": ["inbox/x/a.png", "7/a.png", "10/b.png", "y/c.png"]})
-    found = evaluate.with_folders(table, names)
+    found = evaluate.match_folder_labels(table, names)
     assert found.readings["truth"].tolist() == ["none", "7", ""]
     assert (found.unknown, found.skipped) == (0, 1)
     assert run("evaluate", "r.csv", "--labels-from-folders") == 0
@@ -411,7 +413,7 @@ def test_what_compare_refuses(
 
 
 FILES = {
-    *(f"{name}.csv" for name in ("readings", *Figures.__dataclass_fields__)),
+    *(f"{name}.csv" for name in ("readings", *Metrics.__dataclass_fields__)),
     *(f"{name}.png" for name in ("confusion", "mistakes", "reliability", "review")),
 }
 
@@ -445,15 +447,15 @@ def test_the_report_is_written(some: str, capsys: Capture) -> None:
 
 
 def test_the_contact_sheet_shows_pictures_and_a_grey_cell_for_what_is_gone(some: str) -> None:
-    figures = measure(
-        with_truth(read_results(some), read_truth("truth.csv")).readings,
+    figures = compute_metrics(
+        match_truth(read_results(some), read_truth("truth.csv")).readings,
     )
-    sheet = evaluate.contact_sheet(figures.mistakes)
+    sheet = evaluate.draw_contact_sheet(figures.mistakes)
     assert sheet.shape[1] % 2 == 0  # two cells beside each other
     left, right = np.hsplit(sheet, 2)
     assert (left == 90).sum() > 10_000
     assert (right == 208).sum() > 10_000
-    none = evaluate.contact_sheet(figures.mistakes.head(0))
+    none = evaluate.draw_contact_sheet(figures.mistakes.head(0))
     assert none.dtype == np.uint8
     assert none.min() < 255
 
@@ -473,7 +475,7 @@ def test_every_picture_can_be_drawn_of_hardly_anything(
 ) -> None:
     table = readings([line])
     Path("report").mkdir()
-    assert evaluate.write("report", table, measure(table)) == ""
+    assert evaluate.write_evaluation("report", table, compute_metrics(table)) == ""
     assert {path.name for path in Path("report").iterdir()} == FILES
     for path in Path("report").glob("*.png"):
         assert cv2.imread(str(path)) is not None
@@ -506,8 +508,8 @@ def test_a_folder_that_cannot_be_made_is_exit_code_5(some: str, capsys: Capture)
     Path("report").mkdir()
     Path("report/summary.csv").mkdir()
     with pytest.raises(OutputError, match="cannot write into 'report'"):
-        found = with_truth(read_results(some), read_truth("truth.csv")).readings
-        evaluate.write("report", found, measure(found))
+        found = match_truth(read_results(some), read_truth("truth.csv")).readings
+        evaluate.write_evaluation("report", found, compute_metrics(found))
 
 
 # A model over pictures
@@ -551,11 +553,11 @@ def test_a_set_of_arrays_is_read_as_files_are(capsys: Capture) -> None:
     assert b["file"].tolist() == [f"set.npz:x[{n}]" for n in range(9)]
     pd.testing.assert_frame_equal(a.drop(columns="file"), b.drop(columns="file"))
     assert a["status"].tolist()[-1] == "blank"
-    data = labelled.read("set.npz", part="all", names={"11": "empty"})
-    job = resolve_job(RunOptions.of({"as_": "digit", "batch_size": 2}))
-    found = evaluate.read_arrays(data, job).readings
+    data = labelled.load_labelled_crops("set.npz", part="all", names={"11": "empty"})
+    job = resolve_job(RunOptions.from_settings({"as_": "digit", "batch_size": 2}))
+    found = evaluate.read_crops(data, job).readings
     assert found["value"].tolist() == b["value"].fillna("").tolist()
-    shown = evaluate.pictures_of(data)
+    shown = evaluate.make_picture_lookup(data)
     assert np.array_equal(shown("set.npz:x[3]", 1), crops[3])  # type: ignore[arg-type]
     assert shown("other", 1) is None
 
@@ -594,7 +596,7 @@ def test_what_evaluate_refuses_it_refuses_before_a_model_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load: Callable[..., None] = _no_model
-    monkeypatch.setattr(predict, "load", load)
+    monkeypatch.setattr(predict, "load_classifier", load)
     np.savez("set.npz", x=np.zeros((1, 28, 28), np.uint8), y=np.array([11]))
     write_results("r.csv", ROWS)
     Path("other.csv").write_text("file,value\na.png,1\n")

@@ -27,16 +27,16 @@ from batchdigits.job import Inputs
 from batchdigits.options import RunOptions
 from batchdigits.outputs import debug_pages
 from batchdigits.paths import resolve_paths
-from batchdigits.postprocess.judge import of_field
-from batchdigits.predict.findings import Read
-from batchdigits.records import Grey, Reading, Row, Source
-from batchdigits.run import Planned, find_files, plan_files, read_rows, run_job
+from batchdigits.postprocess.judge import judge_field
+from batchdigits.predict.findings import DigitPrediction
+from batchdigits.records import CalibrationBin, GreyImage, Row, Source
+from batchdigits.run import PlannedFile, find_files, plan_files, read_rows, run_job
 from batchdigits.templates import Field, Template
-from batchdigits.templates.paper import printed
+from batchdigits.templates.paper import draw_blank_form
 
 
-def plan(**options: object) -> list[Planned]:
-    chosen = RunOptions.of({"workers": 0, **options})
+def plan(**options: object) -> list[PlannedFile]:
+    chosen = RunOptions.from_settings({"workers": 0, **options})
     found = find_files(Inputs(["inbox"]), resolve_paths(chosen))
     return list(plan_files(found.sources, chosen))
 
@@ -95,7 +95,7 @@ def test_workers_and_batches_change_nothing(
     batch_size: int,
 ) -> None:
     reference = rows()
-    monkeypatch.setattr(tasks, "LEAST_FILES", 5)
+    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 5)
     assert rows(workers=workers, batch_size=batch_size) == reference
 
 
@@ -112,19 +112,24 @@ def test_any_cut_into_chunks_gives_the_same_rows(
 ) -> None:
     reference = rows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "LEAST_FILES", files)
-        patch.setattr(tasks, "CHUNK_BYTES", room)
-        patch.setattr(desk, "SLAB_PIXELS", room)
+        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
+        patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
+        patch.setattr(desk, "MAX_PENDING_PIXELS", room)
         assert rows(batch_size=batch_size) == reference
 
 
 @pytest.mark.parametrize(
     ("suffix", "size", "most", "reason"),
     [
-        ("png", 10_000, tasks.MANY, "a page of boxes in black and white at 200 dpi"),
-        ("TIF", 4_200, tasks.MANY, "the same as a fax"),
-        ("pdf", 900, tasks.MANY, "holds pages alone"),
-        ("jpg", 140_000, tasks.PAGES, "a page of 100 million pixels takes 4 s"),
+        (
+            "png",
+            10_000,
+            tasks.LIKELY_PAGES_PER_CHUNK,
+            "a page of boxes in black and white at 200 dpi",
+        ),
+        ("TIF", 4_200, tasks.LIKELY_PAGES_PER_CHUNK, "the same as a fax"),
+        ("pdf", 900, tasks.LIKELY_PAGES_PER_CHUNK, "holds pages alone"),
+        ("jpg", 140_000, tasks.MAX_CHUNK_PAGES, "a page of 100 million pixels takes 4 s"),
     ],
 )
 def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(
@@ -136,7 +141,7 @@ def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(
         path = inbox / f"{n:03}.{suffix if page else 'png'}"
         path.write_bytes(bytes(size if page else 400))
         sources.append(Source(f"inbox/{path.name}", str(path)))
-    cut = list(tasks.chunks(map(tasks.Task, sources), len(sources), 1))
+    cut = list(tasks.make_chunks(map(tasks.Task, sources), len(sources), 1))
     assert [task.source for chunk in cut for task in chunk] == sources
     assert len(cut[0]) >= 100, "crops are worked on together"
     for chunk in cut:
@@ -149,8 +154,8 @@ def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
     inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch, seconds: float, batches: int
 ) -> None:
     """Else what a stopped run has read of a thousand blank pages could not be kept."""
-    monkeypatch.setattr(stream, "HELD", seconds)
-    monkeypatch.setattr(tasks, "LEAST_FILES", 2)
+    monkeypatch.setattr(stream, "MAX_BATCH_WAIT_S", seconds)
+    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 2)
     for n in range(10):
         save(f"{n}.png", np.full((30, 30), 230, np.uint8))
     assert [len(batch) for batch in read_rows(resolve())] == [10 // batches] * batches
@@ -159,7 +164,7 @@ def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
 def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     inbox: Path, save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "WORKER_MIB", 64)
+    monkeypatch.setattr(stream, "WORKER_MEMORY_MIB", 64)
     for n in range(6):
         save(f"{n}.png", drawn(n))
     large = cv2.imencode(".jpg", np.full((9000, 9000), 200, np.uint8))[1]  # 77 MiB when decoded
@@ -192,7 +197,7 @@ def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     ],
 )
 def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
-    assert worker.kind_of(as_, height, width)[0] == kind  # type: ignore[arg-type]
+    assert worker.choose_image_kind(as_, height, width)[0] == kind  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -235,10 +240,10 @@ def test_what_is_no_digit_is_never_ok(
 
 
 def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
-    def paper() -> Grey:
+    def paper() -> GreyImage:
         return np.full((60, 60), 235, np.uint8)
 
-    def strokes(*lines: list[list[int]], thick: int = 4) -> Grey:
+    def strokes(*lines: list[list[int]], thick: int = 4) -> GreyImage:
         return cv2.polylines(paper(), [np.array(line) for line in lines], False, 40, thick)
 
     strangers = {
@@ -334,8 +339,8 @@ def card(**more: object) -> predict.Card:
 def test_not_a_digit_is_for_review_whatever_the_threshold(
     save: Save, monkeypatch: pytest.MonkeyPatch, threshold: float | None
 ) -> None:
-    monkeypatch.setattr(predict, "card", lambda path: card(threshold=0.0))
-    monkeypatch.setattr(predict, "load", lambda path, device: Doubtful())
+    monkeypatch.setattr(predict, "load_card", lambda path: card(threshold=0.0))
+    monkeypatch.setattr(predict, "load_classifier", lambda path, device: Doubtful())
     save("a.png", drawn(3))
     (row,) = rows(min_confidence=threshold)
     assert (row.value, row.status) == ("3", "review")
@@ -350,8 +355,8 @@ def test_some_doubt_whether_it_is_a_digit_lowers_its_confidence(
         def logits(self, pictures: np.ndarray) -> np.ndarray:
             return super().logits(pictures) - np.float32([[0] * 10 + [1]])
 
-    monkeypatch.setattr(predict, "card", lambda path: card())
-    monkeypatch.setattr(predict, "load", lambda path, device: LessDoubtful())
+    monkeypatch.setattr(predict, "load_card", lambda path: card())
+    monkeypatch.setattr(predict, "load_classifier", lambda path, device: LessDoubtful())
     save("a.png", drawn(3))
     (row,) = rows(min_confidence=0)
     assert (row.value, row.status, row.detail) == ("3", "ok", "")
@@ -360,7 +365,7 @@ def test_some_doubt_whether_it_is_a_digit_lowers_its_confidence(
     assert row.detail == "under 0.5; may be 8"
 
 
-GOOD = (Reading(0.9, 400, 0), Reading(0.5, 80, 1), Reading(0.2, 0, 20))
+GOOD = (CalibrationBin(0.9, 400, 0), CalibrationBin(0.5, 80, 1), CalibrationBin(0.2, 0, 20))
 
 
 @pytest.mark.parametrize(
@@ -371,12 +376,12 @@ GOOD = (Reading(0.9, 400, 0), Reading(0.5, 80, 1), Reading(0.2, 0, 20))
 def test_a_target_error_takes_its_threshold_from_the_card(
     inbox: Path, monkeypatch: pytest.MonkeyPatch, error: float, threshold: float
 ) -> None:
-    monkeypatch.setattr(predict, "card", lambda path: card(readings=GOOD))
+    monkeypatch.setattr(predict, "load_card", lambda path: card(readings=GOOD))
     assert resolve(target_error=error).thresholds == (threshold, threshold)
 
 
 def test_audited_results_go_before_the_card(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict, "card", lambda path: card(readings=GOOD))
+    monkeypatch.setattr(predict, "load_card", lambda path: card(readings=GOOD))
     Path("audited.csv").write_text("confidence,value,truth\n" + "0.7,1,1\n" * 500)
     assert resolve(target_error=0.01, calibration=Path("audited.csv")).threshold == 0.7
 
@@ -388,7 +393,7 @@ def test_audited_results_go_before_the_card(inbox: Path, monkeypatch: pytest.Mon
         ({"calibrated": False}, {"calibration": "audited.csv"}, "is uncalibrated"),
         ({}, {}, "holds no calibration data"),
         ({"readings": GOOD}, {"target_error": 1e-6}, "the smallest that the 501 values"),
-        ({"readings": (Reading(0.5, 0, 9),)}, {}, "support none"),
+        ({"readings": (CalibrationBin(0.5, 0, 9),)}, {}, "support none"),
     ],
     ids=["uncalibrated", "though audited", "no readings", "too small", "all wrong"],
 )
@@ -400,8 +405,8 @@ def test_a_target_error_that_the_model_cannot_promise_is_refused_before_anything
     more: dict[str, object],
     words: str,
 ) -> None:
-    monkeypatch.setattr(predict, "card", lambda path: card(**known))
-    monkeypatch.setattr(stream, "prepare", None)
+    monkeypatch.setattr(predict, "load_card", lambda path: card(**known))
+    monkeypatch.setattr(stream, "extract_chunk", None)
     save("a.png", drawn(3))
     with pytest.raises(ModelError, match=words) as caught:
         rows(**({"target_error": 0.1} | more))
@@ -412,7 +417,7 @@ def test_a_target_error_that_the_model_cannot_promise_is_refused_before_anything
 def test_a_target_error_judges_a_whole_run_by_its_threshold(
     save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "card", lambda path: card(readings=GOOD, threshold=1.0))
+    monkeypatch.setattr(predict, "load_card", lambda path: card(readings=GOOD, threshold=1.0))
     for n in range(20):
         save(f"{n}.png", drawn(n % 10, seed=n))
     found = rows(target_error=0.02)
@@ -429,7 +434,7 @@ def test_a_folder_without_images_never_loads_the_model(
     def refuse(path: object, device: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(predict, "load", refuse)
+    monkeypatch.setattr(predict, "load_classifier", refuse)
     (inbox / "note.txt").write_text("nothing here")
     assert rows() == []
 
@@ -438,7 +443,7 @@ def test_a_model_for_other_preprocessing_is_refused(
     inbox: Path, monkeypatch: pytest.MonkeyPatch, save: Save
 ) -> None:
     card = predict.Card("old", 99, 1.0, 0.9, True, {})
-    monkeypatch.setattr(predict, "card", lambda path: card)
+    monkeypatch.setattr(predict, "load_card", lambda path: card)
     with pytest.raises(ModelError, match="preprocessing version 99"):
         rows()
 
@@ -450,7 +455,7 @@ def test_a_plain_model_is_called_uncalibrated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     card = predict.Card("mine.keras", None, 1.0, 0.95, False, {})
-    monkeypatch.setattr(predict, "card", lambda path: card)
+    monkeypatch.setattr(predict, "load_card", lambda path: card)
     save("a.png", drawn(1))
     rows()
     assert "uncalibrated" in caplog.text
@@ -484,24 +489,24 @@ def test_plan_tells_what_would_be_read_without_reading(mixed: list[str]) -> None
 # --- the value of a field ---
 
 
-def read(digit: int, confidence: float, second: int, *, other: bool = False) -> Read:
+def read(digit: int, confidence: float, second: int, *, other: bool = False) -> DigitPrediction:
     likely = np.full(10, 1e-6)
     likely[second] = 1 - confidence
     likely[digit] = confidence
-    return Read(digit, confidence, second, other, likely)
+    return DigitPrediction(digit, confidence, second, other, likely)
 
 
-def filled(*reads: Read | str) -> list[tuple[desk.Spot, Read | None]]:
+def filled(*reads: DigitPrediction | str) -> list[tuple[desk.DigitSpot, DigitPrediction | None]]:
     """Fill boxes: with readings, with nothing (blank), or with what no one can read."""
     place = (0, 0, 10, 10)
-    out: list[tuple[desk.Spot, Read | None]] = []
+    out: list[tuple[desk.DigitSpot, DigitPrediction | None]] = []
     for one in reads:
-        if isinstance(one, Read):
-            out.append((desk.Spot(None, "", place), one))
+        if isinstance(one, DigitPrediction):
+            out.append((desk.DigitSpot(None, "", place), one))
         elif one:
-            out.append((desk.Spot("review", one, place), None))
+            out.append((desk.DigitSpot("review", one, place), None))
         else:
-            out.append((desk.Spot("blank", "no ink", place), None))
+            out.append((desk.DigitSpot("blank", "no ink", place), None))
     return out
 
 
@@ -573,14 +578,14 @@ SURE = [read(n, 0.999, n + 1) for n in (1, 2, 3)]
     ],
 )
 def test_a_field_says_what_its_boxes_hold(
-    field: dict[str, object], boxes: list[Read | str], wanted: tuple[object, ...]
+    field: dict[str, object], boxes: list[DigitPrediction | str], wanted: tuple[object, ...]
 ) -> None:
-    found = of_field(a_field(**field), filled(*boxes), 0.95)
+    found = judge_field(a_field(**field), filled(*boxes), 0.95)
     assert found == wanted
 
 
 def test_what_a_page_says_of_itself_puts_its_fields_into_review() -> None:
-    found = of_field(a_field(), filled(*SURE), 0.95, "boxes of 20 px are too few pixels")
+    found = judge_field(a_field(), filled(*SURE), 0.95, "boxes of 20 px are too few pixels")
     assert found == ("123", 0.9970, "review", "boxes of 20 px are too few pixels")
 
 
@@ -610,12 +615,12 @@ optional = true
 @pytest.fixture
 def form(inbox: Path) -> Template:
     Path("form.toml").write_text(TEMPLATE.format(name="small"))
-    return templates.read("form.toml")
+    return templates.load_template("form.toml")
 
 
-def page(template: Template, member: str = "123456", year: str = "", dpi: int = 200) -> Grey:
+def page(template: Template, member: str = "123456", year: str = "", dpi: int = 200) -> GreyImage:
     """Print a form and fill it in."""
-    with closing(pypdfium2.PdfDocument(printed(template))) as document:
+    with closing(pypdfium2.PdfDocument(draw_blank_form(template))) as document:
         bitmap = document[0].render(scale=dpi / 72, grayscale=True)
         sheet = np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width)
     for field, text in zip(template.fields, (member, year), strict=False):
@@ -705,7 +710,7 @@ def test_each_page_is_matched_to_its_form(
     other = TEMPLATE.format(name="other").replace("15, 60, 38, 10", "55, 90, 38, 10")
     Path("other.toml").write_text(other.replace('"year"', '"day"'))
     save("a.png", page(form))
-    save("b.png", page(templates.read("other.toml")))
+    save("b.png", page(templates.load_template("other.toml")))
     found = rows(template=["form.toml", "other.toml"])
     assert [row.field for row in found] == ["member", "year", "member", "day"]
     assert {row.status for row in found} <= {"ok", "review", "blank"}
@@ -718,7 +723,7 @@ def test_a_field_that_is_covered_is_an_error_and_the_others_are_read(
         '[[field]]\nname = "third"\nbox = [15, 90, 78, 10]\ncells = 8\ngap = 2\noptional = true\n'
     )
     Path("form.toml").write_text(TEMPLATE.format(name="small") + third)
-    form = templates.read("form.toml")
+    form = templates.load_template("form.toml")
     sheet = page(form, "123456", "1999")
     x, y, wide, high = (round(side * 200 / 25.4) for side in form.fields[1].box)
     sheet[y - 12 : y + high + 12, x - 12 : x + wide + 12] = 230
@@ -734,7 +739,7 @@ def test_a_number_written_freely_is_read_or_blank(
     form: Template, save: Save, fake_reader: FakeReader
 ) -> None:
     Path("form.toml").write_text(TEMPLATE.format(name="small").replace("cells = 4\ngap = 2\n", ""))
-    form = templates.read("form.toml")
+    form = templates.load_template("form.toml")
     save("a.png", page(form, "123456", "1"))
     save("b.png", page(form, "123456"))
     written, blank = (row for row in read_forms() if row.field == "year")
@@ -766,8 +771,8 @@ def test_a_page_that_is_too_much_takes_no_other_along(
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
 ) -> None:
-    monkeypatch.setattr(stream, "WORKER_MIB", 96)
-    monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
+    monkeypatch.setattr(stream, "WORKER_MEMORY_MIB", 96)
+    monkeypatch.setattr(tasks, "MULTIPAGE_BYTES_BY_SUFFIX", {".tif": 0})
     sheets = [Image.fromarray(page(form)) for _ in range(6)]
     sheets[2] = Image.fromarray(np.full((12_000, 9_000), 255, np.uint8))  # 103 MiB
     sheets[0].save(
@@ -923,4 +928,4 @@ def test_a_folder_for_pages_that_takes_no_files_is_told_before_anything_is_read(
     Path("shut").mkdir()
     monkeypatch.setattr("tempfile.TemporaryFile", refuses)
     with pytest.raises(OutputError, match="--debug-pages 'shut' takes no files: Permission denied"):
-        debug_pages.check("shut")
+        debug_pages.prepare_debug_folder("shut")

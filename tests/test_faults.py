@@ -27,7 +27,7 @@ from batchdigits import run as runs
 from batchdigits.extract import desk, stream, tasks
 from batchdigits.predict import predictor
 from batchdigits.run import run_job
-from batchdigits.state import Ledger, tables
+from batchdigits.state import StateStore, tables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks Linux's own ways")
 OUT = "out/results.csv"
@@ -46,7 +46,7 @@ def six(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> Path:
 
 def run(*more: str) -> int:
     """Run in this process."""
-    return cli._exit_code(["run", "inbox", "--out", OUT, "--workers", "0", "--quiet", *more])
+    return cli._run_command_line(["run", "inbox", "--out", OUT, "--workers", "0", "--quiet", *more])
 
 
 def command(*more: str) -> list[str]:
@@ -93,11 +93,11 @@ def full_base(*_: object, **__: object) -> None:
 
 
 FULL: dict[str, tuple[object, str, Callable[..., None]]] = {
-    "as the state is begun": (Ledger, "key", full_base),
-    "as what was read is kept": (Ledger, "put", full_base),
+    "as the state is begun": (StateStore, "add_key", full_base),
+    "as what was read is kept": (StateStore, "save_findings", full_base),
     "as the table is written": (files.os, "fsync", no_room),
-    "as an edited table is kept": (tables, "kept_name", no_room),
-    "as the table is noted": (Ledger, "wrote", full_base),
+    "as an edited table is kept": (tables, "find_free_name", no_room),
+    "as the table is noted": (StateStore, "save_table_record", full_base),
 }
 
 
@@ -201,7 +201,7 @@ def test_who_may_not_read_the_table_may_not_read_its_state(
             Path(name).write_text("values")
             Path(name).chmod(mode)
     umask = os.umask(0o022)
-    tables.narrow("t.csv.state", "t.csv")
+    tables.restrict_state_access("t.csv.state", "t.csv")
     os.umask(umask)
     place = Path("t.csv.state")
     assert (place.stat().st_mode & 0o777 if place.exists() else None) == wanted
@@ -212,7 +212,7 @@ def test_what_is_no_state_keeps_its_mode() -> None:
     Path("t.csv").touch(mode=0o600)
     os.mkfifo("t.csv.state")
     Path("t.csv.state").chmod(0o644)
-    tables.narrow("t.csv.state", "t.csv")
+    tables.restrict_state_access("t.csv.state", "t.csv")
     assert Path("t.csv.state").stat().st_mode & 0o777 == 0o644
 
 
@@ -355,7 +355,7 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
     happens: Callable[[], None], when: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     wanted = whole()
-    room, name = {"read": (stream, "prepare"), "write": (runs, "_write_tables")}[when]
+    room, name = {"read": (stream, "extract_chunk"), "write": (runs, "_write_tables")}[when]
     real = getattr(room, name)
     done: list[bool] = []
 
@@ -429,7 +429,9 @@ def reachable(six: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name in ("inbox", "out"):
             shutil.move(name, folder)
         monkeypatch.chdir(folder)
-        shutil.copytree(predict.file_of(None).parent, "model")  # the package may lie out of reach
+        shutil.copytree(
+            predict.resolve_keras_path(None).parent, "model"
+        )  # the package may lie out of reach
         monkeypatch.setenv("BATCHDIGITS_MODEL", "model")
         for path in (folder, "out"):
             Path(path).chmod(0o777)
@@ -513,7 +515,7 @@ def test_what_changes_between_listing_and_reading_is_never_believed(
     if known:
         assert run() == 0
     old = rows() if known else {}
-    real = stream.prepare
+    real = stream.extract_chunk
 
     done: list[bool] = []
 
@@ -524,7 +526,7 @@ def test_what_changes_between_listing_and_reading_is_never_believed(
         return real(*given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "prepare", breaks)
+        patch.setattr(stream, "extract_chunk", breaks)
         assert run("--fresh") == 0
     assert rows().get("3.png") == old.get("3.png")
     if happens is not all_deleted:
@@ -698,9 +700,9 @@ def test_chunks_workers_and_interruptions_change_no_byte(
     given = {"batch_size": batch_size, "workers": workers, "settle": 0, "out": OUT}
     job = resolve(digits_out="out/digits.csv", **given)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "LEAST_FILES", files)
-        patch.setattr(tasks, "CHUNK_BYTES", room)
-        patch.setattr(desk, "SLAB_PIXELS", room)
+        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
+        patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
+        patch.setattr(desk, "MAX_PENDING_PIXELS", room)
         for where, at in ends:
             with pytest.MonkeyPatch.context() as fatal:
                 dies(fatal, where, at)
@@ -714,9 +716,9 @@ def test_chunks_workers_and_interruptions_change_no_byte(
 def dies(patch: pytest.MonkeyPatch, where: str, at: int) -> None:
     """Have a run end at the n-th batch, file or row."""
     room, name = {
-        "found": (predictor.Predictor, "predict"),
-        "put": (Ledger, "put"),
-        "told": (Ledger, "told"),
+        "found": (predictor.Predictor, "predict_batch"),
+        "put": (StateStore, "save_findings"),
+        "told": (StateStore, "list_file_records"),
     }[where]
     real = getattr(room, name)
     calls = iter(range(1, at))

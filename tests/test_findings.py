@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchdigits.extract.desk import Item, Number, Spot
+from batchdigits.extract.desk import DigitSpot, ExtractedItem, StripPlacement
 from batchdigits.predict import findings as stored
-from batchdigits.predict.decoding import Decoded, Sign
-from batchdigits.predict.findings import Finding, Read, decode_findings, encode_findings
-from batchdigits.predict.numbers import Digits
+from batchdigits.predict.decoding import DecodedSign, DecodedStrip
+from batchdigits.predict.findings import DigitPrediction, Finding, decode_findings, encode_findings
+from batchdigits.predict.numbers import NumberDigit
 from batchdigits.state.name_findings import name_findings
 from batchdigits.templates.template import Field
 
@@ -27,25 +27,27 @@ words = st.text(max_size=12)
 digit = st.integers(0, 9)
 place = st.tuples(*[st.integers(-5, 9000)] * 4)
 status = st.sampled_from([None, "blank", "review", "error"])
-spots = st.builds(Spot, status, words, place)
+spots = st.builds(DigitSpot, status, words, place)
 whole_reads = st.builds(
-    Read, digit, shares, digit, st.booleans(), st.lists(shares, min_size=10, max_size=10)
+    DigitPrediction, digit, shares, digit, st.booleans(), st.lists(shares, min_size=10, max_size=10)
 )
 decoded = st.builds(
-    Decoded,
+    DecodedStrip,
     st.lists(st.tuples(st.text("0123456789x", max_size=9), shares), max_size=12),
-    st.lists(st.builds(Sign, st.sampled_from("0123456789.-x"), st.integers(0, 400)), max_size=9),
+    st.lists(
+        st.builds(DecodedSign, st.sampled_from("0123456789.-x"), st.integers(0, 400)), max_size=9
+    ),
 )
-strips = st.builds(Number, *[st.tuples(numbers, numbers)] * 2, numbers)
-digits = st.builds(Digits, st.sampled_from("0123456789"), shares, words, shares, place)
+strips = st.builds(StripPlacement, *[st.tuples(numbers, numbers)] * 2, numbers)
+digits = st.builds(NumberDigit, st.sampled_from("0123456789"), shares, words, shares, place)
 
 
 @st.composite
-def short_reads(draw: st.DrawFn) -> Read:
+def short_reads(draw: st.DrawFn) -> DigitPrediction:
     """A reading of an image of one digit, of which the runner-up's probability is kept alone."""
     second, likely = draw(digit), [0.0] * 10
     likely[second] = draw(shares)
-    return Read(draw(digit), draw(shares), second, draw(st.booleans()), likely)
+    return DigitPrediction(draw(digit), draw(shares), second, draw(st.booleans()), likely)
 
 
 @st.composite
@@ -55,7 +57,7 @@ def some_findings(draw: st.DrawFn) -> Finding:
     single = field is None and len(places) == 1
     reads = [draw(st.none() | (short_reads() if single else whole_reads)) for _ in places]
     head = (0, draw(st.integers(1, 9999)), draw(status), draw(words), field, tuple(places))
-    item = Item(*head, draw(st.none() | strips), draw(st.booleans()))
+    item = ExtractedItem(*head, draw(st.none() | strips), draw(st.booleans()))
     own = draw(st.lists(digits, max_size=4))
     return Finding(item, tuple(reads), draw(st.none() | decoded), tuple(own))
 
@@ -77,7 +79,7 @@ def _written_1(finding: Finding) -> list[Any]:
     return [*own, number, finding.digits]
 
 
-def _read_1(read: Read, item: Item) -> Any:
+def _read_1(read: DigitPrediction, item: ExtractedItem) -> Any:
     if item.field is not None or len(item.spots) > 1:
         return read
     return [*read[:4], {read.second: read.likely[read.second]}]
@@ -150,13 +152,13 @@ def test_texts_that_lie_in_states_are_read_for_ever(old: str, new: str) -> None:
 FULL = encode_findings(
     [
         Finding(
-            Item(
-                *(0, 1, None, "", FIELDS[0], (Spot(None, "", (0, 0, 9, 9)),)),
-                Number((0.0, 0.0), (1.0, 1.0), 0.0),
+            ExtractedItem(
+                *(0, 1, None, "", FIELDS[0], (DigitSpot(None, "", (0, 0, 9, 9)),)),
+                StripPlacement((0.0, 0.0), (1.0, 1.0), 0.0),
             ),
-            (Read(1, 0.9, 7, False, [0.1] * 10),),
-            Decoded([("1", 0.9)], [Sign("1", 3)]),
-            (Digits("1", 0.9, "7", 0.1, (0, 0, 9, 9)),),
+            (DigitPrediction(1, 0.9, 7, False, [0.1] * 10),),
+            DecodedStrip([("1", 0.9)], [DecodedSign("1", 3)]),
+            (NumberDigit("1", 0.9, "7", 0.1, (0, 0, 9, 9)),),
         )
     ]
 )

@@ -43,11 +43,11 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(room, name, counted)
 
     for room, name in (
-        (predict, "card"),
-        (predict, "fingerprint"),
-        (templates, "gathered"),
-        (register, "learned"),
-        (calibrate, "threshold_for"),
+        (predict, "load_card"),
+        (predict, "fingerprint_model"),
+        (templates, "load_templates"),
+        (register, "build_reference"),
+        (calibrate, "find_threshold"),
         (job, "resolve_job"),
     ):
         count(room, name)
@@ -77,7 +77,7 @@ def test_each_fact_is_resolved_once_a_run(
     arguments = ["run", "inbox", "--out", "out.csv" if state else "-", "--workers", "0"]
     arguments += ["--template", "form.toml", "--target-error", "0.05"]
     arguments += ["--summary-json", "summary.json", "--digits-out", "digits.csv"]
-    cli._exit_code(arguments)
+    cli._run_command_line(arguments)
     assert capfd.readouterr().err
     assert counts == dict.fromkeys(
         ("card", "fingerprint", "gathered", "learned", "threshold_for", "resolve_job"), 1
@@ -91,7 +91,7 @@ def test_a_job_is_frozen(inbox: Path) -> None:
 
 
 def test_thresholds_are_the_models_unless_one_is_chosen(inbox: Path) -> None:
-    card = predict.card(None)
+    card = predict.load_card(None)
     assert card.numbers is not None
     own = (card.threshold, card.numbers.threshold)
     assert resolve().thresholds == resolve().model_thresholds == own

@@ -26,8 +26,8 @@ from batchdigits.extract import stream, tasks
 from batchdigits.predict import predictor
 from batchdigits.predict.findings import decode_findings, encode_findings
 from batchdigits.run import Progress, Summary, run_job
-from batchdigits.state.lock import locked
-from batchdigits.summary import Stop
+from batchdigits.state.lock import lock_outputs
+from batchdigits.summary import StopRequest
 
 OUT = "results.csv"
 
@@ -36,7 +36,7 @@ def run(
     *inputs: str,
     listed: Sequence[str] = (),
     progress: Progress = lambda _done, _files: None,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     **options: Any,
 ) -> Summary:
     job = resolve(*inputs, listed=listed, **{"settle": 0, "out": OUT, **options})
@@ -74,13 +74,13 @@ def five(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> FakeClassi
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which files are decoded."""
     seen: list[str] = []
-    real = stream.prepare
+    real = stream.extract_chunk
 
     def spy(chunk: Any, **more: Any) -> Any:
         seen.extend(Path(task.source.path).name for task in chunk)
         return real(chunk, **more)
 
-    monkeypatch.setattr(stream, "prepare", spy)
+    monkeypatch.setattr(stream, "extract_chunk", spy)
     return seen
 
 
@@ -397,14 +397,14 @@ def test_a_known_file_that_is_being_written_keeps_its_row(inbox: Path, save: Sav
 def test_a_file_that_changes_while_it_is_read_is_never_believed(
     save: Save, fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    real = stream.prepare
+    real = stream.extract_chunk
 
     def slow(chunk: Any, **more: Any) -> Any:
         save("2.png", drawn(8))
         return real(chunk, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "prepare", slow)
+        patch.setattr(stream, "extract_chunk", slow)
         found = run(*(["inbox/2.png"] if named else []))
     assert (found.left, found.read) == ((0, 1) if named else (1, 4))
     rows = [line for line in table() if "/2.png" in line]
@@ -420,7 +420,7 @@ def test_what_a_killed_run_had_read_is_not_read_again(
     class Killed(BaseException):
         pass
 
-    real = predictor.Predictor.predict
+    real = predictor.Predictor.predict_batch
     calls = []
 
     def dies(self: predictor.Predictor, batch: Any) -> Any:
@@ -430,8 +430,8 @@ def test_what_a_killed_run_had_read_is_not_read_again(
         return real(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tasks, "LEAST_FILES", 2)
-        patch.setattr(predictor.Predictor, "predict", dies)
+        patch.setattr(tasks, "MIN_CHUNK_FILES", 2)
+        patch.setattr(predictor.Predictor, "predict_batch", dies)
         with pytest.raises(Killed):
             run(batch_size=1)
     assert not Path(OUT).exists()
@@ -447,9 +447,9 @@ def known_files() -> int:
 
 
 def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, told = state.Ledger.put, []
+    real, told = state.StateStore.save_findings, []
 
-    def slow(self: state.Ledger, *given: Any, **more: Any) -> None:
+    def slow(self: state.StateStore, *given: Any, **more: Any) -> None:
         time.sleep(0.02)
         real(self, *given, **more)
 
@@ -459,8 +459,8 @@ def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -
             assert done <= known_files()
             assert files == 5
 
-    monkeypatch.setattr(state.Ledger, "put", slow)
-    monkeypatch.setattr(tasks, "LEAST_FILES", 1)
+    monkeypatch.setattr(state.StateStore, "save_findings", slow)
+    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 1)
     run(batch_size=1, progress=progress)
     assert told[-1] == 5
 
@@ -469,14 +469,14 @@ def test_a_stopped_run_has_shown_the_pages_that_it_has_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else nobody would ever see them: they are not read again."""
-    stop = Stop()
+    stop = StopRequest()
 
     def progress(done: int, files: int) -> None:
         if done:
             stop.asked = KeyboardInterrupt()
 
-    monkeypatch.setattr(tasks, "LEAST_FILES", 1)
-    monkeypatch.setattr(stream, "HELD", -1)
+    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 1)
+    monkeypatch.setattr(stream, "MAX_BATCH_WAIT_S", -1)
     Path("shown").mkdir()
     options = {"batch_size": 1, "as_": "form", "debug_pages": "shown"}
     with pytest.raises(KeyboardInterrupt):
@@ -497,12 +497,12 @@ def test_of_a_long_file_only_the_pages_are_read_that_a_killed_run_had_not(
     place = inbox / "long.tif"
     pages[0].save(place, "TIFF", save_all=True, append_images=pages[1:])
     old(place)
-    monkeypatch.setattr(tasks, "PAGED", {".tif": 0})
+    monkeypatch.setattr(tasks, "MULTIPAGE_BYTES_BY_SUFFIX", {".tif": 0})
     run()
     whole = table()
     for one in (OUT, f"{OUT}.state"):
         Path(one).unlink()
-    real, seen = stream.prepare, []
+    real, seen = stream.extract_chunk, []
 
     def dies(chunk: Any, **more: Any) -> Any:
         seen.extend(task.page for task in chunk if task.page)
@@ -511,7 +511,7 @@ def test_of_a_long_file_only_the_pages_are_read_that_a_killed_run_had_not(
         return real(chunk, **more)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(stream, "prepare", dies)
+        patch.setattr(stream, "extract_chunk", dies)
         run(batch_size=1)
     assert not Path(OUT).exists()
     if touched:
@@ -519,7 +519,7 @@ def test_of_a_long_file_only_the_pages_are_read_that_a_killed_run_had_not(
     seen.clear()
     monkeypatch.setattr(
         stream,
-        "prepare",
+        "extract_chunk",
         lambda chunk, **more: (
             seen.extend(task.page for task in chunk if task.page),
             real(chunk, **more),
@@ -532,7 +532,7 @@ def test_of_a_long_file_only_the_pages_are_read_that_a_killed_run_had_not(
 
 
 def test_a_second_run_is_refused_while_one_is_writing() -> None:
-    with locked([OUT]), pytest.raises(BusyError, match="another run is still writing"):
+    with lock_outputs([OUT]), pytest.raises(BusyError, match="another run is still writing"):
         run()
     assert run().read == 5
 
@@ -541,7 +541,7 @@ def test_a_second_run_waits_as_long_as_it_is_told() -> None:
     begun = threading.Event()
 
     def hold() -> None:
-        with locked([OUT]):
+        with lock_outputs([OUT]):
             begun.set()
             time.sleep(0.5)
 
@@ -555,7 +555,7 @@ def test_a_second_run_waits_as_long_as_it_is_told() -> None:
 def test_the_lock_of_a_link_is_that_of_what_it_leads_to() -> None:
     Path("real").mkdir()
     Path("link.csv").symlink_to("real/out.csv")
-    with locked(["link.csv"]), pytest.raises(BusyError), locked(["real/out.csv"]):
+    with lock_outputs(["link.csv"]), pytest.raises(BusyError), lock_outputs(["real/out.csv"]):
         pass
 
 
@@ -633,7 +633,7 @@ def test_many_nights_end_like_one(inbox: Path, save: Save, steps: list[tuple[str
 def test_a_ledger_holds_what_a_table_is_made_of() -> None:
     """Stored and read again, findings are what they were: the same rows, to the last bit."""
     run()
-    with state.opened(f"{OUT}.state") as known:
+    with state.open_store(f"{OUT}.state") as known:
         texts = [one.findings for one in known.told()]
     assert len(texts) == 5
     for text in texts:

@@ -20,7 +20,13 @@ from PIL import Image
 
 from batchdigits import labelled
 from batchdigits.errors import UsageError
-from batchdigits.labelled import EMPTY, NONE, label_map, parts, read
+from batchdigits.labelled import (
+    EMPTY_LABEL,
+    NO_DIGIT_LABEL,
+    list_parts,
+    load_labelled_crops,
+    parse_label_map,
+)
 
 Place = Callable[..., str]
 
@@ -70,7 +76,7 @@ def folder(tmp_path: Path) -> Place:
     return write
 
 
-def check(found: labelled.Labelled, crops: Any, labels: Any) -> None:
+def check(found: labelled.LabelledCrops, crops: Any, labels: Any) -> None:
     assert len(found.crops) == len(crops) == len(found.names) == len(set(found.names))
     for one, wanted in zip(found.crops, crops, strict=True):
         assert one.dtype == np.uint8
@@ -84,11 +90,11 @@ def check(found: labelled.Labelled, crops: Any, labels: Any) -> None:
 
 def test_an_npz_with_both_parts(npz: Place) -> None:
     place = npz(x_train=X, y_train=Y, x_test=X[::-1], y_test=Y[::-1])
-    assert parts(place) == ("train", "test")
-    check(read(place, part="train"), X, Y)
-    check(read(place, part="test"), X[::-1], Y[::-1])
-    check(read(place, part="all"), [*X, *X[::-1]], [*Y, *Y[::-1]])
-    assert read(place, part="train").names[2] == f"{place}:x_train[2]"
+    assert list_parts(place) == ("train", "test")
+    check(load_labelled_crops(place, part="train"), X, Y)
+    check(load_labelled_crops(place, part="test"), X[::-1], Y[::-1])
+    check(load_labelled_crops(place, part="all"), [*X, *X[::-1]], [*Y, *Y[::-1]])
+    assert load_labelled_crops(place, part="train").names[2] == f"{place}:x_train[2]"
 
 
 @pytest.mark.parametrize(
@@ -109,9 +115,9 @@ def test_arrays_are_taken_in_the_forms_that_lose_nothing(
     npz: Place, x: Any, y: Any, keys: tuple[str, str]
 ) -> None:
     place = npz(**dict(zip(keys, (x, y), strict=True)))
-    assert parts(place) == ("train",)
-    check(read(place, part="train"), X, Y)
-    check(read(place, part="all"), X, Y)
+    assert list_parts(place) == ("train",)
+    check(load_labelled_crops(place, part="train"), X, Y)
+    check(load_labelled_crops(place, part="all"), X, Y)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -124,16 +130,16 @@ def test_idx_files(folder: Place, suffix: str, sign: str) -> None:
         for what, array in (("images", X[::step]), ("labels", Y[::step]))
     }
     place = folder(files | {"README": b""})
-    assert parts(place) == ("train", "test")
-    check(read(place, part="train"), X, Y)
-    check(read(place, part="test"), X[::-1], Y[::-1])
+    assert list_parts(place) == ("train", "test")
+    check(load_labelled_crops(place, part="train"), X, Y)
+    check(load_labelled_crops(place, part="test"), X[::-1], Y[::-1])
 
 
 def test_a_single_idx_pair_is_one_part(folder: Place) -> None:
     place = folder({"t10k-images-idx3-ubyte": idx(X), "t10k-labels-idx1-ubyte": idx(Y)})
-    assert parts(place) == ("test",)
+    assert list_parts(place) == ("test",)
     with pytest.raises(UsageError, match="holds the part 'test' alone: expected 'train'"):
-        read(place, part="train")
+        load_labelled_crops(place, part="train")
 
 
 @given(x=arrays.arrays(np.uint8, arrays.array_shapes(min_dims=3, max_dims=3, max_side=4)))
@@ -145,8 +151,8 @@ def test_idx_and_npz_give_back_what_went_in(
     (place / "train-images-idx3-ubyte").write_bytes(idx(x))
     (place / "train-labels-idx1-ubyte").write_bytes(idx(y))
     np.savez(place / "set.npz", x=x, y=y)
-    check(read(str(place), part="train"), x, y)
-    check(read(str(place / "set.npz"), part="train"), x, y)
+    check(load_labelled_crops(str(place), part="train"), x, y)
+    check(load_labelled_crops(str(place / "set.npz"), part="train"), x, y)
 
 
 class Trap:
@@ -190,7 +196,7 @@ def test_a_wrong_npz_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as told:
-        read(npz(**held), part="all")
+        load_labelled_crops(npz(**held), part="all")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
     assert not Path("trapped").exists()
@@ -201,7 +207,7 @@ def test_a_damaged_npz_is_told(npz: Place, size: int) -> None:
     place = Path(npz(x=X, y=Y))
     place.write_bytes(place.read_bytes()[:size])
     with pytest.raises(UsageError, match=r"damaged or cannot be read|is no \.npz"):
-        read(str(place), part="train")
+        load_labelled_crops(str(place), part="train")
 
 
 def test_flipped_bytes_never_give_another_error(npz: Place) -> None:
@@ -210,7 +216,7 @@ def test_flipped_bytes_never_give_another_error(npz: Place) -> None:
     for at in chance.integers(0, len(whole), 300):
         place.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         try:
-            check(read(str(place), part="train"), X, Y)
+            check(load_labelled_crops(str(place), part="train"), X, Y)
         except UsageError as error:
             assert str(place) in str(error)
 
@@ -244,17 +250,17 @@ def test_wrong_idx_files_are_told(
         }
     )
     with pytest.raises(UsageError) as told:
-        read(place, part="train")
+        load_labelled_crops(place, part="train")
     assert words in str(told.value)
 
 
 def test_a_truncated_gz_and_a_missing_mate_are_told(folder: Place) -> None:
     place = folder({"train-images-idx3-ubyte.gz": gzip.compress(idx(X))[:-9]})
     with pytest.raises(UsageError, match=r"got only 'train-images-idx3-ubyte\.gz'"):
-        parts(place)
+        list_parts(place)
     (Path(place) / "train-labels-idx1-ubyte").write_bytes(idx(Y))
     with pytest.raises(UsageError, match="cannot be read"):
-        read(place, part="train")
+        load_labelled_crops(place, part="train")
 
 
 # --- folders ---
@@ -272,8 +278,8 @@ def test_folders_named_by_label(folder: Place) -> None:
             "loose.png": b"not read",
         }
     )
-    assert parts(place) == ("train",)
-    found = read(place, part="train")
+    assert list_parts(place) == ("train",)
+    found = load_labelled_crops(place, part="train")
     check(found, [drawn(3, side=40), X[1], X[2]], [3, 7, 7])
     assert [Path(name).relative_to(place).as_posix() for name in found.names] == [
         "3/wide.png",
@@ -284,17 +290,17 @@ def test_folders_named_by_label(folder: Place) -> None:
 
 def test_train_and_test_above_the_labels(folder: Place) -> None:
     place = folder({"train/1/a.png": png(X[0]), "test/2/a.png": png(X[1])})
-    assert parts(place) == ("train", "test")
-    check(read(place, part="train"), [X[0]], [1])
-    check(read(place, part="test"), [X[1]], [2])
-    check(read(place, part="all"), X[:2], [1, 2])
+    assert list_parts(place) == ("train", "test")
+    check(load_labelled_crops(place, part="train"), [X[0]], [1])
+    check(load_labelled_crops(place, part="test"), [X[1]], [2])
+    check(load_labelled_crops(place, part="all"), X[:2], [1, 2])
 
 
 def test_crops_of_one_size_are_one_array(folder: Place) -> None:
     place = folder({"1/a.png": png(X[0]), "2/a.png": png(X[1]), "2/b.png": png(drawn(2))})
-    found = read(place, part="train")
+    found = load_labelled_crops(place, part="train")
     assert not isinstance(found.crops, np.ndarray)
-    same = found.taken(np.array([1, 0]))
+    same = found.select(np.array([1, 0]))
     assert isinstance(same.crops, np.ndarray)
     check(same, [X[1], X[0]], [2, 1])
 
@@ -303,7 +309,7 @@ def test_every_page_of_a_tiff_is_a_crop(folder: Place) -> None:
     place = folder({"1/": b""})
     several = [Image.fromarray(one) for one in X[:3]]
     several[0].save(Path(place) / "1/a.tif", save_all=True, append_images=several[1:])
-    check(read(place, part="train"), X[:3], [1, 1, 1])
+    check(load_labelled_crops(place, part="train"), X[:3], [1, 1, 1])
 
 
 @pytest.mark.parametrize(
@@ -328,7 +334,7 @@ def test_every_page_of_a_tiff_is_a_crop(folder: Place) -> None:
 )
 def test_a_wrong_folder_is_told(folder: Place, files: dict[str, bytes], words: str) -> None:
     with pytest.raises(UsageError) as told:
-        read(folder(files), part="all")
+        load_labelled_crops(folder(files), part="all")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
 
@@ -337,7 +343,7 @@ def test_an_image_that_leads_nowhere_is_told(folder: Place) -> None:
     place = folder({"1/a.png": png(X[0])})
     (Path(place) / "1/b.png").symlink_to("gone.png")
     with pytest.raises(UsageError, match="a symbolic link to something that is not there"):
-        read(place, part="train")
+        load_labelled_crops(place, part="train")
 
 
 @pytest.mark.parametrize("data", [b"", b"words", pickle.dumps(Trap()), png(X[0])], ids=len)
@@ -347,31 +353,35 @@ def test_a_file_that_is_no_set_is_told(
     monkeypatch.chdir(tmp_path)
     Path("set").write_bytes(data)
     with pytest.raises(UsageError, match=r"'set' is no \.npz file"):
-        read("set", part="all")
+        load_labelled_crops("set", part="all")
     assert not Path("trapped").exists()
 
 
 def test_what_is_not_there_is_told() -> None:
     with pytest.raises(UsageError, match="'nowhere' do not exist"):
-        parts("nowhere")
+        list_parts("nowhere")
 
 
 # --- what labels mean ---
 
 
 def test_labels_mean_what_the_map_says(npz: Place, folder: Place) -> None:
-    names = label_map("10=empty, -1 = none,x=none,A=3,0=empty,9=skip")
+    names = parse_label_map("10=empty, -1 = none,x=none,A=3,0=empty,9=skip")
     place = npz(x=X, y=np.array([10, -1, 0, 9, 5, 9]))
-    check(read(place, part="train", names=names), X[[0, 1, 2, 4]], [EMPTY, NONE, EMPTY, 5])
+    check(
+        load_labelled_crops(place, part="train", names=names),
+        X[[0, 1, 2, 4]],
+        [EMPTY_LABEL, NO_DIGIT_LABEL, EMPTY_LABEL, 5],
+    )
     place = folder({"A/a.png": png(X[0]), "x/a.png": png(X[1]), "9/a.png": b"broken, not read"})
-    check(read(place, part="train", names=names), X[:2], [3, NONE])
+    check(load_labelled_crops(place, part="train", names=names), X[:2], [3, NO_DIGIT_LABEL])
 
 
 def test_a_map_that_leaves_nothing_is_told(npz: Place, folder: Place) -> None:
     with pytest.raises(UsageError, match="left out"):
-        read(npz(x=X[:1], y=Y[:1]), part="train", names={"3": "skip"})
+        load_labelled_crops(npz(x=X[:1], y=Y[:1]), part="train", names={"3": "skip"})
     with pytest.raises(UsageError, match="left out"):
-        read(folder({"3/a.png": png(X[0])}), part="train", names={"3": "skip"})
+        load_labelled_crops(folder({"3/a.png": png(X[0])}), part="train", names={"3": "skip"})
 
 
 @pytest.mark.parametrize(
@@ -385,13 +395,13 @@ def test_a_map_that_leaves_nothing_is_told(npz: Place, folder: Place) -> None:
     ],
 )
 def test_a_map_is_read(text: str, wanted: dict[str, str]) -> None:
-    assert label_map(text) == wanted
+    assert parse_label_map(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["10", "=empty", "10=", "10=blank", "a=10", "a=1,a=2"])
 def test_a_wrong_map_is_told(text: str) -> None:
     with pytest.raises(UsageError, match="--labels"):
-        label_map(text)
+        parse_label_map(text)
 
 
 @given(
@@ -401,4 +411,6 @@ def test_a_wrong_map_is_told(text: str) -> None:
     )
 )
 def test_a_written_map_is_read_again(names: dict[str, str]) -> None:
-    assert label_map(",".join(f"{name}={meaning}" for name, meaning in names.items())) == names
+    assert (
+        parse_label_map(",".join(f"{name}={meaning}" for name, meaning in names.items())) == names
+    )

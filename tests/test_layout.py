@@ -13,68 +13,68 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits import layout
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 sys.path.append(str(Path(__file__).parent.parent / "jobs" / "samples"))
 import undescribed
 
 
-def paper(high: int = 700, wide: int = 900) -> Grey:
+def paper(high: int = 700, wide: int = 900) -> GreyImage:
     return np.full((high, wide), 255, np.uint8)
 
 
-def row(page: Grey, x: int, y: int, count: int, *, gap: int = 0, side: int = 40) -> None:
+def row(page: GreyImage, x: int, y: int, count: int, *, gap: int = 0, side: int = 40) -> None:
     for n in range(count):
         left = x + n * (side + gap)
         cv2.rectangle(page, (left, y), (left + side, y + 50), 0, 2)
 
 
-def grid(page: Grey, x: int, y: int, rows: int, columns: int, *, wide: int = 100) -> None:
+def grid(page: GreyImage, x: int, y: int, rows: int, columns: int, *, wide: int = 100) -> None:
     for n in range(rows + 1):
         cv2.line(page, (x, y + 40 * n), (x + wide * columns, y + 40 * n), 0, 2)
     for n in range(columns + 1):
         cv2.line(page, (x + wide * n, y), (x + wide * n, y + 40 * rows), 0, 2)
 
 
-def kinds(page: Grey) -> list[tuple[str, int]]:
+def kinds(page: GreyImage) -> list[tuple[str, int]]:
     return [(one.kind, len(one.boxes)) for one in layout.find(page)]
 
 
-def comb(page: Grey) -> None:
+def comb(page: GreyImage) -> None:
     row(page, 100, 100, 8)
 
 
-def apart(page: Grey) -> None:
+def apart(page: GreyImage) -> None:
     row(page, 100, 100, 6, gap=12)
 
 
-def date(page: Grey) -> None:
+def date(page: GreyImage) -> None:
     for x, count in ((100, 2), (240, 2), (380, 4)):
         row(page, x, 100, count)
 
 
-def single(page: Grey) -> None:
+def single(page: GreyImage) -> None:
     cv2.rectangle(page, (100, 100), (350, 160), 0, 2)
 
 
-def table(page: Grey) -> None:
+def table(page: GreyImage) -> None:
     grid(page, 100, 100, 4, 3)
 
 
-def merged(page: Grey) -> None:
+def merged(page: GreyImage) -> None:
     grid(page, 100, 100, 4, 3)
     cv2.line(page, (300, 103), (300, 137), 255, 4)
 
 
-def thick(page: Grey) -> None:
+def thick(page: GreyImage) -> None:
     cv2.rectangle(page, (100, 100), (350, 160), 0, 6)
 
 
-def faint(page: Grey) -> None:
+def faint(page: GreyImage) -> None:
     cv2.rectangle(page, (100, 100), (350, 160), 190, 2)
 
 
-def filled(page: Grey) -> None:
+def filled(page: GreyImage) -> None:
     row(page, 100, 100, 5)
     for n in range(5):
         ink = drawn(n, side=30)
@@ -83,24 +83,24 @@ def filled(page: Grey) -> None:
         )
 
 
-def thick_digits(page: Grey) -> None:
+def thick_digits(page: GreyImage) -> None:
     row(page, 100, 100, 8)
     for x in (160, 200, 240):  # over the line between two boxes, and nearly as high
         cv2.line(page, (x - 14, 112), (x + 16, 140), 60, 9)
         cv2.line(page, (x + 16, 112), (x - 14, 140), 60, 9)
 
 
-def tiny_gaps(page: Grey) -> None:
+def tiny_gaps(page: GreyImage) -> None:
     for n in range(6):
         cv2.rectangle(page, (100 + 48 * n, 100), (140 + 48 * n, 152), 0, 6)
 
 
-def numbered(page: Grey) -> None:
+def numbered(page: GreyImage) -> None:
     cv2.rectangle(page, (100, 100), (350, 160), 0, 2)
     cv2.ellipse(page, (160, 130), (13, 16), 0, 0, 360, 0, 7)
 
 
-def long_rows(page: Grey) -> None:
+def long_rows(page: GreyImage) -> None:
     grid(page, 50, 100, 2, 20, wide=36)
 
 
@@ -123,65 +123,65 @@ def long_rows(page: Grey) -> None:
     ],
 )
 def test_boxes_of_all_kinds(
-    make: Callable[[Grey], None], wanted: list[tuple[str, int]], why: str
+    make: Callable[[GreyImage], None], wanted: list[tuple[str, int]], why: str
 ) -> None:
     page = paper()
     make(page)
     assert kinds(page) == wanted, why
 
 
-def words(page: Grey) -> None:
+def words(page: GreyImage) -> None:
     for n in range(12):
         cv2.putText(page, "Receipt DOB 0080 dab", (60, 60 + 50 * n), 0, 1.2, 0, 3)
 
 
-def large_letters(page: Grey) -> None:
+def large_letters(page: GreyImage) -> None:
     cv2.ellipse(page, (200, 200), (28, 36), 0, 0, 360, 0, 14)
     cv2.putText(page, "boo", (400, 300), 0, 4, 0, 16)
 
 
-def ruled(page: Grey) -> None:
+def ruled(page: GreyImage) -> None:
     for n in range(12):
         cv2.line(page, (50, 60 + 50 * n), (850, 60 + 50 * n), 0, 2)
 
 
-def framed_text(page: Grey) -> None:
+def framed_text(page: GreyImage) -> None:
     cv2.rectangle(page, (40, 40), (860, 300), 0, 2)
     for n in range(5):
         cv2.putText(page, "All members who have moved", (60, 80 + 45 * n), 0, 0.9, 0, 2)
 
 
-def code(page: Grey) -> None:
+def code(page: GreyImage) -> None:
     marks = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
     page[100:340, 100:340] = marks.generateImageMarker(7, 240)
 
 
-def square_code(page: Grey) -> None:
+def square_code(page: GreyImage) -> None:
     made = cv2.QRCodeEncoder.create().encode("https://example.org/1234567890")
     page[100:400, 100:400] = cv2.resize(made, (300, 300), interpolation=cv2.INTER_NEAREST)
 
 
-def bars(page: Grey) -> None:
+def bars(page: GreyImage) -> None:
     pattern = np.repeat(np.random.default_rng(1).integers(0, 2, 100), 4).astype(np.uint8)
     page[100:180, 100:500] = 255 * pattern
 
 
-def squared(page: Grey) -> None:
+def squared(page: GreyImage) -> None:
     page[::18] = page[1::18] = 120
     page[:, ::18] = page[:, 1::18] = 120
 
 
-def picture(page: Grey) -> None:
+def picture(page: GreyImage) -> None:
     shades = np.random.default_rng(2).integers(30, 200, (6, 8)).astype(np.uint8)
     page[100:500, 100:600] = cv2.resize(shades, (500, 400), interpolation=cv2.INTER_CUBIC)
     cv2.rectangle(page, (100, 100), (600, 500), 0, 3)
 
 
-def noise(page: Grey) -> None:
+def noise(page: GreyImage) -> None:
     page[:] = np.random.default_rng(3).integers(0, 256, page.shape)
 
 
-def black(page: Grey) -> None:
+def black(page: GreyImage) -> None:
     page[:] = 0
 
 
@@ -201,7 +201,7 @@ def black(page: Grey) -> None:
         black,
     ],
 )
-def test_what_is_no_box(make: Callable[[Grey], None]) -> None:
+def test_what_is_no_box(make: Callable[[GreyImage], None]) -> None:
     page = paper()
     make(page)
     assert kinds(page) == []
@@ -218,7 +218,7 @@ def test_a_long_strip_of_boxes_is_one_row() -> None:
     assert kinds(page) == [("boxes", 20)]
 
 
-def form() -> Grey:
+def form() -> GreyImage:
     """Draw a page with boxes of all kinds."""
     page = paper(1100, 850)
     row(page, 120, 120, 8)
@@ -232,7 +232,7 @@ def form() -> Grey:
     return page
 
 
-def names(page: Grey) -> list[tuple[str, ...]]:
+def names(page: GreyImage) -> list[tuple[str, ...]]:
     return [one.names for one in layout.find(page)]
 
 
@@ -246,7 +246,7 @@ def test_names_are_in_reading_order() -> None:
     assert found[5] == tuple(f"t2_r{r:02}c{c:02}" for r in (1, 2, 3) for c in (1, 2, 3, 4, 5))
 
 
-def moved(page: Grey, degrees: float, scale: float) -> tuple[Grey, NDArray[np.float64]]:
+def moved(page: GreyImage, degrees: float, scale: float) -> tuple[GreyImage, NDArray[np.float64]]:
     """Scan a page again: turned and at another resolution."""
     high, wide = page.shape
     turn = cv2.getRotationMatrix2D((wide / 2, high / 2), degrees, scale)

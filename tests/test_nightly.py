@@ -42,7 +42,7 @@ def test_the_settings_are_options(
         if moves:
             text = text.replace("# move-", "move-")
         Path("nightly.toml").write_text(text, "utf-8")
-        assert cli._exit_code(["run", "--config", "nightly.toml", "--workers", "0"]) == 0
+        assert cli._run_command_line(["run", "--config", "nightly.toml", "--workers", "0"]) == 0
         assert capsys.readouterr() == ("", "")
         assert len(Path("results.csv").read_text("utf-8").splitlines()) == 2
         assert Path("done", NAME).exists() == moves

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.normalize import SIDES, normalize, strips
 from batchdigits.options import Invert
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 Digit = list[NDArray[np.floating] | list[tuple[float, float]]]
 Size = tuple[int, int]
@@ -45,7 +45,7 @@ LOOSE_FIVE: Digit = [[(0.2, 0), (0.6, 0)], [(0.06, 0.12), (0.06, 0.45)], DIGITS[
 def draw(
     digit: Digit, size: Size, high: float = 0.7, pen: float = 0.12, *,
     off: tuple[float, float] = (0, 0), ink: int = INK, paper: int = PAPER,
-) -> Grey:  # fmt: skip
+) -> GreyImage:  # fmt: skip
     """Draw in a crop, `high` and `off` its middle (x, y) as shares of it, `pen` of the digit."""
     tall = high * size[0] * FINE
     thick = max(1, round(pen * tall))
@@ -59,11 +59,11 @@ def draw(
     return np.asarray(np.rint(paper + (ink - paper) * share), np.uint8)
 
 
-def ten(size: Size, high: float = 0.7, pen: float = 0.12, ink: int = INK) -> list[Grey]:
+def ten(size: Size, high: float = 0.7, pen: float = 0.12, ink: int = INK) -> list[GreyImage]:
     return [draw(digit, size, high, pen, ink=ink) for digit in DIGITS]
 
 
-def mnist(digit: Digit, pen: float = 0.12) -> Grey:
+def mnist(digit: Digit, pen: float = 0.12) -> GreyImage:
     """Draw as the makers of MNIST say, straight from the strokes."""
     drawn = draw(digit, (140, 140), 0.9, pen, ink=255, paper=0)
     left, top, width, height = cv2.boundingRect(drawn)
@@ -76,51 +76,51 @@ def mnist(digit: Digit, pen: float = 0.12) -> Grey:
     return np.roll(picture, (y, x), (0, 1))
 
 
-def centre(picture: Grey) -> NDArray[np.floating]:
+def centre(picture: GreyImage) -> NDArray[np.floating]:
     profiles = [picture.sum(axis, dtype=int) for axis in (1, 0)]
     return np.asarray(profiles @ np.arange(28) / picture.sum())
 
 
-def seen(crops: list[Grey], invert: Invert = "auto") -> Grey:
+def seen(crops: list[GreyImage], invert: Invert = "auto") -> GreyImage:
     return np.rint(normalize(crops, invert=invert).pictures[..., 0] * 255).astype(np.uint8)
 
 
-def apart(one: Grey, other: Grey) -> float:
+def apart(one: GreyImage, other: GreyImage) -> float:
     """Mean difference in [0, 1]; a step of a pixel, which rounding may add, does not count."""
     steps = product((-1, 0, 1), repeat=2)
     gaps = [np.abs(np.roll(one, step, (0, 1)) / 255 - other / 255).mean() for step in steps]
     return float(min(gaps))
 
 
-def blank(size: Size = (64, 48), level: int = PAPER) -> Grey:
+def blank(size: Size = (64, 48), level: int = PAPER) -> GreyImage:
     return np.full(size, level, np.uint8)
 
 
-def noisy(crop: Grey, spread: float, grain: float = 0, seed: int = 0) -> Grey:
+def noisy(crop: GreyImage, spread: float, grain: float = 0, seed: int = 0) -> GreyImage:
     noise = np.random.default_rng(seed).normal(0, 1, crop.shape)
     noise = cv2.GaussianBlur(noise, (0, 0), grain) if grain else noise
     noise *= spread / (noise.std() or 1)
     return np.asarray(np.rint(crop + noise).clip(0, 255), np.uint8)
 
 
-def jpeg(crop: Grey) -> Grey:
+def jpeg(crop: GreyImage) -> GreyImage:
     data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def shaded(crop: Grey, least: float, kind: str) -> Grey:
+def shaded(crop: GreyImage, least: float, kind: str) -> GreyImage:
     y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in crop.shape), indexing="ij")
     light = {"left": (1 + x) / 2, "top": (1 + y) / 2, "round": 1 - (x * x + y * y) / 2}[kind]
     return np.rint(crop * (least + (1 - least) * light)).astype(np.uint8)
 
 
-def ruled(crop: Grey, *, rows: slice = slice(0), columns: slice = slice(0)) -> Grey:
+def ruled(crop: GreyImage, *, rows: slice = slice(0), columns: slice = slice(0)) -> GreyImage:
     out = crop.copy()
     out[rows] = out[:, columns] = LINE
     return out
 
 
-def framed(crop: Grey, inset: int, thick: int, corner: int | None = None) -> Grey:
+def framed(crop: GreyImage, inset: int, thick: int, corner: int | None = None) -> GreyImage:
     """Draw a box this far in from the crop's sides, or no more of it than its corners."""
     out, inner = crop.copy(), slice(inset + thick, -inset - thick)
     out[inset : -inset or None, inset : -inset or None] = LINE
@@ -130,7 +130,7 @@ def framed(crop: Grey, inset: int, thick: int, corner: int | None = None) -> Gre
     return out
 
 
-def stroked(crop: Grey, *ends: tuple[float, float]) -> Grey:
+def stroked(crop: GreyImage, *ends: tuple[float, float]) -> GreyImage:
     start, end = (np.rint(np.array(at) * crop.shape[::-1]).astype(int).tolist() for at in ends)
     return np.asarray(cv2.line(crop.copy(), start, end, LINE, 4, cv2.LINE_AA), np.uint8)
 
@@ -160,7 +160,7 @@ def test_a_window_is_looked_into_without_its_frame(digit: int) -> None:
 
 
 @pytest.mark.parametrize("crops", [[], POOL, [noisy(blank(size), 90) for size in FAR]])
-def test_what_comes_back(crops: list[Grey]) -> None:
+def test_what_comes_back(crops: list[GreyImage]) -> None:
     found, count = normalize(crops), len(crops)
     assert [part.shape for part in found] == [(count, 28, 28, 1), (count, 2), (count,)]
     assert [part.dtype for part in found] == [np.float32, np.float32, bool]
@@ -170,7 +170,7 @@ def test_what_comes_back(crops: list[Grey]) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_not_a_crop(wrong: Grey) -> None:
+def test_not_a_crop(wrong: GreyImage) -> None:
     with pytest.raises(ValueError, match=r"^crop 1: expected uint8 .* got \w+ of shape \("):
         normalize([POOL[0], wrong])
 
@@ -236,7 +236,9 @@ def test_size_and_place_do_not_matter(
     assert (np.abs(off) * min(1, 96 / max(size)) <= 4).all()  # px as worked on: soft edges count
 
 
-TROUBLES: dict[str, tuple[float, Callable[[Grey], Grey]]] = {  # how far apart it may set pictures
+TROUBLES: dict[
+    str, tuple[float, Callable[[GreyImage], GreyImage]]
+] = {  # how far apart it may set pictures
     "noise of the camera": (ALIKE, lambda crop: noisy(crop, 10)),
     "grain of the paper": (ALIKE, lambda crop: noisy(crop, 6, 1.5)),
     "JPEG": (ALIKE, jpeg),
@@ -281,7 +283,9 @@ def test_what_is_the_digit_stays(name: str) -> None:
 
 GRAINS = list(product((1, 2, 4), (0, 0.7, 1.5, 4)))
 NOTHING, UNCLEAR, SMALL, DIGIT = (0, 0, False), (0, 0, True), (0.01, 0.2, False), (0.6, 0.95, False)
-FINDS: dict[str, tuple[tuple[float, float, bool], list[Grey]]] = {  # the extent's limits; unclear
+FINDS: dict[
+    str, tuple[tuple[float, float, bool], list[GreyImage]]
+] = {  # the extent's limits; unclear
     "even": (NOTHING, [blank(size, level) for size in FAR for level in (0, 1, 127, 254, 255)]),
     "noise": (NOTHING, [noisy(blank(size), *how) for size in SIZES for how in GRAINS]),
     "noise, JPEG": (NOTHING, [jpeg(noisy(blank(size), 2, 0.7)) for size in SIZES]),
@@ -311,7 +315,7 @@ def test_what_is_on_the_paper(name: str) -> None:
 # --- strips of whole numbers ---
 
 
-def number(text: str, *, high: int = 40, pen: int = 3, margin: int = 12) -> Grey:
+def number(text: str, *, high: int = 40, pen: int = 3, margin: int = 12) -> GreyImage:
     """Draw a number, dark on light, its digits `high` px."""
     scale = high / 21.0  # Hershey's digits are 21 px at scale 1
     (wide, _), _ = cv2.getTextSize(text, 0, scale, pen)
@@ -320,7 +324,7 @@ def number(text: str, *, high: int = 40, pen: int = 3, margin: int = 12) -> Grey
     return canvas
 
 
-def inked_box(picture: Grey) -> tuple[int, int, int, int]:
+def inked_box(picture: GreyImage) -> tuple[int, int, int, int]:
     y, x = np.nonzero(picture > 110)
     return int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
 
@@ -375,7 +379,7 @@ def test_ruled_lines_and_a_pattern_leave_the_ink_alone() -> None:
     ],
     ids=["white", "black", "a pixel", "a row", "a thread", "30 x 8000", "a line of digits"],
 )
-def test_what_no_strip_is_made_of_says_why(crop: Grey, fault: str) -> None:
+def test_what_no_strip_is_made_of_says_why(crop: GreyImage, fault: str) -> None:
     found = strips.strip(crop)
     assert fault in found.fault
     assert found.picture.shape == (strips.HEIGHT, 0)

@@ -15,11 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import batchdigits
-from batchdigits.cli.help import Command
+from batchdigits.cli.help import PanelCommand
 from batchdigits.cli.options import with_options
 from batchdigits.errors import UsageError
-from batchdigits.options import ReadOptions, RunOptions, TrainOptions, nearest, processors
-from batchdigits.options.declaration import Option, declarations, declare, take_keywords
+from batchdigits.options import (
+    ReadOptions,
+    RunOptions,
+    TrainOptions,
+    count_processors,
+    suggest_name,
+)
+from batchdigits.options.declaration import (
+    Option,
+    declare_options,
+    list_declarations,
+    take_keywords,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +64,7 @@ DEFAULTS = {
     "excel": False,
     "quiet": False,
     "batch_size": 2048,
-    "workers": processors(),
+    "workers": count_processors(),
     "device": "auto",
     "null": False,
     "out": None,
@@ -64,23 +75,23 @@ DEFAULTS = {
 
 def refused(wrong: Mapping[str, Any]) -> str:
     with pytest.raises(UsageError) as caught:
-        RunOptions.of(wrong)
+        RunOptions.from_settings(wrong)
     text = str(caught.value)
     assert "\n" not in text
     return text
 
 
 def test_the_defaults_are_the_contracts() -> None:
-    assert asdict(RunOptions.of({})) == DEFAULTS
+    assert asdict(RunOptions.from_settings({})) == DEFAULTS
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_none_takes_the_default(name: str) -> None:
-    assert RunOptions.of({name: None}) == RunOptions.of({})
+    assert RunOptions.from_settings({name: None}) == RunOptions.from_settings({})
 
 
 def test_none_takes_the_default_by_the_other_name_too() -> None:
-    assert RunOptions.of({"as": None}) == RunOptions.of({})
+    assert RunOptions.from_settings({"as": None}) == RunOptions.from_settings({})
 
 
 @pytest.mark.parametrize(
@@ -127,31 +138,35 @@ def test_none_takes_the_default_by_the_other_name_too() -> None:
     ids=str,
 )
 def test_what_is_given_is_kept(name: str, value: Any) -> None:
-    changed = asdict(RunOptions.of({name: value}))
+    changed = asdict(RunOptions.from_settings({name: value}))
     expected = str(value) if isinstance(value, Path) else value
     assert changed == DEFAULTS | {name: expected}
 
 
 def test_false_and_zero_are_not_none() -> None:
-    given = RunOptions.of({"workers": 0, "min_confidence": 0.0, "excel": False})
+    given = RunOptions.from_settings({"workers": 0, "min_confidence": 0.0, "excel": False})
     assert (given.workers, given.min_confidence, given.excel) == (0, 0.0, False)
 
 
 def test_templates_may_be_one_or_several() -> None:
-    assert RunOptions.of({"template": Path("a.toml")}).template == ("a.toml",)
-    several = RunOptions.of({"template": ["a.toml", Path("b")], "wide": True, "as": "form"})
+    assert RunOptions.from_settings({"template": Path("a.toml")}).template == ("a.toml",)
+    several = RunOptions.from_settings(
+        {"template": ["a.toml", Path("b")], "wide": True, "as": "form"}
+    )
     assert several.template == ("a.toml", "b")
 
 
 def test_a_calibration_goes_with_a_target_error() -> None:
-    given = RunOptions.of({"target_error": "0.01", "calibration": Path("some/audited.csv")})
+    given = RunOptions.from_settings(
+        {"target_error": "0.01", "calibration": Path("some/audited.csv")}
+    )
     assert (given.target_error, given.calibration) == (0.01, "some/audited.csv")
 
 
 def test_as_is_taken_by_both_names() -> None:
     """`as` is the name on the command line and in files; Python reserves the word."""
-    assert RunOptions.of({"as": "digit"}) == RunOptions.of({"as_": "digit"})
-    assert RunOptions.of({"as": "digit"}).as_ == "digit"
+    assert RunOptions.from_settings({"as": "digit"}) == RunOptions.from_settings({"as_": "digit"})
+    assert RunOptions.from_settings({"as": "digit"}).as_ == "digit"
 
 
 def test_as_twice_is_refused() -> None:
@@ -159,7 +174,7 @@ def test_as_twice_is_refused() -> None:
 
 
 def test_as_once_and_once_none_is_taken() -> None:
-    assert RunOptions.of({"as": "digit", "as_": None}).as_ == "digit"
+    assert RunOptions.from_settings({"as": "digit", "as_": None}).as_ == "digit"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +275,7 @@ def test_an_unknown_option_is_refused_even_when_a_known_one_is_right() -> None:
 
 
 def test_an_unknown_option_that_is_none_is_as_if_not_given() -> None:
-    assert RunOptions.of({"template": None}) == RunOptions.of({})
+    assert RunOptions.from_settings({"template": None}) == RunOptions.from_settings({})
 
 
 def test_of_several_mistakes_the_first_is_told() -> None:
@@ -270,7 +285,7 @@ def test_of_several_mistakes_the_first_is_told() -> None:
 
 
 def test_options_are_frozen() -> None:
-    options = RunOptions.of({"workers": 1})
+    options = RunOptions.from_settings({"workers": 1})
     with pytest.raises(FrozenInstanceError):
         options.workers = 2
     assert options.workers == 1
@@ -278,7 +293,7 @@ def test_options_are_frozen() -> None:
 
 def test_settings_are_not_changed_nor_kept() -> None:
     settings = {"workers": 1, "model": None}
-    options = RunOptions.of(settings)
+    options = RunOptions.from_settings(settings)
     assert settings == {"workers": 1, "model": None}
     settings["workers"] = 2
     assert options.workers == 1
@@ -314,7 +329,7 @@ def test_the_environment_is_not_read() -> None:
 )
 def test_any_settings_give_options_or_one_plain_line(given: dict[str, Any]) -> None:
     try:
-        options = RunOptions.of(given)
+        options = RunOptions.from_settings(given)
     except UsageError as error:
         assert len(str(error).splitlines()) == 1
     else:
@@ -327,8 +342,8 @@ def test_any_settings_give_options_or_one_plain_line(given: dict[str, Any]) -> N
 
 def test_processors_is_what_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
-    assert processors() == 3
-    assert RunOptions.of({}).workers == 3
+    assert count_processors() == 3
+    assert RunOptions.from_settings({}).workers == 3
 
 
 @pytest.mark.parametrize(("counted", "expected"), [(6, 6), (None, 1)])
@@ -337,7 +352,7 @@ def test_processors_where_affinity_is_unknown(
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: counted)
-    assert processors() == expected
+    assert count_processors() == expected
 
 
 @pytest.mark.parametrize(
@@ -349,7 +364,7 @@ def test_processors_where_affinity_is_unknown(
     ],
 )
 def test_nearest(name: str, known: list[str], said: str) -> None:
-    assert nearest(name, known) == said
+    assert suggest_name(name, known) == said
 
 
 def test_neither_pydantic_nor_numpy_is_imported_to_declare_options() -> None:
@@ -379,18 +394,18 @@ def test_options_that_contradict_each_other_are_refused_however_they_are_made() 
 )
 def test_what_a_training_needs(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        TrainOptions.of(given)
+        TrainOptions.from_settings(given)
     assert str(caught.value).startswith(said)
 
 
 def test_every_recipe_is_suggested() -> None:
     from batchdigits.training.recipes import RECIPES
 
-    (recipe,) = (one for one in declarations(TrainOptions) if one.name == "recipe")
+    (recipe,) = (one for one in list_declarations(TrainOptions) if one.name == "recipe")
     assert set(recipe.choices) == {*RECIPES, "default"}
 
 
-@declare
+@declare_options
 class Toys(RunOptions):
     """One field more than `run` has: that is all it takes to add an option."""
 
@@ -423,7 +438,7 @@ def test_to_declare_a_field_is_to_add_an_option(
 def toys(body: Any) -> typer.Typer:
     body.__annotations__["inputs"] = Annotated[list[str], typer.Argument(metavar="INPUT...")]
     app = typer.Typer(rich_markup_mode=None)
-    app.command(cls=Command)(with_options(Toys)(body))
+    app.command(cls=PanelCommand)(with_options(Toys)(body))
     return app
 
 
@@ -441,7 +456,7 @@ def test_the_help_of_a_declared_field_stands_in_its_panel(
 
 def test_the_signature_of_read_shows_each_option() -> None:
     parameters = inspect.signature(batchdigits.read).parameters
-    keywords = [one.name for one in declarations(ReadOptions)]
+    keywords = [one.name for one in list_declarations(ReadOptions)]
     assert list(parameters) == ["inputs", *keywords, "progress"]
     assert parameters["max_pixels"].annotation is int
     assert "PathLike" in str(parameters["model"].annotation)
@@ -453,11 +468,11 @@ def test_the_signature_of_read_shows_each_option() -> None:
 
 def test_the_help_of_read_says_what_its_options_mean() -> None:
     told = " ".join(inspect.getdoc(batchdigits.read).split())  # type: ignore[union-attr]
-    for one in declarations(ReadOptions):
+    for one in list_declarations(ReadOptions):
         assert f"{one.name}: {one.option.help}" in told
 
 
-ONLY_OF_A_RUN = sorted({*DEFAULTS} - {one.name for one in declarations(ReadOptions)})
+ONLY_OF_A_RUN = sorted({*DEFAULTS} - {one.name for one in list_declarations(ReadOptions)})
 
 
 @pytest.mark.parametrize("name", ONLY_OF_A_RUN)
@@ -497,7 +512,7 @@ def test_a_method_takes_keywords_as_a_function_does() -> None:
         def __init__(self, options: ReadOptions) -> None:
             self.options = options
 
-    assert Reader(model=Path("m"), template="a.toml").options == ReadOptions.of(
+    assert Reader(model=Path("m"), template="a.toml").options == ReadOptions.from_settings(
         {"model": "m", "template": ["a.toml"]}
     )
     with pytest.raises(UsageError, match="workers: "):

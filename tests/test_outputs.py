@@ -24,8 +24,16 @@ from hypothesis import strategies as st
 
 from batchdigits import outputs
 from batchdigits.errors import OutputError, UsageError
-from batchdigits.outputs import COLUMNS, DIGITS, FIELDS, check, pages, table, writer
-from batchdigits.records import Digit, Row
+from batchdigits.outputs import (
+    DIGITS_LAYOUT,
+    FIELDS_LAYOUT,
+    RESULT_COLUMNS,
+    build_dataframe,
+    check_table_path,
+    make_page_layout,
+    open_table_writer,
+)
+from batchdigits.records import DigitRow, Row
 
 linux = pytest.mark.skipif(
     sys.platform != "linux", reason="Linux has /proc, and names of any bytes"
@@ -85,7 +93,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(out: str, rows: list[Row], **more: bool) -> bytes:
-    with writer(out, **more) as write:
+    with open_table_writer(out, **more) as write:
         write(rows)
     return Path(out).read_bytes()
 
@@ -131,7 +139,7 @@ def python(code: str, **more: Any) -> tuple[int, str, str]:
 
 
 def test_the_columns_are_those_of_a_row() -> None:
-    assert tuple(field.name for field in dataclasses.fields(Row)) == COLUMNS
+    assert tuple(field.name for field in dataclasses.fields(Row)) == RESULT_COLUMNS
 
 
 @pytest.mark.parametrize("ending", GOLDEN)
@@ -147,33 +155,33 @@ def test_excel_dialect_to_the_byte(ending: str) -> None:
 def test_excel_dialect_keeps_the_decimal_point() -> None:
     put("out.csv", TRICKY, excel=True)
     read = pd.read_csv("out.csv", sep=";", decimal=".", encoding="utf-8-sig")
-    assert list(read.columns) == list(COLUMNS)
+    assert list(read.columns) == list(RESULT_COLUMNS)
     assert read["confidence"].tolist()[:2] == [0.99, 0.5]
 
 
 def test_pandas_reads_the_csv_as_read_would_give_it() -> None:
     put("out.csv", TRICKY)
-    texts = dict.fromkeys(set(COLUMNS) - {"page", "confidence"}, "str")
+    texts = dict.fromkeys(set(RESULT_COLUMNS) - {"page", "confidence"}, "str")
     read = pd.read_csv("out.csv", dtype=texts, keep_default_na=False, na_values={"confidence": ""})
-    pd.testing.assert_frame_equal(read, table(TRICKY))
+    pd.testing.assert_frame_equal(read, build_dataframe(TRICKY))
 
 
 def test_parquet_reads_back() -> None:
     put("out.parquet", TRICKY)
     read = pq.read_table("out.parquet")
-    assert read.schema.names == list(COLUMNS)
+    assert read.schema.names == list(RESULT_COLUMNS)
     assert [str(kind) for kind in read.schema.types] == [
         *("string", "int64", "string", "string", "double", "string", "string")
     ]
     assert [Row(**cells) for cells in read.to_pylist()] == plain(TRICKY)
-    pd.testing.assert_frame_equal(pd.read_parquet("out.parquet"), table(TRICKY))
+    pd.testing.assert_frame_equal(pd.read_parquet("out.parquet"), build_dataframe(TRICKY))
 
 
 def test_xlsx_reads_back_as_text_and_numbers() -> None:
     put("out.xlsx", TRICKY)
     sheet = openpyxl.load_workbook("out.xlsx")["results"]
     lines = list(sheet.iter_rows(values_only=True))
-    assert lines[0] == COLUMNS
+    assert lines[0] == RESULT_COLUMNS
     wanted = [tuple(None if c == "" else c for c in dataclasses.astuple(r)) for r in plain(TRICKY)]
     assert lines[1:] == wanted
     assert (sheet["D2"].number_format, sheet["E2"].number_format) == ("@", "0.0000")
@@ -215,22 +223,22 @@ def test_a_table_without_rows_has_its_columns(ending: str) -> None:
     if ending == ".jsonl":
         assert content == b""
     elif ending == ".parquet":
-        assert pq.read_table("out.parquet").to_pydict() == {name: [] for name in COLUMNS}
+        assert pq.read_table("out.parquet").to_pydict() == {name: [] for name in RESULT_COLUMNS}
     elif ending == ".xlsx":
         sheet = openpyxl.load_workbook("out.xlsx")["results"]
-        assert list(sheet.iter_rows(values_only=True)) == [COLUMNS]
+        assert list(sheet.iter_rows(values_only=True)) == [RESULT_COLUMNS]
     else:
-        assert content.decode() == ("\t" if ending == ".tsv" else ",").join(COLUMNS) + "\n"
+        assert content.decode() == ("\t" if ending == ".tsv" else ",").join(RESULT_COLUMNS) + "\n"
 
 
 def test_same_rows_same_bytes_however_they_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "_CHUNK", 3)
-    monkeypatch.setattr(outputs, "_GROUP", 4)
+    monkeypatch.setattr(outputs, "_LINES_PER_WRITE", 3)
+    monkeypatch.setattr(outputs, "_ROW_GROUP_SIZE", 4)
     rows = many(11)
     first = {ending: put(f"a{ending}", rows) for ending in FORMATS}
     time.sleep(2.1)  # the clock of a zip counts in steps of two seconds
     for ending in FORMATS:
-        with writer(f"b{ending}") as write:
+        with open_table_writer(f"b{ending}") as write:
             write(iter(rows[:1]))
             write([])
             write(row for row in rows[1:9])
@@ -271,7 +279,7 @@ def test_details_are_made_plain(detail: str, written: str) -> None:
     assert json.loads(put("out.jsonl", [row]))["detail"] == written
     put("out.parquet", [row])
     assert pq.read_table("out.parquet")["detail"].to_pylist() == [written]
-    assert table([row])["detail"].tolist() == [written]
+    assert build_dataframe([row])["detail"].tolist() == [written]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
@@ -303,7 +311,7 @@ def test_text_formats_give_back_what_they_got(ending: str, rows: list[Row]) -> N
 
 
 def as_row(cells: dict[str, Any]) -> Row:
-    assert tuple(cells) == COLUMNS
+    assert tuple(cells) == RESULT_COLUMNS
     confidence = cells["confidence"]
     number = None if confidence in ("", None) else float(confidence)
     return Row(**{**cells, "page": int(cells["page"]), "confidence": number})
@@ -320,14 +328,14 @@ def test_confidence_has_the_four_decimals_it_was_cut_to(cut: int) -> None:
 
 @pytest.mark.parametrize("rows", [[], TRICKY], ids=["no rows", "rows"])
 def test_table_has_fixed_dtypes(rows: list[Row]) -> None:
-    frame = table(iter(rows))
-    wanted = dict.fromkeys(COLUMNS, "str") | {"page": "int64", "confidence": "float64"}
+    frame = build_dataframe(iter(rows))
+    wanted = dict.fromkeys(RESULT_COLUMNS, "str") | {"page": "int64", "confidence": "float64"}
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == wanted
     assert len(frame) == len(rows)
 
 
 def test_table_holds_what_the_rows_hold() -> None:
-    frame = table(TRICKY)
+    frame = build_dataframe(TRICKY)
     assert frame["value"].tolist() == ["007", "00120", "", ""]
     assert frame["confidence"].tolist()[:2] == [0.99, 0.5]
     assert all(math.isnan(number) for number in frame["confidence"].tolist()[2:])
@@ -358,7 +366,7 @@ def test_importing_the_room_loads_none_of_the_large_libraries() -> None:
 )
 def test_wrong_usage_is_told(out: str, excel: bool, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        check(out, excel=excel)
+        check_table_path(out, excel=excel)
     assert "\n" not in str(caught.value)
     assert list(Path().iterdir()) == []
 
@@ -371,7 +379,7 @@ def test_a_missing_library_is_told(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError, match=rf"pip install 'batchdigits\[{ending[1:]}\]'") as caught:
-        check(f"out{ending}")
+        check_table_path(f"out{ending}")
     assert "\n" not in str(caught.value)
 
 
@@ -397,9 +405,9 @@ def test_a_place_that_takes_no_table_is_told(out: str, said: str) -> None:
     Path("circle.csv").symlink_to("circle.csv")
     os.mkfifo("pipe.csv")
     with pytest.raises(OutputError, match=said) as caught:
-        check(out)
+        check_table_path(out)
     assert "\n" not in str(caught.value)
-    with pytest.raises(OutputError, match=said), writer(out):
+    with pytest.raises(OutputError, match=said), open_table_writer(out):
         pytest.fail("the block must not begin")
 
 
@@ -407,21 +415,21 @@ def test_a_folder_that_may_not_be_written_is_told(here: Path) -> None:
     here.chmod(0o555)
     try:
         with ordinary_user(), pytest.raises(OutputError, match=r"cannot write 'out\.csv'"):
-            check("out.csv")
+            check_table_path("out.csv")
     finally:
         here.chmod(0o755)
 
 
 @pytest.mark.parametrize("out", ["-", "out.csv", "OUT.TSV", "out.jsonl", "out.parquet", "out.xlsx"])
 def test_a_good_place_passes_and_stays_as_it_is(out: str) -> None:
-    check(out)
+    check_table_path(out)
     assert list(Path().iterdir()) == []
 
 
 def test_closed_standard_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(OutputError, match="closed"):
-        check("-")
+        check_table_path("-")
 
 
 # --- all or nothing ---
@@ -435,7 +443,7 @@ class AnyStop(BaseException):
 @pytest.mark.parametrize("ending", FORMATS)
 def test_an_exception_leaves_the_old_table(ending: str, stop: type[BaseException]) -> None:
     old = put(f"out{ending}", TRICKY)
-    with pytest.raises(stop), writer(f"out{ending}") as write:
+    with pytest.raises(stop), open_table_writer(f"out{ending}") as write:
         write(many(20))
         raise stop
     assert Path(f"out{ending}").read_bytes() == old
@@ -447,7 +455,7 @@ def test_a_fault_of_whoever_makes_the_rows_stays_theirs() -> None:
         yield TRICKY[0]
         raise FileNotFoundError("a picture")
 
-    with pytest.raises(FileNotFoundError, match="a picture"), writer("out.csv") as write:
+    with pytest.raises(FileNotFoundError, match="a picture"), open_table_writer("out.csv") as write:
         write(rows())
     assert os.listdir() == []
 
@@ -455,7 +463,7 @@ def test_a_fault_of_whoever_makes_the_rows_stays_theirs() -> None:
 @pytest.mark.parametrize("ending", FORMATS)
 def test_the_old_table_stands_until_the_end(ending: str) -> None:
     old = put(f"out{ending}", TRICKY)
-    with writer(f"out{ending}") as write:
+    with open_table_writer(f"out{ending}") as write:
         write(many(9))
         assert Path(f"out{ending}").read_bytes() == old
         others = set(os.listdir()) - {f"out{ending}"}
@@ -535,7 +543,10 @@ def test_a_fault_at_the_very_end_leaves_the_old_table(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, step, fail)
-        with pytest.raises(OutputError, match="Permission denied"), writer(f"out{ending}") as write:
+        with (
+            pytest.raises(OutputError, match="Permission denied"),
+            open_table_writer(f"out{ending}") as write,
+        ):
             write(many(5))
     assert Path(f"out{ending}").read_bytes() == old
     assert os.listdir() == [f"out{ending}"]
@@ -565,7 +576,10 @@ def test_the_sheet_is_spooled_beside_the_table(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_folder_that_vanishes_is_told(here: Path) -> None:
     Path("sub").mkdir()
-    with pytest.raises(OutputError, match="No such file"), writer("sub/out.csv") as write:
+    with (
+        pytest.raises(OutputError, match="No such file"),
+        open_table_writer("sub/out.csv") as write,
+    ):
         write(many(5))
         for path in Path("sub").iterdir():
             path.unlink()
@@ -600,7 +614,7 @@ def test_an_old_table_keeps_its_mode(ending: str, mode: int) -> None:
     path = Path(f"out{ending}")
     path.touch()
     path.chmod(mode)
-    with writer(str(path)) as write:
+    with open_table_writer(str(path)) as write:
         write(TRICKY)
         # nor is what will be private ever open to others
         (hidden,) = (p for p in Path().glob(".batchdigits-*") if p.is_file())
@@ -660,7 +674,7 @@ def test_any_folder_will_do(ending: str) -> None:
 def test_standard_output_is_csv(
     excel: bool, wanted: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    with writer("-", excel=excel) as write:
+    with open_table_writer("-", excel=excel) as write:
         write(TRICKY[:2])
         write(TRICKY[2:])
     assert capfdbinary.readouterr().out.decode() == wanted
@@ -690,7 +704,7 @@ sys.exit(9)
     with start(code) as run:
         assert run.stdout is not None
         assert run.stderr is not None
-        assert run.stdout.readline() == ",".join(COLUMNS) + "\n"
+        assert run.stdout.readline() == ",".join(RESULT_COLUMNS) + "\n"
         run.stdout.close()
         assert run.stderr.read() == ""
         assert run.wait(60) == 0
@@ -756,20 +770,22 @@ in/c.tif,1,,,,blank,id: no ink
 def test_a_row_a_page_has_a_column_a_field_and_the_worst(
     tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "_CHUNK", 2)  # pages are kept together whatever is put at once
+    monkeypatch.setattr(
+        outputs, "_LINES_PER_WRITE", 2
+    )  # pages are kept together whatever is put at once
     batches = {1: [FORM[:2], FORM[2:4], FORM[4:5], FORM[5:]], 2: [FORM[:4], FORM[4:]], 7: [FORM]}
-    with writer(str(tmp_path / "o.csv"), pages(["id", "year"])) as write:
+    with open_table_writer(str(tmp_path / "o.csv"), make_page_layout(["id", "year"])) as write:
         for batch in batches[cut]:
             write(batch)
     assert (tmp_path / "o.csv").read_text() == BY_PAGE
-    found = table(FORM, pages(["id", "year"]))
+    found = build_dataframe(FORM, make_page_layout(["id", "year"]))
     assert found["id"].tolist() == ["007", "12", "", ""]
     assert found["min_confidence"].isna().tolist() == [False, False, True, True]
 
 
 def test_a_spreadsheet_has_a_sheet_for_fields_and_one_for_pages(tmp_path: Path) -> None:
     place = tmp_path / "o.xlsx"
-    with writer(str(place), FIELDS, pages(["id", "year"])) as write:
+    with open_table_writer(str(place), FIELDS_LAYOUT, make_page_layout(["id", "year"])) as write:
         write(FORM[:4])
         write(FORM[4:])
     book = openpyxl.load_workbook(place)
@@ -791,21 +807,23 @@ def test_a_spreadsheet_has_a_sheet_for_fields_and_one_for_pages(tmp_path: Path) 
 
 def test_other_formats_hold_the_first_table_alone(tmp_path: Path) -> None:
     for ending in (".csv", ".jsonl", ".parquet", ".tsv"):
-        with writer(str(tmp_path / f"o{ending}"), FIELDS, pages(["id"])) as write:
+        with open_table_writer(
+            str(tmp_path / f"o{ending}"), FIELDS_LAYOUT, make_page_layout(["id"])
+        ) as write:
             write(FORM)
-    assert (tmp_path / "o.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert (tmp_path / "o.csv").read_text().splitlines()[0] == ",".join(RESULT_COLUMNS)
     assert pq.read_table(tmp_path / "o.parquet").num_rows == len(FORM)
 
 
 def test_a_row_a_digit(tmp_path: Path) -> None:
-    digit = Digit("in/a.tif", 1, "id", 2, "7", 0.99, "1", 0.005, 10, 20, 94, 118)
-    with writer(str(tmp_path / "d.csv"), DIGITS) as write:
+    digit = DigitRow("in/a.tif", 1, "id", 2, "7", 0.99, "1", 0.005, 10, 20, 94, 118)
+    with open_table_writer(str(tmp_path / "d.csv"), DIGITS_LAYOUT) as write:
         write([digit])
     assert (tmp_path / "d.csv").read_text() == (
         "file,page,field,position,digit,confidence,runner_up,runner_up_confidence,"
         "x,y,width,height\nin/a.tif,1,id,2,7,0.9900,1,0.0050,10,20,94,118\n"
     )
-    found = table([digit], DIGITS)
+    found = build_dataframe([digit], DIGITS_LAYOUT)
     assert found.dtypes.astype(str).to_dict() == {
         "file": "str",
         "page": "int64",

@@ -22,7 +22,7 @@ from PIL import Image
 
 from batchdigits import pages
 from batchdigits.pages import paper, picture, trouble, webp
-from batchdigits.records import Failure, Grey, Page
+from batchdigits.records import Failure, GreyImage, Page
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="TIFF is decoded with Linux's memfd_create"
@@ -37,7 +37,7 @@ PICTURE[12:22, 30:36] = 90
 PICTURE[15:18, 2:6] = 140
 
 
-def encode(picture: Grey | Image.Image, kind: str, **options: object) -> bytes:
+def encode(picture: GreyImage | Image.Image, kind: str, **options: object) -> bytes:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     out = io.BytesIO()
     image.save(out, kind, **options)
@@ -47,10 +47,10 @@ def encode(picture: Grey | Image.Image, kind: str, **options: object) -> bytes:
 def readings(folder: Path, data: bytes, most: int = MOST) -> list[Page | Failure]:
     path = folder / "file.jpg"  # on purpose no format's own name for most
     path.write_bytes(data)
-    return list(pages.read(str(path), max_pixels=most))
+    return list(pages.load_pages(str(path), max_pixels=most))
 
 
-def grey(folder: Path, data: bytes) -> Grey:
+def grey(folder: Path, data: bytes) -> GreyImage:
     (page,) = readings(folder, data)
     assert isinstance(page, Page), page
     assert page.number == 1
@@ -216,8 +216,8 @@ def test_orientation_is_obeyed(kind: str, turn: int, tmp_path: Path) -> None:
     assert page.shape == PICTURE.shape
     wanted = np.where(PICTURE > 127, 255, 0) if image.mode == "1" else PICTURE
     assert abs(page.astype(int) - wanted).mean() < 4
-    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
-    assert isinstance(look, pages.Look)
+    look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=MOST)
+    assert isinstance(look, pages.ImageFileInfo)
     assert (look.width, look.height) == (40, 24)
 
 
@@ -331,7 +331,7 @@ def test_a_large_page_is_brought_to_grey_band_by_band(
     kinds.append(encode(Image.fromarray(PICTURE).convert("P"), "GIF", transparency=3))
     whole = [grey(tmp_path, data) for data in kinds]
     for band in (1, 41, 40 * 7):
-        monkeypatch.setattr(picture, "BAND", band)
+        monkeypatch.setattr(picture, "BAND_PIXELS", band)
         for data, wanted in zip(kinds, whole, strict=True):
             assert np.array_equal(grey(tmp_path, data), wanted)
 
@@ -511,9 +511,9 @@ def test_any_bytes_give_a_plain_failure_or_a_page(
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "x"
     path.write_bytes(head + tail)
-    results = list(pages.read(str(path), max_pixels=10**6))
+    results = list(pages.load_pages(str(path), max_pixels=10**6))
     assert results
-    look = pages.look(str(path), max_pixels=10**6)
+    look = pages.inspect_image_file(str(path), max_pixels=10**6)
     for result in [*results, look]:
         if isinstance(result, Failure):
             assert result.detail.isprintable()
@@ -658,15 +658,15 @@ def test_every_page_of_a_tiff_in_order(tmp_path: Path) -> None:
         (n, 10 * n) for n in range(1, 6)
     ]
     assert len(results) == 5
-    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
-    assert look == pages.Look("TIFF", 11, 9, 5)
+    look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=MOST)
+    assert look == pages.ImageFileInfo("TIFF", 11, 9, 5)
 
 
 def test_pages_come_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in").write_bytes(pile(3))
     decoder = Mock(wraps=Image.open)
     monkeypatch.setattr(Image, "open", decoder)
-    stream = pages.read(str(tmp_path / "in"), max_pixels=MOST)
+    stream = pages.load_pages(str(tmp_path / "in"), max_pixels=MOST)
     next(stream)
     assert decoder.call_count == 1
     assert len(list(stream)) == 2
@@ -742,7 +742,9 @@ def test_pixels_are_limited_for_each_format(kind: str, tmp_path: Path) -> None:
     expected = "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels)"
     assert detail(tmp_path, data, 959) == expected
     assert isinstance(readings(tmp_path, data, 960)[0], Page)
-    assert pages.look(str(tmp_path / "file.jpg"), max_pixels=959) == Failure(1, expected)
+    assert pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=959) == Failure(
+        1, expected
+    )
 
 
 def test_the_limit_is_checked_before_decoding(tmp_path: Path) -> None:
@@ -769,8 +771,8 @@ def test_the_size_of_a_webp_is_known_before_it_is_opened(
     size: tuple[int, int], options: dict[str, object]
 ) -> None:
     data = encode(Image.new("RGB", size, "white"), "WEBP", **options)
-    assert webp.size(data[:30]) == size
-    assert webp.size(data[:29]) == (0, 0)
+    assert webp.parse_webp_size(data[:30]) == size
+    assert webp.parse_webp_size(data[:29]) == (0, 0)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "JPEG2000", "GIF"])
@@ -834,15 +836,15 @@ def test_pillow_neither_warns_nor_logs(tmp_path: Path, caplog: pytest.LogCapture
 )
 def test_what_is_no_picture_is_told_plainly(data: bytes, words: str, tmp_path: Path) -> None:
     assert words in detail(tmp_path, data)
-    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
+    look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=MOST)
     assert isinstance(look, Failure)
 
 
 def only(path: str | Path) -> str:
-    (failure,) = pages.read(str(path), max_pixels=MOST)
+    (failure,) = pages.load_pages(str(path), max_pixels=MOST)
     assert isinstance(failure, Failure)
     assert failure.whole
-    look = pages.look(str(path), max_pixels=MOST)
+    look = pages.inspect_image_file(str(path), max_pixels=MOST)
     assert isinstance(look, Failure)
     assert look.detail == failure.detail
     return failure.detail
@@ -868,7 +870,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_with_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MOST_BYTES", 1000)
+    monkeypatch.setattr(pages, "MAX_FILE_BYTES", 1000)
     (tmp_path / "x").write_bytes(bytes(1001))
     assert only(tmp_path / "x") == "too large: 1,001 bytes, over the limit of 1,000"
 
@@ -878,9 +880,9 @@ def test_a_file_of_too_many_pages(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = sheets(scan(), scan(), scan()) if kind == "PDF" else pile(3)
-    monkeypatch.setattr(trouble, "MOST_PAGES", 3)
+    monkeypatch.setattr(trouble, "MAX_PAGES", 3)
     assert len(readings(tmp_path, data)) == 3
-    monkeypatch.setattr(trouble, "MOST_PAGES", 2)
+    monkeypatch.setattr(trouble, "MAX_PAGES", 2)
     (tmp_path / "x").write_bytes(data)
     assert only(tmp_path / "x") == "too many pages: over the limit of 2; split the file"
 
@@ -894,7 +896,7 @@ def test_a_pdf_that_claims_a_million_pages_is_refused_at_once(tmp_path: Path) ->
 def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(path)).write_bytes(LOSSLESS["png"])
-    (page,) = pages.read(os.fsdecode(path), max_pixels=MOST)
+    (page,) = pages.load_pages(os.fsdecode(path), max_pixels=MOST)
     assert isinstance(page, Page)
 
 
@@ -911,9 +913,9 @@ def test_only_want_of_memory_escapes(
         monkeypatch.setattr(pages, place, fail)
         if escapes:
             with pytest.raises(MemoryError):
-                list(pages.read(str(tmp_path / "x"), max_pixels=MOST))
+                list(pages.load_pages(str(tmp_path / "x"), max_pixels=MOST))
         else:
-            (failure,) = pages.read(str(tmp_path / "x"), max_pixels=MOST)
+            (failure,) = pages.load_pages(str(tmp_path / "x"), max_pixels=MOST)
             assert isinstance(failure, Failure)
             assert "a b [31m" in failure.detail
 
@@ -940,8 +942,8 @@ def test_pixels_become_square(
         page = grey(tmp_path, data)
         assert page.shape == shape, reason
         assert abs(cv2.resize(page, (40, 24)).astype(int) - PICTURE).mean() < 8
-        look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
-        assert isinstance(look, pages.Look)
+        look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=MOST)
+        assert isinstance(look, pages.ImageFileInfo)
         assert (look.height, look.width) == shape
 
 
@@ -971,9 +973,9 @@ def test_a_file_says_how_large_its_paper_is(tmp_path: Path) -> None:
         ({"format": "PNG"}, None, "nothing is said"),
     ):
         picture.save(place, **options)
-        found = paper.paper(place, 1)
+        found = paper.find_paper_size(place, 1)
         assert found == (wanted and pytest.approx(wanted, abs=0.05)), why
-        assert paper.paper(place, 2) is None, "there is no second page"
+        assert paper.find_paper_size(place, 2) is None, "there is no second page"
 
 
 def test_paper_is_turned_with_its_picture(tmp_path: Path) -> None:
@@ -981,14 +983,14 @@ def test_paper_is_turned_with_its_picture(tmp_path: Path) -> None:
     exif[0x0112] = 6
     place = str(tmp_path / "a.jpg")
     Image.new("L", (300, 600), 255).save(place, dpi=(300, 150), exif=exif)
-    assert paper.paper(place, 1) == pytest.approx((101.6, 25.4), abs=0.05)
+    assert paper.find_paper_size(place, 1) == pytest.approx((101.6, 25.4), abs=0.05)
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.4 broken", b"\x89PNG\r\n\x1a\n"])
 def test_a_broken_file_says_nothing_of_its_paper(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)
-    assert paper.paper(str(tmp_path / "a"), 1) is None
-    assert paper.paper(str(tmp_path / "gone"), 1) is None
+    assert paper.find_paper_size(str(tmp_path / "a"), 1) is None
+    assert paper.find_paper_size(str(tmp_path / "gone"), 1) is None
 
 
 # --- PDF ----------------------------------------------------------------------------------------
@@ -1012,7 +1014,7 @@ def pdf(things: dict[int, bytes], extra: bytes = b"") -> bytes:
     return out + xref + trailer + b"startxref\n%d\n%%%%EOF\n" % len(out)
 
 
-def fax_lines(picture: Grey) -> bytes:
+def fax_lines(picture: GreyImage) -> bytes:
     """The bare lines of group 4, 0 for black, as a fax machine has them."""
     image = Image.fromarray(picture).convert("1", dither=Image.Dither.NONE)
     data = encode(image, "TIFF", compression="group4", tiffinfo={278: len(picture)})
@@ -1020,7 +1022,7 @@ def fax_lines(picture: Grey) -> bytes:
     return data[tags[273][0] : tags[273][0] + tags[279][0]]
 
 
-def jbig2(picture: Grey) -> bytes:
+def jbig2(picture: GreyImage) -> bytes:
     """A JBIG2 stream of two segments: the page, and one region of it coded as group 4 does."""
     height, width = picture.shape
     area = struct.pack(">II", width, height)
@@ -1050,7 +1052,7 @@ FILTERS = {
 }
 
 
-def image(grey: Grey, kind: str = "flate", damage: Callable[[bytes], bytes] = bytes) -> bytes:
+def image(grey: GreyImage, kind: str = "flate", damage: Callable[[bytes], bytes] = bytes) -> bytes:
     entries, pack = FILTERS[kind]
     height, width = grey.shape
     entries = entries % (width, height) if kind == "fax" else entries
@@ -1078,7 +1080,7 @@ def sheets(*sheets: dict[str, bytes], extra: bytes = b"") -> bytes:
     return pdf({number: body for number, body in things.items() if body}, extra)
 
 
-def scan(grey: Grey = PICTURE, kind: str = "flate", **more: bytes) -> dict[str, bytes]:
+def scan(grey: GreyImage = PICTURE, kind: str = "flate", **more: bytes) -> dict[str, bytes]:
     return {"image": image(grey, kind)} | more
 
 
@@ -1093,8 +1095,8 @@ def test_a_scan_in_a_pdf_comes_out_pixel_by_pixel(mode: str, dpi: float, tmp_pat
     stored = Image.fromarray(picture).convert(mode)
     document.image(stored, 0, 0, 72 * width / dpi, 72 * height / dpi)
     assert np.array_equal(grey(tmp_path, bytes(document.output())), picture)
-    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
-    assert look == pages.Look("PDF", width, height, 1)
+    look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=MOST)
+    assert look == pages.ImageFileInfo("PDF", width, height, 1)
 
 
 @given(
@@ -1367,7 +1369,7 @@ def test_an_encrypted_pdf_says_so_unless_anybody_may_read_it(
         assert np.array_equal(grey(tmp_path, data), PICTURE)
     else:
         assert detail(tmp_path, data) == "encrypted PDF: save it without a password"
-        failure = pages.look(str(tmp_path / "file.jpg"), max_pixels=MOST)
+        failure = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=MOST)
         assert failure == Failure(1, "encrypted PDF: save it without a password")
 
 
@@ -1405,29 +1407,29 @@ def test_a_scan_of_too_many_pixels_is_refused_before_it_is_drawn(
 ) -> None:
     expected = "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels)"
     small = scan(PICTURE[:8, :10].copy(), box=b"0 0 10 8", contents=b"q 10 0 0 8 0 0 cm /I Do Q")
-    monkeypatch.setattr(pages.pdf, "_drawn", lambda page, size: np.zeros(size[::-1], np.uint8))
+    monkeypatch.setattr(pages.pdf, "_draw_page", lambda page, size: np.zeros(size[::-1], np.uint8))
     large, other = readings(tmp_path, sheets(scan(), small), 959)
     assert large == Failure(1, expected)
     assert isinstance(other, Page)
-    look = pages.look(str(tmp_path / "file.jpg"), max_pixels=959)
-    assert look == pages.Look("PDF", 10, 8, 2)  # of the first page that can be read
+    look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=959)
+    assert look == pages.ImageFileInfo("PDF", 10, 8, 2)  # of the first page that can be read
     assert readings(tmp_path, sheets(scan()), 959) == [large]
-    assert pages.look(str(tmp_path / "file.jpg"), max_pixels=959) == large
+    assert pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=959) == large
 
 
 def test_pdf_pages_come_one_at_a_time_and_the_file_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "in").write_bytes(sheets(scan(), scan(), scan()))
-    drawer = Mock(wraps=pages.pdf._drawn)
-    monkeypatch.setattr(pages.pdf, "_drawn", drawer)
+    drawer = Mock(wraps=pages.pdf._draw_page)
+    monkeypatch.setattr(pages.pdf, "_draw_page", drawer)
     before = len(os.listdir("/proc/self/fd"))
-    stream = pages.read(str(tmp_path / "in"), max_pixels=MOST)
+    stream = pages.load_pages(str(tmp_path / "in"), max_pixels=MOST)
     next(stream)
     assert drawer.call_count == 1
     stream.close()
     assert len(os.listdir("/proc/self/fd")) == before
-    list(pages.read(str(tmp_path / "in"), max_pixels=MOST))
+    list(pages.load_pages(str(tmp_path / "in"), max_pixels=MOST))
     assert drawer.call_count == 4
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -1436,26 +1438,26 @@ def test_pdf_pages_come_one_at_a_time_and_the_file_is_closed(
 def test_one_page_alone_is_read_without_the_others(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "in"
     path.write_bytes(sheets(scan(), {}, scan()) if kind == "PDF" else pile(3))
-    every = list(pages.read(str(path), max_pixels=MOST))
+    every = list(pages.load_pages(str(path), max_pixels=MOST))
     for number, wanted in enumerate(every, 1):
-        (alone,) = pages.read(str(path), max_pixels=MOST, only=number)
+        (alone,) = pages.load_pages(str(path), max_pixels=MOST, only=number)
         assert type(alone) is type(wanted)
         if isinstance(alone, Page) and isinstance(wanted, Page):
             assert alone.number == wanted.number == number
             assert np.array_equal(alone.grey, wanted.grey)
         else:
             assert alone == wanted
-    (gone,) = pages.read(str(path), max_pixels=MOST, only=4)
+    (gone,) = pages.load_pages(str(path), max_pixels=MOST, only=4)
     assert isinstance(gone, Failure)
     assert (gone.page, gone.detail.split(":")[0]) == (4, "no such page any more")
 
 
 def test_a_page_that_is_wanted_from_a_file_of_one(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(LOSSLESS["png"])
-    (page,) = pages.read(str(tmp_path / "in"), max_pixels=MOST, only=1)
+    (page,) = pages.load_pages(str(tmp_path / "in"), max_pixels=MOST, only=1)
     assert isinstance(page, Page)
-    (gone,) = pages.read(str(tmp_path / "in"), max_pixels=MOST, only=2)
+    (gone,) = pages.load_pages(str(tmp_path / "in"), max_pixels=MOST, only=2)
     assert isinstance(gone, Failure)
     assert gone.page == 2
-    (gone,) = pages.read(str(tmp_path / "nothing"), max_pixels=MOST, only=2)
+    (gone,) = pages.load_pages(str(tmp_path / "nothing"), max_pixels=MOST, only=2)
     assert gone == Failure(2, "no such file")

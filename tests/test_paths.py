@@ -6,11 +6,11 @@ import pytest
 
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
-from batchdigits.paths import Paths, resolve_paths
+from batchdigits.paths import OutputPaths, resolve_paths
 
 
-def resolve(**options: object) -> Paths:
-    return resolve_paths(RunOptions.of(options))
+def resolve(**options: object) -> OutputPaths:
+    return resolve_paths(RunOptions.from_settings(options))
 
 
 def test_each_place_is_named_once() -> None:

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from batchdigits import predict
 from batchdigits.extract import tasks
-from batchdigits.extract.desk import Desk, Number, unpacked
+from batchdigits.extract.desk import ChunkBuilder, StripPlacement, decode_strip
 from batchdigits.normalize.strips import HEIGHT
-from batchdigits.postprocess.numbers import of_number
-from batchdigits.predict.decoding import Decoded, Sign
-from batchdigits.predict.numbers import digits
-from batchdigits.records import Grey
+from batchdigits.postprocess.numbers import judge_number
+from batchdigits.predict.decoding import DecodedSign, DecodedStrip
+from batchdigits.predict.numbers import list_number_digits
+from batchdigits.records import GreyImage
 from batchdigits.templates import Field
 
 
-def line(text: str, seed: int = 0) -> Grey:
+def line(text: str, seed: int = 0) -> GreyImage:
     """Draw a number, dark on light, at least 1.6 times as wide as high."""
     random = np.random.default_rng(seed)
     picture = np.full((60, 40 + 30 * max(3, len(text))), 240, np.uint8)
@@ -32,11 +32,13 @@ def line(text: str, seed: int = 0) -> Grey:
     return picture
 
 
-def seen(text: str, *others: tuple[str, float], share: float = 0.97, apart: int = 8) -> Decoded:
+def seen(
+    text: str, *others: tuple[str, float], share: float = 0.97, apart: int = 8
+) -> DecodedStrip:
     """Make up a reading: signs as written, and candidates with their probabilities."""
-    signs = [Sign(name, 3 + apart * at) for at, name in enumerate(text)]
+    signs = [DecodedSign(name, 3 + apart * at) for at, name in enumerate(text)]
     plain = text.replace(".", "").replace("-", "")
-    return Decoded([(plain, share), *others], signs)
+    return DecodedStrip([(plain, share), *others], signs)
 
 
 # --- what a row says ---
@@ -64,8 +66,8 @@ def seen(text: str, *others: tuple[str, float], share: float = 0.97, apart: int 
         (seen("1234", apart=30), "1234", "ok", ""),  # all far apart, as in boxes
     ],
 )
-def test_what_a_number_is(found: Decoded, value: str, status: str, words: str) -> None:
-    said = of_number(None, found, 0.9)
+def test_what_a_number_is(found: DecodedStrip, value: str, status: str, words: str) -> None:
+    said = judge_number(None, found, 0.9)
     assert (said.value, said.status) == (value, status)
     assert words in said.detail
     assert bool(said.detail) >= (status != "ok")
@@ -74,8 +76,8 @@ def test_what_a_number_is(found: Decoded, value: str, status: str, words: str) -
 
 
 def test_two_numbers_on_one_line_are_told_apart() -> None:
-    signs = [Sign(name, at) for name, at in zip("1234", (3, 10, 40, 47), strict=True)]
-    said = of_number(None, Decoded([("1234", 0.99)], signs), 0.5)
+    signs = [DecodedSign(name, at) for name, at in zip("1234", (3, 10, 40, 47), strict=True)]
+    said = judge_number(None, DecodedStrip([("1234", 0.99)], signs), 0.5)
     assert said.status == "review"
     assert "12 34" in said.detail
 
@@ -111,15 +113,15 @@ def field(**rules: Any) -> Field:
     ids=lambda one: str(one) if isinstance(one, dict) else None,
 )
 def test_rules_choose_among_candidates(
-    rules: dict[str, Any], found: Decoded, value: str, status: str, words: str
+    rules: dict[str, Any], found: DecodedStrip, value: str, status: str, words: str
 ) -> None:
-    said = of_number(field(**rules), found, 0.9)
+    said = judge_number(field(**rules), found, 0.9)
     assert (said.value, said.status) == (value, status)
     assert words in said.detail
 
 
 def test_a_reason_to_review_outweighs_all() -> None:
-    said = of_number(field(), seen("4711"), 0.5, "boxes of 12 px are too few")
+    said = judge_number(field(), seen("4711"), 0.5, "boxes of 12 px are too few")
     assert (said.value, said.status) == ("4711", "review")
     assert said.detail.startswith("boxes of 12 px")
 
@@ -127,9 +129,11 @@ def test_a_reason_to_review_outweighs_all() -> None:
 def test_digits_are_told_with_boxes_in_the_page_and_what_else_they_may_be() -> None:
     strip = np.zeros((40, 96), np.uint8)
     strip[4:36, 10:20] = strip[4:36, 40:60] = 255
-    found = Decoded([("47", 0.8), ("41", 0.15), ("4", 0.05)], [Sign("4", 3), Sign("7", 12)])
-    lies = Number((100.0, 200.0), (0.5, 2.0), 0.0)
-    four, seven = digits(strip, lies, found)
+    found = DecodedStrip(
+        [("47", 0.8), ("41", 0.15), ("4", 0.05)], [DecodedSign("4", 3), DecodedSign("7", 12)]
+    )
+    lies = StripPlacement((100.0, 200.0), (0.5, 2.0), 0.0)
+    four, seven = list_number_digits(strip, lies, found)
     assert four.place == (105, 208, 5, 64)
     assert seven.place == (120, 208, 10, 64)
     assert (four.digit, four.confidence, four.runner_up) == ("4", 0.95, "")
@@ -163,7 +167,7 @@ def test_any_cut_into_chunks_gives_the_same_rows(
         save(f"{n:02}-digit.png", line("7", seed=n)[:, :60])
     reference = rows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "LEAST_FILES", files)
+        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
         assert rows(batch_size=batch_size) == reference
 
 
@@ -177,7 +181,7 @@ def test_any_cut_into_chunks_gives_the_same_rows(
     ],
 )
 def test_what_is_no_number_is_never_ok(
-    save: Save, fake_reader: FakeReader, name: str, picture: Grey, status: str, words: str
+    save: Save, fake_reader: FakeReader, name: str, picture: GreyImage, status: str, words: str
 ) -> None:
     save(f"{name}.png", picture)
     (row,) = rows()
@@ -189,8 +193,8 @@ def test_what_is_no_number_is_never_ok(
 def test_a_model_without_a_number_reader_says_so(
     save: Save, fake_reader: FakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = replace(predict.card(None), numbers=None)
-    monkeypatch.setattr(predict, "card", lambda path: card)
+    card = replace(predict.load_card(None), numbers=None)
+    monkeypatch.setattr(predict, "load_card", lambda path: card)
     save("a.png", line("4711"))
     save("b.png", np.full((30, 200), 255, np.uint8))
     number, blank = rows()
@@ -233,11 +237,11 @@ def test_the_user_may_say_that_images_are_numbers(save: Save, fake_reader: FakeR
 def test_a_place_on_a_page_is_where_its_digits_are() -> None:
     crop = line("19")
     crop = cv2.resize(crop, None, fx=2, fy=2)  # drawn twice as large as it is on the page
-    desk = Desk("auto")
+    desk = ChunkBuilder("auto")
     desk.number(0, 1, None, crop, (300, 400, crop.shape[1] / 2, crop.shape[0] / 2), "")
     prepared = desk.done()
     (item,), (packed,) = prepared.items, prepared.strips
-    strip = unpacked(packed)
+    strip = decode_strip(packed)
     assert item.number is not None
     y, x = np.nonzero(strip > 110)
     leaning = x + item.number.slant * (HEIGHT / 2 - y)

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from batchdigits import predict
 from batchdigits.errors import ModelError, UsageError
-from batchdigits.predict import CHUNK, CLASSES, NONE, Card, Classifier, backend, card, load
+from batchdigits.predict import (
+    DIGIT_CLASSES,
+    MODEL_BATCH_SIZE,
+    NONE_CLASS,
+    Card,
+    Classifier,
+    backend,
+    load_card,
+    load_classifier,
+)
 
 Pictures = NDArray[np.float32]
 Build = Callable[[Any], Any]
@@ -27,8 +36,8 @@ Make = Callable[[Path, Any], Path]
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    backend.prepare()
-    with backend.hushed():
+    backend.prepare_environment()
+    with backend.silence_stderr():
         import keras
 
         keras.utils.set_random_seed(7)
@@ -85,8 +94,8 @@ def kept(model: Any, folder: Path) -> str:
 def refused(path: str | None) -> str:
     """What is said to a user who names this model: by its card, or else when it is loaded."""
     with pytest.raises(ModelError) as caught:
-        card(path)
-        load(card(path), device="cpu")
+        load_card(path)
+        load_classifier(load_card(path), device="cpu")
     return one_line(caught.value)
 
 
@@ -133,7 +142,7 @@ def test_logits_are_the_models_own_output(
     some = pictures(5)
     own = np.asarray(model.predict_on_batch(some.reshape(5, *model.input_shape[1:])), np.float32)
 
-    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
+    read = load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(some)
 
     assert read.dtype == np.float32
     assert read.shape == (5, 10)
@@ -153,7 +162,7 @@ def test_a_model_that_divides_by_255_itself_is_given_bytes(
     some = pictures(5)
     own = np.asarray(model.predict_on_batch(some[..., 0] * 255))
 
-    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
+    read = load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-4, atol=1e-5)
 
@@ -163,7 +172,7 @@ def test_a_rescaling_that_does_not_expect_bytes_changes_nothing(keras: Any, tmp_
     some = pictures(3)
     own = np.asarray(model.predict_on_batch(some[..., 0]))
 
-    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
+    read = load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-5, atol=1e-5)
 
@@ -174,7 +183,7 @@ def test_a_rescaling_inside_a_layer_of_layers_counts_too(keras: Any, tmp_path: P
     some = pictures(3)
     own = np.asarray(model.predict_on_batch(some[..., 0] * 255))
 
-    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
+    read = load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-4, atol=1e-5)
 
@@ -186,7 +195,7 @@ def test_an_input_of_integers_is_given_bytes(keras: Any, tmp_path: Path) -> None
     some = pictures(3)
     own = np.asarray(model.predict_on_batch(np.rint(some[..., 0] * 255).astype(np.uint8)))
 
-    read = load(card(kept(model, tmp_path)), device="cpu").logits(some)
+    read = load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, own, rtol=1e-4, atol=1e-5)
 
@@ -195,18 +204,18 @@ def test_a_probability_of_zero_gives_a_finite_logit(keras: Any, tmp_path: Path) 
     model = chain("Flatten()", "Dense(10, 'softmax')")(keras)
     model.layers[-1].set_weights([np.zeros((784, 10)), np.array([1e4] + [-1e4] * 9)])
 
-    read = load(card(kept(model, tmp_path)), device="cpu").logits(pictures(1))
+    read = load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(pictures(1))
 
     assert read[0].argmax() == 0
     assert np.isfinite(read).all()
 
 
 def test_the_shipped_model_loads_and_its_card_is_calibrated() -> None:
-    known = card(None)
-    read = load(card(None), device="cpu").logits(pictures(2))
+    known = load_card(None)
+    read = load_classifier(load_card(None), device="cpu").logits(pictures(2))
     assert known.calibrated
     assert known.preprocessing is not None
-    assert known.classes == (*CLASSES, NONE)
+    assert known.classes == (*DIGIT_CLASSES, NONE_CLASS)
     assert read.shape == (2, 11)
 
 
@@ -215,7 +224,7 @@ def test_a_bundle_is_loaded_from_its_folder(keras: Any, tmp_path: Path) -> None:
     kept(model, tmp_path)
     some = pictures(2)
 
-    read = load(card(bundle(tmp_path, json.dumps(CARD))), device="cpu").logits(some)
+    read = load_classifier(load_card(bundle(tmp_path, json.dumps(CARD))), device="cpu").logits(some)
 
     np.testing.assert_allclose(read, model.predict_on_batch(some[..., 0]), rtol=1e-5, atol=1e-5)
 
@@ -230,7 +239,9 @@ def test_a_bundle_may_know_not_a_digit(
     kept(model, tmp_path)
     some = pictures(3)
 
-    read = load(card(bundle(tmp_path, json.dumps(ELEVEN))), device="cpu").logits(some)
+    read = load_classifier(load_card(bundle(tmp_path, json.dumps(ELEVEN))), device="cpu").logits(
+        some
+    )
 
     own = model.predict_on_batch(some[..., 0])
     assert read.shape == (3, 11)
@@ -437,7 +448,7 @@ def test_what_is_no_model_is_refused_in_one_line(
 @pytest.mark.parametrize("make", [text, missing, half_of_a_model])
 def test_load_refuses_by_itself(keras: Any, tmp_path: Path, make: Make) -> None:
     with pytest.raises(ModelError, match=r"cannot be loaded"):
-        load(replace(card(None), network=make(tmp_path, keras)), device="cpu")
+        load_classifier(replace(load_card(None), network=make(tmp_path, keras)), device="cpu")
 
 
 def test_a_name_that_cannot_exist_does_not_exist() -> None:
@@ -466,19 +477,19 @@ def bundle(folder: Path, content: str | bytes) -> str:
 
 
 def test_a_card_is_read(tmp_path: Path) -> None:
-    assert card(bundle(tmp_path, json.dumps(CARD))) == Card("house", 3, 1.25, 0.97, True, CARD)
+    assert load_card(bundle(tmp_path, json.dumps(CARD))) == Card("house", 3, 1.25, 0.97, True, CARD)
 
 
 def test_a_card_may_hold_readings_and_not_a_digit(tmp_path: Path) -> None:
     calibration = {"temperature": 1, "readings": [[0.99, 50, 0], [0.4, 3, 2]]}
-    found = card(bundle(tmp_path, json.dumps(ELEVEN | {"calibration": calibration})))
+    found = load_card(bundle(tmp_path, json.dumps(ELEVEN | {"calibration": calibration})))
     assert found.classes == (*"0123456789", "none")
     assert found.readings == ((0.99, 50, 0), (0.4, 3, 2))
 
 
 def test_a_plain_file_is_taken_as_uncalibrated(keras: Any, tmp_path: Path) -> None:
     place = kept(functional(keras), tmp_path)
-    assert card(place) == Card("model.keras", None, 1.0, 0.95, False, {})
+    assert load_card(place) == Card("model.keras", None, 1.0, 0.95, False, {})
 
 
 @pytest.mark.parametrize(
@@ -487,7 +498,7 @@ def test_a_plain_file_is_taken_as_uncalibrated(keras: Any, tmp_path: Path) -> No
     ids=["classes as numbers", "lowest threshold", "highest threshold", "more than is known"],
 )
 def test_what_a_card_may_say(tmp_path: Path, change: dict[str, Any]) -> None:
-    assert card(bundle(tmp_path, json.dumps(CARD | change))).name == "house"
+    assert load_card(bundle(tmp_path, json.dumps(CARD | change))).name == "house"
 
 
 def without(name: str) -> str:
@@ -571,12 +582,14 @@ def test_a_card_that_is_a_folder_is_refused(tmp_path: Path) -> None:
 def convolution(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     layers = ["Conv2D(4, 5, 3, activation='relu')", "Flatten()", "Dense(24, 'relu')", "Dense(10)"]
     model = chain(*layers, shape=(28, 28, 1))(keras)
-    return load(card(kept(model, tmp_path_factory.mktemp("convolution"))), device="cpu")
+    return load_classifier(
+        load_card(kept(model, tmp_path_factory.mktemp("convolution"))), device="cpu"
+    )
 
 
 @pytest.fixture(scope="module")
 def shipped(keras: Any) -> Classifier:
-    return load(card(None), device="cpu")
+    return load_classifier(load_card(None), device="cpu")
 
 
 @pytest.fixture(params=["convolution", "shipped"])
@@ -585,7 +598,10 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
     return found
 
 
-@pytest.mark.parametrize("count", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
+@pytest.mark.parametrize(
+    "count",
+    [1, 2, MODEL_BATCH_SIZE - 1, MODEL_BATCH_SIZE, MODEL_BATCH_SIZE + 1, 2 * MODEL_BATCH_SIZE],
+)
 def test_bits_do_not_depend_on_how_many_are_beside(classifier: Classifier, count: int) -> None:
     some = pictures(600)
     among_all = classifier.logits(some)
@@ -611,7 +627,7 @@ def test_no_pictures_give_no_logits(convolution: Classifier) -> None:
 def test_pictures_are_left_as_they_were(keras: Any, tmp_path: Path) -> None:
     model = chain("Rescaling(1 / 255)", "Flatten()", "Dense(10)")(keras)
     some = pictures(3)
-    load(card(kept(model, tmp_path)), device="cpu").logits(some)
+    load_classifier(load_card(kept(model, tmp_path)), device="cpu").logits(some)
     assert (some == pictures(3)).all()
 
 
@@ -705,7 +721,7 @@ def test_other_errors_pass(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         Classifier(model, "gpu:0").logits(pictures(1))
     assert caught.value is error
-    assert model.calls == [CHUNK], "it is tried once"
+    assert model.calls == [MODEL_BATCH_SIZE], "it is tried once"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -755,13 +771,13 @@ def test_the_device_is_chosen(
     found: int,
     chosen: str,
 ) -> None:
-    monkeypatch.setattr(backend, "gpus", lambda: found)
-    classifier = load(card(None), device=wanted)
+    monkeypatch.setattr(backend, "count_gpus", lambda: found)
+    classifier = load_classifier(load_card(None), device=wanted)
     assert classifier.device == chosen
     assert set(devices_asked) == {chosen}
 
     devices_asked.clear()
-    classifier.logits(pictures(2 * CHUNK))
+    classifier.logits(pictures(2 * MODEL_BATCH_SIZE))
     assert devices_asked == [chosen, chosen], "each chunk is read there"
 
 
@@ -772,9 +788,9 @@ def test_the_device_is_chosen(
 def test_a_gpu_that_is_not_there_is_wrong_usage(
     keras: Any, monkeypatch: pytest.MonkeyPatch, wanted: str, found: int
 ) -> None:
-    monkeypatch.setattr(backend, "gpus", lambda: found)
+    monkeypatch.setattr(backend, "count_gpus", lambda: found)
     with pytest.raises(UsageError) as caught:
-        load(card(None), device=wanted)
+        load_classifier(load_card(None), device=wanted)
     said = one_line(caught.value)
     assert said.startswith(f"--device {wanted}: ")
     assert f"found {found}" in said
@@ -785,13 +801,13 @@ def test_a_gpu_that_is_not_there_is_wrong_usage(
 def test_devices_are_told_on_one_line(
     keras: Any, monkeypatch: pytest.MonkeyPatch, found: int, words: str
 ) -> None:
-    monkeypatch.setattr(backend, "gpus", lambda: found)
-    told = predict.devices()
+    monkeypatch.setattr(backend, "count_gpus", lambda: found)
+    told = predict.describe_devices()
     assert told == f"Keras backend {keras.config.backend()}: CPU, {words}"
 
 
 def test_devices_can_be_told_of_this_machine(keras: Any) -> None:
-    assert predict.devices().count("\n") == 0
+    assert predict.describe_devices().count("\n") == 0
 
 
 # --- what Keras does not offer: the backends ---
@@ -799,7 +815,7 @@ def test_devices_can_be_told_of_this_machine(keras: Any) -> None:
 
 @pytest.fixture
 def with_tensorflow(keras: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with backend.hushed():
+    with backend.silence_stderr():
         import tensorflow
     monkeypatch.setattr(keras.config, "backend", lambda: "tensorflow")
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda kind: ["a", "b"])
@@ -811,7 +827,7 @@ def test_tensorflow_takes_memory_as_needed_on_every_gpu(
 ) -> None:
     grows: dict[str, bool] = {}
     monkeypatch.setattr(with_tensorflow.config.experimental, "set_memory_growth", grows.__setitem__)
-    assert backend.gpus() == 2
+    assert backend.count_gpus() == 2
     assert grows == {"a": True, "b": True}
 
 
@@ -820,7 +836,7 @@ def test_a_gpu_in_use_already_counts(with_tensorflow: Any, monkeypatch: pytest.M
         raise RuntimeError("Physical devices cannot be modified after being initialized")
 
     monkeypatch.setattr(with_tensorflow.config.experimental, "set_memory_growth", too_late)
-    assert backend.gpus() == 2
+    assert backend.count_gpus() == 2
 
 
 @pytest.mark.parametrize(
@@ -844,14 +860,14 @@ def test_gpus_of_other_backends_are_counted(
 ) -> None:
     monkeypatch.setattr(keras.config, "backend", lambda: name)
     monkeypatch.setitem(sys.modules, name, module)
-    assert backend.gpus() == found
+    assert backend.count_gpus() == found
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "")
     monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE")
-    backend.prepare()
+    backend.prepare_environment()
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 
@@ -881,7 +897,7 @@ def test_keras_keeps_its_settings_where_nobody_else_writes(
     monkeypatch.setenv("KERAS_HOME", given or "")
     if given is None:
         monkeypatch.delenv("KERAS_HOME")
-    backend.prepare()
+    backend.prepare_environment()
     assert os.environ.get("KERAS_HOME") == kept
     if kept == f"{os.devnull}/keras":
         with pytest.raises(NotADirectoryError):
@@ -1126,7 +1142,7 @@ def test_loading_says_nothing_and_a_refusal_leaves_standard_error_whole(
 ) -> None:
     place = tmp_path / "stderr"
     with _standard_error_of_this_process(place):
-        load(card(None), device="cpu")
+        load_classifier(load_card(None), device="cpu")
         assert place.read_bytes() == b""
         refused(str(tmp_path / "missing.keras"))
         os.write(2, b"after\n")
@@ -1174,7 +1190,9 @@ def test_what_makes_the_output_decides(build: Any, keras: Any, tmp_path: Path) -
     model = build(keras)
     model.save(tmp_path / "m.keras")
     some = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
-    logits = predict.load(predict.card(str(tmp_path / "m.keras")), device="cpu").logits(some)
+    logits = predict.load_classifier(
+        predict.load_card(str(tmp_path / "m.keras")), device="cpu"
+    ).logits(some)
     given = np.stack([np.asarray(model(some[[i, i], ..., 0]))[0] for i in range(5)])
     wanted = given if build is fixed_batch else np.log(given)
     np.testing.assert_allclose(logits, wanted, atol=1e-4)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from batchdigits import calibrate, predict
 from batchdigits.errors import ModelError
-from batchdigits.labelled import Labelled
+from batchdigits.labelled import LabelledCrops
 from batchdigits.normalize.strips import HEIGHT, strip
 from batchdigits.predict import NumberReader, backend
-from batchdigits.predict.decoding import Decoded, Sign, decoded
+from batchdigits.predict.decoding import DecodedSign, DecodedStrip, decode_logits
 from batchdigits.training import bundle, corpus, numbers, reading, strings
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import FLOURISH, OTHER, SEPARATOR, in_row
@@ -37,8 +37,8 @@ def random(seed: int = 0) -> np.random.Generator:
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    backend.prepare()
-    with backend.hushed():
+    backend.prepare_environment()
+    with backend.silence_stderr():
         import keras
     return keras
 
@@ -46,7 +46,7 @@ def keras() -> Any:
 @pytest.fixture(scope="module")
 def digits() -> Corpus:
     crops = [drawn(n % 10, seed=n // 10) for n in range(60)]
-    return corpus.gather({"drawn": Labelled(crops, np.arange(60) % 10, [""] * 60)})
+    return corpus.gather({"drawn": LabelledCrops(crops, np.arange(60) % 10, [""] * 60)})
 
 
 # --- strings that are composed ---
@@ -125,7 +125,9 @@ def test_digits_drawn_by_strokes_are_what_they_say() -> None:
         for _ in range(20):
             crops.append(np.pad(stroked(digit, writer(chance), chance), 4))
             labels.append(digit)
-    logits, legible = bundle.crops_read(crops, predict.load(predict.card(None)).logits, invert="no")
+    logits, legible = bundle.crops_read(
+        crops, predict.load_classifier(predict.load_card(None)).logits, invert="no"
+    )
     assert legible.all()
     right = logits[:, :10].argmax(axis=1) == labels
     assert right.mean() > 0.75  # it has not seen all of these shapes: therefore they are drawn
@@ -163,7 +165,9 @@ def test_the_loss_is_what_the_decoder_promises(keras: Any) -> None:
     logits = random(7).normal(0, 2, (6, 5, CLASSES)).astype(np.float32)
     for row, one in enumerate(logits):
         text, share = next(
-            (text, share) for text, share in decoded(one, 4000).candidates if 0 < len(text) < 4
+            (text, share)
+            for text, share in decode_logits(one, 4000).candidates
+            if 0 < len(text) < 4
         )
         signs = [OTHER if name == "x" else int(name) for name in text]
         told = float(np.asarray(loss(labelled((1, signs)), logits[row : row + 1]))[0])
@@ -259,16 +263,18 @@ def test_the_network_is_small_enough_for_the_bundle(small: Any) -> None:
 # --- calibration ---
 
 
-def made_up(count: int, temperature: float) -> tuple[list[Decoded], list[str]]:
+def made_up(count: int, temperature: float) -> tuple[list[DecodedStrip], list[str]]:
     """Make up readings that are right as often as their probabilities say at a temperature."""
     chance, found, truth = random(11), [], []
     for n in range(count):
         share = float(chance.uniform(0.4, 0.999))
         pair = [(str(100 + n), share), (str(500 + n), 1 - share)]
-        sure = dict(calibrate.calibrated(pair, temperature))[str(100 + n)]
+        sure = dict(calibrate.calibrate_candidates(pair, temperature))[str(100 + n)]
         truth.append(str(100 + n) if chance.random() < sure else str(500 + n))
         pair.sort(key=lambda one: -one[1])
-        found.append(Decoded(pair, [Sign(c, 3 + 6 * at) for at, c in enumerate(pair[0][0])]))
+        found.append(
+            DecodedStrip(pair, [DecodedSign(c, 3 + 6 * at) for at, c in enumerate(pair[0][0])])
+        )
     return found, truth
 
 
@@ -280,10 +286,10 @@ def test_a_temperature_is_found_again(temperature: float) -> None:
 
 def test_a_temperature_above_one_makes_less_sure() -> None:
     candidates = [("12", 0.9), ("17", 0.06)]
-    mild = dict(calibrate.calibrated(candidates, 2.0))
+    mild = dict(calibrate.calibrate_candidates(candidates, 2.0))
     assert 0.5 < mild["12"] < 0.9
     assert mild["17"] > 0.06
-    same = dict(calibrate.calibrated(candidates, 1.0))
+    same = dict(calibrate.calibrate_candidates(candidates, 1.0))
     assert same["12"] == pytest.approx(0.9)
 
 
@@ -301,7 +307,7 @@ def test_a_card_says_how_held_out_strings_were_read() -> None:
 def joined(small: Any, tmp_path: Path) -> Path:
     """A bundle with a number reader that has learned nothing."""
     place = tmp_path / "bundle"
-    shutil.copytree(predict.place_of(None), place)
+    shutil.copytree(predict.resolve_model_path(None), place)
     small.save(tmp_path / "reader.keras")
     said = reading.calibrated([made_up(200, 1.0), made_up(200, 1.0)])
     reading.join(place, tmp_path / "reader.keras", said)
@@ -311,17 +317,17 @@ def joined(small: Any, tmp_path: Path) -> Path:
 def test_a_number_reader_joins_a_bundle(joined: Path) -> None:
     files = sorted(path.name for path in joined.iterdir())
     assert files == ["card.json", "model.keras", "number.keras"]
-    card = predict.card(str(joined))
+    card = predict.load_card(str(joined))
     assert card.numbers is not None
-    assert card.name == predict.card(None).name
-    (logits,) = predict.load_reader(predict.card(str(joined))).logits(strips(1))
+    assert card.name == predict.load_card(None).name
+    (logits,) = predict.load_number_reader(predict.load_card(str(joined))).logits(strips(1))
     assert logits.shape[1] == CLASSES
 
 
 def test_a_bundle_that_is_written_anew_keeps_its_number_reader(
     joined: Path, tmp_path: Path
 ) -> None:
-    card = predict.card(str(joined)).whole
+    card = predict.load_card(str(joined)).whole
     bundle.write(str(tmp_path / "again"), str(joined), card)
     before, after = (place / "number.keras" for place in (joined, tmp_path / "again"))
     assert before.read_bytes() == after.read_bytes()
@@ -344,10 +350,10 @@ def test_a_card_that_says_nonsense_of_numbers_is_refused(
     card["numbers"] = numbers_
     (joined / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match=said):
-        predict.card(str(joined))
+        predict.load_card(str(joined))
 
 
 def test_a_card_whose_number_reader_is_gone_is_refused(joined: Path) -> None:
     (joined / "number.keras").unlink()
     with pytest.raises(ModelError, match="cannot be loaded"):
-        predict.load_reader(predict.card(str(joined)))
+        predict.load_number_reader(predict.load_card(str(joined)))

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.errors import TemplateError
-from batchdigits.records import Grey
-from batchdigits.register import LIMIT, Lost, Pose, Reference, learned, match, register
+from batchdigits.records import GreyImage
+from batchdigits.register import (
+    MAX_RESIDUAL_MM,
+    Pose,
+    Reference,
+    RegistrationFailure,
+    build_reference,
+    match_form,
+    register_page,
+)
 from batchdigits.templates.template import Template
 
 sys.path.append(str(Path(__file__).parent.parent / "jobs" / "samples"))
@@ -61,26 +69,28 @@ def digits() -> dict[int, NDArray[np.uint8]]:
 
 
 @cache
-def blank(anchor: str = "markers", dpi: int = DPI, lines: float = 1.0) -> Grey:
+def blank(anchor: str = "markers", dpi: int = DPI, lines: float = 1.0) -> GreyImage:
     return paper.blank(form(), dpi, markers=anchor == "markers", lines=lines)
 
 
 @cache
-def filled(anchor: str = "markers", lines: float = 1.0) -> Grey:
+def filled(anchor: str = "markers", lines: float = 1.0) -> GreyImage:
     random = np.random.default_rng(1)
     return paper.filled(form(), digits(), random, page=blank(anchor, DPI, lines), dpi=DPI)[0]
 
 
 @cache
 def reference(anchor: str) -> Reference | None:
-    return learned(blank("image", 150)) if anchor == "image" else None
+    return build_reference(blank("image", 150)) if anchor == "image" else None
 
 
-def found(grey: Grey, anchor: str = "markers") -> Pose | Lost:
-    return register(grey, form(anchor), reference(anchor))
+def found(grey: GreyImage, anchor: str = "markers") -> Pose | RegistrationFailure:
+    return register_page(grey, form(anchor), reference(anchor))
 
 
-def farthest(pose: Pose | Lost, truth: NDArray[np.float64], template: Template) -> float:
+def farthest(
+    pose: Pose | RegistrationFailure, truth: NDArray[np.float64], template: Template
+) -> float:
     """How far off the corners of the boxes are, at most, mm."""
     assert isinstance(pose, Pose), pose
     points = [
@@ -96,8 +106,8 @@ def farthest(pose: Pose | Lost, truth: NDArray[np.float64], template: Template) 
 
 
 def laid(
-    page: Grey, inner: NDArray[np.float64], *, ground: int = 255, border: int = 40
-) -> tuple[Grey, NDArray[np.float64]]:
+    page: GreyImage, inner: NDArray[np.float64], *, ground: int = 255, border: int = 40
+) -> tuple[GreyImage, NDArray[np.float64]]:
     """Lay a page by a matrix, px → px, with a border: the picture, and mm → px in it."""
     high, wide = page.shape
     ends = np.array([[[0, 0], [wide, 0], [wide, high], [0, high]]], np.float64)
@@ -136,9 +146,9 @@ def test_a_page_is_found_however_it_lies(
 ) -> None:
     grey, truth = laid(filled(anchor), inner, ground=ground)
     pose = found(grey, anchor)
-    assert farthest(pose, truth, form()) < LIMIT
+    assert farthest(pose, truth, form()) < MAX_RESIDUAL_MM
     assert isinstance(pose, Pose)
-    assert 0 <= pose.residual < LIMIT
+    assert 0 <= pose.residual < MAX_RESIDUAL_MM
     assert pose.unseen == ()
 
 
@@ -160,7 +170,7 @@ def test_pages_as_scanners_and_telephones_take_them(seed: int) -> None:
     random = np.random.default_rng(seed)
     ranges = paper.RANGES._replace(dpi=(100, 200))
     grey, truth, done = paper.scanned(filled(), random, ranges, dpi=DPI)
-    assert farthest(found(grey), truth, form()) < LIMIT, done
+    assert farthest(found(grey), truth, form()) < MAX_RESIDUAL_MM, done
 
 
 @pytest.mark.parametrize("dpi", [100, 300])
@@ -169,10 +179,10 @@ def test_the_resolution_does_not_matter(dpi: int) -> None:
     assert farthest(pose, paper.flat(dpi), form()) < 0.2
 
 
-def without(number: int) -> Grey:
+def without(number: int) -> GreyImage:
     """A page without one of its markers."""
     page = filled().copy()
-    x, y, wide, high = (round(n * DPI / 25.4) for n in form().form.marks[number].box)
+    x, y, wide, high = (round(n * DPI / 25.4) for n in form().form.effective_markers[number].box)
     page[y - 5 : y + high + 5, x - 5 : x + wide + 5] = 255
     return page
 
@@ -181,7 +191,7 @@ def without(number: int) -> Grey:
 def test_any_three_of_four_markers_are_enough(number: int) -> None:
     grey, truth = laid(without(number), np.array([[1, 0, 0], [0.1, 1, 0], [5e-5, 5e-5, 1]]))
     pose = found(grey)
-    assert farthest(pose, truth, form()) < LIMIT
+    assert farthest(pose, truth, form()) < MAX_RESIDUAL_MM
     assert isinstance(pose, Pose)
     assert "3 of 4 markers" in pose.how
 
@@ -189,17 +199,17 @@ def test_any_three_of_four_markers_are_enough(number: int) -> None:
 def test_dropped_out_boxes_are_measured_by_markers_alone() -> None:
     page = filled("markers", 0.0)
     pose = found(page)
-    assert farthest(pose, paper.flat(DPI), form()) < LIMIT
+    assert farthest(pose, paper.flat(DPI), form()) < MAX_RESIDUAL_MM
     assert isinstance(pose, Pose)
     assert "no printed line seen" in pose.how
-    assert 0 < pose.residual < LIMIT
+    assert 0 < pose.residual < MAX_RESIDUAL_MM
     assert pose.lines == 0
 
 
 @pytest.mark.parametrize("anchor", ["markers", "page"])
 def test_light_boxes_are_seen_still(anchor: str) -> None:
     pose = found(filled(anchor, 0.2), anchor)
-    assert farthest(pose, paper.flat(DPI), form()) < LIMIT
+    assert farthest(pose, paper.flat(DPI), form()) < MAX_RESIDUAL_MM
 
 
 def test_a_field_whose_lines_are_gone_is_named() -> None:
@@ -211,7 +221,7 @@ def test_a_field_whose_lines_are_gone_is_named() -> None:
     assert pose.unseen == ("score",)
 
 
-def text() -> Grey:
+def text() -> GreyImage:
     page = np.full((1400, 990), 255, np.uint8)
     letters = np.random.default_rng(1).choice(list("abcdeghilmnorst HELI 017"), (40, 50))
     for row, line in enumerate(letters):
@@ -229,11 +239,11 @@ def other(same: int) -> Template:
     return form(fields=FIELDS[:same] + moved)
 
 
-def drawn(same: int, anchor: str) -> Grey:
+def drawn(same: int, anchor: str) -> GreyImage:
     return paper.blank(other(same), DPI, markers=anchor == "markers")
 
 
-Draw = Callable[[str], Grey]
+Draw = Callable[[str], GreyImage]
 STRANGE: list[tuple[str, Draw]] = [
     ("a white sheet", lambda anchor: np.full((1400, 990), 255, np.uint8)),
     ("a black sheet", lambda anchor: np.zeros((1400, 990), np.uint8)),
@@ -259,15 +269,15 @@ STRANGE: list[tuple[str, Draw]] = [
 @pytest.mark.parametrize(("why", "draw"), STRANGE, ids=[one[0] for one in STRANGE])
 def test_what_is_not_this_form_is_lost(anchor: str, why: str, draw: Draw) -> None:
     lost = found(draw(anchor), anchor)
-    assert isinstance(lost, Lost), lost
+    assert isinstance(lost, RegistrationFailure), lost
     assert lost.why
     assert "\n" not in lost.why
 
 
 def test_another_form_without_its_lines_is_lost_when_boxes_stand_elsewhere() -> None:
     few = form(fields=[field("number", 25, 270, 8)])
-    lost = register(blank(), few)
-    assert isinstance(lost, Lost)
+    lost = register_page(blank(), few)
+    assert isinstance(lost, RegistrationFailure)
     assert lost.why.startswith("another form")
 
 
@@ -275,53 +285,53 @@ def test_a_form_that_looks_the_same_upside_down_is_lost_without_markers() -> Non
     fields = [field(f"row_{n}", 46, 40 + 40 * n + (3 if n > 2 else 0), 12) for n in range(6)]
     fields = [{**one, "box": [46, 40.5 + 41.4 * n, 118, 9]} for n, one in enumerate(fields)]
     same = form("page", fields)
-    lost = register(paper.blank(form(fields=fields), DPI, markers=False), same)
-    assert isinstance(lost, Lost)
+    lost = register_page(paper.blank(form(fields=fields), DPI, markers=False), same)
+    assert isinstance(lost, RegistrationFailure)
     assert "another turn" in lost.why
 
 
 def test_a_form_of_one_box_is_held_by_its_markers() -> None:
     one = form(fields=[{"name": "total", "box": [60, 120, 90, 14]}])
     page = paper.blank(one, DPI)
-    assert farthest(register(page, one), paper.flat(DPI), one) < LIMIT
+    assert farthest(register_page(page, one), paper.flat(DPI), one) < MAX_RESIDUAL_MM
 
 
 def test_a_reference_is_asked_for() -> None:
     with pytest.raises(TemplateError, match="picture of a blank form"):
-        register(blank(), form("image"))
+        register_page(blank(), form("image"))
 
 
 def test_match_finds_which_form_a_page_is() -> None:
     second = form(fields=other(0).model_dump(by_alias=True)["field"], name="second")
     page = paper.blank(second, DPI)
-    found = match(page, [form(), second])
+    found = match_form(page, [form(), second])
     assert isinstance(found, tuple)
     assert found[0].form.name == "second"
-    assert farthest(found[1], paper.flat(DPI), second) < LIMIT
+    assert farthest(found[1], paper.flat(DPI), second) < MAX_RESIDUAL_MM
 
 
 def test_match_prefers_the_form_with_more_boxes_in_place() -> None:
     part = form(fields=FIELDS[:4], name="part")
-    found = match(filled(), [part, form()])
+    found = match_form(filled(), [part, form()])
     assert isinstance(found, tuple)
     assert found[0].form.name == "membership"
 
 
 def test_match_is_lost_between_forms_that_are_alike() -> None:
-    lost = match(filled(), [form(), form(name="twin")])
-    assert isinstance(lost, Lost)
+    lost = match_form(filled(), [form(), form(name="twin")])
+    assert isinstance(lost, RegistrationFailure)
     assert "'membership'" in lost.why
     assert "'twin'" in lost.why
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_match_says_why_a_page_is_no_form(count: int) -> None:
-    lost = match(text(), [form(name=f"form_{n}") for n in range(count)])
-    assert isinstance(lost, Lost)
+    lost = match_form(text(), [form(name=f"form_{n}") for n in range(count)])
+    assert isinstance(lost, RegistrationFailure)
     assert "markers" in lost.why
 
 
-def wiped(page: Grey, *places: tuple[float, float, float, float]) -> Grey:
+def wiped(page: GreyImage, *places: tuple[float, float, float, float]) -> GreyImage:
     """Wipe rectangles of a page, x, y, width, height, mm: what is printed there is not."""
     out = page.copy()
     for x, y, wide, high in places:
@@ -339,7 +349,7 @@ def test_a_comb_may_have_no_lines_between_its_boxes_and_a_free_number_no_frame(a
     page = wiped(filled(anchor), (31, 206, 78, 7), (24, 239, 92, 14))
     grey, truth = laid(page, np.eye(3))
     pose = found(grey, anchor)
-    assert farthest(pose, truth, form()) < LIMIT
+    assert farthest(pose, truth, form()) < MAX_RESIDUAL_MM
     assert isinstance(pose, Pose)
     assert pose.unseen == ()
 
@@ -351,7 +361,7 @@ def test_boxes_that_are_not_there_are_told_of_all_the_same() -> None:
     assert pose.unseen == ("account",)
 
 
-def lettered(page: Grey) -> Grey:
+def lettered(page: GreyImage) -> GreyImage:
     """Print words between the boxes, as forms have them: features stand on them."""
     out = page.copy()
     words = "Please write one figure in each box; tick where it applies. Office use only: 2b"
@@ -371,27 +381,27 @@ def test_a_form_of_free_numbers_alone_needs_no_lines(anchor: str, framed: bool) 
     page = bare if framed else wiped(bare, (24, 239, 92, 14))
     turned = cv2.getRotationMatrix2D((500, 700), 3, 1)
     grey, truth = laid(page, np.vstack([turned, [0, 0, 1]]))
-    pose = register(grey, template, learned(bare) if anchor == "image" else None)
-    assert farthest(pose, truth, template) < LIMIT
+    pose = register_page(grey, template, build_reference(bare) if anchor == "image" else None)
+    assert farthest(pose, truth, template) < MAX_RESIDUAL_MM
     assert isinstance(pose, Pose)
-    assert pose.residual <= LIMIT
+    assert pose.residual <= MAX_RESIDUAL_MM
 
 
 def test_a_page_of_other_words_is_not_a_form_of_free_numbers_alone() -> None:
     template = form("image", [{"name": "free", "box": list(FREE)}])
-    reference = learned(lettered(blank("image")))
+    reference = build_reference(lettered(blank("image")))
     other = paper.blank(form(fields=[field("x", 30, 60, 12), field("y", 60, 150, 4)]), DPI)
     text = np.full((1400, 1000), 255, np.uint8)
     for line in range(30):
         place = (60, 60 + 40 * line)
         cv2.putText(text, "the quick brown fox jumps", place, cv2.FONT_HERSHEY_SIMPLEX, 1, 0, 2)
     for page in (other, text):
-        assert isinstance(register(page, template, reference), Lost)
+        assert isinstance(register_page(page, template, reference), RegistrationFailure)
 
 
 def test_a_form_of_free_numbers_alone_that_is_there_twice_is_cut_first() -> None:
     template = form("image", [{"name": "free", "box": list(FREE)}])
     page = lettered(blank("image"))
-    lost = register(np.hstack([page, page]), template, learned(page))
-    assert isinstance(lost, Lost)
+    lost = register_page(np.hstack([page, page]), template, build_reference(page))
+    assert isinstance(lost, RegistrationFailure)
     assert "two ways" in lost.why

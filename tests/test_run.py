@@ -151,7 +151,7 @@ def test_the_last_line_counts_the_rows_that_were_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for inputs in ("inbox", "other"):
-        assert cli._exit_code(["run", inputs, "--out", OUT, "--workers", "0"]) == 0
+        assert cli._run_command_line(["run", inputs, "--out", OUT, "--workers", "0"]) == 0
     assert "; 3 rows of other INPUTs left out (--append keeps them)" in capsys.readouterr().err
 
 
@@ -175,7 +175,7 @@ def test_rows_are_those_of_the_table_with_a_state_and_without(
 def test_rows_go_to_standard_output_as_they_come(
     monkeypatch: pytest.MonkeyPatch, save: Save, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("batchdigits.extract.tasks.LEAST_FILES", 1)
+    monkeypatch.setattr("batchdigits.extract.tasks.MIN_CHUNK_FILES", 1)
     written: list[int] = []
 
     def watch(done: int, _files: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import batchdigits
-from batchdigits.evaluate import read_results, read_truth, right, with_truth
+from batchdigits.evaluate import is_right, match_truth, read_results, read_truth
 
 ROOT = Path(__file__).parent.parent
 INPUTS = {
@@ -41,8 +41,8 @@ def test_samples_are_read_as_expected(folder: str, monkeypatch: pytest.MonkeyPat
 @ALL
 def test_expected_agrees_with_the_truth(folder: str) -> None:
     truth = read_truth(str(ROOT / folder / "truth.csv"))
-    found = with_truth(read_results(str(ROOT / folder / "expected.csv")), truth)
+    found = match_truth(read_results(str(ROOT / folder / "expected.csv")), truth)
     assert found.unknown == 0
     assert len(found.readings) + found.skipped == len(truth.lines)
-    assert right(found.readings)[found.readings["status"] == "ok"].all()
+    assert is_right(found.readings)[found.readings["status"] == "ok"].all()
     assert set(found.readings["status"]) >= {"ok", "review", "blank"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batchdigits import sources
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
-from batchdigits.sources import find, listed, spell, unspell
+from batchdigits.sources import escape_path, find_sources, parse_path_list, unescape_path
 
 any_bytes = pytest.mark.skipif(
     sys.platform != "linux", reason="a name of any bytes, or two in one letter, need Linux"
@@ -52,7 +52,7 @@ def put(*names: str, content: bytes = b"") -> None:
 
 
 def files(*inputs: str, **more: list[str]) -> list[str]:
-    return [source.file for source in find(inputs, **more).sources]
+    return [source.file for source in find_sources(inputs, **more).sources]
 
 
 # --- the spelling of a path ---
@@ -81,8 +81,8 @@ def files(*inputs: str, **more: list[str]) -> list[str]:
     ],
 )
 def test_spell_and_back(raw: bytes, file: str) -> None:
-    assert spell(os.fsdecode(raw)) == file
-    assert unspell(file).removeprefix(b"./") == raw.removeprefix(b"./")
+    assert escape_path(os.fsdecode(raw)) == file
+    assert unescape_path(file).removeprefix(b"./") == raw.removeprefix(b"./")
 
 
 TRICKY = [
@@ -104,22 +104,22 @@ names = st.lists(st.one_of(st.sampled_from(TRICKY), st.binary(max_size=4))).map(
 @given(names)
 def test_any_bytes_survive_the_table(raw: bytes) -> None:
     path = raw.decode("utf-8", "surrogateescape")
-    file = spell(path)
+    file = escape_path(path)
     file.encode("utf-8")  # no surrogate is left
     assert not any(unicodedata.category(char) == "Cc" for char in file)
     assert not file.startswith(("=", "+", "-", "@"))
     risky = path[:1] and (path[0] in "=+-@" or unicodedata.category(path[0]) == "Cc")
-    assert unspell(file) == (b"./" if risky else b"") + raw
+    assert unescape_path(file) == (b"./" if risky else b"") + raw
 
 
 @given(st.text(st.characters()))  # lone surrogates too
 def test_any_text_can_be_spelled(path: str) -> None:
-    spell(path).encode("utf-8")
+    escape_path(path).encode("utf-8")
 
 
 @pytest.mark.parametrize("file", ["a\\", "\\q", "\\x4", "\\xzz"])
 def test_a_backslash_of_another_hand_stands_for_itself(file: str) -> None:
-    assert unspell(file) == file.encode()
+    assert unescape_path(file) == file.encode()
 
 
 # --- the list on standard input ---
@@ -145,12 +145,14 @@ def test_a_backslash_of_another_hand_stands_for_itself(file: str) -> None:
     ],
 )
 def test_listed(lines: bytes, null: bool, paths: list[str]) -> None:
-    assert listed(lines, null=null) == paths
+    assert parse_path_list(lines, null=null) == paths
 
 
 def test_a_listed_path_that_is_missing_is_a_row() -> None:
     put("a.png")
-    sources = find([], listed=["gone.png", "a.png", "a.png/x", "nul\0.png", "n\0l/x"]).sources
+    sources = find_sources(
+        [], listed=["gone.png", "a.png", "a.png/x", "nul\0.png", "n\0l/x"]
+    ).sources
     gone = "no such file: it was listed but is not there"
     assert [(source.file, source.fault) for source in sources] == [
         ("a.png", ""),
@@ -170,9 +172,11 @@ def test_a_listed_folder_is_read_and_a_listed_file_is_not_doubled() -> None:
 def test_a_missing_input_is_wrong_usage(path: str) -> None:
     put("a.png")
     with pytest.raises(UsageError) as caught:
-        find(["a.png", path])
+        find_sources(["a.png", path])
     message = str(caught.value)
-    assert message.startswith(f"INPUT '{spell(path)}' does not exist: expected a file or a folder")
+    assert message.startswith(
+        f"INPUT '{escape_path(path)}' does not exist: expected a file or a folder"
+    )
     assert "\n" not in message
 
 
@@ -193,16 +197,16 @@ def test_a_missing_input_is_wrong_usage(path: str) -> None:
 )
 def test_names_begin_with_the_input_as_typed(typed: str, file: str) -> None:
     put("in/sub/a.png")
-    assert [(one.file, one.path) for one in find([typed]).sources] == [(file, file)]
+    assert [(one.file, one.path) for one in find_sources([typed]).sources] == [(file, file)]
 
 
 @any_bytes
 def test_paths_open_even_where_the_spelling_differs() -> None:
     put("=in/a\\b\n\udcff.png", content=b"digit")
-    (source,) = find(["=in"]).sources
+    (source,) = find_sources(["=in"]).sources
     assert source.file == "./=in/a\\\\b\\x0a\\xff.png"
     assert Path(source.path).read_bytes() == b"digit"
-    assert Path(os.fsdecode(unspell(source.file))).read_bytes() == b"digit"
+    assert Path(os.fsdecode(unescape_path(source.file))).read_bytes() == b"digit"
 
 
 @any_bytes
@@ -277,8 +281,8 @@ def test_an_image_by_its_first_bytes(head: bytes) -> None:
 )
 def test_what_is_no_image_is_counted(content: bytes) -> None:
     put("in/notes", "in/png", content=content)
-    assert find(["in"]).sources == []
-    assert find(["in"]).skipped == {"not an image": 2}
+    assert find_sources(["in"]).sources == []
+    assert find_sources(["in"]).skipped == {"not an image": 2}
 
 
 @pytest.mark.parametrize(
@@ -299,7 +303,7 @@ def test_what_is_no_image_is_counted(content: bytes) -> None:
 )
 def test_hidden_and_half_written_are_counted(name: str) -> None:
     put(f"in/{name}", "in/a~b.png", "in/party.png", content=PNG)
-    found = find(["in"])
+    found = find_sources(["in"])
     assert [source.file for source in found.sources] == ["in/a~b.png", "in/party.png"]
     assert found.skipped == {"hidden or half-written": 1}
 
@@ -316,7 +320,7 @@ def test_what_is_named_besides_its_folder_is_not_counted_as_skipped(inputs: list
         put("in/.a.png/b.png")
     else:
         put("in/.a.png")
-    found = find(inputs)
+    found = find_sources(inputs)
     assert len(found.sources) == 1
     assert found.skipped == {}
 
@@ -328,7 +332,7 @@ def test_a_named_hidden_folder_is_read() -> None:
 
 def test_an_empty_folder_and_no_input_hold_nothing() -> None:
     Path("in/sub").mkdir(parents=True)
-    assert find(["in"]).sources == find([]).sources == []
+    assert find_sources(["in"]).sources == find_sources([]).sources == []
 
 
 # --- reached twice ---
@@ -366,13 +370,13 @@ def test_folders_are_read_to_a_depth_and_no_further(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However deep they lie, past Python's recursion limit too, the walk ends with a row."""
-    monkeypatch.setattr(sources, "MOST_DEPTH", most)
+    monkeypatch.setattr(sources, "MAX_FOLDER_DEPTH", most)
     folders = ["in" + "/d" * depth for depth in range(1200)]
     for folder in folders:
         Path(folder).mkdir()
     try:
         put(f"{folders[-1]}/a.png")
-        (found,) = find(["in"]).sources
+        (found,) = find_sources(["in"]).sources
         if most == 1199:
             assert found == Source(f"{folders[-1]}/a.png", f"{folders[-1]}/a.png")
         else:
@@ -393,14 +397,14 @@ def test_a_special_file_is_a_fault_and_never_opened() -> None:
     os.mkfifo("in/pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("in/socket.png")
-    found = find(["in", "/dev/null"])
+    found = find_sources(["in", "/dev/null"])
     assert found.sources == [
         Source("/dev/null", "/dev/null", "not a regular file: a device", named=True),
         Source("in/pipe.png", "in/pipe.png", "not a regular file: a pipe"),
         Source("in/socket.png", "in/socket.png", "not a regular file: a socket"),
     ]
     assert found.skipped == {"could not be looked into": 1}
-    assert find(["in/pipe"]).sources[0].fault == "not a regular file: a pipe"
+    assert find_sources(["in/pipe"]).sources[0].fault == "not a regular file: a pipe"
 
 
 def test_links_that_lead_nowhere() -> None:
@@ -408,13 +412,16 @@ def test_links_that_lead_nowhere() -> None:
     Path("in/gone.png").symlink_to("nothing")
     Path("in/gone").symlink_to("nothing")
     Path("in/self.png").symlink_to("self.png")
-    found = find(["in"])
+    found = find_sources(["in"])
     assert [(source.file, source.fault) for source in found.sources] == [
         ("in/gone.png", "a symbolic link to something that is not there"),
         ("in/self.png", "it cannot be reached: too many levels of symbolic links"),
     ]
     assert found.skipped == {"could not be looked into": 1}
-    assert find(["in/gone"]).sources[0].fault == "a symbolic link to something that is not there"
+    assert (
+        find_sources(["in/gone"]).sources[0].fault
+        == "a symbolic link to something that is not there"
+    )
 
 
 @pytest.mark.usefixtures("not_root")
@@ -422,8 +429,8 @@ def test_a_folder_that_cannot_be_listed_is_a_source() -> None:
     put("in/a.png", "in/shut/b.png")
     Path("in/link").symlink_to("shut/sub")
     with forbidden("in/shut"):
-        found = find(["in"])
-        named = find(["./in/shut/", "in/shut/b.png"]).sources
+        found = find_sources(["in"])
+        named = find_sources(["./in/shut/", "in/shut/b.png"]).sources
     denied = "the folder cannot be read: permission denied"
     assert found.sources == [
         Source("in/a.png", "in/a.png"),
@@ -440,7 +447,7 @@ def test_a_folder_that_cannot_be_listed_is_a_source() -> None:
 def test_a_file_that_cannot_be_opened_is_judged_by_its_suffix() -> None:
     put("in/a.png", "in/scan", content=PNG)
     with forbidden("in/a.png"), forbidden("in/scan"):
-        found = find(["in"])
+        found = find_sources(["in"])
     assert found.sources == [Source("in/a.png", "in/a.png")]  # reading it will say why
     assert found.skipped == {"could not be looked into": 1}
 
@@ -452,7 +459,7 @@ def test_a_path_too_long_for_the_system_is_a_source_with_the_reason(here: Path) 
         Path("d" * 250).mkdir()
         os.chdir("d" * 250)
     os.chdir(here)
-    first, deep = find(["in"]).sources
+    first, deep = find_sources(["in"]).sources
     assert first == Source("in/a.png", "in/a.png")
     assert deep.fault == "the folder cannot be read: file name too long"
 
@@ -481,7 +488,7 @@ def test_outputs_are_never_inputs(inputs: list[str], outputs: list[str]) -> None
     Path("soft.png").symlink_to("in/out.png")
     Path("dir").mkdir()
     Path("dir/soft").symlink_to("../in/out.png")
-    found = find(inputs, outputs=outputs)
+    found = find_sources(inputs, outputs=outputs)
     assert [source.file for source in found.sources] == ["in/a.png"]
     assert found.skipped == {}
 

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from batchdigits import cli, state
 from batchdigits.errors import OutputError
-from batchdigits.state import Entry, Told, Written, base, checksums, migrations
+from batchdigits.state import FileRecord, FileSnapshot, TableRecord, base, checksums, migrations
 from batchdigits.state.name_findings import name_findings
 
 
-def entry(file: str, *, size: int = 5, time: int = 7, sure: int = 1, content: str = "") -> Entry:
-    return Entry(file, size, time, sure, (content or file).encode())
+def entry(
+    file: str, *, size: int = 5, time: int = 7, sure: int = 1, content: str = ""
+) -> FileSnapshot:
+    return FileSnapshot(file, size, time, sure, (content or file).encode())
 
 
 @pytest.fixture
@@ -31,16 +33,16 @@ def path(tmp_path: Path) -> str:
 
 def kept(path: str, *, key: str = "model 1") -> None:
     """A ledger of three files: one read, one that failed, one empty of words."""
-    with state.opened(path) as known, known.together():
+    with state.open_store(path) as known, known.transaction():
         number = known.key(key, '{"threshold": 0.9}')
         known.put(entry("b.png"), number, "seven", failed=False)
         known.put(entry("a.png"), number, "could not be read", failed=True)
         known.put(entry("ä.png"), number, "", failed=False)
-        known.wrote("table", Written(10, 20, b"digest", "0.9", "3 ok"))
+        known.save_table_record("table", TableRecord(10, 20, b"digest", "0.9", "3 ok"))
 
 
-def told(path: str) -> list[Told]:
-    with state.opened(path) as known:
+def told(path: str) -> list[FileRecord]:
+    with state.open_store(path) as known:
         return list(known.told())
 
 
@@ -56,8 +58,8 @@ def test_what_is_put_is_told_again_in_the_order_of_bytes(path: str) -> None:
         ("ä.png", ""),
     ]
     assert {one.thresholds for one in told(path)} == {'{"threshold": 0.9}'}
-    with state.opened(path) as known:
-        assert known.written("table") == Written(10, 20, b"digest", "0.9", "3 ok")
+    with state.open_store(path) as known:
+        assert known.written("table") == TableRecord(10, 20, b"digest", "0.9", "3 ok")
         assert known.written("digits") is None
 
 
@@ -74,39 +76,39 @@ def test_what_is_put_is_told_again_in_the_order_of_bytes(path: str) -> None:
     ],
 )
 def test_only_what_is_new_changed_or_failed_is_read(
-    path: str, now: Entry, key: str, read: bool
+    path: str, now: FileSnapshot, key: str, read: bool
 ) -> None:
     kept(path)
-    with state.opened(path) as known:
-        known.look([entry("ä.png"), now])
-        assert (1 in known.to_read(known.key(key, "{}"))) is read
+    with state.open_store(path) as known:
+        known.set_run_files([entry("ä.png"), now])
+        assert (1 in known.find_files_to_read(known.key(key, "{}"))) is read
 
 
 def test_a_file_that_may_change_unseen_is_looked_into_again(path: str) -> None:
     """Written to within the clock's grain of when it was read: size and time prove nothing."""
-    with state.opened(path) as known:
+    with state.open_store(path) as known:
         key = known.key("model", "{}")
         known.put(entry("a.png", sure=False), key, "seven", failed=False)
-        known.look([entry("a.png")])
-        assert known.to_read(key) == [0]
-        assert known.same(entry("a.png"), key)
-        assert known.to_read(key) == []
+        known.set_run_files([entry("a.png")])
+        assert known.find_files_to_read(key) == [0]
+        assert known.reuse_reading(entry("a.png"), key)
+        assert known.find_files_to_read(key) == []
 
 
 def test_a_moved_file_is_known_by_its_content_under_the_same_key_alone(path: str) -> None:
     kept(path)
     moved = entry("c.png", content="b.png")
-    with state.opened(path) as known:
-        assert not known.same(moved, known.key("model 2", "{}"))
-        assert not known.same(entry("c.png", content="a.png"), known.key("model 1", "{}"))
-        assert known.same(moved, known.key("model 1", "{}"))
+    with state.open_store(path) as known:
+        assert not known.reuse_reading(moved, known.key("model 2", "{}"))
+        assert not known.reuse_reading(entry("c.png", content="a.png"), known.key("model 1", "{}"))
+        assert known.reuse_reading(moved, known.key("model 1", "{}"))
         assert {one.file: one.findings for one in known.told()}["c.png"] == "seven"
 
 
 def test_files_that_are_gone_stay_until_they_are_pruned(path: str) -> None:
     kept(path)
-    with state.opened(path) as known:
-        known.look([entry("b.png")])
+    with state.open_store(path) as known:
+        known.set_run_files([entry("b.png")])
         assert [(one.file, one.here) for one in known.told()] == [
             ("a.png", False),
             ("b.png", True),
@@ -116,18 +118,18 @@ def test_files_that_are_gone_stay_until_they_are_pruned(path: str) -> None:
         assert known.prune(["ä.png"], moved=True) == 1
         assert [one.file for one in known.told()] == ["a.png", "b.png"]
         assert known.prune(["a.png"], moved=True) == 1
-        known.tidy()
+        known.drop_unused_findings()
         assert [one.file for one in known.told()] == ["b.png"]
     assert len(told(path)) == 1
 
 
 def test_what_is_told_of_a_file_takes_the_place_of_what_was(path: str) -> None:
     kept(path)
-    with state.opened(path) as known:
+    with state.open_store(path) as known:
         key = known.key("model 2", "{}")
         known.put(entry("b.png", size=9, content="new"), key, "eight", failed=False)
         known.put(entry("a.png"), key, "nine", failed=False)
-        known.tidy()
+        known.drop_unused_findings()
         assert [(one.file, one.findings) for one in known.told()] == [
             ("a.png", "nine"),
             ("b.png", "eight"),
@@ -138,7 +140,7 @@ def test_what_is_told_of_a_file_takes_the_place_of_what_was(path: str) -> None:
 def test_all_that_is_put_together_is_kept_or_none_of_it(path: str) -> None:
     kept(path)
     before = told(path)
-    with state.opened(path) as known, pytest.raises(KeyboardInterrupt), known.together():
+    with state.open_store(path) as known, pytest.raises(KeyboardInterrupt), known.transaction():
         known.put(entry("c.png"), known.key("model 1", "{}"), "one", failed=False)
         raise KeyboardInterrupt
     assert told(path) == before
@@ -197,11 +199,11 @@ def older(path: str, version: int) -> None:
     for table, (since, rows) in ROWS.items() if version else ():
         for number, row in enumerate(rows if since <= version else (), 1):
             own = [number] if table in ("keys", "readings") else []
-            of_row = checksums.old_checksum if version < 4 else checksums.checksum
+            of_row = checksums.compute_old_checksum if version < 4 else checksums.compute_checksum
             values = [*own, *row, of_row(*row)]
             marks = ", ".join("?" * len(values))
             made.execute(f"INSERT INTO {table} VALUES ({marks})", values)
-    made.execute(f"PRAGMA application_id = {base.APPLICATION}")
+    made.execute(f"PRAGMA application_id = {base.APPLICATION_ID}")
     made.execute(f"PRAGMA user_version = {version}")
     made.close()
 
@@ -211,9 +213,9 @@ def version_of(path: str) -> int:
         return int(made.execute("PRAGMA user_version").fetchone()[0])
 
 
-def look(known: state.Ledger) -> int:
+def look(known: state.StateStore) -> int:
     """Look at the file of the rows above of which a page was read; gives the key."""
-    known.look([entry("long.pdf")])
+    known.set_run_files([entry("long.pdf")])
     return known.key("model 1", "{}")
 
 
@@ -223,10 +225,10 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(path: str, version: 
     named = name_findings(TEXT)
     wanted = [("b.png", named), ("\u0378", name_findings("[]")), ("\xe4.png", named)]
     for _ in range(2):  # the second time it is as this version left it
-        with state.opened(path) as known:
+        with state.open_store(path) as known:
             found = [(one.file, one.findings) for one in known.told()]
             assert found == (sorted(wanted) if version else [])
-            left = Written(10, 20, b"digest", "0.9", "3 ok") if version >= 2 else None
+            left = TableRecord(10, 20, b"digest", "0.9", "3 ok") if version >= 2 else None
             assert known.written("table") == left
             pages = {"long.pdf": {4: named}} if version >= 3 else {}
             assert known.pages(look(known)) == pages
@@ -284,7 +286,7 @@ def test_what_a_migration_cannot_bring_over_is_left_as_it_was(path: str) -> None
     older(path, 3)
     row = (b"b.png", 1, 0, "seven")
     with closing(sqlite3.connect(path)) as made, made:
-        values = ("seven", checksums.old_checksum(*row))
+        values = ("seven", checksums.compute_old_checksum(*row))
         made.execute("UPDATE readings SET told = ?, sum = ? WHERE id = 1", values)
     before = Path(path).read_bytes()
     with pytest.raises(OutputError, match=r"cannot be brought from version 3 to 4 .* left as it"):
@@ -299,7 +301,7 @@ def test_a_process_that_dies_while_it_migrates_leaves_the_old_version(path: str)
     with closing(sqlite3.connect(path)) as made, made:
         for n in range(2000):
             row = (b"%d" % n, 1, 0, TEXT)
-            values = (*row, checksums.old_checksum(*row))
+            values = (*row, checksums.compute_old_checksum(*row))
             made.execute(
                 "INSERT INTO readings (content, key, failed, told, sum) VALUES (?, ?, ?, ?, ?)",
                 values,
@@ -328,7 +330,7 @@ def test_a_process_that_dies_while_it_migrates_leaves_the_old_version(path: str)
 
 def adds_a_column(made: sqlite3.Connection) -> None:
     made.execute("ALTER TABLE keys ADD COLUMN note TEXT NOT NULL DEFAULT ''")
-    made.create_function("checksum_5", -1, checksums.checksum)
+    made.create_function("checksum_5", -1, checksums.compute_checksum)
     made.execute("UPDATE keys SET checksum = checksum_5(key, thresholds, note)")
 
 
@@ -378,7 +380,7 @@ def make_newer(path: str, version: int) -> None:
 
 def newer_with_other_tables(path: str) -> None:
     with closing(sqlite3.connect(path)) as made, made:
-        made.execute(f"PRAGMA application_id = {base.APPLICATION}")
+        made.execute(f"PRAGMA application_id = {base.APPLICATION_ID}")
         made.execute("CREATE TABLE everything (name TEXT)")
     make_newer(path, 7)
 
@@ -417,7 +419,7 @@ def test_a_state_of_a_newer_version_ends_the_run_and_is_left_untouched(
     os.utime(state, ns=(5, 7))
     state.chmod(0o600)
     before, stood = state.read_bytes(), state.stat()
-    assert cli._exit_code(["run", "inbox", "--out", "results.csv", "--workers", "0"]) == 5
+    assert cli._run_command_line(["run", "inbox", "--out", "results.csv", "--workers", "0"]) == 5
     assert capsys.readouterr().err.splitlines()[-1] == (
         "batchdigits: the state 'results.csv.state' was written by a newer batchdigits (its "
         f"version {version}, this one knows 4): install that version, or give another place by "
@@ -428,7 +430,7 @@ def test_a_state_of_a_newer_version_ends_the_run_and_is_left_untouched(
     visible = [one.name for one in Path().iterdir() if not one.name.startswith(".")]
     assert sorted(visible) == ["inbox", "results.csv.state"]
     with_other = ["--state", "other.state", "--workers", "0"]
-    assert cli._exit_code(["run", "inbox", "--out", "results.csv", *with_other]) == 0
+    assert cli._run_command_line(["run", "inbox", "--out", "results.csv", *with_other]) == 0
     assert state.read_bytes() == before
 
 
@@ -574,10 +576,10 @@ def test_what_is_no_sound_ledger_is_set_aside_with_a_word(
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Told]]:
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[FileRecord]]:
     path = str(tmp_path_factory.mktemp("sound") / "results.csv.state")
     kept(path)
-    with state.opened(path) as known, known.together():
+    with state.open_store(path) as known, known.transaction():
         key = known.key("model 1", "{}")
         for n in range(40):
             known.put(entry(f"{n:03}.png"), key, f"digit {n}", failed=n % 9 == 0)
@@ -593,7 +595,7 @@ VERSION = len(migrations.STEPS).to_bytes(4)
 @given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255))))
 @example(flips=[])
 def test_damage_is_found_or_does_no_harm(
-    sound: tuple[str, list[Told]], flips: list[tuple[float, int]]
+    sound: tuple[str, list[FileRecord]], flips: list[tuple[float, int]]
 ) -> None:
     """Whatever bytes a disk spoils: what is told is what was kept, or the ledger is set aside."""
     path, known = sound
@@ -614,7 +616,7 @@ def test_damage_is_found_or_does_no_harm(
 
 
 @pytest.mark.parametrize("at", range(60, 64))
-def test_a_spoilt_version_does_no_harm(sound: tuple[str, list[Told]], at: int) -> None:
+def test_a_spoilt_version_does_no_harm(sound: tuple[str, list[FileRecord]], at: int) -> None:
     """Set aside, or refused and left as it is: never taken for a version that it is not."""
     path, _ = sound
     whole = Path(path).with_name("whole").read_bytes()
@@ -636,12 +638,12 @@ def test_a_spoilt_version_does_no_harm(sound: tuple[str, list[Told]], at: int) -
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir(mode=0o555)
     for place in (tmp_path, tmp_path / "none" / "x.state"):
-        with pytest.raises(OutputError, match="cannot be used"), state.opened(str(place)):
+        with pytest.raises(OutputError, match="cannot be used"), state.open_store(str(place)):
             pass
     with (
         ordinary_user(),
         pytest.raises(OutputError, match="cannot be used"),
-        state.opened(str(tmp_path / "folder" / "x.state")),
+        state.open_store(str(tmp_path / "folder" / "x.state")),
     ):
         pass
 
@@ -659,16 +661,16 @@ def test_a_file_set_aside_keeps_its_ending_and_never_meets_another(tmp_path: Pat
 def test_what_was_moved_is_not_gone_and_what_comes_in_its_place_is_new(path: str) -> None:
     kept(path)
     here = [entry("b.png"), entry("ä.png")]
-    with state.opened(path) as known:
+    with state.open_store(path) as known:
         key = known.key("model 1", "{}")
-        known.look(here)
-        assert (known.to_read(key), known.gone()) == ([], [("a.png", True)])
-        known.stand([entry("b.png")._replace(size=state.MOVED, time=state.MOVED)])
-        assert known.to_read(key) == [0]
-        assert known.replaces(entry("b.png", content="other"))
-        assert not known.replaces(entry("b.png"))
-        assert not known.replaces(entry("ä.png", content="other"))
-        known.look([])
+        known.set_run_files(here)
+        assert (known.find_files_to_read(key), known.gone()) == ([], [("a.png", True)])
+        known.update_entries([entry("b.png")._replace(size=state.MOVED, time=state.MOVED)])
+        assert known.find_files_to_read(key) == [0]
+        assert known.has_moved_predecessor(entry("b.png", content="other"))
+        assert not known.has_moved_predecessor(entry("b.png"))
+        assert not known.has_moved_predecessor(entry("ä.png", content="other"))
+        known.set_run_files([])
         assert [file for file, _ in known.gone()] == ["a.png", "ä.png"]
         assert [one.findings for one in known.told()].count("seven") == 1
         assert known.prune([], moved=False) == 0
@@ -679,7 +681,7 @@ def test_what_was_moved_is_not_gone_and_what_comes_in_its_place_is_new(path: str
 def test_what_is_told_anew_of_a_content_takes_the_place_of_what_was(path: str) -> None:
     """Another machine, or another version of a library, may read it otherwise."""
     kept(path)
-    with state.opened(path) as known:
+    with state.open_store(path) as known:
         key = known.key("model 1", "{}")
         known.put(entry("c.png", content="b.png"), key, "eight", failed=False)
     found = {one.file: one.findings for one in told(path)}
@@ -689,25 +691,29 @@ def test_what_is_told_anew_of_a_content_takes_the_place_of_what_was(path: str) -
 
 def test_a_file_with_anothers_name_size_and_time_is_in_doubt(path: str) -> None:
     kept(path)
-    with state.opened(path) as known:
+    with state.open_store(path) as known:
         key = known.key("model 1", "{}")
-        known.look([entry("b.png")])
-        assert known.to_read(key) == []
-        known.look([entry("b.png")._replace(sure=2)])
-        assert known.to_read(key) == [0]
+        known.set_run_files([entry("b.png")])
+        assert known.find_files_to_read(key) == []
+        known.set_run_files([entry("b.png")._replace(sure=2)])
+        assert known.find_files_to_read(key) == [0]
 
 
 def test_files_are_given_part_by_part(path: str) -> None:
     kept(path)
-    with state.opened(path) as known:
+    with state.open_store(path) as known:
         key = known.key("model 1", "{}")
-        known.look([entry("ä.png"), entry("x.png"), entry("b.png"), entry("a.png")])
+        known.set_run_files([entry("ä.png"), entry("x.png"), entry("b.png"), entry("a.png")])
         parts, after = [], ""
-        while part := known.part(key, after, 2):
+        while part := known.list_read_files(key, after, 2):
             parts.append([(at, one.file) for at, one, _ in part])
             after = part[-1][1].file
         assert parts == [[(3, "a.png"), (2, "b.png")], [(0, "ä.png")]]
-        assert [told for *_, told in known.part(key, "", 9)] == ["could not be read", "", ""]
-        assert known.part(known.key("model 2", "{}"), "", 9) == []
-        assert known.knows("a.png")
-        assert not known.knows("x.png")
+        assert [told for *_, told in known.list_read_files(key, "", 9)] == [
+            "could not be read",
+            "",
+            "",
+        ]
+        assert known.list_read_files(known.key("model 2", "{}"), "", 9) == []
+        assert known.has_file("a.png")
+        assert not known.has_file("x.png")

@@ -65,7 +65,7 @@ def test_damage_makes_another_template_or_a_line(at: list[int], put: bytes, lost
         data[place : place + lost] = put
     Path("form.toml").write_bytes(data)
     try:
-        made = templates.read("form.toml")
+        made = templates.load_template("form.toml")
     except TemplateError as fault:
         assert "\n" not in str(fault)
     else:
@@ -74,10 +74,10 @@ def test_damage_makes_another_template_or_a_line(at: list[int], put: bytes, lost
 
 def test_a_template_says_where_each_box_is() -> None:
     Path("form.toml").write_text(FORM + FIELD)
-    made = templates.read("form.toml")
+    made = templates.load_template("form.toml")
     assert made.form.name == "membership"
     assert made.place == "form.toml"
-    assert [one.box for one in made.form.marks] == [
+    assert [one.box for one in made.form.effective_markers] == [
         (8, 8, 8, 8), (194, 8, 8, 8), (194, 281, 8, 8), (8, 281, 8, 8)
     ]  # fmt: skip
     boxes = made.fields[0].boxes()
@@ -213,7 +213,7 @@ def test_what_is_wrong_with_a_template_is_one_plain_line(why: str) -> None:
     text, words = WRONG[why]
     Path("form.toml").write_text(text)
     with pytest.raises(TemplateError) as caught:
-        templates.read("form.toml")
+        templates.load_template("form.toml")
     said = str(caught.value)
     assert said.startswith("template 'form.toml'")
     assert words in said
@@ -233,12 +233,12 @@ def test_what_is_no_file_of_text(path: str, words: str) -> None:
     Path("folder").mkdir()
     Path("binary.toml").write_bytes(b"\xff\xfe[\0")
     with pytest.raises(TemplateError, match=words):
-        templates.read(path)
+        templates.load_template(path)
 
 
 def test_a_byte_order_mark_is_no_fault() -> None:
     Path("form.toml").write_bytes(b"\xef\xbb\xbf" + (FORM + FIELD).encode())
-    assert templates.read("form.toml").fields[0].cells == 8
+    assert templates.load_template("form.toml").fields[0].cells == 8
 
 
 # Several templates
@@ -250,19 +250,19 @@ def test_templates_of_a_folder_are_read_by_name_and_nothing_else_is() -> None:
         Path(f"all/{name}.toml").write_text(edited("membership", name))
     Path("all/a.png").write_bytes(b"no template")
     Path("c.toml").write_text(edited("membership", "c"))
-    found = templates.gathered(["c.toml", "all", "all/a.toml"])
+    found = templates.load_templates(["c.toml", "all", "all/a.toml"])
     assert [one.form.name for one in found] == ["c", "a", "b"]
-    assert templates.gathered([]) == []
+    assert templates.load_templates([]) == []
 
 
 def test_two_templates_of_one_form_are_told() -> None:
     for name in ("a.toml", "b.toml"):
         Path(name).write_text(FORM + FIELD)
     with pytest.raises(TemplateError, match=r"'a.toml' and 'b.toml' are both named 'membership'"):
-        templates.gathered(["a.toml", "b.toml"])
+        templates.load_templates(["a.toml", "b.toml"])
     Path("empty").mkdir()
     with pytest.raises(TemplateError, match=r"expected \*.toml in it, found none"):
-        templates.gathered(["empty"])
+        templates.load_templates(["empty"])
 
 
 # Patterns
@@ -287,7 +287,7 @@ def test_two_templates_of_one_form_are_told() -> None:
 )
 def test_impossible_patterns_are_refused(pattern: str, cells: int | None, why: str) -> None:
     with pytest.raises(ValueError, match=r"match|expected"):
-        patterns.check(pattern, cells)
+        patterns.check_pattern(pattern, cells)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_impossible_patterns_are_refused(pattern: str, cells: int | None, why: s
 @given(digits=st.text("0123", min_size=0, max_size=9))
 @settings(max_examples=60)
 def test_patterns_match_as_pythons_do(pattern: str, digits: str) -> None:
-    assert patterns.matches(pattern, digits) == bool(re.fullmatch(pattern, digits))
+    assert patterns.is_match(pattern, digits) == bool(re.fullmatch(pattern, digits))
 
 
 @pytest.mark.parametrize("pattern", ["[0-9]{3}", "1[^4]|2{2,3}", "(12|3)*", "5|0*$", r"\D|77\d"])
@@ -306,7 +306,7 @@ def test_patterns_match_as_pythons_do(pattern: str, digits: str) -> None:
 def test_a_pattern_is_possible_when_some_value_matches(pattern: str, cells: int) -> None:
     values = ("".join(one) for one in itertools.product("0123456789", repeat=cells))
     try:
-        patterns.check(pattern, cells)
+        patterns.check_pattern(pattern, cells)
     except ValueError:
         assert not any(re.fullmatch(pattern, one) for one in values)
     else:
@@ -330,19 +330,19 @@ def test_a_pattern_is_possible_when_some_value_matches(pattern: str, cells: int)
     ],
 )
 def test_rules(rule: dict[str, object], right: str, wrong: str, words: str, source: str) -> None:
-    assert rules.broken(field(**rule), right) == ""
-    assert words in rules.broken(field(**rule), wrong)
+    assert rules.describe_broken_rule(field(**rule), right) == ""
+    assert words in rules.describe_broken_rule(field(**rule), wrong)
 
 
 @given(st.text("0123456789", min_size=2, max_size=12), st.sampled_from(["luhn", "mod11", "mod97"]))
 def test_one_wrong_digit_never_passes_a_check(digits: str, check: str) -> None:
     rule = field(check=check)
-    if rules.broken(rule, digits):
+    if rules.describe_broken_rule(rule, digits):
         return
     for place, other in itertools.product(range(len(digits)), "0123456789"):
         if other != digits[place]:
             changed = digits[:place] + other + digits[place + 1 :]
-            assert rules.broken(rule, changed), changed
+            assert rules.describe_broken_rule(rule, changed), changed
 
 
 def probabilities(least: int, most: int) -> st.SearchStrategy[NDArray[np.float64]]:
@@ -362,7 +362,7 @@ def every(cells: NDArray[np.float64]) -> dict[str, float]:
 @given(probabilities(1, 3))
 @settings(max_examples=40, deadline=None)
 def test_values_come_from_the_likeliest_down_each_once(cells: NDArray[np.float64]) -> None:
-    found = list(rules.ordered(cells))
+    found = list(rules.iterate_likeliest_values(cells))
     wanted = {value: share for value, share in every(cells).items() if share > 0}
     assert {value for value, _ in found} == wanted.keys()
     assert len(found) == len(wanted)
@@ -382,15 +382,19 @@ def test_values_come_from_the_likeliest_down_each_once(cells: NDArray[np.float64
 def test_the_likeliest_is_that_of_all_values(
     cells: NDArray[np.float64], rule: dict[str, object]
 ) -> None:
-    kept = {v: share for v, share in every(cells).items() if not rules.broken(field(**rule), v)}
-    found = rules.likeliest(field(**rule), cells)
+    kept = {
+        v: share
+        for v, share in every(cells).items()
+        if not rules.describe_broken_rule(field(**rule), v)
+    }
+    found = rules.find_likeliest_value(field(**rule), cells)
     best = max(kept.values(), default=0)
     if found is None:
         assert best == 0
         return
     whole, allowed = float(cells.sum(axis=1).prod()), sum(kept.values())
     assert kept[found.digits] == pytest.approx(best)
-    total = allowed + rules.BREAKS * (whole - allowed) + 1 - whole
+    total = allowed + rules.RULE_BREAK_RATE * (whole - allowed) + 1 - whole
     assert found.confidence == pytest.approx(best / total, rel=1e-3)
 
 
@@ -458,21 +462,21 @@ def one_bit(grey: Grey) -> Grey:
 )
 def test_print_then_draft_gives_the_boxes_back(dpi: int, scan: object) -> None:
     made = several()
-    grey = drawn(paper.printed(made), dpi)
-    found = draft.drafted(scan(grey) if callable(scan) else grey, (210, 297))
+    grey = drawn(paper.draw_blank_form(made), dpi)
+    found = draft.draft_template(scan(grey) if callable(scan) else grey, (210, 297))
     agree(made, found)
     assert found.turned == 0
     assert found.dictionary == "4x4"
     assert [one.id for one in found.markers] == [0, 1, 2, 3]
     boxes = np.array([one.box for one in found.markers])
-    assert np.abs(boxes - [one.box for one in made.form.marks]).max() < 0.3
+    assert np.abs(boxes - [one.box for one in made.form.effective_markers]).max() < 0.3
 
 
 @pytest.mark.parametrize("degrees", [-3.0, 0.7, 8.0])
 def test_a_skewed_blank_is_laid_straight_first(degrees: float) -> None:
     made = several()
-    grey = turned(drawn(paper.printed(made), 200), degrees)
-    found = draft.drafted(grey, (210, 297))
+    grey = turned(drawn(paper.draw_blank_form(made), 200), degrees)
+    found = draft.draft_template(grey, (210, 297))
     assert found.turned == pytest.approx(-degrees, abs=0.05)
     agree(made, found)
 
@@ -480,17 +484,19 @@ def test_a_skewed_blank_is_laid_straight_first(degrees: float) -> None:
 @pytest.mark.parametrize(("size", "dictionary"), [((215.9, 279.4), "6x6"), ((148, 210), "5x5")])
 def test_other_paper_and_other_markers(size: tuple[float, float], dictionary: str) -> None:
     made = several(size, dictionary=dictionary)
-    pdf = paper.printed(made)
+    pdf = paper.draw_blank_form(made)
     document = pypdfium2.PdfDocument(pdf)
     assert document[0].get_size() == pytest.approx([side / 25.4 * 72 for side in size], abs=0.01)
     document.close()
-    found = draft.drafted(drawn(pdf, 150), size)
+    found = draft.draft_template(drawn(pdf, 150), size)
     agree(made, found)
     assert found.dictionary == dictionary
 
 
 def test_a_form_without_markers_has_none() -> None:
-    found = draft.drafted(drawn(paper.printed(several(anchor="page")), 150), (210, 297))
+    found = draft.draft_template(
+        drawn(paper.draw_blank_form(several(anchor="page")), 150), (210, 297)
+    )
     assert found.markers == []
     agree(several(anchor="page"), found)
 
@@ -499,8 +505,8 @@ def canvas() -> Grey:
     return np.full((1000, 1000), 255, np.uint8)  # 100 x 100 mm
 
 
-def fields_of(grey: Grey) -> list[draft.Drafted]:
-    return draft.fields(grey, (100, 100))
+def fields_of(grey: Grey) -> list[draft.DraftField]:
+    return draft.find_fields(grey, (100, 100))
 
 
 def dashed() -> Grey:
@@ -581,25 +587,28 @@ def test_groups_of_boxes_are_parted_where_they_stand_apart() -> None:
 @settings(max_examples=50, deadline=None)
 def test_a_draft_is_a_template_whatever_the_name(name: str) -> None:
     found = draft.Draft(
-        (210, 297), [draft.Drafted((20, 40, 50, 10), 5, 2.0)], "4x4", [], canvas(), 0.0
+        (210, 297), [draft.DraftField((20, 40, 50, 10), 5, 2.0)], "4x4", [], canvas(), 0.0
     )
-    made = Template.model_validate(tomllib.loads(draft.text(name, found, 'a "b"\\.png')))
+    made = Template.model_validate(tomllib.loads(draft.format_template(name, found, 'a "b"\\.png')))
     assert made.form.name == name
     assert made.form.reference == 'a "b"\\.png'
     assert made.form.anchor == "image"
-    assert Template.model_validate(tomllib.loads(draft.text(name, found))).form.anchor == "page"
+    assert (
+        Template.model_validate(tomllib.loads(draft.format_template(name, found))).form.anchor
+        == "page"
+    )
 
 
 def test_the_same_template_prints_the_same_bytes() -> None:
-    assert paper.printed(several()) == paper.printed(several())
+    assert paper.draw_blank_form(several()) == paper.draw_blank_form(several())
 
 
 @pytest.mark.parametrize("name", ["Żółw 数字", "W" * 80])
 def test_any_name_can_be_printed(name: str) -> None:
-    document = pypdfium2.PdfDocument(paper.printed(several(name=name)))
+    document = pypdfium2.PdfDocument(paper.draw_blank_form(several(name=name)))
     text = document[0].get_textpage().get_text_bounded()
     document.close()
-    assert paper.plain(name) in text
+    assert paper.convert_to_latin1(name) in text
     assert "page 1 of 1" in text
     assert "member" not in text
     assert "apart" in text
@@ -608,7 +617,7 @@ def test_any_name_can_be_printed(name: str) -> None:
 def test_the_overlay_is_drawn_where_the_matrix_says() -> None:
     made = several()
     grey = np.full((640, 500), 255, np.uint8)
-    picture = overlay.drawn(grey, made, np.array([[2, 0, 10], [0, 2, 20], [0, 0, 1.0]]))
+    picture = overlay.draw_template(grey, made, np.array([[2, 0, 10], [0, 2, 20], [0, 0, 1.0]]))
     assert picture.shape == (640, 500, 3)
     free = made.fields[2].box
     assert picture[int(2 * free[1] + 20), int(2 * free[0] + 10 + 40)].tolist() != [255, 255, 255]
@@ -619,7 +628,7 @@ def test_the_overlay_is_drawn_where_the_matrix_says() -> None:
 
 
 def run(*arguments: str) -> int:
-    return cli._exit_code(["form", *arguments])
+    return cli._run_command_line(["form", *arguments])
 
 
 def save(place: str, grey: Grey, dpi: float = 150) -> None:
@@ -633,13 +642,13 @@ def template() -> str:
     made = several()
     found = draft.Draft(
         made.form.size,
-        [draft.Drafted(one.box, one.cells, one.gap) for one in made.fields],
+        [draft.DraftField(one.box, one.cells, one.gap) for one in made.fields],
         "4x4",
-        list(made.form.marks),
+        list(made.form.effective_markers),
         canvas(),
         0.0,
     )
-    Path("form.toml").write_text(draft.text("membership", found))
+    Path("form.toml").write_text(draft.format_template("membership", found))
     return "form.toml"
 
 
@@ -661,20 +670,20 @@ def test_print_draft_and_check_go_round(template: str, capsys: Capture) -> None:
 
 
 def test_a_straight_blank_beside_is_the_reference_and_a_skewed_one_is_copied() -> None:
-    grey = drawn(paper.printed(several(anchor="page")), 150)
+    grey = drawn(paper.draw_blank_form(several(anchor="page")), 150)
     Path("far").mkdir()
     save("blank.png", grey)
     save("far/skewed.png", turned(grey, 2))
     assert run("draft", "blank.png", "--out", "a.toml") == 0
-    assert templates.read("a.toml").form.reference == "blank.png"
+    assert templates.load_template("a.toml").form.reference == "blank.png"
     assert run("draft", "far/skewed.png", "--out", "b.toml", "--size", "A4") == 0
-    assert templates.read("b.toml").form.reference == "b_blank.png"
+    assert templates.load_template("b.toml").form.reference == "b_blank.png"
     assert run("check", "b.toml", "far/skewed.png") == 0
 
 
 @pytest.mark.parametrize("name", [b"\xff.png", b"n" * 120 + b".png", b"a\nb.png"])
 def test_a_blank_may_have_any_name(name: bytes) -> None:
-    save("blank.png", drawn(paper.printed(several(anchor="page")), 150))
+    save("blank.png", drawn(paper.draw_blank_form(several(anchor="page")), 150))
     Path("blank.png").rename(os.fsdecode(name))
     assert run("draft", os.fsdecode(name), "--out", "a.toml") == 0
     assert run("check", "a.toml", os.fsdecode(name)) == 0
@@ -684,7 +693,7 @@ def test_a_blank_may_have_any_name(name: bytes) -> None:
 def test_the_reference_of_a_linked_blank_is_found(beside: str) -> None:
     for one in ("the link", "the file"):
         Path(one).mkdir()
-    save("the file/blank.png", drawn(paper.printed(several(anchor="page")), 150))
+    save("the file/blank.png", drawn(paper.draw_blank_form(several(anchor="page")), 150))
     Path("the link/other.png").symlink_to(Path("the file/blank.png").resolve())
     assert run("draft", "the link/other.png", "--out", f"{beside}/a.toml") == 0
     assert run("check", f"{beside}/a.toml", "the file/blank.png") == 0
@@ -752,7 +761,7 @@ def test_faults_are_one_line_and_an_exit_code(why: str, template: str, capsys: C
     for place, reference in (("image.toml", "gone.png"), ("piped.toml", "pipe")):
         anchor = f'anchor = "image"\nreference = "{reference}"'
         Path(place).write_text(edited('anchor = "markers"', anchor))
-    save("boxes.png", drawn(paper.printed(several()), 100))
+    save("boxes.png", drawn(paper.draw_blank_form(several()), 100))
     Path("s.png").write_bytes(cv2.imencode(".png", np.full((500, 500), 255, np.uint8))[1].tobytes())
     assert run(*arguments) == code
     out, err = capsys.readouterr()
@@ -763,9 +772,9 @@ def test_faults_are_one_line_and_an_exit_code(why: str, template: str, capsys: C
 
 
 def test_an_edited_template_is_replaced_by_force_alone(template: str, capsys: Capture) -> None:
-    save("blank.png", drawn(paper.printed(several()), 150))
+    save("blank.png", drawn(paper.draw_blank_form(several()), 150))
     before = Path(template).read_text()
     assert run("draft", "blank.png", "--out", template) == 2
     assert Path(template).read_text() == before
     assert run("draft", "blank.png", "--out", template, "--force", "--name", "new") == 0
-    assert templates.read(template).form.name == "new"
+    assert templates.load_template(template).form.name == "new"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from batchdigits import cli, predict, report
 from batchdigits.errors import ModelError, OutputError, UsageError
-from batchdigits.labelled import EMPTY, NONE, Labelled
+from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
 from batchdigits.normalize import grey_levels, normalize, shares
 from batchdigits.options import RunOptions, TrainOptions
 from batchdigits.predict import backend
@@ -40,8 +40,8 @@ Pictures = NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    backend.prepare()
-    with backend.hushed():
+    backend.prepare_environment()
+    with backend.silence_stderr():
         import keras
     return keras
 
@@ -212,12 +212,14 @@ def gathered(count: int, *more: int) -> Corpus:
 
 
 def test_gathering_leaves_out_what_is_empty_and_takes_marks_for_no_digits() -> None:
-    cross = labelled(0, EMPTY).crops[0]
+    cross = labelled(0, EMPTY_LABEL).crops[0]
     blank = np.full((28, 28), 250, np.uint8)
     crops = [drawn(4), blank, cross, blank, drawn(6, side=40), cross]
-    first = Labelled(crops, np.array([4, 7, EMPTY, EMPTY, 6, NONE]), [""] * 6)
+    first = LabelledCrops(
+        crops, np.array([4, 7, EMPTY_LABEL, EMPTY_LABEL, 6, NO_DIGIT_LABEL]), [""] * 6
+    )
     found = corpus.gather({"first": first, "second": labelled(3)})
-    assert found.labels.tolist() == [4, NONE, 6, NONE, 0, 1, 2]
+    assert found.labels.tolist() == [4, NO_DIGIT_LABEL, 6, NO_DIGIT_LABEL, 0, 1, 2]
     assert found.sources.tolist() == [0, 0, 0, 0, 1, 1, 1]
     wanted = normalize([crops[n] for n in (0, 2, 4, 5)] + labelled(3).crops)
     assert (shares(found.plain) == wanted.pictures[..., 0]).all()
@@ -255,7 +257,7 @@ def test_large_crops_are_reduced_and_keep_thin_strokes() -> None:
 
 @pytest.mark.parametrize("crops", [[], [np.full((9, 9), 9, np.uint8)] * 3], ids=["none", "blank"])
 def test_nothing_to_learn_from_is_told(crops: list[Pictures]) -> None:
-    data = Labelled(crops, np.arange(len(crops)), [""] * len(crops))
+    data = LabelledCrops(crops, np.arange(len(crops)), [""] * len(crops))
     with pytest.raises(UsageError, match="expected crops with ink, found none"):
         corpus.gather({"mine": data})
 
@@ -268,7 +270,7 @@ Epoch = tuple[Pictures, NDArray[np.int64]]
 
 @pytest.fixture(scope="module")
 def small() -> Corpus:
-    return gathered(120, *[NONE] * 12)
+    return gathered(120, *[NO_DIGIT_LABEL] * 12)
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +315,7 @@ def test_pictures_and_labels_stay_together(small: Corpus, three: list[Epoch]) ->
     label = {one.tobytes(): n for one, n in zip(small.plain, small.labels.tolist(), strict=True)}
     means = np.stack([small.plain[small.labels == n].mean(axis=0) for n in range(10)])
     for pictures, labels in three:
-        digit = labels < NONE
+        digit = labels < NO_DIGIT_LABEL
         known = [label.get(one.tobytes()) for one in pictures]
         as_it_is = np.array([one is not None for one in known]) & digit
         assert 0.1 < as_it_is.sum() / digit.sum() < 0.75, "a quarter, more in the end"
@@ -392,7 +394,7 @@ def test_small_sources_are_shown_more_often(others: int, shown: int) -> None:
     ids=["drawn alone", "half are the sets' own", "no more, however many there are"],
 )
 def test_the_share_of_strangers(nones: int, share: float) -> None:
-    labels = np.repeat([1, NONE], [5000, nones])
+    labels = np.repeat([1, NO_DIGIT_LABEL], [5000, nones])
     blank = np.zeros((len(labels), 28, 28), np.uint8)
     found = Corpus([cut(1)] * len(labels), blank, labels, np.zeros(len(labels), np.int64))
     assert 1 - 5000 / corpus.epoch_size(found) == pytest.approx(share, abs=0.005)
@@ -408,13 +410,13 @@ def test_no_stranger_could_be_a_1(small: Corpus, monkeypatch: pytest.MonkeyPatch
     line = np.zeros((28, 28), np.uint8)
     line[5:23, 13:15] = 255
     assert upright(grey_levels([line]).pictures[..., 0]).all()
-    digits = small.labels < NONE
+    digits = small.labels < NO_DIGIT_LABEL
     alone = Corpus(small.inks[:120], *(one[digits] for one in small[1:]))
     monkeypatch.setattr(corpus, "STRANGERS", 8 / 9)
     ((pictures, labels),) = corpus.epochs(alone, first=0, count=1, seed=3)
-    assert (labels == NONE).sum() > 470
-    assert not upright(pictures[labels == NONE]).any()
-    assert pictures[labels == NONE].max((1, 2)).min() > 0
+    assert (labels == NO_DIGIT_LABEL).sum() > 470
+    assert not upright(pictures[labels == NO_DIGIT_LABEL]).any()
+    assert pictures[labels == NO_DIGIT_LABEL].max((1, 2)).min() > 0
 
 
 # --- the network ---
@@ -446,8 +448,8 @@ def test_a_network_reckons_with_the_share_of_what_is_no_digit(keras: Any) -> Non
     model = default_network()
     before = model.predict_on_batch(some)
     after = default.weighed(model, 0.2, 0.1).predict_on_batch(some)
-    np.testing.assert_allclose(after[:, :NONE], before[:, :NONE], atol=1e-5)
-    moved = np.exp(after[:, NONE] - before[:, NONE])
+    np.testing.assert_allclose(after[:, :NO_DIGIT_LABEL], before[:, :NO_DIGIT_LABEL], atol=1e-5)
+    moved = np.exp(after[:, NO_DIGIT_LABEL] - before[:, NO_DIGIT_LABEL])
     np.testing.assert_allclose(moved, (0.1 / 0.9) / (0.2 / 0.8), rtol=1e-4)
     back = default.weighed(model, 0.1, 0.2).predict_on_batch(some)
     np.testing.assert_allclose(back, before, atol=1e-5)
@@ -477,7 +479,7 @@ def test_16_bits_are_for_processors_that_multiply_them(
         return flags
 
     monkeypatch.setattr(Path, "read_text", text)
-    assert backend.fast_dtype() == dtype
+    assert backend.choose_training_dtype() == dtype
 
 
 # --- a training by the recipe default ---
@@ -486,7 +488,7 @@ def test_16_bits_are_for_processors_that_multiply_them(
 @given(st.lists(st.integers(-1, 10), max_size=80))
 def test_of_each_class_the_last_is_held_out(labels: list[int]) -> None:
     crops = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1)
-    found = Labelled(crops, np.array(labels, np.int64), [str(n) for n in range(len(labels))])
+    found = LabelledCrops(crops, np.array(labels, np.int64), [str(n) for n in range(len(labels))])
     learned, held = default.held_out(found)
     for one in (learned, held):
         assert [int(crop[0, 0]) for crop in one.crops] == [int(name) for name in one.names]
@@ -499,7 +501,7 @@ def test_of_each_class_the_last_is_held_out(labels: list[int]) -> None:
 
 
 def test_no_more_is_held_out_than_serves() -> None:
-    found = Labelled(np.zeros((5000, 1, 1), np.uint8), np.arange(5000) % 2 * 7, [""] * 5000)
+    found = LabelledCrops(np.zeros((5000, 1, 1), np.uint8), np.arange(5000) % 2 * 7, [""] * 5000)
     learned, held = default.held_out(found._replace(labels=np.where(np.arange(5000) < 40, 3, 7)))
     assert np.bincount(held.labels, minlength=8)[[3, 7]].tolist() == [8, 500]
     assert np.bincount(learned.labels, minlength=8)[[3, 7]].tolist() == [32, 4460]
@@ -555,7 +557,7 @@ def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(
     with pytest.raises(Stopped):
         default.fit({"a": data}, plan, tell=stop)
     assert list(tmp_path.iterdir()) == [plan.checkpoint]
-    others: list[tuple[Labelled, default.Plan, Any]] = [
+    others: list[tuple[LabelledCrops, default.Plan, Any]] = [
         (data, replace(plan, seed=8), None),
         (data, replace(plan, count=3), None),
         (data._replace(labels=data.labels[::-1]), plan, None),
@@ -615,17 +617,17 @@ def few(place: Path, count: int, *left_out: int) -> Path:
 def made(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Made:
     place = tmp_path_factory.mktemp("made")
     more = ("--data", few(place / "set.npz", 560), "--epochs", 2, "--seed", 0)
-    show_ = report.show
+    show_ = report.print_text
 
     def stop(text: str) -> None:
         show_(text)
         if text.startswith("epoch 1 of 2"):
             os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, cli._stop)
+    before = signal.signal(signal.SIGINT, cli._handle_signal)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(report, "show", stop)
+            patch.setattr(report, "print_text", stop)
             code, out, interrupted = train_default(place, *more)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -663,9 +665,9 @@ def test_the_default_recipe_leaves_a_bundle_and_what_is_shown(made: Made) -> Non
     assert told["held_out_digits"] == "220", "11 of 56 of each digit, as they are and altered"
     assert told["model"] == str(made.place / "made")
 
-    card = predict.card(told["model"])
+    card = predict.load_card(told["model"])
     assert card.classes == (*"0123456789", "none")
-    assert card.preprocessing == predict.card(None).preprocessing
+    assert card.preprocessing == predict.load_card(None).preprocessing
     assert (card.name, card.calibrated) == ("made", True)
     (about,) = card.whole["training"]
     assert about["source"] == str(made.place / "set.npz")
@@ -691,11 +693,11 @@ def test_the_default_recipe_starts_from_a_bundle_with_several_sets(
     more = ("--data", one, "--data", two, "--epochs", 1, "--fine-tune", made.place / "made")
     assert train_default(tmp_path, *more, "--quiet") == (0, "", "")
     assert capfd.readouterr() == ("", "")
-    training = predict.card(str(tmp_path / "made")).whole["training"]
+    training = predict.load_card(str(tmp_path / "made")).whole["training"]
     assert [part["source"] for part in training] == [str(one), str(two)]
     assert [part["crops"] for part in training] == [8 * 24, 10 * 32]
     before, after = (
-        np.concatenate([one.ravel() for one in predict.loaded(place).get_weights()])
+        np.concatenate([one.ravel() for one in predict.load_keras_model(place).get_weights()])
         for place in (made.place / "made" / "model.keras", tmp_path / "made" / "model.keras")
     )
     assert 0 < np.abs(after - before).max() < 0.1, "a few steps from where it started"
@@ -745,7 +747,9 @@ def test_no_finished_epoch_is_said(
     monkeypatch.setattr(shipped, "fit", stop)
     options = {"recipe": "default", "data": (str(few(tmp_path / "set.npz", 560)),)}
     with pytest.raises(Stopped) as stopped:
-        shipped.run(TrainOptions.of({**options, "out": str(tmp_path / "made")}), lambda _: None)
+        shipped.run(
+            TrainOptions.from_settings({**options, "out": str(tmp_path / "made")}), lambda _: None
+        )
     assert stopped.value.__notes__ == ["no epoch was finished, no model is kept"]
 
 
@@ -776,7 +780,7 @@ def test_a_configuration_file_may_name_one_set_or_several(
 # --- a model of the user's own ---
 
 
-def labelled(count: int, *more: int, first: int = 0) -> Labelled:
+def labelled(count: int, *more: int, first: int = 0) -> LabelledCrops:
     """Drawn digits 0 to 9 in turn, then crosses under the labels `more`."""
     crops = [drawn(n % 10, seed=first + n // 10) for n in range(count)]
     for n, _ in enumerate(more):
@@ -784,12 +788,12 @@ def labelled(count: int, *more: int, first: int = 0) -> Labelled:
         cv2.drawMarker(cross, (14, 14 + n % 3), 0, cv2.MARKER_TILTED_CROSS, 12 + n % 5, 2)
         crops.append(cross)
     labels = np.array([*(np.arange(count) % 10), *more], np.int64)
-    return Labelled(crops, labels, [f"crop {n}" for n in range(len(crops))])
+    return LabelledCrops(crops, labels, [f"crop {n}" for n in range(len(crops))])
 
 
 def centroids(keras: Any, classes: int, scale: float = 0.3) -> Any:
     """A network without training: logits are how near a picture is to each class's mean."""
-    data = labelled(200, *[NONE] * 15, first=100)
+    data = labelled(200, *[NO_DIGIT_LABEL] * 15, first=100)
     pictures = normalize(data.crops).pictures.reshape(-1, 784)
     means = np.stack([pictures[data.labels == label].mean(axis=0) for label in range(classes)])
     model = keras.Sequential(
@@ -826,8 +830,8 @@ def eleven(keras: Any, tmp_path: Path) -> Path:
     return place
 
 
-def calibrated(model: Path, data: Labelled, **more: Any) -> dict[str, Any]:
-    options = RunOptions.of({"model": model, "device": "cpu", **more})
+def calibrated(model: Path, data: LabelledCrops, **more: Any) -> dict[str, Any]:
+    options = RunOptions.from_settings({"model": model, "device": "cpu", **more})
     return bundle.calibrated([data], options, name="mine", source="drawn digits")
 
 
@@ -839,11 +843,11 @@ def test_a_calibration_makes_a_bundle_of_the_same_weights(mine: Path, tmp_path: 
     assert (out / "model.keras").read_bytes() == mine.read_bytes()
     assert list(tmp_path.iterdir()) == [out], "nothing is left beside it"
 
-    known = predict.card(str(out))
+    known = predict.load_card(str(out))
     assert known.calibrated
     assert known.name == "mine"
     assert known.classes == tuple("0123456789")
-    assert known.preprocessing == predict.card(None).preprocessing
+    assert known.preprocessing == predict.load_card(None).preprocessing
     assert known.temperature == card["calibration"]["temperature"]
     assert sum(one.right + one.wrong for one in known.readings) == 400
     assert card["measured"]["digits"] == 400
@@ -873,7 +877,7 @@ def test_a_calibration_is_repeatable(mine: Path) -> None:
 
 
 def test_calibrating_a_bundle_anew_keeps_what_is_about_its_weights(eleven: Path) -> None:
-    data = labelled(300, *[NONE] * 30, *[EMPTY] * 30)
+    data = labelled(300, *[NO_DIGIT_LABEL] * 30, *[EMPTY_LABEL] * 30)
     card = calibrated(eleven, data)
     assert card["classes"] == [*"0123456789", "none"]
     assert card["training"] == [{"source": "drawn", "licence": "none"}]
@@ -888,7 +892,9 @@ def test_calibrating_a_bundle_anew_keeps_what_is_about_its_weights(eleven: Path)
 
 
 def test_what_is_no_digit_counts_as_wrong_for_a_model_that_knows_digits_alone(mine: Path) -> None:
-    without, with_ = (calibrated(mine, labelled(300, *more)) for more in ([], [NONE] * 60))
+    without, with_ = (
+        calibrated(mine, labelled(300, *more)) for more in ([], [NO_DIGIT_LABEL] * 60)
+    )
     wrong = [sum(one[2] for one in card["calibration"]["readings"]) for card in (without, with_)]
     assert wrong[1] == wrong[0] + 60
     assert with_["calibration"]["temperature"] == without["calibration"]["temperature"]
@@ -899,8 +905,8 @@ def test_blank_and_illegible_crops_are_no_readings(mine: Path) -> None:
     data = labelled(300)
     blank = np.full((28, 28), 250, np.uint8)
     crops = [*data.crops, *[blank] * 10]
-    labels = np.array([*data.labels, *[EMPTY] * 5, *[7] * 5], np.int64)
-    card = calibrated(mine, Labelled(crops, labels, [""] * 310))
+    labels = np.array([*data.labels, *[EMPTY_LABEL] * 5, *[7] * 5], np.int64)
+    card = calibrated(mine, LabelledCrops(crops, labels, [""] * 310))
     assert sum(one[1] + one[2] for one in card["calibration"]["readings"]) == 300
     measured, before = card["measured"], calibrated(mine, data)["measured"]
     assert measured["digits"] == 305
@@ -912,7 +918,7 @@ def test_blank_and_illegible_crops_are_no_readings(mine: Path) -> None:
     ("data", "words"),
     [
         (labelled(199), "expected 200 labelled digits or more to calibrate on, got 199"),
-        (labelled(199, *[NONE] * 9), "got 199"),
+        (labelled(199, *[NO_DIGIT_LABEL] * 9), "got 199"),
         (labelled(0), "got 0"),
         (labelled(300)._replace(labels=np.arange(300) % 8), "none labelled 8, 9"),
         (
@@ -922,7 +928,7 @@ def test_blank_and_illegible_crops_are_no_readings(mine: Path) -> None:
     ],
     ids=["too few", "what is no digit does not count", "none", "missing kinds", "all blank"],
 )
-def test_too_little_to_calibrate_on_is_refused(mine: Path, data: Labelled, words: str) -> None:
+def test_too_little_to_calibrate_on_is_refused(mine: Path, data: LabelledCrops, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         calibrated(mine, data)
     assert words in str(caught.value)
@@ -1026,7 +1032,7 @@ def test_a_bundle_stays_when_its_successor_cannot_be_written(
 
 
 def command(*arguments: object) -> int:
-    return cli._exit_code([str(one) for one in arguments])
+    return cli._run_command_line([str(one) for one in arguments])
 
 
 def test_calibrate_then_run_with_a_target_error(
@@ -1076,7 +1082,7 @@ def test_calibrate_takes_the_part_for_tests_where_there_is_one(
     assert command("calibrate", "--model", mine, "--data", tmp_path / "set.npz", "--out", out) == 0
     assert "250 digits: " in capsys.readouterr().err
     assert "its part for tests" in (out / "card.json").read_text()
-    assert predict.card(str(out)).name == "made"
+    assert predict.load_card(str(out)).name == "made"
 
 
 # --- recipes ---
@@ -1107,7 +1113,9 @@ def do(keras: Any, tmp_path: Path, told: list[str]) -> Do:
         settings = {"data": tmp_path / "set.npz", "out": tmp_path / "out", "epochs": 1} | more
         if settings["data"] is not None:
             settings["data"] = (settings["data"],)
-        return course.run(TrainOptions.of({"recipe": recipe, "device": "cpu"} | settings), tell)
+        return course.run(
+            TrainOptions.from_settings({"recipe": recipe, "device": "cpu"} | settings), tell
+        )
 
     return run
 
@@ -1186,13 +1194,13 @@ def test_a_recipe_leaves_all_it_should_and_a_model_that_run_reads(
     model = keras.saving.load_model(done.model)
     assert int(model.optimizer.iterations) == 2 * math.ceil(200 / RECIPES[name].batch)
     test = light(240)[200:]
-    read = predict.load(predict.card(done.model), device="cpu").logits(
+    read = predict.load_classifier(predict.load_card(done.model), device="cpu").logits(
         shares(test[..., np.newaxis])
     )
     assert (read.argmax(axis=1) == np.arange(40) % 10).mean() == pytest.approx(done.test_accuracy)
     if validation:
         assert float(lines[-1]["val_loss"]) == pytest.approx(done.test_loss, abs=1e-4)
-    assert not predict.card(done.model).calibrated
+    assert not predict.load_card(done.model).calibrated
 
     words = "\n".join(told)
     assert "training: pictures (200, 28, 28) uint8, labels (200,), 20 to 20 of each" in words

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from batchdigits import workers
 from batchdigits.errors import BatchdigitsError, UsageError
-from batchdigits.workers import Outcome, run
+from batchdigits.workers import ChunkOutcome, map_chunks
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes need a POSIX system")
 reads_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
@@ -42,7 +42,7 @@ DEATHS = {
 }
 
 
-def _expected(chunks: list[list[str]]) -> list[Outcome[str, list[str]]]:
+def _expected(chunks: list[list[str]]) -> list[ChunkOutcome[str, list[str]]]:
     """Say what functions.act must give, from the contract alone."""
     known = FAULTS | DEATHS
     outcomes = []
@@ -51,7 +51,7 @@ def _expected(chunks: list[list[str]]) -> list[Outcome[str, list[str]]]:
         for part in parts:
             fault = known.get(part[0], "") if part else ""
             result = None if fault else [item.upper() for item in part]
-            outcomes.append(Outcome(part, result, fault))
+            outcomes.append(ChunkOutcome(part, result, fault))
     return outcomes
 
 
@@ -142,42 +142,46 @@ def test_any_number_of_workers_gives_the_serial_outcomes(workers: int) -> None:
         ["memory", "f", "opencv"],
         ["g"],
     ]
-    assert list(run(functions.act, chunks, workers=workers, **LIMITS)) == _expected(chunks)
+    assert list(map_chunks(functions.act, chunks, workers=workers, **LIMITS)) == _expected(chunks)
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "raise"]), max_size=4), max_size=7))
 def test_workers_are_as_good_as_none(chunks: list[list[str]]) -> None:
-    serial = list(run(functions.act, chunks, workers=0, **LIMITS))
+    serial = list(map_chunks(functions.act, chunks, workers=0, **LIMITS))
     assert serial == _expected(chunks)
-    assert list(run(functions.act, chunks, workers=2, **LIMITS)) == serial
+    assert list(map_chunks(functions.act, chunks, workers=2, **LIMITS)) == serial
 
 
 @pytest.mark.parametrize("deed", DEATHS)
 def test_who_kills_its_worker_is_named_and_its_neighbours_are_read(deed: str) -> None:
     chunks = [["a", deed, "b"], [deed], ["c"]]
-    assert list(run(functions.act, chunks, workers=1, **LIMITS)) == _expected(chunks)
+    assert list(map_chunks(functions.act, chunks, workers=1, **LIMITS)) == _expected(chunks)
 
 
 def test_many_faults_in_one_chunk() -> None:
     chunks = [["exit", "a", "raise", "exit", "b", "segv", "memory", "kill"], ["c", "exit"]]
-    assert list(run(functions.act, chunks, workers=2, **LIMITS)) == _expected(chunks)
+    assert list(map_chunks(functions.act, chunks, workers=2, **LIMITS)) == _expected(chunks)
 
 
 def test_what_never_ends_is_ended() -> None:
-    outcomes = run(functions.act, [["a", "hang"], ["b"]], workers=1, seconds=1, memory_mib=256)
+    outcomes = map_chunks(
+        functions.act, [["a", "hang"], ["b"]], workers=1, seconds=1, memory_mib=256
+    )
     assert list(outcomes) == [
-        Outcome(["a"], ["A"], ""),
-        Outcome(["hang"], None, "took longer than 1 s"),
-        Outcome(["b"], ["B"], ""),
+        ChunkOutcome(["a"], ["A"], ""),
+        ChunkOutcome(["hang"], None, "took longer than 1 s"),
+        ChunkOutcome(["b"], ["B"], ""),
     ]
 
 
 def test_a_chunk_has_time_for_each_item_that_it_says_is_done() -> None:
     naps = [0.4] * 4
-    (whole,) = run(functions.nap_alive, [naps], workers=1, seconds=1, memory_mib=256)
-    assert whole == Outcome(naps, naps, "")
-    outcomes = list(run(functions.nap_alive, [[0.4, 3, 0.4]], workers=1, seconds=1, memory_mib=256))
+    (whole,) = map_chunks(functions.nap_alive, [naps], workers=1, seconds=1, memory_mib=256)
+    assert whole == ChunkOutcome(naps, naps, "")
+    outcomes = list(
+        map_chunks(functions.nap_alive, [[0.4, 3, 0.4]], workers=1, seconds=1, memory_mib=256)
+    )
     assert [one.fault for one in outcomes] == ["", "took longer than 1 s", ""]
     assert [one.more for one in outcomes] == [True, True, False], "those of a chunk come together"
 
@@ -185,17 +189,17 @@ def test_a_chunk_has_time_for_each_item_that_it_says_is_done() -> None:
 @bounds_memory
 def test_memory_is_bounded_beyond_what_the_imports_took() -> None:
     chunks = [[100], [100, 400]]
-    outcomes = list(run(functions.allocate, chunks, workers=1, **LIMITS))
+    outcomes = list(map_chunks(functions.allocate, chunks, workers=1, **LIMITS))
     assert outcomes == [
-        Outcome([100], 100 * 2**20, ""),
-        Outcome([100], 100 * 2**20, ""),
-        Outcome([400], None, "needs more than 256 MiB of memory"),
+        ChunkOutcome([100], 100 * 2**20, ""),
+        ChunkOutcome([100], 100 * 2**20, ""),
+        ChunkOutcome([400], None, "needs more than 256 MiB of memory"),
     ]
 
 
 @pytest.mark.parametrize("chunks", [[["poison", "victim"]], [["poison"], ["victim"]]])
 def test_nobody_is_blamed_for_what_another_did_to_the_process(chunks: list[list[str]]) -> None:
-    outcomes = list(run(functions.poison, chunks, workers=1, **LIMITS))
+    outcomes = list(map_chunks(functions.poison, chunks, workers=1, **LIMITS))
     assert [outcome.fault for outcome in outcomes] == ["", ""]
 
 
@@ -209,7 +213,7 @@ def test_nobody_is_blamed_for_what_another_did_to_the_process(chunks: list[list[
     ],
 )
 def test_what_cannot_travel_is_a_fault(items: list[Any], faulty: str) -> None:
-    first, second, third = run(functions.act, [items], workers=1, **LIMITS)
+    first, second, third = map_chunks(functions.act, [items], workers=1, **LIMITS)
     assert (first.result, third.result) == (["A"], ["B"])
     assert second.items == [items[1]]
     assert second.result is None
@@ -227,7 +231,7 @@ def test_a_death_is_believed_of_a_fresh_worker(
     before: list[list[str]], calls: int, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    *_, last = run(functions.log_and_die, [*before, [str(log)]], workers=1, **LIMITS)
+    *_, last = map_chunks(functions.log_and_die, [*before, [str(log)]], workers=1, **LIMITS)
     assert last.fault == "the worker died (exit code 1)"
     assert log.read_text(encoding="ascii") == "x" * calls
 
@@ -235,18 +239,18 @@ def test_a_death_is_believed_of_a_fresh_worker(
 @bounds_memory
 def test_imports_do_not_count_as_memory_of_a_call() -> None:
     # A bare interpreter alone has more than 6 MiB.
-    (outcome,) = run(functions.allocate, [[3]], workers=1, seconds=20, memory_mib=6)
+    (outcome,) = map_chunks(functions.allocate, [[3]], workers=1, seconds=20, memory_mib=6)
     assert outcome.fault == ""
 
 
 def test_a_huge_result_arrives_whole() -> None:
-    (outcome,) = run(functions.blob, [[50_000_000, 1]], workers=1, **LIMITS)
+    (outcome,) = map_chunks(functions.blob, [[50_000_000, 1]], workers=1, **LIMITS)
     assert outcome.result == bytes(50_000_001)
 
 
 def test_order_is_kept_when_the_first_takes_longest() -> None:
     chunks = [[0.2], [0.0], [0.05, 0.0], [0.0], [0.05], [0.0]]
-    outcomes = list(run(functions.nap, chunks, workers=3, **LIMITS))
+    outcomes = list(map_chunks(functions.nap, chunks, workers=3, **LIMITS))
     assert [outcome.items for outcome in outcomes] == chunks
 
 
@@ -259,7 +263,7 @@ def test_chunks_are_taken_only_as_far_as_needed(workers: int) -> None:
         for taken in range(1, 31):
             yield [str(taken)]
 
-    outcomes = run(functions.shout, source(), workers=workers, **LIMITS)
+    outcomes = map_chunks(functions.shout, source(), workers=workers, **LIMITS)
     assert taken == 0
     for done, _ in enumerate(outcomes):
         assert taken <= done + 2 * workers + 1
@@ -268,22 +272,24 @@ def test_chunks_are_taken_only_as_far_as_needed(workers: int) -> None:
 
 def test_items_are_the_callers_own() -> None:
     chunk = ["a", "raise"]
-    (whole,) = run(functions.shout, [chunk], workers=1, **LIMITS)
+    (whole,) = map_chunks(functions.shout, [chunk], workers=1, **LIMITS)
     assert whole.items is chunk
-    parts = run(functions.act, [chunk], workers=1, **LIMITS)
+    parts = map_chunks(functions.act, [chunk], workers=1, **LIMITS)
     assert all(part.items[0] is item for part, item in zip(parts, chunk, strict=True))
 
 
 def test_a_partial_function_can_be_sent() -> None:
     function = partial(max, default="nothing")
-    (outcome,) = run(function, [[]], workers=1, **LIMITS)
+    (outcome,) = map_chunks(function, [[]], workers=1, **LIMITS)
     assert outcome.result == "nothing"
 
 
 @reads_proc
 def test_stopping_early_leaves_no_child() -> None:
     before = _children()
-    with closing(run(functions.pid, ([n] for n in range(99)), workers=2, **LIMITS)) as outcomes:
+    with closing(
+        map_chunks(functions.pid, ([n] for n in range(99)), workers=2, **LIMITS)
+    ) as outcomes:
         pid = next(outcomes).result
         assert pid in _children() - before
     assert _children() == before
@@ -291,7 +297,7 @@ def test_stopping_early_leaves_no_child() -> None:
 
 def test_stopping_does_not_wait_for_a_call_that_never_ends() -> None:
     chunks = [["a"], ["hang"], ["hang"], ["hang"]]
-    outcomes = run(functions.act, chunks, workers=1, seconds=1_000_000, memory_mib=256)
+    outcomes = map_chunks(functions.act, chunks, workers=1, seconds=1_000_000, memory_mib=256)
     assert next(outcomes).result == ["A"]
     outcomes.close()
 
@@ -302,11 +308,11 @@ def test_a_fault_of_the_source_of_chunks_is_raised() -> None:
         raise OSError("the drive is gone")
 
     with pytest.raises(OSError, match="the drive is gone"):
-        list(run(functions.shout, source(), workers=2, **LIMITS))
+        list(map_chunks(functions.shout, source(), workers=2, **LIMITS))
 
 
 def test_workers_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    assert [o.fault for o in run(functions.chatter, [["a"]], workers=1, **LIMITS)] == [""]
+    assert [o.fault for o in map_chunks(functions.chatter, [["a"]], workers=1, **LIMITS)] == [""]
     assert capfd.readouterr() == ("", "")
 
 
@@ -314,7 +320,7 @@ def test_workers_may_be_heard_on_demand(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BATCHDIGITS_DEBUG", "1")
-    assert [o.fault for o in run(functions.chatter, [["a"]], workers=1, **LIMITS)] == [""]
+    assert [o.fault for o in map_chunks(functions.chatter, [["a"]], workers=1, **LIMITS)] == [""]
     assert capfd.readouterr() == ("", "err\n")
 
 
@@ -325,7 +331,7 @@ def test_workers_use_one_thread_and_nothing_of_the_current_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     names = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
-    (outcome,) = run(functions.settings, [names], workers=1, **LIMITS)
+    (outcome,) = map_chunks(functions.settings, [names], workers=1, **LIMITS)
     assert outcome.result == ["1", "1", "1", "False"]
 
 
@@ -336,7 +342,7 @@ def test_opencv_is_silent_in_workers_unless_told_otherwise(
     monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
     if ours is not None:
         monkeypatch.setenv("OPENCV_LOG_LEVEL", ours)
-    (outcome,) = run(functions.settings, [["OPENCV_LOG_LEVEL"]], workers=1, **LIMITS)
+    (outcome,) = map_chunks(functions.settings, [["OPENCV_LOG_LEVEL"]], workers=1, **LIMITS)
     assert outcome.result == [theirs, "False"]
 
 
@@ -352,12 +358,12 @@ def test_opencv_is_silent_in_workers_unless_told_otherwise(
 )
 def test_numbers_out_of_range_are_refused_at_once(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        run(functions.shout, [["a"]], **({"workers": 1} | LIMITS | wrong))
+        map_chunks(functions.shout, [["a"]], **({"workers": 1} | LIMITS | wrong))
 
 
 def test_a_function_that_cannot_be_sent_is_refused_at_once() -> None:
     with pytest.raises(BatchdigitsError, match="put it at the top of a module"):
-        run(lambda items: items, [["a"]], workers=1, **LIMITS)
+        map_chunks(lambda items: items, [["a"]], workers=1, **LIMITS)
 
 
 def test_a_module_that_workers_cannot_import_is_said(
@@ -368,7 +374,7 @@ def test_a_module_that_workers_cannot_import_is_said(
     fleeting = importlib.import_module("fleeting")
     (tmp_path / "fleeting.py").write_text("import nowhere_at_all", encoding="utf-8")
     with pytest.raises(BatchdigitsError, match="ModuleNotFoundError: No module named 'nowhere"):
-        list(run(fleeting.f, [["a"]], workers=2, **LIMITS))
+        list(map_chunks(fleeting.f, [["a"]], workers=2, **LIMITS))
     del sys.modules["fleeting"]
 
 
@@ -381,7 +387,7 @@ def test_workers_that_never_start_end_the_run(
 ) -> None:
     monkeypatch.setattr(sys, "executable", executable)
     with pytest.raises(BatchdigitsError, match=f"cannot be started: .*{said}"):
-        list(run(functions.shout, [["a"]], workers=2, **LIMITS))
+        list(map_chunks(functions.shout, [["a"]], workers=2, **LIMITS))
 
 
 def test_an_unguarded_script_may_call_it(start: Start) -> None:

@@ -27,7 +27,7 @@ def nap(items: list[float]) -> list[float]:
 def nap_alive(items: list[float]) -> list[float]:
     for item in items:
         time.sleep(item)
-        workers.alive()
+        workers.send_heartbeat()
     return items
 
 

@@ -22,28 +22,28 @@ from batchdigits.archive import transfer
 from batchdigits.archive.transfer import ChangedError
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.job import Job
-from batchdigits.records import Entry, Source
-from batchdigits.sources import MARK, inspection, spell
+from batchdigits.records import FileSnapshot, Source
+from batchdigits.sources import MOVED_FOLDER_FLAG, escape_path, inspection
 from batchdigits.state import MOVED
 from batchdigits.state.keeping import State
 from batchdigits.state.known import NoState
-from batchdigits.summary import Stop, Summary
+from batchdigits.summary import StopRequest, Summary
 
 log = logging.getLogger("batchdigits.said.moved")  # for the log file alone
 
-WAIT = 600.0
+LOCK_WAIT_S = 600.0
 """s to wait while another run moves files into the same folder."""
-SAID = (
+MARK_TEXT = (
     "batchdigits moved the files in this folder here after it had read them, and does not read "
     "them again when it reads a folder above.\nWithout this file it would.\n"
 )
-WRITTEN = "the table is written; what was not moved yet is moved by the next run"
+MOVE_STOPPED_MESSAGE = "the table is written; what was not moved yet is moved by the next run"
 """What is said of a run that is stopped."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Faults of a whole disk: the next file would fare no better."""
 
 
-def check(folder: str) -> None:
+def prepare_move_folder(folder: str) -> None:
     """Make a folder for files that were read, and mark it as that.
 
     Raises:
@@ -51,11 +51,11 @@ def check(folder: str) -> None:
     """
     try:
         os.makedirs(folder, exist_ok=True)
-        with _alone(folder):
-            mark = Path(folder, MARK)
+        with _lock_folder(folder):
+            mark = Path(folder, MOVED_FOLDER_FLAG)
             if not mark.stat().st_size:
-                mark.write_text(SAID, "utf-8")
-        files.check_place(os.path.join(folder, MARK))
+                mark.write_text(MARK_TEXT, "utf-8")
+        files.check_writable(os.path.join(folder, MOVED_FOLDER_FLAG))
     except OSError as fault:
         raise OutputError(
             f"files cannot be moved to '{folder}': {fault.strerror or fault}: expected a folder "
@@ -71,25 +71,27 @@ def prepare_folders(job: Job) -> None:
         UsageError: one holds files of others.
     """
     for option, folder in job.paths.move_folders.items():
-        _refuse_used(option, folder, job)
+        _check_move_folder(option, folder, job)
     for folder in job.paths.move_folders.values():
-        check(folder)
+        prepare_move_folder(folder)
 
 
-def _refuse_used(option: str, folder: str, job: Job) -> None:
+def _check_move_folder(option: str, folder: str, job: Job) -> None:
     """Refuse a folder with files of others in it: they would be passed over by every run."""
     real = os.path.realpath(folder)
-    with files.faults(folder):
+    with files.wrap_os_errors(folder):
         names = os.listdir(real) if os.path.isdir(real) else []
     ours = {os.path.realpath(path) for _, path in job.paths.list_files()}
-    if MARK not in names and any(os.path.join(real, name) not in ours for name in names):
+    if MOVED_FOLDER_FLAG not in names and any(
+        os.path.join(real, name) not in ours for name in names
+    ):
         raise UsageError(
             f"{option} '{folder}' has files that no run has moved there, and that none would read "
-            f"any more: give a new folder, or, if that is meant, make a file {MARK} in it"
+            f"any more: give a new folder, or, if that is meant, make a file {MOVED_FOLDER_FLAG} in it"
         )
 
 
-def move_files(job: Job, state: State | NoState, stop: Stop, summary: Summary) -> None:
+def move_files(job: Job, state: State | NoState, stop: StopRequest, summary: Summary) -> None:
     """Move files that were read where the options say; the tables and the state are on disk.
 
     Args:
@@ -103,7 +105,7 @@ def move_files(job: Job, state: State | NoState, stop: Stop, summary: Summary) -
     """
     if not job.paths.move_folders or isinstance(state, NoState):
         return
-    with summary.stage("move"), stop.gently(WRITTEN):
+    with summary.time_stage("move"), stop.defer_stop(MOVE_STOPPED_MESSAGE):
         _Mover(job, state, summary.moved).move(stop)
 
 
@@ -120,19 +122,23 @@ class _Mover:
         self._folders: dict[tuple[str, str], str] = {}
         self._led_to: frozenset[str] = frozenset()
 
-    def move(self, stop: Stop) -> None:
-        paths = (source.path for part in self._state.list_read() for source, _, _ in part)
+    def move(self, stop: StopRequest) -> None:
+        paths = (source.path for part in self._state.list_read_files() for source, _, _ in part)
         self._led_to = frozenset(os.path.realpath(path) for path in paths if os.path.islink(path))
-        for part in self._state.list_read():
+        for part in self._state.list_read_files():
             for ending, folder in self._places.items():
                 ours = [(source, entry) for source, entry, how in part if how == ending]
                 if ours:
-                    self._part(ending, folder, ours, stop)
+                    self._move_to_folder(ending, folder, ours, stop)
         if self._stuck:
-            raise self._cannot()
+            raise self._make_error()
 
-    def _part(
-        self, ending: str, folder: str, files: Sequence[tuple[Source, Entry]], stop: Stop
+    def _move_to_folder(
+        self,
+        ending: str,
+        folder: str,
+        files: Sequence[tuple[Source, FileSnapshot]],
+        stop: StopRequest,
     ) -> None:
         """Move files that go to one folder.
 
@@ -140,46 +146,48 @@ class _Mover:
         are looked into by the next one, and nothing is lost.
         """
         stay = {source.file: entry for source, entry in files}
-        self._state.note_entries([one._replace(size=MOVED, time=MOVED) for one in stay.values()])
+        self._state.update_snapshots(
+            [one._replace(size=MOVED, time=MOVED) for one in stay.values()]
+        )
         try:
-            os.stat(os.path.join(folder, MARK))  # else its disk is gone
-            with _alone(folder):
+            os.stat(os.path.join(folder, MOVED_FOLDER_FLAG))  # else its disk is gone
+            with _lock_folder(folder):
                 for source, entry in files:
-                    if self._one(source, entry, folder):
+                    if self._move_file(source, entry, folder):
                         del stay[source.file]
                         self.moved[ending] += 1
-                    stop.check()
+                    stop.raise_if_asked()
         except OSError as fault:  # of the folder, or the disk
-            self._note(f"'{folder}'", fault)
-            raise self._cannot() from fault
+            self._add_fault(f"'{folder}'", fault)
+            raise self._make_error() from fault
         finally:
-            self._state.note_entries(list(stay.values()))
+            self._state.update_snapshots(list(stay.values()))
 
-    def _one(self, source: Source, entry: Entry, folder: str) -> bool:
+    def _move_file(self, source: Source, entry: FileSnapshot, folder: str) -> bool:
         """Move a file if it is what was read; tell whether it is gone.
 
         Raises:
             OSError: the disk takes no more.
         """
         try:
-            if not self._is_ours(source) or not self._stands(source, entry):
+            if not self._is_movable(source) or not self._is_unchanged(source, entry):
                 return False
-            wanted = self._below(source, folder)
-            target = transfer.renamed(source.path, wanted, entry)
-            target = target or transfer.carried(source.path, wanted, entry, folder)
+            wanted = self._make_target_path(source, folder)
+            target = transfer.rename_file(source.path, wanted, entry)
+            target = target or transfer.move_across_disks(source.path, wanted, entry, folder)
         except ChangedError:
             return False
         except OSError as fault:
-            if fault.errno in FULL:
+            if fault.errno in DISK_FAULTS:
                 raise
             if not os.path.lexists(source.path):  # somebody else has taken it
                 return False
-            self._note(f"'{source.file}' to '{folder}'", fault)
+            self._add_fault(f"'{source.file}' to '{folder}'", fault)
             return False
-        log.info("'%s' was moved to '%s'", source.file, spell(target))
+        log.info("'%s' was moved to '%s'", source.file, escape_path(target))
         return True
 
-    def _is_ours(self, source: Source) -> bool:
+    def _is_movable(self, source: Source) -> bool:
         """Tell whether a file may be moved: not what links of this run lead to, nor a link."""
         above, name = os.path.split(source.path)
         real = self._real(above)
@@ -188,9 +196,9 @@ class _Mover:
         if not stat.S_ISREG(os.lstat(source.path).st_mode):
             return False
         top = self._real(source.top)
-        return not source.top or real == _joined(top, os.path.relpath(above, source.top))
+        return not source.top or real == _join_normalized(top, os.path.relpath(above, source.top))
 
-    def _stands(self, source: Source, entry: Entry) -> bool:
+    def _is_unchanged(self, source: Source, entry: FileSnapshot) -> bool:
         """Tell whether a file still is what was read, and whole."""
         now = inspection.stat_source(source)
         if not inspection.is_unchanged(now, entry) or (
@@ -201,21 +209,21 @@ class _Mover:
             return True
         return entry.content is not None and inspection.hash_source(source).content == entry.content
 
-    def _below(self, source: Source, folder: str) -> str:
+    def _make_target_path(self, source: Source, folder: str) -> str:
         """Name a file's place: in the same folders as below the INPUT, which are made."""
         above, name = os.path.split(source.path)
         inner = os.path.relpath(above, source.top) if source.top else os.curdir
         if (folder, inner) not in self._folders:
             path = folder
             for part in Path(inner).parts:
-                path = _folder(os.path.join(path, part))
+                path = _make_folder(os.path.join(path, part))
             self._folders[folder, inner] = path
         return os.path.join(self._folders[folder, inner], name)
 
-    def _note(self, what: str, fault: OSError) -> None:
+    def _add_fault(self, what: str, fault: OSError) -> None:
         self._stuck.append(f"{what}: {fault.strerror or fault}")
 
-    def _cannot(self) -> OutputError:
+    def _make_error(self) -> OutputError:
         more = f", and {len(self._stuck) - 1:,} more" if len(self._stuck) > 1 else ""
         return OutputError(
             f"the table is written, but files could not be moved: {self._stuck[0]}{more}; they "
@@ -224,26 +232,28 @@ class _Mover:
 
 
 @contextmanager
-def _alone(folder: str) -> Iterator[None]:
+def _lock_folder(folder: str) -> Iterator[None]:
     """Have no other run put files into a folder meanwhile: names that are free stay so."""
     try:
-        with filelock.FileLock(os.path.join(folder, MARK), WAIT, fallback_to_soft=False):
+        with filelock.FileLock(
+            os.path.join(folder, MOVED_FOLDER_FLAG), LOCK_WAIT_S, fallback_to_soft=False
+        ):
             yield
     except filelock.Timeout:
         raise OSError(errno.EBUSY, "another run moves files there") from None
 
 
-def _folder(path: str) -> str:
+def _make_folder(path: str) -> str:
     """Make a folder, or take the one that is there; never what a link leads to."""
-    for name in transfer.names(path):
+    for name in transfer.list_numbered_paths(path):
         with suppress(FileExistsError):
             os.mkdir(name)
-            files.sync(os.path.dirname(name))
+            files.sync_folder(os.path.dirname(name))
             return name
         if stat.S_ISDIR(os.lstat(name).st_mode):
             return name
     raise AssertionError
 
 
-def _joined(folder: str, inner: str) -> str:
+def _join_normalized(folder: str, inner: str) -> str:
     return os.path.normpath(os.path.join(folder, inner))

@@ -13,12 +13,12 @@ from itertools import count
 from pathlib import Path
 
 from batchdigits import files
-from batchdigits.records import Entry, Source
+from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import inspection
 
-NAME = 255
+MAX_NAME_BYTES = 255
 """Bytes of a name, at most."""
-NOTE = ".batchdigits-moving-"
+NOTE_PREFIX = ".batchdigits-moving-"
 """What the name of a note begins with."""
 
 
@@ -26,26 +26,26 @@ class ChangedError(Exception):
     """A file is not what was read: it stays for the next run."""
 
 
-def renamed(path: str, wanted: str, entry: Entry) -> str:
+def rename_file(path: str, wanted: str, entry: FileSnapshot) -> str:
     """Give a file its new name; nothing where that is on another disk.
 
     Raises:
         ChangedError: something else came under its name in the last moment; it is there again.
     """
-    target = _free(wanted)
+    target = _find_free_name(wanted)
     try:
         os.rename(path, target)
     except OSError as fault:
         if fault.errno == errno.EXDEV:
             return ""
         raise
-    if not _is(target, entry):
-        os.rename(target, _free(path))
+    if not _is_same_file(target, entry):
+        os.rename(target, _find_free_name(path))
         raise ChangedError
     return target
 
 
-def carried(path: str, wanted: str, entry: Entry, folder: str) -> str:
+def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) -> str:
     """Copy a file to another disk, and remove it when the copy is there, whole; gives its name.
 
     Args:
@@ -60,83 +60,87 @@ def carried(path: str, wanted: str, entry: Entry, folder: str) -> str:
     """
     if entry.content is None:
         raise OSError(errno.EACCES, "it cannot be read, and so not be copied to another disk")
-    note = _note(path, folder)
-    target = _left(wanted, entry, note)
+    note = _name_note(path, folder)
+    target = _find_left_copy(wanted, entry, note)
     if not target:
-        target = _free(wanted)
-        _copy(path, target, entry, note)
+        target = _find_free_name(wanted)
+        _copy_file(path, target, entry, note)
     try:
-        _remove(path, entry)
+        _remove_original(path, entry)
     except OSError:
         if os.path.lexists(path):  # else the copy is all there is
             os.unlink(target)
-        _forget(note)
+        _remove_note(note)
         raise
-    _forget(note)
+    _remove_note(note)
     return target
 
 
-def _note(path: str, folder: str) -> str:
+def _name_note(path: str, folder: str) -> str:
     """Name the note of a file: in it is the number of its copy's inode, which renaming keeps."""
     above, name = os.path.split(path)
     real = os.fsencode(os.path.join(os.path.realpath(above), name))
-    return os.path.join(folder, NOTE + hashlib.blake2b(real, digest_size=16).hexdigest())
+    return os.path.join(folder, NOTE_PREFIX + hashlib.blake2b(real, digest_size=16).hexdigest())
 
 
-def _forget(note: str) -> None:
+def _remove_note(note: str) -> None:
     with suppress(OSError):
         os.unlink(note)
 
 
-def _left(wanted: str, entry: Entry, note: str) -> str:
+def _find_left_copy(wanted: str, entry: FileSnapshot, note: str) -> str:
     """Name the copy of a file that a run made before it was killed; nothing if there is none."""
     with suppress(OSError):
         copy = Path(note).read_bytes()
-        for name in names(wanted):  # until none is there
+        for name in list_numbered_paths(wanted):  # until none is there
             ours = copy == b"%d" % os.lstat(name).st_ino
             if ours and inspection.hash_source(Source("", name)).content == entry.content:
                 return name
     return ""
 
 
-def _copy(path: str, target: str, entry: Entry, note: str) -> None:
+def _copy_file(path: str, target: str, entry: FileSnapshot, note: str) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    whole = files.aside(Path(target), like=Path(path), alone=True)
+    whole = files.open_atomic_file(Path(target), like=Path(path), alone=True)
     with os.fdopen(handle, "rb") as file, whole as copy:
         shutil.copyfileobj(file, copy)
         copy.flush()
         os.fsync(copy.fileno())
         if inspection.hash_source(Source("", copy.name)).content != entry.content:
             raise ChangedError
-        with open(note, "wb", opener=files.private) as told:  # if the disk loses it, both are kept
+        with open(
+            note, "wb", opener=files.open_private
+        ) as told:  # if the disk loses it, both are kept
             told.write(b"%d" % os.fstat(copy.fileno()).st_ino)
 
 
-def _remove(path: str, entry: Entry) -> None:
+def _remove_original(path: str, entry: FileSnapshot) -> None:
     """Remove a file that was copied; what came under its name in the last moment stays."""
-    hidden = str(files.hidden(Path(path)))
+    hidden = str(files.choose_temp_path(Path(path)))
     os.rename(path, hidden)
-    if _is(hidden, entry):
+    if _is_same_file(hidden, entry):
         os.unlink(hidden)
     else:
-        os.rename(hidden, _free(path))
+        os.rename(hidden, _find_free_name(path))
 
 
-def _is(path: str, entry: Entry) -> bool:
+def _is_same_file(path: str, entry: FileSnapshot) -> bool:
     """Tell by size and time whether a file is the one that was read."""
     found = os.lstat(path)
     return (found.st_size, found.st_mtime_ns) == (entry.size, entry.time)
 
 
-def _free(path: str) -> str:
-    return next(name for name in names(path) if not os.path.lexists(name))
+def _find_free_name(path: str) -> str:
+    return next(name for name in list_numbered_paths(path) if not os.path.lexists(name))
 
 
-def names(path: str) -> Iterator[str]:
+def list_numbered_paths(path: str) -> Iterator[str]:
     """Give a path, then numbered ones: `a.png`, `a-2.png`, `a-3.png` …."""
     yield path
     folder, name = os.path.split(path)
     stem, ending = os.path.splitext(name)
     for number in count(2):
         tail = os.fsencode(f"-{number}{ending}")
-        yield os.path.join(folder, os.fsdecode(os.fsencode(stem)[: NAME - len(tail)] + tail))
+        yield os.path.join(
+            folder, os.fsdecode(os.fsencode(stem)[: MAX_NAME_BYTES - len(tail)] + tail)
+        )

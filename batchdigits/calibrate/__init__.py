@@ -1,6 +1,6 @@
 """Logits become probabilities that can be acted on, and calibration data a threshold.
 
-`probabilities` alone knows how logits are calibrated; `judged` alone what is read from the
+`compute_probabilities` alone knows how logits are calibrated; `predict_digits` alone what is read from the
 probabilities; runs, training and calibration all go through it.
 """
 
@@ -9,49 +9,49 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.calibrate.audit import audited
-from batchdigits.calibrate.strings import Candidates, calibrated, fit_strings
+from batchdigits.calibrate.audit import load_audit_table
+from batchdigits.calibrate.strings import Candidates, calibrate_candidates, fit_string_temperature
 from batchdigits.calibrate.thresholds import (
-    default_threshold,
-    least_error,
-    readings,
-    threshold_for,
-    upper_bound,
+    compute_min_target_error,
+    compute_upper_bound,
+    find_default_threshold,
+    find_threshold,
+    group_by_confidence,
 )
-from batchdigits.records import Reading
+from batchdigits.records import CalibrationBin
 
 __all__ = [
-    "DIGITS",
-    "HIGHEST",
+    "DIGIT_COUNT",
+    "MAX_CONFIDENCE",
+    "Calibration",
     "Candidates",
-    "Fitted",
-    "Judged",
+    "DigitPredictions",
     "Thresholds",
-    "audited",
-    "calibrated",
-    "cut_confidence",
-    "default_threshold",
-    "fit_strings",
+    "calibrate_candidates",
+    "compute_min_target_error",
+    "compute_probabilities",
+    "compute_upper_bound",
+    "find_default_threshold",
+    "find_threshold",
+    "fit_calibration",
+    "fit_string_temperature",
     "fit_temperature",
-    "fitted",
-    "judged",
-    "least_error",
-    "probabilities",
-    "readings",
-    "threshold_for",
-    "upper_bound",
-    "written",
+    "group_by_confidence",
+    "load_audit_table",
+    "predict_digits",
+    "truncate_confidence",
+    "truncate_probabilities",
 ]
 
-DIGITS = 10
+DIGIT_COUNT = 10
 """Classes that are digits; where there is one more, it means "not a digit"."""
-OF_SOURCE = 50
+MIN_SOURCE_DIGITS = 50
 """Digits of a source that its own temperature is fitted on, at least."""
-HIGHEST = 0.9999
+MAX_CONFIDENCE = 0.9999
 """No reading is certain; the table holds four decimals."""
 
 
-def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+def compute_probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
     """Turn logits into probabilities.
 
     Args:
@@ -68,14 +68,14 @@ def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np
     return out
 
 
-def written(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cut (not round) probabilities of any shape to four decimals, and to `HIGHEST` at most.
+def truncate_probabilities(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cut (not round) probabilities of any shape to four decimals, and to `MAX_CONFIDENCE` at most.
 
     Thresholds compare what this gives, so that the table explains itself.
     """
     steps: NDArray[np.float64] = np.floor(confidence * 10_000)
     steps = steps + ((steps + 1) / 10_000 <= confidence)  # 0.57 * 10,000 falls short of 5,700
-    return np.minimum(steps / 10_000, HIGHEST)
+    return np.minimum(steps / 10_000, MAX_CONFIDENCE)
 
 
 class Thresholds(NamedTuple):
@@ -90,17 +90,17 @@ class Thresholds(NamedTuple):
     numbers: float
 
 
-def cut_confidence(confidence: float | np.floating) -> float:
-    """Cut one probability as `written` does."""
-    return float(written(np.array([confidence], np.float64))[0])
+def truncate_confidence(confidence: float | np.floating) -> float:
+    """Cut one probability as `truncate_probabilities` does."""
+    return float(truncate_probabilities(np.array([confidence], np.float64))[0])
 
 
-class Judged(NamedTuple):
+class DigitPredictions(NamedTuple):
     """What N pictures are read as: row n of each array belongs to picture n.
 
     Attributes:
         digit: int64, shape (N,), the likeliest of the ten digits.
-        confidence: float64, shape (N,), its probability among all classes, as `written`.
+        confidence: float64, shape (N,), its probability among all classes, as `truncate_probabilities`.
         second: int64, shape (N,), the second likeliest digit.
         other: bool, shape (N,), true where "not a digit" is likelier than every digit: such a
             reading is for review whatever the threshold.
@@ -114,18 +114,24 @@ class Judged(NamedTuple):
     likely: NDArray[np.float64]
 
 
-def judged(logits: NDArray[np.float32], temperature: float) -> Judged:
+def predict_digits(logits: NDArray[np.float32], temperature: float) -> DigitPredictions:
     """Read digits and their confidences off a model's logits.
 
     Args:
         logits: shape (N, 10), or (N, 11) where the model knows "not a digit", finite.
-        temperature: as for `probabilities`.
+        temperature: as for `compute_probabilities`.
     """
-    likely = probabilities(logits, temperature)
-    order = likely[:, :DIGITS].argsort(axis=1, kind="stable")
+    likely = compute_probabilities(logits, temperature)
+    order = likely[:, :DIGIT_COUNT].argsort(axis=1, kind="stable")
     best = np.take_along_axis(likely, order[:, -1:], axis=1)
-    other: NDArray[np.bool_] = np.any(likely[:, DIGITS:] > best, axis=1)
-    return Judged(order[:, -1], written(best[:, 0]), order[:, -2], other, likely[:, :DIGITS])
+    other: NDArray[np.bool_] = np.any(likely[:, DIGIT_COUNT:] > best, axis=1)
+    return DigitPredictions(
+        order[:, -1],
+        truncate_probabilities(best[:, 0]),
+        order[:, -2],
+        other,
+        likely[:, :DIGIT_COUNT],
+    )
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -152,8 +158,8 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     return float(min(near, key=loss))
 
 
-class Fitted(NamedTuple):
-    """How N labelled pictures calibrate a model; see `fitted`.
+class Calibration(NamedTuple):
+    """How N labelled pictures calibrate a model; see `fit_calibration`.
 
     Attributes:
         temperature: fitted on all of them.
@@ -165,19 +171,19 @@ class Fitted(NamedTuple):
     """
 
     temperature: float
-    readings: list[Reading]
+    readings: list[CalibrationBin]
     threshold: float
     right: NDArray[np.bool_]
     ok: NDArray[np.bool_]
 
 
-def fitted(
+def fit_calibration(
     logits: NDArray[np.float32],
     labels: NDArray[np.int64],
     *,
     sources: NDArray[np.int64] | None = None,
     seed: int = 0,
-) -> Fitted:
+) -> Calibration:
     """Fit temperature and default threshold, and tell what they are worth on other pictures.
 
     The pictures are halved by chance, label by label. Each half is judged by the temperature and
@@ -192,31 +198,32 @@ def fitted(
         sources: shape (N,), which source each comes from; None for one.
         seed: of the halving.
     """
-    labels = np.where((labels >= 0) & (labels < DIGITS), labels, DIGITS)
+    labels = np.where((labels >= 0) & (labels < DIGIT_COUNT), labels, DIGIT_COUNT)
     if sources is None:
         sources = np.zeros(len(labels), np.int64)
-    first = _half(labels, seed)
+    first = _choose_stratified_half(labels, seed)
     temperatures = [
-        _temperature(logits[half], labels[half], sources[half]) for half in (first, ~first)
+        _fit_median_temperature(logits[half], labels[half], sources[half])
+        for half in (first, ~first)
     ]
-    one, two = (judged(logits, temperature) for temperature in temperatures)
+    one, two = (predict_digits(logits, temperature) for temperature in temperatures)
     right = one.digit == labels
     confidence = np.where(first, two.confidence, one.confidence)
     of_one, of_two = (
-        default_threshold(_readings(of.confidence, right, half & ~of.other))
+        find_default_threshold(_group_masked_confidences(of.confidence, right, half & ~of.other))
         for of, half in ((one, first), (two, ~first))
     )
-    found = _readings(confidence, right, ~one.other)
-    return Fitted(
-        temperature=_temperature(logits, labels, sources),
+    found = _group_masked_confidences(confidence, right, ~one.other)
+    return Calibration(
+        temperature=_fit_median_temperature(logits, labels, sources),
         readings=found,
-        threshold=default_threshold(found),
+        threshold=find_default_threshold(found),
         right=right,
         ok=~one.other & (confidence >= np.where(first, of_two, of_one)),
     )
 
 
-def _half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+def _choose_stratified_half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     """Choose half of the places of each label, by chance."""
     chance = np.random.default_rng(seed).random(len(labels))
     half = np.zeros(len(labels), bool)
@@ -224,7 +231,7 @@ def _half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
     return half
 
 
-def _temperature(
+def _fit_median_temperature(
     logits: NDArray[np.float32], labels: NDArray[np.int64], sources: NDArray[np.int64]
 ) -> float:
     """Fit the temperature on those pictures whose label the model has a class for.
@@ -232,13 +239,13 @@ def _temperature(
     Of several sources it is the median; those with few digits tell nothing.
     """
     known = labels < logits.shape[1]
-    digits = np.bincount(sources[labels < DIGITS])
-    each = [known & (sources == one) for one in np.flatnonzero(digits >= OF_SOURCE)]
+    digits = np.bincount(sources[labels < DIGIT_COUNT])
+    each = [known & (sources == one) for one in np.flatnonzero(digits >= MIN_SOURCE_DIGITS)]
     parts = each or [known]
     return float(np.median([fit_temperature(logits[one], labels[one]) for one in parts]))
 
 
-def _readings(
+def _group_masked_confidences(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], among: NDArray[np.bool_]
-) -> list[Reading]:
-    return readings(confidence[among], right[among])
+) -> list[CalibrationBin]:
+    return group_by_confidence(confidence[among], right[among])

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from batchdigits.calibrate.thresholds import readings
+from batchdigits.calibrate.thresholds import group_by_confidence
 from batchdigits.errors import UsageError
-from batchdigits.records import Reading
+from batchdigits.records import CalibrationBin
 
-NEEDED = ("confidence", "value", "truth")
-Line = dict[str | None, str | None]
+REQUIRED_COLUMNS = ("confidence", "value", "truth")
+AuditRow = dict[str | None, str | None]
 
 
-def audited(path: str) -> list[Reading]:
+def load_audit_table(path: str) -> list[CalibrationBin]:
     """Read calibration data from a table of audited results.
 
     Rows without a confidence (blank, error), without a value (never `ok`), and of status
@@ -32,7 +32,7 @@ def audited(path: str) -> list[Reading]:
     name = f"--calibration '{path}'"
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            pairs = list(_pairs(_lines(file, name), name))
+            pairs = list(_parse_audit_rows(_read_audit_rows(file, name), name))
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}") from None
     except (ValueError, csv.Error) as error:  # ValueError: not UTF-8, or no possible name
@@ -40,28 +40,28 @@ def audited(path: str) -> list[Reading]:
     if not pairs:
         raise UsageError(f"{name}: expected rows with value and confidence, got none")
     confidence, right = zip(*pairs, strict=True)
-    return readings(np.array(confidence, np.float64), np.array(right, np.bool_))
+    return group_by_confidence(np.array(confidence, np.float64), np.array(right, np.bool_))
 
 
-def _lines(file: Iterable[str], name: str) -> Iterator[Line]:
+def _read_audit_rows(file: Iterable[str], name: str) -> Iterator[AuditRow]:
     """Give the table's lines by column, once its header is found to have those needed."""
     lines = iter(file)
     head = next(lines, "")
     separator = max(",;\t", key=head.count)
     columns = next(csv.reader([head], delimiter=separator), [])
-    missing = [column for column in NEEDED if column not in columns]
+    missing = [column for column in REQUIRED_COLUMNS if column not in columns]
     if missing:
         raise UsageError(
-            f"{name}: expected the columns {', '.join(NEEDED)}, got {', '.join(columns)[:200]!r}: "
+            f"{name}: expected the columns {', '.join(REQUIRED_COLUMNS)}, got {', '.join(columns)[:200]!r}: "
             "`batchdigits evaluate --out DIR` writes such a table as DIR/readings.csv"
         )
     yield from csv.DictReader(lines, columns, delimiter=separator)
 
 
-def _pairs(lines: Iterator[Line], name: str) -> Iterator[tuple[float, bool]]:
+def _parse_audit_rows(lines: Iterator[AuditRow], name: str) -> Iterator[tuple[float, bool]]:
     """Give confidence, and whether the value is right, for each line that counts."""
     for number, line in enumerate(lines, 1):
-        written, value, truth = ((line[column] or "").strip() for column in NEEDED)
+        written, value, truth = ((line[column] or "").strip() for column in REQUIRED_COLUMNS)
         if not written or not value or line.get("status") == "verified":
             continue
         try:

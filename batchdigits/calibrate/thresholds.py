@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from batchdigits.errors import ModelError
-from batchdigits.records import Reading
+from batchdigits.records import CalibrationBin
 
-WRONG_AMONG_OK = 0.002
+MAX_WRONG_SHARE = 0.002
 """Share of wrong values among those over the default threshold, on calibration data."""
-LEVEL = 0.95
-"""How sure `upper_bound` is."""
+UPPER_BOUND_LEVEL = 0.95
+"""How sure `compute_upper_bound` is."""
 
 
-def readings(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[Reading]:
+def group_by_confidence(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_]
+) -> list[CalibrationBin]:
     """Gather values of known truth by confidence, from the surest down.
 
     A reading begins at a confidence with wrong values and takes in all the right ones below it,
@@ -36,7 +38,7 @@ def readings(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[
         return []
     last = np.append(first[1:], len(levels)) - 1
     return [
-        Reading(*one)
+        CalibrationBin(*one)
         for one in zip(
             (-levels[last]).tolist(),
             np.add.reduceat(rights, first).tolist(),
@@ -46,7 +48,7 @@ def readings(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[
     ]
 
 
-def upper_bound(wrong: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
+def compute_upper_bound(wrong: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
     """Give the 95% upper bound of a share of wrong values (one-sided, exact).
 
     Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the
@@ -63,15 +65,15 @@ def upper_bound(wrong: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
     from scipy.special import betaincinv  # noqa: PLC0415  (slow to import)
 
     k, n = np.asarray(wrong, np.float64), np.asarray(values, np.float64)
-    return np.where(k < n, betaincinv(k + 1, np.maximum(n - k, 1), LEVEL), 1.0)
+    return np.where(k < n, betaincinv(k + 1, np.maximum(n - k, 1), UPPER_BOUND_LEVEL), 1.0)
 
 
-def threshold_for(readings: Sequence[Reading], error: float) -> float:
+def find_threshold(readings: Sequence[CalibrationBin], error: float) -> float:
     """Find the lowest threshold that keeps the share of wrong values under `error`.
 
     Args:
-        readings: of calibration data, in any order; see `readings`.
-        error: share in (0, 1) that `upper_bound` of the wrong among the values at or over the
+        readings: of calibration data, in any order; see `group_by_confidence`.
+        error: share in (0, 1) that `compute_upper_bound` of the wrong among the values at or over the
             threshold must stay under.
 
     Returns:
@@ -80,13 +82,13 @@ def threshold_for(readings: Sequence[Reading], error: float) -> float:
     Raises:
         ModelError: these readings support no error as small; the message says which they do.
     """
-    down, wrong, values = _summed(readings)
-    bound = upper_bound(wrong, values)
+    down, wrong, values = _accumulate_counts(readings)
+    bound = compute_upper_bound(wrong, values)
     fits = np.flatnonzero(bound < error)
     if len(fits):
         return float(down[fits[-1]])
     count = f"{values[-1] if len(values) else 0:,} values of the calibration data"
-    least = least_error(readings)
+    least = compute_min_target_error(readings)
     if least >= 1:
         raise ModelError(f"--target-error {error:g}: the {count} support none: calibrate on more")
     raise ModelError(
@@ -95,31 +97,31 @@ def threshold_for(readings: Sequence[Reading], error: float) -> float:
     )
 
 
-def least_error(readings: Sequence[Reading]) -> float:
-    """Give the smallest error that `threshold_for` grants, to four digits, rounded up.
+def compute_min_target_error(readings: Sequence[CalibrationBin]) -> float:
+    """Give the smallest error that `find_threshold` grants, to four digits, rounded up.
 
     Returns:
         In (0, 1]; 1 where it grants none.
     """
-    _, wrong, values = _summed(readings)
-    least = float(upper_bound(wrong, values).min(initial=1.0))
+    _, wrong, values = _accumulate_counts(readings)
+    least = float(compute_upper_bound(wrong, values).min(initial=1.0))
     step = 10.0 ** (math.floor(math.log10(least)) - 3)
     return min(float(f"{(math.floor(least / step) + 1) * step:.4g}"), 1.0)
 
 
-def default_threshold(readings: Sequence[Reading]) -> float:
-    """Find the lowest threshold from which at most `WRONG_AMONG_OK` of the values are wrong.
+def find_default_threshold(readings: Sequence[CalibrationBin]) -> float:
+    """Find the lowest threshold from which at most `MAX_WRONG_SHARE` of the values are wrong.
 
     Returns:
         A confidence of the readings; 1, which nothing reaches, where there is none.
     """
-    down, wrong, values = _summed(readings)
-    fits = np.flatnonzero(wrong <= WRONG_AMONG_OK * values)
+    down, wrong, values = _accumulate_counts(readings)
+    fits = np.flatnonzero(wrong <= MAX_WRONG_SHARE * values)
     return float(down[fits[-1]]) if len(fits) else 1.0
 
 
-def _summed(
-    readings: Sequence[Reading],
+def _accumulate_counts(
+    readings: Sequence[CalibrationBin],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Sum up from the surest down: confidences, wrong values and all values at or over each."""
     ordered = sorted(readings, reverse=True)

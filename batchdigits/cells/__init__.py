@@ -15,36 +15,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import boxes as rows
-from batchdigits.cells.ink import Lined, Mask, crossed, darkness, inked, kept
-from batchdigits.cells.lines import lines, without_lines
-from batchdigits.records import Grey
-from batchdigits.templates.template import corners
+from batchdigits.cells.ink import (
+    BoxSides,
+    Mask,
+    compute_darkness,
+    has_crossing_line,
+    keep_box_ink,
+    segment_ink,
+)
+from batchdigits.cells.lines import detect_box_lines, erase_box_lines
+from batchdigits.records import GreyImage
+from batchdigits.templates.template import compute_box_corners
 
-__all__ = ["LEAST", "SCALE", "Cell", "Place", "boxed", "cut"]
+__all__ = ["BOX_PX_PER_MM", "MIN_PAGE_PX_PER_MM", "CutBox", "Rect", "cut_boxes", "cut_strip_boxes"]
 
-SCALE = 10.0
+BOX_PX_PER_MM = 10.0
 """Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
 20 of them."""
-MARGIN = 1.5
+BOX_MARGIN_MM = 1.5
 """mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
-SAME, CLOSE = 0.1, 1.2
+SHARED_LINE_GAP_MM, MERGED_LINES_GAP_MM = 0.1, 1.2
 """mm between two boxes: up to the first they have one line together, whatever rounding has left
 between them; under the second their two lines may look like one."""
-SHARED = 0.5
+MAX_SHARED_INK_RATIO = 0.5
 """Share of a box's ink that may be its neighbour's as well."""
-LEAST = 3.6
+MIN_PAGE_PX_PER_MM = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
 
-NOMINAL = 10.0
+STRIP_BOX_HEIGHT_MM = 10.0
 """mm that the boxes of a strip are taken to be high."""
 
 Matrix = NDArray[np.float64]
 """Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
-Place = tuple[float, float, float, float]
+Rect = tuple[float, float, float, float]
 """x, y of the top left corner, width, height."""
 
 
-class Cell(NamedTuple):
+class CutBox(NamedTuple):
     """One box of a page.
 
     Attributes:
@@ -58,23 +65,23 @@ class Cell(NamedTuple):
         shown: the upright box round the crop in the page as scanned, px.
     """
 
-    crop: Grey
+    crop: GreyImage
     blank: bool
     through: bool
-    place: Place
+    place: Rect
     fineness: float
-    shown: Place
+    shown: Rect
     shared: bool = False
 
 
-def cut(
-    grey: Grey,
+def cut_boxes(
+    grey: GreyImage,
     matrix: Matrix,
-    boxes: Sequence[Place],
-    others: Sequence[Place] = (),
+    boxes: Sequence[Rect],
+    others: Sequence[Rect] = (),
     *,
     alike: bool = True,
-) -> list[Cell]:
+) -> list[CutBox]:
     """Cut boxes out of a page.
 
     Args:
@@ -85,11 +92,11 @@ def cut(
         alike: whether all lines of a box are equally heavy, as those of a form's fields are.
     """
     every = np.array([*boxes, *others])
-    cells = [_cell(grey, matrix, box, _beside(box, every), alike) for box in boxes]
-    return _once(cells, boxes)
+    cells = [_cut_box(grey, matrix, box, _has_close_neighbour(box, every), alike) for box in boxes]
+    return _mark_shared_ink(cells, boxes)
 
 
-def boxed(grey: Grey) -> list[Cell]:
+def cut_strip_boxes(grey: GreyImage) -> list[CutBox]:
     """Cut the boxes of a strip out: of a number written into a comb, or into boxes apart.
 
     Args:
@@ -98,87 +105,108 @@ def boxed(grey: Grey) -> list[Cell]:
     Returns:
         From left to right; none where the strip is no row of boxes.
     """
-    places = rows.boxes(grey)
+    places = rows.detect_box_row(grey)
     if not places:
         return []
-    scale = float(np.median([high for *_, high in places])) / NOMINAL
+    scale = float(np.median([high for *_, high in places])) / STRIP_BOX_HEIGHT_MM
     matrix = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
     boxes = [tuple(side / scale for side in place) for place in places]
-    return cut(grey, matrix, boxes)  # type: ignore[arg-type]
+    return cut_boxes(grey, matrix, boxes)  # type: ignore[arg-type]
 
 
-def _beside(box: Place, boxes: NDArray[np.float64]) -> bool:
+def _has_close_neighbour(box: Rect, boxes: NDArray[np.float64]) -> bool:
     """Tell whether another box stands so close beside this one that their lines run together."""
     left, top, wide, high = boxes.T
     gap = np.maximum(left - box[0] - box[2], box[0] - left - wide)
     level = (top < box[1] + box[3]) & (box[1] < top + high)
-    return bool((level & (gap > SAME) & (gap < CLOSE)).any())
+    return bool((level & (gap > SHARED_LINE_GAP_MM) & (gap < MERGED_LINES_GAP_MM)).any())
 
 
-def _once(found: Sequence[tuple[Cell, Mask]], boxes: Sequence[Place]) -> list[Cell]:
+def _mark_shared_ink(found: Sequence[tuple[CutBox, Mask]], boxes: Sequence[Rect]) -> list[CutBox]:
     """Mark a box most of whose ink the next one has as well: one stroke would be read twice."""
     cells = [cell for cell, _ in found]
     for n, ((_, ink), (_, other)) in enumerate(pairwise(found)):
-        at = round((boxes[n + 1][0] - boxes[n][0]) * SCALE)
+        at = round((boxes[n + 1][0] - boxes[n][0]) * BOX_PX_PER_MM)
         if not 0 < at < ink.shape[1] or ink.shape[0] != other.shape[0]:
             continue
         both = np.count_nonzero(ink[:, at:][:, : other.shape[1]] & other[:, : ink.shape[1] - at])
         one, two = np.count_nonzero(ink), np.count_nonzero(other)
-        if both > SHARED * min(one, two):
+        if both > MAX_SHARED_INK_RATIO * min(one, two):
             less = n if one < two else n + 1
             cells[less] = cells[less]._replace(shared=True)
     return cells
 
 
-def _cell(grey: Grey, matrix: Matrix, box: Place, beside: bool, alike: bool) -> tuple[Cell, Mask]:
-    wide, high = (max(8, round((side + 2 * MARGIN) * SCALE)) for side in box[2:])
+def _cut_box(
+    grey: GreyImage, matrix: Matrix, box: Rect, beside: bool, alike: bool
+) -> tuple[CutBox, Mask]:
+    wide, high = (max(8, round((side + 2 * BOX_MARGIN_MM) * BOX_PX_PER_MM)) for side in box[2:])
     to_paper = np.array(
-        [[1 / SCALE, 0, box[0] - MARGIN], [0, 1 / SCALE, box[1] - MARGIN], [0, 0, 1]]
+        [
+            [1 / BOX_PX_PER_MM, 0, box[0] - BOX_MARGIN_MM],
+            [0, 1 / BOX_PX_PER_MM, box[1] - BOX_MARGIN_MM],
+            [0, 0, 1],
+        ]
     )
-    ends = np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
+    ends = np.asarray(
+        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
+    )
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
-    drawn = _drawn(grey, matrix @ to_paper, (wide, high), fineness)
-    dark = darkness(drawn)
-    edge = MARGIN * SCALE
-    ink, core = inked(dark)
-    sides = Lined(edge, edge + box[2] * SCALE, edge, edge + box[3] * SCALE)
-    found = lines(ink, core, sides, double=beside)
-    written = without_lines(dark, ink, found, SCALE / fineness, double=beside, alike=alike)
-    mask = kept(written, found.box)
+    drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
+    dark = compute_darkness(drawn)
+    edge = BOX_MARGIN_MM * BOX_PX_PER_MM
+    ink, core = segment_ink(dark)
+    sides = BoxSides(edge, edge + box[2] * BOX_PX_PER_MM, edge, edge + box[3] * BOX_PX_PER_MM)
+    found = detect_box_lines(ink, core, sides, double=beside)
+    written = erase_box_lines(
+        dark, ink, found, BOX_PX_PER_MM / fineness, double=beside, alike=alike
+    )
+    mask = keep_box_ink(written, found.box)
     blank = not mask.any()
-    through = not blank and crossed(written, mask, found.box)
-    crop, area = _shown(dark, mask, found.box)
-    shown = _round(corners(area), matrix @ to_paper)
-    return Cell(crop, blank, through, _round(corners(box), matrix), fineness, shown), mask
+    through = not blank and has_crossing_line(written, mask, found.box)
+    crop, area = _crop_kept_ink(dark, mask, found.box)
+    shown = _compute_bounding_rect(compute_box_corners(area), matrix @ to_paper)
+    return CutBox(
+        crop,
+        blank,
+        through,
+        _compute_bounding_rect(compute_box_corners(box), matrix),
+        fineness,
+        shown,
+    ), mask
 
 
-def _round(points: NDArray[np.float64], matrix: Matrix) -> Place:
+def _compute_bounding_rect(points: NDArray[np.float64], matrix: Matrix) -> Rect:
     """Give the upright box round points (N, 2) that a matrix takes to the page."""
     ends = np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 
 
-def _drawn(grey: Grey, matrix: Matrix, size: tuple[int, int], fineness: float) -> Grey:
+def _warp_page_part(
+    grey: GreyImage, matrix: Matrix, size: tuple[int, int], fineness: float
+) -> GreyImage:
     """Draw a part of the page: `matrix` takes pixels of the picture to those of the page."""
-    shrinks = fineness / SCALE
+    shrinks = fineness / BOX_PX_PER_MM
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     if shrinks <= 1.5:
         return np.asarray(
             cv2.warpPerspective(grey, matrix, size, flags=flags, borderValue=255), np.uint8
         )
     times = round(shrinks)  # linear sampling would skip pixels, and thin strokes with them
-    finer = matrix @ np.diag([1 / times, 1 / times, 1]) @ _moved(0.5 * (1 - times))
+    finer = matrix @ np.diag([1 / times, 1 / times, 1]) @ _make_translation(0.5 * (1 - times))
     large = [times * side for side in size]
     drawn = cv2.warpPerspective(grey, finer, large, flags=flags, borderValue=255)
     return np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _moved(by: float) -> Matrix:
+def _make_translation(by: float) -> Matrix:
     return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
 
 
-def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> tuple[Grey, Place]:
+def _crop_kept_ink(
+    dark: GreyImage, mask: NDArray[np.bool_], frame: BoxSides
+) -> tuple[GreyImage, Rect]:
     """Give the kept ink with its soft edges on white, from line to line, and what leaves these.
 
     Returns:
@@ -196,10 +224,10 @@ def _shown(dark: Grey, mask: NDArray[np.bool_], frame: Lined) -> tuple[Grey, Pla
     return np.ascontiguousarray(shown), (left, top, shown.shape[1], shown.shape[0])
 
 
-def coarse(boxes: Sequence[Cell]) -> str:
+def describe_low_resolution(boxes: Sequence[CutBox]) -> str:
     """Say whether boxes have too few pixels to be read; empty where they have enough."""
     fine = min(box.fineness for box in boxes)
-    if fine >= LEAST:
+    if fine >= MIN_PAGE_PX_PER_MM:
         return ""
     high = min(round(min(box.place[2:])) for box in boxes)
     return f"boxes of {high} px ({25.4 * fine:.0f} dpi) are too few pixels: scan at 150 dpi or more"

@@ -6,36 +6,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import Lined, Mask
-from batchdigits.records import Grey
+from batchdigits.cells.ink import BoxSides, Mask
+from batchdigits.records import GreyImage
 
-REACH = 12
+LINE_SEARCH_PX = 12
 """px from where a line should be that it is looked for."""
-FULL = (0.6, 0.8, 0.95)
+LINE_COVERAGE_LEVELS = (0.6, 0.8, 0.95)
 """Shares of a side that its line is dark along, the least that does first."""
-THICK, DOUBLE = 10, 22
+MAX_LINE_PX, MAX_DOUBLE_LINE_PX = 10, 22
 """px that a line is thick at most, and that two close to each other are together."""
-INSET = 0.1
+END_INSET_RATIO = 0.1
 """Share of a side at its ends that says nothing: other lines meet it there."""
-HEAVIER = 1.15
+MAX_LINE_WEIGHT_FACTOR = 1.15
 """A line is so many times as heavy as where it is lightest, and a pixel of the page more; else a
 stroke lies on it."""
-TWICE = 1.5
+DOUBLE_LINE_WEIGHT_FACTOR = 1.5
 """Two lines that run together are so many times as heavy as one, wherever nothing lies on them."""
-THICKER = 2
+MIN_STROKE_REACH_PX = 2
 """px that a stroke reaches beyond a line on either side, where it crosses it."""
-PEN = 4
+MIN_STROKE_PX = 4
 """px that a stroke is thick, at least, of which the line it touches can be cut off."""
 
 
-class Band(NamedTuple):
+class LineBand(NamedTuple):
     """A printed line: its first row or column, and the one past its last."""
 
     start: int
     end: int
 
 
-class Lines(NamedTuple):
+class BoxLines(NamedTuple):
     """The printed lines in the picture of a box.
 
     Attributes:
@@ -44,12 +44,12 @@ class Lines(NamedTuple):
         box: the box's own sides; where no line was found, as they should be.
     """
 
-    upright: list[Band]
-    level: list[Band]
-    box: Lined
+    upright: list[LineBand]
+    level: list[LineBand]
+    box: BoxSides
 
 
-def lines(ink: Mask, core: Mask, box: Lined, *, double: bool = False) -> Lines:
+def detect_box_lines(ink: Mask, core: Mask, box: BoxSides, *, double: bool = False) -> BoxLines:
     """Find the printed lines of a box, and those of its neighbours.
 
     Args:
@@ -58,22 +58,27 @@ def lines(ink: Mask, core: Mask, box: Lined, *, double: bool = False) -> Lines:
         box: where its sides should be.
         double: whether the next box stands so close that two upright lines may look like one.
     """
-    rows, columns = slice(*_inset(box.top, box.bottom)), slice(*_inset(box.left, box.right))
+    rows, columns = (
+        slice(*_shrink_range(box.top, box.bottom)),
+        slice(*_shrink_range(box.left, box.right)),
+    )
     across = [mask[rows].mean(axis=0) for mask in ((ink, core) if double else (core, ink))]
     down = [mask[:, columns].mean(axis=1) for mask in (core, ink)]
-    upright, left, right = _bands(across, box.left, box.right, DOUBLE if double else THICK)
-    level, top, bottom = _bands(down, box.top, box.bottom, THICK)
-    return Lines(upright, level, Lined(left, right, top, bottom))
+    upright, left, right = _find_opposite_lines(
+        across, box.left, box.right, MAX_DOUBLE_LINE_PX if double else MAX_LINE_PX
+    )
+    level, top, bottom = _find_opposite_lines(down, box.top, box.bottom, MAX_LINE_PX)
+    return BoxLines(upright, level, BoxSides(left, right, top, bottom))
 
 
-def _inset(start: float, end: float) -> tuple[int, int]:
-    by = INSET * (end - start)
+def _shrink_range(start: float, end: float) -> tuple[int, int]:
+    by = END_INSET_RATIO * (end - start)
     return round(start + by), round(end - by)
 
 
-def _bands(
+def _find_opposite_lines(
     dark: Sequence[NDArray[np.float64]], start: float, end: float, thick: int
-) -> tuple[list[Band], float, float]:
+) -> tuple[list[LineBand], float, float]:
     """Find the lines on and beyond two opposite sides, and where these are.
 
     Args:
@@ -83,36 +88,43 @@ def _bands(
         thick: px that a line is thick at most.
     """
     for shares in dark:
-        first, second = (_band(shares, side, thick) for side in (start, end))
+        first, second = (_find_nearest_line(shares, side, thick) for side in (start, end))
         if first and second:
             break
-    low, high = first.start if first else start - REACH, second.end if second else end + REACH
-    beyond = shares >= FULL[0]
+    low, high = (
+        first.start if first else start - LINE_SEARCH_PX,
+        second.end if second else end + LINE_SEARCH_PX,
+    )
+    beyond = shares >= LINE_COVERAGE_LEVELS[0]
     beyond[max(0, int(low)) : int(high)] = False
     edges = np.flatnonzero(np.diff(np.concatenate([[0], beyond.astype(np.int8), [0]])))
-    others = [Band(*pair) for pair in edges.reshape(-1, 2).tolist()]
+    others = [LineBand(*pair) for pair in edges.reshape(-1, 2).tolist()]
     own = [band for band in (first, second) if band]
-    return own + others, _outer(first, start, first=True), _outer(second, end, first=False)
+    return (
+        own + others,
+        _compute_outer_edge(first, start, first=True),
+        _compute_outer_edge(second, end, first=False),
+    )
 
 
-def _outer(band: Band | None, near: float, *, first: bool) -> float:
+def _compute_outer_edge(band: LineBand | None, near: float, *, first: bool) -> float:
     """Give the outer edge of a box's line; between two in one, their middle."""
     if band is None:
         return near
-    if band.end - band.start > THICK:
+    if band.end - band.start > MAX_LINE_PX:
         return (band.start + band.end) / 2
     return band.start if first else band.end
 
 
-def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
+def _find_nearest_line(dark: NDArray[np.float64], near: float, thick: int) -> LineBand | None:
     """Find the line nearest to where it should be, by the share of each row that is dark.
 
     Rows that a digit fills beside the line are told from it by a larger share.
     """
-    low = max(0, round(near) - REACH)
-    for full in FULL:
+    low = max(0, round(near) - LINE_SEARCH_PX)
+    for full in LINE_COVERAGE_LEVELS:
         lined = dark >= full
-        places = np.flatnonzero(lined[low : round(near) + REACH]) + low
+        places = np.flatnonzero(lined[low : round(near) + LINE_SEARCH_PX]) + low
         if not len(places):
             return None
         start = end = int(places[np.abs(places - near).argmin()])
@@ -121,14 +133,14 @@ def _band(dark: NDArray[np.float64], near: float, thick: int) -> Band | None:
         while end + 1 < len(lined) and lined[end + 1]:
             end += 1
         if end - start < thick:
-            return Band(start, end + 1)
+            return LineBand(start, end + 1)
     return None
 
 
-def without_lines(  # noqa: PLR0913 - each is said by its name
-    dark: Grey,
+def erase_box_lines(  # noqa: PLR0913 - each is said by its name
+    dark: GreyImage,
     mask: Mask,
-    found: Lines,
+    found: BoxLines,
     pixel: float,
     *,
     double: bool = False,
@@ -141,28 +153,33 @@ def without_lines(  # noqa: PLR0913 - each is said by its name
         mask: where there is ink.
         found: the lines.
         pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
-        double: as for `lines`.
+        double: as for `detect_box_lines`.
         alike: whether all lines are as heavy as the lightest.
 
     Returns:
         The ink that is left, (H, W).
     """
     ink = mask.astype(np.uint8)
-    level = [_side(dark, ink, band) for band in found.level]
-    upright = [_side(dark.T, ink.T, band) for band in found.upright]
-    lightest = min([_lightest(side) for side in level + upright if side.whole], default=0)
+    level = [_extract_line(dark, ink, band) for band in found.level]
+    upright = [_extract_line(dark.T, ink.T, band) for band in found.upright]
+    lightest = min(
+        [_measure_line_weight(side) for side in level + upright if side.whole], default=0
+    )
     uneven = 255 * max(pixel, 1)
     for side in level:
-        _erase(side, HEAVIER * (lightest if alike else _lightest(side)) + uneven)
+        _erase_line(
+            side,
+            MAX_LINE_WEIGHT_FACTOR * (lightest if alike else _measure_line_weight(side)) + uneven,
+        )
     for band in found.upright:
-        side = _side(dark.T, ink.T, band)  # again: the corners of the box are gone by now
-        weight = _lightest(side)
-        lines = 2 if double and weight > TWICE * lightest else 1
-        _erase(side, HEAVIER * (lines * lightest if alike else weight) + uneven)
+        side = _extract_line(dark.T, ink.T, band)  # again: the corners of the box are gone by now
+        weight = _measure_line_weight(side)
+        lines = 2 if double and weight > DOUBLE_LINE_WEIGHT_FACTOR * lightest else 1
+        _erase_line(side, MAX_LINE_WEIGHT_FACTOR * (lines * lightest if alike else weight) + uneven)
     return ink.view(bool)
 
 
-class Side(NamedTuple):
+class LevelledLine(NamedTuple):
     """A printed line, laid level, with what stands above and below it.
 
     Attributes:
@@ -183,22 +200,22 @@ class Side(NamedTuple):
     whole: bool
 
 
-def _side(dark: Grey, ink: NDArray[np.uint8], band: Band) -> Side:
-    first = max(0, band.start - REACH)
-    rows = slice(first, band.end + REACH)
-    runs = _runs(ink[rows], band.start - first, band.end - first)
+def _extract_line(dark: GreyImage, ink: NDArray[np.uint8], band: LineBand) -> LevelledLine:
+    first = max(0, band.start - LINE_SEARCH_PX)
+    rows = slice(first, band.end + LINE_SEARCH_PX)
+    runs = _find_attached_ink(ink[rows], band.start - first, band.end - first)
     weights = np.asarray((dark[rows] * runs).sum(axis=0, dtype=np.int64))
     whole = band.start > 0 and band.end < len(dark)
-    return Side(ink[rows], runs, weights, band.start - first, band.end - band.start, whole)
+    return LevelledLine(ink[rows], runs, weights, band.start - first, band.end - band.start, whole)
 
 
-def _lightest(side: Side) -> float:
+def _measure_line_weight(side: LevelledLine) -> float:
     """Weigh a line where nothing crosses it: the lightest quarter."""
     some = np.sort(side.weights[side.weights > 0])
     return float(some[len(some) // 4]) if len(some) else 0.0
 
 
-def _runs(ink: NDArray[np.uint8], start: int, end: int) -> Mask:
+def _find_attached_ink(ink: NDArray[np.uint8], start: int, end: int) -> Mask:
     """Tell what hangs together with a level line, straight above and below: (rows, W)."""
     part = ink.astype(bool)
     above = np.logical_and.accumulate(part[start::-1])[::-1]
@@ -207,7 +224,7 @@ def _runs(ink: NDArray[np.uint8], start: int, end: int) -> Mask:
     return part
 
 
-def _erase(side: Side, heavy: float) -> None:
+def _erase_line(side: LevelledLine, heavy: float) -> None:
     """Take a line out of a picture, but where a stroke crosses it, or lies half on it.
 
     A stroke that only touches the line ends at it: the rest of the stroke stays.
@@ -216,12 +233,14 @@ def _erase(side: Side, heavy: float) -> None:
     before, after = side.runs[:start].sum(axis=0), side.runs[end:].sum(axis=0)
     line = side.weights <= heavy
     if line.any():  # a soft line reaches beyond its core
-        before, after = (some - np.minimum(some, _middling(some[line])) for some in (before, after))
-    crossed = (before >= THICKER) & (after >= THICKER)
-    half = np.maximum(before, after) < PEN
+        before, after = (
+            some - np.minimum(some, _compute_median(some[line])) for some in (before, after)
+        )
+    crossed = (before >= MIN_STROKE_REACH_PX) & (after >= MIN_STROKE_REACH_PX)
+    half = np.maximum(before, after) < MIN_STROKE_PX
     side.ink[side.runs & line] = 0
     side.ink[start:end, ~(line | crossed | half)] = 0
 
 
-def _middling(counts: NDArray[np.int64]) -> int:
+def _compute_median(counts: NDArray[np.int64]) -> int:
     return int(np.partition(counts, len(counts) // 2)[len(counts) // 2])

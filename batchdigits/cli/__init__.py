@@ -16,8 +16,8 @@ import typer
 
 from batchdigits import __version__
 from batchdigits.cli import evaluate, form, models, run, train
-from batchdigits.cli.help import Command
-from batchdigits.cli.words import Stopped, words
+from batchdigits.cli.help import PanelCommand
+from batchdigits.cli.words import StoppedBySignal, describe_error
 from batchdigits.errors import BatchdigitsError
 
 app = typer.Typer(
@@ -44,27 +44,27 @@ def _common(
     """Hold the options that stand before the command."""
 
 
-app.command(cls=Command)(run.run)
-app.command(cls=Command)(train.train)
-app.command(cls=Command)(models.calibrate)
-app.command(cls=Command)(evaluate.evaluate)
-app.command(cls=Command)(evaluate.compare)
-app.command(cls=Command)(models.info)
+app.command(cls=PanelCommand)(run.run)
+app.command(cls=PanelCommand)(train.train)
+app.command(cls=PanelCommand)(models.calibrate)
+app.command(cls=PanelCommand)(evaluate.evaluate)
+app.command(cls=PanelCommand)(evaluate.compare)
+app.command(cls=PanelCommand)(models.info)
 app.add_typer(form.app, name="form")
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
+def _handle_signal(number: int, _frame: FrameType | None) -> None:
     if run.stop.gentle and run.stop.asked is None:  # the chunk in hand is finished first
-        run.stop.asked = Stopped(number, at_once=False)
+        run.stop.asked = StoppedBySignal(number, at_once=False)
         run.stop.asked.add_note(run.stop.left)
         return
-    for one in _STOPPING:
+    for one in _STOP_SIGNALS:
         signal.signal(one, signal.SIG_DFL)  # one more ends the process at once
-    run.stop.asked = Stopped(number, at_once=True)
+    run.stop.asked = StoppedBySignal(number, at_once=True)
     raise run.stop.asked
 
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
@@ -74,52 +74,54 @@ def main() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    for number in _STOPPING:
+    for number in _STOP_SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, _stop)
+            signal.signal(number, _handle_signal)
     try:
-        code = _exit_code(sys.argv[1:])
-        for number in _STOPPING:  # what is done is done: the interpreter's own end changes nothing
+        code = _run_command_line(sys.argv[1:])
+        for (
+            number
+        ) in _STOP_SIGNALS:  # what is done is done: the interpreter's own end changes nothing
             signal.signal(number, signal.SIG_IGN)
-    except Stopped as late:  # its last words were being said
+    except StoppedBySignal as late:  # its last words were being said
         code = late.exit_code
     gc.freeze()  # else the interpreter walks through all that TensorFlow made before it ends: 0.5 s
     sys.exit(code)
 
 
-def _exit_code(arguments: list[str]) -> int:
+def _run_command_line(arguments: list[str]) -> int:
     """Run a command line; put every error into one line, and return the exit code."""
     run.stop.asked = None
     try:
         code = app(arguments or ["--help"], prog_name="batchdigits", standalone_mode=False)
-    except (BatchdigitsError, typer.TyperException, Stopped) as error:
-        return _say(error)
+    except (BatchdigitsError, typer.TyperException, StoppedBySignal) as error:
+        return _report_error(error)
     except Exception as error:
-        return _fault(error)
+        return _report_unexpected_error(error)
     if code == 1:  # that means a bug, and Typer means a shell for which it has no completion
         return 2
     return code if isinstance(code, int) else 0
 
 
-def _fault(error: Exception) -> int:
+def _report_unexpected_error(error: Exception) -> int:
     """Say what an error means that nobody expected."""
-    if isinstance(run.stop.asked, Stopped) and run.stop.asked.at_once:
-        return _say(run.stop.asked)
-    _, code = words(error)
+    if isinstance(run.stop.asked, StoppedBySignal) and run.stop.asked.at_once:
+        return _report_error(run.stop.asked)
+    _, code = describe_error(error)
     if code == 1 and os.environ.get("BATCHDIGITS_DEBUG"):
         raise error
-    return _say(error)
+    return _report_error(error)
 
 
-def _say(error: BaseException) -> int:
+def _report_error(error: BaseException) -> int:
     """Print an error's line on standard error; return the exit code."""
-    line, code = words(error)
-    if isinstance(error, Stopped) and "batchdigits.report" not in sys.modules:
+    line, code = describe_error(error)
+    if isinstance(error, StoppedBySignal) and "batchdigits.report" not in sys.modules:
         # NumPy, which that imports, cannot be imported again once that was cut short
         with suppress(OSError, AttributeError):  # AttributeError: there is no standard error
             sys.stderr.write(f"batchdigits: {line}\n")
         return code
-    from batchdigits.report import say  # noqa: PLC0415
+    from batchdigits.report import print_message  # noqa: PLC0415
 
-    say(line)
+    print_message(line)
     return code

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli.words import words
+from batchdigits.cli.words import describe_error
 from batchdigits.errors import BusyError, ModelError
 
 if TYPE_CHECKING:
     from batchdigits.options import RunOptions
     from batchdigits.run import Summary
 
-OURS = b'{\n  "exit_code"'
+SUMMARY_PREFIX = b'{\n  "exit_code"'
 """How each begins: a run that ends with an error takes the place of nothing else."""
 
 
 @contextmanager
-def told(options: "RunOptions") -> Iterator["Summary"]:
+def write_summary_at_end(options: "RunOptions") -> Iterator["Summary"]:
     """Write --summary-json, where it is wanted, when the block ends: well, or with an error.
 
     Not where another run is at work: that tells its own story. Gives what the block fills in.
@@ -41,16 +41,16 @@ def told(options: "RunOptions") -> Iterator["Summary"]:
         raise
     except typer.Exit as end:
         if options.summary_json is not None:
-            _write(options, known, end.exit_code, None)
+            _write_summary(options, known, end.exit_code, None)
         raise
     except BaseException as fault:
-        if options.summary_json is not None and _is_free(Path(options.summary_json)):
+        if options.summary_json is not None and _is_replaceable(Path(options.summary_json)):
             with suppress(Exception):  # what ended the run is what is said
-                _write(options, known, *_told(fault))
+                _write_summary(options, known, *_describe_ending(fault))
         raise
 
 
-def _is_free(path: Path) -> bool:
+def _is_replaceable(path: Path) -> bool:
     """Tell whether there is nothing, or the story of an earlier run."""
     try:
         if not os.path.lexists(path):
@@ -58,27 +58,32 @@ def _is_free(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return file.read(len(OURS)) in (OURS, b"")
+            return file.read(len(SUMMARY_PREFIX)) in (SUMMARY_PREFIX, b"")
     except (OSError, ValueError):
         return False
 
 
-def _told(fault: BaseException) -> tuple[int, str]:
+def _describe_ending(fault: BaseException) -> tuple[int, str]:
     """Give the exit code of an error, and what is said of it."""
-    from batchdigits.report import plain  # noqa: PLC0415
+    from batchdigits.report import format_line  # noqa: PLC0415
 
-    line, code = words(fault)
-    return code, plain(line)
+    line, code = describe_error(fault)
+    return code, format_line(line)
 
 
-def _write(options: "RunOptions", summary: "Summary", code: int, error: str | None) -> None:
+def _write_summary(options: "RunOptions", summary: "Summary", code: int, error: str | None) -> None:
     from batchdigits import files  # noqa: PLC0415
 
-    story = {"exit_code": code, "error": error, **_counts(summary), **_made(options, summary)}
-    files.put(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
+    story = {
+        "exit_code": code,
+        "error": error,
+        **_collect_counts(summary),
+        **_collect_provenance(options, summary),
+    }
+    files.write_file(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
 
 
-def _counts(found: "Summary") -> dict[str, Any]:
+def _collect_counts(found: "Summary") -> dict[str, Any]:
     from batchdigits.records import Status  # noqa: PLC0415
 
     return {
@@ -104,17 +109,20 @@ def _counts(found: "Summary") -> dict[str, Any]:
     }
 
 
-def _made(options: "RunOptions", found: "Summary") -> dict[str, Any]:
+def _collect_provenance(options: "RunOptions", found: "Summary") -> dict[str, Any]:
     """Tell what made the readings, and when; the model is None where it cannot be used."""
     from batchdigits import predict, report  # noqa: PLC0415
 
     if found.model is None:  # the run ended before it came to the model
         with suppress(ModelError):
-            card = predict.card(options.model)
-            found.model = {"name": card.name, "fingerprint": predict.fingerprint(options.model)}
+            card = predict.load_card(options.model)
+            found.model = {
+                "name": card.name,
+                "fingerprint": predict.fingerprint_model(options.model),
+            }
     return {
         "model": found.model,
         "versions": {"batchdigits": __version__, "python": platform.python_version()}
-        | report.versions(),
+        | report.list_library_versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

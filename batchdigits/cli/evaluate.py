@@ -5,14 +5,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchdigits.cli.options import Config, Device, Invert, Model, option, out_option, shared
-from batchdigits.cli.output import reader_may_leave
+from batchdigits.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    InvertOption,
+    ModelOption,
+    make_option,
+    make_out_option,
+    make_run_option,
+)
+from batchdigits.cli.output import exit_on_broken_pipe
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
 
 if TYPE_CHECKING:
-    from batchdigits.evaluate import Matched
-    from batchdigits.evaluate.sheet import Picture
+    from batchdigits.evaluate import MatchedReadings
+    from batchdigits.evaluate.sheet import PictureLookup
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
@@ -28,7 +36,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
     ],
     truth: Annotated[
         str | None,
-        option(
+        make_option(
             "truth",
             "Table with the columns file, page, field, value: digits, empty (a blank box) or none "
             "(no digit). Without page or field, files of one row are matched by the others.",
@@ -37,7 +45,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
     ] = None,
     labels_from_folders: Annotated[
         bool,
-        option(
+        make_option(
             "labels-from-folders",
             "The folder that holds a file names its digit: inbox/7/a.png. Taken for granted where "
             "a model reads pictures without --truth.",
@@ -45,7 +53,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
     ] = False,
     labels: Annotated[
         str | None,
-        option(
+        make_option(
             "labels",
             "What labels that are no digits mean, as 10=empty,x=none: a digit, empty, none (no "
             "digit) or skip.",
@@ -54,14 +62,14 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
     ] = None,
     out: Annotated[
         str | None,
-        out_option("Folder for the tables as CSV, plots, and the worst mistakes.", "DIR"),
+        make_out_option("Folder for the tables as CSV, plots, and the worst mistakes.", "DIR"),
     ] = None,
-    model: Model = None,
-    invert: Invert = None,
-    min_confidence: Annotated[str | None, shared("min_confidence")] = None,
-    device: Device = None,
-    quiet: Annotated[bool, option("quiet", "Print the figures alone.", None, "-q")] = False,
-    _config: Config = None,
+    model: ModelOption = None,
+    invert: InvertOption = None,
+    min_confidence: Annotated[str | None, make_run_option("min_confidence")] = None,
+    device: DeviceOption = None,
+    quiet: Annotated[bool, make_option("quiet", "Print the figures alone.", None, "-q")] = False,
+    _config: ConfigOption = None,
 ) -> None:
     """Compare readings with truth: accuracy, confusion, calibration, error against review rate.
 
@@ -71,22 +79,22 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
     if truth is not None and labels_from_folders:
         raise UsageError("--truth and --labels-from-folders are both given: expected one")
     from batchdigits.evaluate import is_table, make_folder  # noqa: PLC0415
-    from batchdigits.labelled import label_map  # noqa: PLC0415
+    from batchdigits.labelled import parse_label_map  # noqa: PLC0415
 
-    names = label_map(labels or "")
+    names = parse_label_map(labels or "")
     if any(map(is_table, inputs)):
-        _refuse_options(context, inputs)
-        matched, picture = _of_table(inputs, truth, labels_from_folders, names), None
+        _check_table_options(context, inputs)
+        matched, picture = _match_table(inputs, truth, labels_from_folders, names), None
         if out is not None:
             make_folder(out)
     else:
         settings = {"model": model, "invert": invert, "device": device, "quiet": quiet}
         settings |= {"as_": "digit", "min_confidence": min_confidence}
-        matched, picture = _of_pictures(inputs, truth, names, out, settings)
-    _tell(matched, picture, out, quiet)
+        matched, picture = _match_pictures(inputs, truth, names, out, settings)
+    _report_metrics(matched, picture, out, quiet)
 
 
-def _refuse_options(context: typer.Context, inputs: list[str]) -> None:
+def _check_table_options(context: typer.Context, inputs: list[str]) -> None:
     """Refuse what would change nothing, where it was typed; the environment is for all commands."""
     for name in ("model", "invert", "min_confidence", "device"):
         source = context.get_parameter_source(name)
@@ -97,15 +105,10 @@ def _refuse_options(context: typer.Context, inputs: list[str]) -> None:
             )
 
 
-def _of_table(
+def _match_table(
     inputs: list[str], truth: str | None, from_folders: bool, names: dict[str, str]
-) -> "Matched":
-    from batchdigits.evaluate import (  # noqa: PLC0415
-        read_results,
-        read_truth,
-        with_folders,
-        with_truth,
-    )
+) -> "MatchedReadings":
+    from batchdigits.evaluate import match_folder_labels, match_truth, read_results, read_truth
 
     if len(inputs) > 1:
         raise UsageError(f"expected one results table, or pictures, got {len(inputs)} INPUTs")
@@ -113,61 +116,63 @@ def _of_table(
         raise UsageError("--truth FILE is missing: expected it, or --labels-from-folders")
     results = read_results(inputs[0])
     if truth is None:
-        return with_folders(results, names)
-    return with_truth(results, read_truth(truth, names))
+        return match_folder_labels(results, names)
+    return match_truth(results, read_truth(truth, names))
 
 
-def _of_pictures(
+def _match_pictures(
     inputs: list[str],
     truth: str | None,
     names: dict[str, str],
     out: str | None,
     settings: dict[str, Any],
-) -> "tuple[Matched, Picture | None]":
+) -> "tuple[MatchedReadings, PictureLookup | None]":
     """Have a model read pictures, once what can be wrong with their labels is ruled out."""
     from batchdigits import evaluate as room  # noqa: PLC0415
     from batchdigits import report, sources  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
 
-    options = RunOptions.of(settings)
+    options = RunOptions.from_settings(settings)
     job = resolve_job(options)
-    if any(map(room.holds_arrays, inputs)):
+    if any(map(room.is_array_set, inputs)):
         if len(inputs) > 1 or truth is not None:
             raise UsageError("a set of arrays (.npz, IDX) is evaluated alone, by its own labels")
         data = room.load_arrays(inputs[0], names)
         if out is not None:
             room.make_folder(out)
-        return room.read_arrays(data, job), room.pictures_of(data)
-    files = sources.find(inputs, outputs=[] if out is None else [out]).sources
+        return room.read_crops(data, job), room.make_picture_lookup(data)
+    files = sources.find_sources(inputs, outputs=[] if out is None else [out]).sources
     expected = None if truth is None else room.read_truth(truth, names)
-    room.check_files(files, expected, names)
+    room.check_labels(files, expected, names)
     if out is not None:
         room.make_folder(out)
-    with report.progress(options.quiet) as show_done:
+    with report.show_progress(options.quiet) as show_done:
         results = room.read_files(files, job, show_done)
     if expected is None:
-        return room.with_folders(results, names), None
-    return room.with_truth(results, expected), None
+        return room.match_folder_labels(results, names), None
+    return room.match_truth(results, expected), None
 
 
-def _tell(matched: "Matched", picture: "Picture | None", out: str | None, quiet: bool) -> None:
+def _report_metrics(
+    matched: "MatchedReadings", picture: "PictureLookup | None", out: str | None, quiet: bool
+) -> None:
     """Print the figures and write the files; say on standard error what was left out."""
     from batchdigits import report  # noqa: PLC0415
-    from batchdigits.evaluate import measure, write  # noqa: PLC0415
+    from batchdigits.evaluate import compute_metrics, write_evaluation  # noqa: PLC0415
 
-    figures = measure(matched.readings)
+    figures = compute_metrics(matched.readings)
     if not quiet:
         left_out = ((matched.unknown, "without a truth"), (matched.skipped, "skipped by --labels"))
-        report.say(
+        report.print_message(
             f"{len(matched.readings):,} value{'' if len(matched.readings) == 1 else 's'} compared"
             + "".join(f"; left out {count:,} {why}" for count, why in left_out if count)
             + (f" -> {out}" if out else "")
         )
-    missing = "" if out is None else write(out, matched.readings, figures, picture)
+    missing = "" if out is None else write_evaluation(out, matched.readings, figures, picture)
     if missing:
-        report.say(missing)
-    with reader_may_leave():
-        report.tables(
+        report.print_message(missing)
+    with exit_on_broken_pipe():
+        report.print_tables(
             figures.summary,
             figures.digits,
             figures.confusion,
@@ -182,7 +187,7 @@ def compare(
     new: Annotated[str, typer.Argument(metavar="NEW", help="Another, to compare with it.")],
     out: Annotated[
         str | None,
-        out_option(
+        make_out_option(
             "The list as CSV; then the number of rows by kind goes to standard output, which "
             "otherwise has the list.",
             "PATH",
@@ -190,28 +195,28 @@ def compare(
     ] = None,
     tolerance: Annotated[
         float,
-        option(
+        make_option(
             "tolerance", "Confidences that are this near are the same.", "P", default="0.001", min=0
         ),
     ] = 0.001,
-    quiet: Annotated[bool, option("quiet", "Print the list alone.", None, "-q")] = False,
-    _config: Config = None,
+    quiet: Annotated[bool, make_option("quiet", "Print the list alone.", None, "-q")] = False,
+    _config: ConfigOption = None,
 ) -> None:
     """List as CSV what two results tables read differently. The exit code is 0 either way."""
     from batchdigits import report  # noqa: PLC0415
-    from batchdigits.evaluate import compare as differences  # noqa: PLC0415
-    from batchdigits.evaluate import csv_of, read_results, write_text  # noqa: PLC0415
+    from batchdigits.evaluate import compare_results as differences  # noqa: PLC0415
+    from batchdigits.evaluate import format_csv, read_results, write_text  # noqa: PLC0415
 
     if out is not None and any(os.path.realpath(out) == os.path.realpath(p) for p in (old, new)):
         raise UsageError(f"--out '{out}' is one of the tables to compare: choose another")
     summary, rows = differences(read_results(old), read_results(new), tolerance=tolerance)
     if out is not None:
-        write_text(out, csv_of(rows))
+        write_text(out, format_csv(rows))
     elif not quiet:
         counts = [f"{count:,} {kind}" for kind, count in summary.itertuples(index=False) if count]
-        report.say(f"{', '.join(counts) or 'no rows'} ({old} -> {new})")
-    with reader_may_leave():
+        report.print_message(f"{', '.join(counts) or 'no rows'} ({old} -> {new})")
+    with exit_on_broken_pipe():
         if out is None:
-            report.data(csv_of(rows))
+            report.write_stdout(format_csv(rows))
         else:
-            report.tables(summary)
+            report.print_tables(summary)

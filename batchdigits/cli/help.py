@@ -6,51 +6,53 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-FIRST_COLUMN = 21
+MAX_NAME_COLUMNS = 21
 """At most so many columns for names; the text of a longer one begins on the next line."""
-KEPT = "\xa0"
+NO_BREAK_SPACE = "\xa0"
 """A space at which no line ends."""
 
 
-class Command(TyperCommand):
+class PanelCommand(TyperCommand):
     """A command whose options stand under the headings they are declared with."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Write arguments as their metavars say, without Typer's braces."""
-        return [str(self.options_metavar), *map(_name, _arguments(self, ctx))]
+        return [str(self.options_metavar), *map(_format_argument, _list_arguments(self, ctx))]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then each panel; what is in none goes to the last."""
         panels: dict[str, list[tuple[str, str]]] = {}
         last = "Options"
-        for one in _arguments(self, ctx):
-            panels.setdefault("Arguments", []).append((_name(one), one.get_help_record(ctx)[1]))
+        for one in _list_arguments(self, ctx):
+            panels.setdefault("Arguments", []).append(
+                (_format_argument(one), one.get_help_record(ctx)[1])
+            )
         for one in self.get_params(ctx):
             if one.param_type_name == "option" and (record := one.get_help_record(ctx)):
                 last = getattr(one, "rich_help_panel", None) or last
                 panels.setdefault(last, []).append(record)
         names = [len(name) for rows in panels.values() for name, _ in rows]
-        indent = 4 + min(max(names), FIRST_COLUMN)
+        indent = 4 + min(max(names), MAX_NAME_COLUMNS)
         for heading, rows in panels.items():
             formatter.write(f"\n{heading}:\n")
             for name, text in rows:
-                formatter.write(_row(name, text, indent, formatter.width))
+                formatter.write(_format_row(name, text, indent, formatter.width))
 
 
-def _row(name: str, text: str, indent: int, width: int) -> str:
+def _format_row(name: str, text: str, indent: int, width: int) -> str:
     """Write a name and, beside it, the text; what is in brackets is broken at `;` alone."""
-    whole = re.sub(r"\[[^]]*\]", lambda notes: re.sub("(?<!;) ", KEPT, notes[0]), text)
+    whole = re.sub(r"\[[^]]*\]", lambda notes: re.sub("(?<!;) ", NO_BREAK_SPACE, notes[0]), text)
     lines = textwrap.wrap(whole, width - indent, break_on_hyphens=False)
     first = f"  {name:<{indent - 4}}  "
     if len(first) > indent:
         lines, first = ["", *lines], first.rstrip()
     body = f"\n{'':{indent}}".join(lines)
-    return f"{first}{body}\n".replace(KEPT, " ")
+    return f"{first}{body}\n".replace(NO_BREAK_SPACE, " ")
 
 
-def _arguments(command: Command, context: Any) -> list[Any]:
+def _list_arguments(command: PanelCommand, context: Any) -> list[Any]:
     return [one for one in command.get_params(context) if one.param_type_name == "argument"]
 
 
-def _name(argument: Any) -> str:
+def _format_argument(argument: Any) -> str:
     return str(argument.metavar or argument.name.upper())

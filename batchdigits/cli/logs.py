@@ -11,17 +11,17 @@ from batchdigits.errors import OutputError
 if TYPE_CHECKING:
     from batchdigits.options import RunOptions
 
-LOG_BYTES = 1_000_000
+MAX_LOG_BYTES = 1_000_000
 """Of a log file, before it makes room for the next."""
 
 
-class _Plain(logging.Formatter):
+class _PlainFormatter(logging.Formatter):
     """Puts a message on one line that steers no terminal, whatever a library has quoted in it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        from batchdigits.report import plain  # noqa: PLC0415
+        from batchdigits.report import format_line  # noqa: PLC0415
 
-        return plain(super().format(record))
+        return format_line(super().format(record))
 
 
 class _LogFile(RotatingFileHandler):
@@ -35,8 +35,8 @@ class _LogFile(RotatingFileHandler):
         """
         if Path(path).is_fifo():  # to open it would wait for ever
             raise OSError("it is a pipe")
-        super().__init__(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
-        self.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
+        super().__init__(path, maxBytes=MAX_LOG_BYTES, backupCount=3, encoding="utf-8")
+        self.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
         self._path, self._loggers = path, loggers
         for logger in loggers:
             logger.addHandler(self)
@@ -53,14 +53,14 @@ class _LogFile(RotatingFileHandler):
         )
 
 
-def send(options: "RunOptions") -> None:
+def configure_logging(options: "RunOptions") -> None:
     """Send the log to standard error, and to a file where one is given.
 
     Raises:
         OutputError: the file cannot be written.
     """
     told = logging.StreamHandler()
-    told.setFormatter(_Plain("batchdigits: %(levelname)s: %(message)s"))
+    told.setFormatter(_PlainFormatter("batchdigits: %(levelname)s: %(message)s"))
     level = logging.ERROR if options.quiet else logging.WARNING
     told.setLevel(level)  # whatever more a log file is told
     logging.basicConfig(handlers=[told], level=level)

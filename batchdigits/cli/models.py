@@ -2,15 +2,23 @@
 
 from typing import Annotated
 
-from batchdigits.cli.options import Config, Device, Invert, Model, Quiet, option, out_option
-from batchdigits.cli.output import reader_may_leave
+from batchdigits.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    InvertOption,
+    ModelOption,
+    QuietOption,
+    make_option,
+    make_out_option,
+)
+from batchdigits.cli.output import exit_on_broken_pipe
 from batchdigits.options import RunOptions
 
 
 def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
     data: Annotated[
         str,
-        option(
+        make_option(
             "data",
             "Labelled digits that the model was not trained on, 200 or more: an .npz file, a "
             "folder of IDX files, or of LABEL/*.png. Of a set with a part for tests, that part.",
@@ -18,12 +26,12 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
         ),
     ],
     out: Annotated[
-        str, out_option("The folder to make; a bundle that is there is replaced.", "BUNDLE")
+        str, make_out_option("The folder to make; a bundle that is there is replaced.", "BUNDLE")
     ],
-    model: Model = None,
+    model: ModelOption = None,
     labels: Annotated[
         str,
-        option(
+        make_option(
             "labels",
             "What labels that are no digits mean: a digit, empty, none (not a digit) or skip, as "
             "in 10=empty,x=none.",
@@ -31,25 +39,27 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
         ),
     ] = "",
     name: Annotated[
-        str | None, option("name", "What the card calls it.", "NAME", default="BUNDLE's name")
+        str | None, make_option("name", "What the card calls it.", "NAME", default="BUNDLE's name")
     ] = None,
-    invert: Invert = None,
-    device: Device = None,
-    quiet: Quiet = False,
-    _config: Config = None,
+    invert: InvertOption = None,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    _config: ConfigOption = None,
 ) -> None:
     """Give a model of your own its calibration and default threshold: makes a bundle of it."""
-    options = RunOptions.of({"model": model, "invert": invert, "device": device, "quiet": quiet})
+    options = RunOptions.from_settings(
+        {"model": model, "invert": invert, "device": device, "quiet": quiet}
+    )
     from batchdigits import labelled, predict, report  # noqa: PLC0415
     from batchdigits.training import bundle  # noqa: PLC0415
 
-    names = labelled.label_map(labels)
+    names = labelled.parse_label_map(labels)
     bundle.check(out)
-    predict.card(options.model)
-    part = labelled.unseen(data)
+    predict.load_card(options.model)
+    part = labelled.choose_unseen_part(data)
     try:
         card = bundle.calibrated(
-            [labelled.read(data, part=part, names=names)],
+            [labelled.load_labelled_crops(data, part=part, names=names)],
             options,
             name=name or bundle.name_of(out),
             source=f"{data} (its part for tests)" if part == "test" else data,
@@ -58,15 +68,15 @@ def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer 
     except BaseException as stopped:
         stopped.add_note("no bundle was written")
         raise
-    report.calibrated(card, out, quiet)
+    report.print_calibration(card, out, quiet)
 
 
 def info(
-    model: Model = None,
+    model: ModelOption = None,
 ) -> None:
     """Show versions, devices, and the model's card."""
     from batchdigits import report  # noqa: PLC0415
 
-    with reader_may_leave():
-        for line in report.info(model):
-            print(report.printable(line))
+    with exit_on_broken_pipe():
+        for line in report.describe_installation(model):
+            print(report.make_printable(line))

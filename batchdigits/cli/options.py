@@ -13,13 +13,18 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from batchdigits.errors import UsageError
-from batchdigits.options import RunOptions, nearest
-from batchdigits.options.declaration import Declaration, Options, declarations, spell
+from batchdigits.options import RunOptions, suggest_name
+from batchdigits.options.declaration import (
+    Declaration,
+    Options,
+    format_option_name,
+    list_declarations,
+)
 
 Chosen = TypeVar("Chosen", bound=Options)
 
 
-def _from_file(context: typer.Context, path: str | None) -> str | None:
+def _load_config(context: typer.Context, path: str | None) -> str | None:
     """Take a configuration file's settings as defaults: command line and environment win."""
     if path is None:
         return None
@@ -27,18 +32,20 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
         settings = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
         raise UsageError(f"--config '{path}': expected a TOML file; {error}") from None
-    known = {spell(str(p.name)): p for p in context.command.params if p.name != "_config"}
+    known = {
+        format_option_name(str(p.name)): p for p in context.command.params if p.name != "_config"
+    }
     defaults = {}
     for name, value in settings.items():
-        parameter = known.get(spell(name))
+        parameter = known.get(format_option_name(name))
         if parameter is None:
-            close = nearest(spell(name), list(known))
+            close = suggest_name(format_option_name(name), list(known))
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
         several = getattr(parameter, "multiple", False) or parameter.name == "inputs"
         values = value if several and isinstance(value, list) else [value]
-        if fault := next(filter(None, map(_fault, values)), ""):
+        if fault := next(filter(None, map(_describe_bad_value, values)), ""):
             raise UsageError(f"--config '{path}': '{name}': {fault}")
         single = several and isinstance(value, str)
         defaults[str(parameter.name)] = [value] if single else value
@@ -46,14 +53,14 @@ def _from_file(context: typer.Context, path: str | None) -> str | None:
     return path
 
 
-def _fault(value: Any) -> str:
+def _describe_bad_value(value: Any) -> str:
     """Say what is wrong with a setting of a file; a table would be taken for a file's name."""
     if isinstance(value, dict | list):
         return f"expected one value, got a {'table' if isinstance(value, dict) else 'list'}"
     return f"expected no zero byte, got {value!r}" if "\0" in str(value) else ""
 
 
-def option(  # noqa: PLR0913
+def make_option(  # noqa: PLR0913
     name: str,
     text: str,
     metavar: str | None = None,
@@ -94,11 +101,11 @@ def option(  # noqa: PLR0913
     )
 
 
-def declared(one: Declaration, **more: Any) -> Any:
-    """Make a Typer option of a declared one; `more` is as `option` takes it."""
+def make_declared_option(one: Declaration, **more: Any) -> Any:
+    """Make a Typer option of a declared one; `more` is as `make_option` takes it."""
     told = one.option
-    return option(
-        one.spelled,
+    return make_option(
+        one.cli_name,
         told.help,
         told.metavar,
         *told.flags,
@@ -109,15 +116,15 @@ def declared(one: Declaration, **more: Any) -> Any:
     )
 
 
-def shared(name: str) -> Any:
+def make_run_option(name: str) -> Any:
     """Make the option of `run` by that name one of another command."""
-    (one,) = (one for one in declarations(RunOptions) if one.name == name)
-    return declared(one)
+    (one,) = (one for one in list_declarations(RunOptions) if one.name == name)
+    return make_declared_option(one)
 
 
-def out_option(text: str, metavar: str) -> Any:
+def make_out_option(text: str, metavar: str) -> Any:
     """Declare --out; not from the environment, whose BATCHDIGITS_OUT is the results table."""
-    return option("out", text, metavar, "-o", environment=False)
+    return make_option("out", text, metavar, "-o", environment=False)
 
 
 def with_options(
@@ -131,7 +138,7 @@ def with_options(
     Args:
         kind: what the options are checked as.
     """
-    listed = sorted(declarations(kind), key=lambda one: kind.panels.index(one.option.panel))
+    listed = sorted(list_declarations(kind), key=lambda one: kind.panels.index(one.option.panel))
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
         *own, _ = inspect.signature(body).parameters.values()
@@ -139,10 +146,10 @@ def with_options(
         def command(**given: Any) -> None:
             given.pop("_config")
             arguments = [given.pop(one.name) for one in own]
-            body(*arguments, kind.of(given))
+            body(*arguments, kind.from_settings(given))
 
         update_wrapper(command, body)
-        parameters = [*own, *map(_parameter, listed), _config(kind.panels[-1])]
+        parameters = [*own, *map(_make_parameter, listed), _make_config_parameter(kind.panels[-1])]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {one.name: one.annotation for one in parameters}
         return command
@@ -150,39 +157,39 @@ def with_options(
     return decorate
 
 
-def _parameter(one: Declaration) -> inspect.Parameter:
+def _make_parameter(one: Declaration) -> inspect.Parameter:
     """Make the parameter that Typer takes for an option: a flag, or texts that pydantic checks."""
-    taken: Any = bool if one.type is bool else (list[str] if one.several else str) | None
+    taken: Any = bool if one.type is bool else (list[str] if one.repeatable else str) | None
     return inspect.Parameter(
         one.name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         default=one.default if one.type is bool else None,
-        annotation=Annotated[taken, declared(one, rich_help_panel=one.option.panel)],
+        annotation=Annotated[taken, make_declared_option(one, rich_help_panel=one.option.panel)],
     )
 
 
-def _config(panel: str) -> inspect.Parameter:
+def _make_config_parameter(panel: str) -> inspect.Parameter:
     return inspect.Parameter(
         "_config",
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         default=None,
-        annotation=Annotated[str | None, config_option(rich_help_panel=panel)],
+        annotation=Annotated[str | None, make_config_option(rich_help_panel=panel)],
     )
 
 
-def config_option(**more: Any) -> Any:
+def make_config_option(**more: Any) -> Any:
     """Declare --config, which is read before the other options."""
-    return option(
+    return make_option(
         "config",
         "TOML file with these options by name; command line and environment win.",
         "FILE",
-        callback=_from_file,
+        callback=_load_config,
         is_eager=True,
         **more,
     )
 
 
-Inputs = Annotated[
+InputsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
@@ -190,8 +197,8 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-Config = Annotated[str | None, config_option()]
-Model = Annotated[str | None, shared("model")]
-Invert = Annotated[str | None, shared("invert")]
-Device = Annotated[str | None, shared("device")]
-Quiet = Annotated[bool, shared("quiet")]
+ConfigOption = Annotated[str | None, make_config_option()]
+ModelOption = Annotated[str | None, make_run_option("model")]
+InvertOption = Annotated[str | None, make_run_option("invert")]
+DeviceOption = Annotated[str | None, make_run_option("device")]
+QuietOption = Annotated[bool, make_run_option("quiet")]

@@ -9,7 +9,7 @@ import typer
 
 
 @contextmanager
-def reader_may_leave() -> Iterator[None]:
+def exit_on_broken_pipe() -> Iterator[None]:
     """End quietly, as filters do, when nobody reads standard output any more."""
     try:
         yield

@@ -6,51 +6,53 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from batchdigits.cli.options import Inputs, with_options
-from batchdigits.cli.output import reader_may_leave
+from batchdigits.cli.options import InputsArgument, with_options
+from batchdigits.cli.output import exit_on_broken_pipe
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
-from batchdigits.summary import Stop
+from batchdigits.summary import StopRequest
 
 if TYPE_CHECKING:
     from batchdigits import job
-    from batchdigits.paths import Paths
+    from batchdigits.paths import OutputPaths
     from batchdigits.run import Summary
 
-GARBAGE = 50_000
+GC_THRESHOLD = 50_000
 """Objects that are made before Python looks for garbage among them. By default it walks through
 TensorFlow's 600,000 so often that 70,000 digits take an eighth longer."""
-stop = Stop()
+stop = StopRequest()
 """What a signal ends a run by; see `cli`."""
 
 
 @with_options(RunOptions)
-def run(inputs: Inputs, options: RunOptions) -> None:
+def run(inputs: InputsArgument, options: RunOptions) -> None:
     """Read folders of digit crops or forms into a table, whatever happens."""
     from batchdigits.cli import ending, logs  # noqa: PLC0415
     from batchdigits.paths import resolve_paths  # noqa: PLC0415
 
     paths = resolve_paths(options)  # before a log or a summary is written
     if options.dry_run:
-        logs.send(options)
-        return _list(_split_inputs(inputs, options.null), options, paths)
-    with ending.told(options) as summary:
-        logs.send(options)
+        logs.configure_logging(options)
+        return _print_plan(_split_inputs(inputs, options.null), options, paths)
+    with ending.write_summary_at_end(options) as summary:
+        logs.configure_logging(options)
         asked = _split_inputs(inputs, options.null)
-        raise typer.Exit(_read(asked, options, paths, summary))
+        raise typer.Exit(_run_job(asked, options, paths, summary))
 
 
-def _list(inputs: "job.Inputs", options: RunOptions, paths: "Paths") -> None:
+def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths") -> None:
     """List what would be read."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.run import find_files, plan_files  # noqa: PLC0415
 
     found = find_files(inputs, paths)
-    with reader_may_leave():
-        report.plan(plan_files(found.sources, options), found.skipped, options.quiet)
+    with exit_on_broken_pipe():
+        report.print_plan(plan_files(found.sources, options), found.skipped, options.quiet)
 
 
-def _read(inputs: "job.Inputs", options: RunOptions, paths: "Paths", summary: "Summary") -> int:
+def _run_job(
+    inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths", summary: "Summary"
+) -> int:
     """Write the table; return the exit code."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
@@ -61,24 +63,24 @@ def _read(inputs: "job.Inputs", options: RunOptions, paths: "Paths", summary: "S
     job = resolve_job(options, inputs, paths)
     summary.model = {"name": job.card.name, "fingerprint": job.fingerprint}
     if options.target_error is not None and not options.quiet:
-        report.say(
+        report.print_message(
             f"--target-error {options.target_error:g}: values of confidence "
             f"{job.threshold:.4f} or more are ok"
         )
-    gc.set_threshold(GARBAGE)
-    with reader_may_leave(), report.progress(options.quiet) as show_done:
+    gc.set_threshold(GC_THRESHOLD)
+    with exit_on_broken_pipe(), report.show_progress(options.quiet) as show_done:
         run_job(job, show_done, stop, summary)
-    return report.summary(summary, options.out, options)
+    return report.print_summary(summary, options.out, options)
 
 
 def _split_inputs(inputs: list[str], null: bool) -> "job.Inputs":
     """Part INPUTs into those typed and, for `-`, those listed on standard input."""
     from batchdigits.job import Inputs  # noqa: PLC0415
-    from batchdigits.sources import listed  # noqa: PLC0415
+    from batchdigits.sources import parse_path_list  # noqa: PLC0415
 
     if "-" not in inputs:
         return Inputs(inputs)
     if sys.stdin is None:
         raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
-    paths = listed(sys.stdin.buffer.read(), null=null)
+    paths = parse_path_list(sys.stdin.buffer.read(), null=null)
     return Inputs([path for path in inputs if path != "-"], paths)

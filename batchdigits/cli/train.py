@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 
 from batchdigits.cli.options import with_options
-from batchdigits.cli.output import reader_may_leave
+from batchdigits.cli.output import exit_on_broken_pipe
 from batchdigits.options import TrainOptions
 
 
@@ -28,13 +28,13 @@ def train(options: TrainOptions) -> None:
     bar = shown is not None and shown.isatty()
     train_by = shipped.run if options.recipe == "default" else course.run
     with redirect_stdout(shown or io.StringIO()):  # where Keras prints its bars
-        done = train_by(options, (lambda _: None) if options.quiet else report.show, bar=bar)
+        done = train_by(options, (lambda _: None) if options.quiet else report.print_text, bar=bar)
     if options.quiet:
         return
     if options.recipe != "default":
-        report.say(
+        report.print_message(
             "the model is not calibrated yet: batchdigits calibrate --model "
             f"{shlex.quote(done.model)} --data LABELLED --out BUNDLE makes a bundle of it"
         )
-    with reader_may_leave():
+    with exit_on_broken_pipe():
         print(*done.lines(), sep="\n")

@@ -7,11 +7,11 @@ import typer
 
 from batchdigits.errors import BatchdigitsError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """Faults of a disk; but for standard output each place that writes tells its own."""
 
 
-class Stopped(BaseException):
+class StoppedBySignal(BaseException):
     """A signal came: unwinds all, so that nothing half-written and no worker stays.
 
     Attributes:
@@ -28,16 +28,16 @@ class Stopped(BaseException):
         self.word = "interrupted" if number == signal.SIGINT else "terminated"
 
 
-def words(error: BaseException) -> tuple[str, int]:
+def describe_error(error: BaseException) -> tuple[str, int]:
     """Give the line that an error is told in, and the exit code."""
     if isinstance(error, BatchdigitsError):
         return str(error), error.exit_code
     if isinstance(error, typer.TyperException):
         return f"{error.format_message()} (see --help)", 2
-    if isinstance(error, Stopped):
+    if isinstance(error, StoppedBySignal):
         (left, *_) = getattr(error, "__notes__", ["an earlier table still stands"])
         return f"{error.word}: {left}", error.exit_code
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return f"cannot write to standard output: {error.strerror}", 5
     told = f"a bug in batchdigits: {type(error).__name__}: {error}"
     return f"{told} (BATCHDIGITS_DEBUG=1 shows where; please report it)", 1

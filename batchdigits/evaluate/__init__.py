@@ -3,52 +3,52 @@
 In Python: `measure(with_truth(read_results("results.csv"), read_truth("truth.csv")).readings)`.
 """
 
-from batchdigits.evaluate.differences import TOLERANCE, compare
-from batchdigits.evaluate.figures import Figures, interval, measure, right
-from batchdigits.evaluate.files import csv_of, make_folder, write, write_text
+from batchdigits.evaluate.differences import CONFIDENCE_TOLERANCE, compare_results
+from batchdigits.evaluate.figures import Metrics, compute_metrics, compute_share_interval, is_right
+from batchdigits.evaluate.files import format_csv, make_folder, write_evaluation, write_text
 from batchdigits.evaluate.models import (
-    check_files,
-    holds_arrays,
+    check_labels,
+    is_array_set,
     load_arrays,
-    pictures_of,
-    read_arrays,
+    make_picture_lookup,
+    read_crops,
     read_files,
 )
-from batchdigits.evaluate.sheet import contact_sheet
+from batchdigits.evaluate.sheet import draw_contact_sheet
 from batchdigits.evaluate.tables import is_table, read_results
 from batchdigits.evaluate.truth import (
-    Matched,
+    MatchedReadings,
     Truth,
-    all_known,
+    check_truth_rows,
+    match_folder_labels,
+    match_truth,
     read_truth,
-    with_folders,
-    with_truth,
 )
 
 __all__ = [
-    "TOLERANCE",
-    "Figures",
-    "Matched",
+    "CONFIDENCE_TOLERANCE",
+    "MatchedReadings",
+    "Metrics",
     "Truth",
-    "all_known",
-    "check_files",
-    "compare",
-    "contact_sheet",
-    "csv_of",
-    "holds_arrays",
-    "interval",
+    "check_labels",
+    "check_truth_rows",
+    "compare_results",
+    "compute_metrics",
+    "compute_share_interval",
+    "draw_contact_sheet",
+    "format_csv",
+    "is_array_set",
+    "is_right",
     "is_table",
     "load_arrays",
     "make_folder",
-    "measure",
-    "pictures_of",
-    "read_arrays",
+    "make_picture_lookup",
+    "match_folder_labels",
+    "match_truth",
+    "read_crops",
     "read_files",
     "read_results",
     "read_truth",
-    "right",
-    "with_folders",
-    "with_truth",
-    "write",
+    "write_evaluation",
     "write_text",
 ]

@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from batchdigits.evaluate.tables import KEY
+from batchdigits.evaluate.tables import KEY_COLUMNS
 
-TOLERANCE = 0.001
+CONFIDENCE_TOLERANCE = 0.001
 """By how much confidences may differ from machine to machine."""
-KINDS = ("only old", "only new", "value", "status", "confidence")
+CHANGE_KINDS = ("only old", "only new", "value", "status", "confidence")
 
 
-def compare(
-    old: pd.DataFrame, new: pd.DataFrame, *, tolerance: float = TOLERANCE
+def compare_results(
+    old: pd.DataFrame, new: pd.DataFrame, *, tolerance: float = CONFIDENCE_TOLERANCE
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List the rows in which two tables differ.
 
@@ -21,30 +21,32 @@ def compare(
         tolerance: confidences that are this near are the same.
 
     Returns:
-        A summary `change`, `rows`, a line for each of `KINDS`, then `same`; and the list, a line
-        for each row that differs: `file`, `page`, `field`, `change` (the first of `KINDS` that
+        A summary `change`, `rows`, a line for each of `CHANGE_KINDS`, then `same`; and the list, a line
+        for each row that differs: `file`, `page`, `field`, `change` (the first of `CHANGE_KINDS` that
         is so), `old_value`, `new_value`, `old_status`, `new_status`, `old_confidence`,
         `new_confidence`; ordered by file and page, then as in the tables.
     """
     placed = [table.assign(at=range(len(table))) for table in (old, new)]
     both = placed[0].merge(
-        placed[1], on=list(KEY), how="outer", suffixes=("_old", "_new"), indicator=True
+        placed[1], on=list(KEY_COLUMNS), how="outer", suffixes=("_old", "_new"), indicator=True
     )
     both["at"] = both["at_new"].fillna(both["at_old"])
     both = both.sort_values(["file", "page", "at"], kind="stable", ignore_index=True)
-    change = _change(both, tolerance)
+    change = _classify_changes(both, tolerance)
     differs = change != ""
-    out = both.loc[differs, list(KEY)].assign(change=change[differs])
+    out = both.loc[differs, list(KEY_COLUMNS)].assign(change=change[differs])
     for name in ("value", "status", "confidence"):
         for age in ("old", "new"):
             column = both.loc[differs, f"{name}_{age}"]
             out[f"{age}_{name}"] = column if name == "confidence" else column.fillna("")
-    counts = [int((change == kind).sum()) for kind in KINDS]
-    summary = pd.DataFrame({"change": [*KINDS, "same"], "rows": [*counts, int((~differs).sum())]})
+    counts = [int((change == kind).sum()) for kind in CHANGE_KINDS]
+    summary = pd.DataFrame(
+        {"change": [*CHANGE_KINDS, "same"], "rows": [*counts, int((~differs).sum())]}
+    )
     return summary, out.reset_index(drop=True)
 
 
-def _change(both: pd.DataFrame, tolerance: float) -> pd.Series:
+def _classify_changes(both: pd.DataFrame, tolerance: float) -> pd.Series:
     """Name the change of each row; empty where there is none."""
     before, after = both["confidence_old"], both["confidence_new"]
     moved = (before - after).abs() > tolerance + 1e-9  # 0.9990 to 0.9980 is no more than 0.001
@@ -56,4 +58,4 @@ def _change(both: pd.DataFrame, tolerance: float) -> pd.Series:
         both["status_old"] != both["status_new"],
         moved,
     ]
-    return pd.Series(np.select(conditions, KINDS, ""), both.index)
+    return pd.Series(np.select(conditions, CHANGE_KINDS, ""), both.index)

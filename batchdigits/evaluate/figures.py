@@ -17,30 +17,30 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from batchdigits.evaluate.tables import STATUSES
-from batchdigits.evaluate.truth import NONE
+from batchdigits.evaluate.truth import NO_DIGIT_TRUTH
 
-BANDS = (0.9, 0.99, 0.999)
+BAND_EDGES = (0.9, 0.99, 0.999)
 """Confidences between which errors are counted, beside 0 and 1."""
-FINE = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+FINE_BAND_EDGES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 """The same for the reliability diagram."""
-BINS = 15
+CALIBRATION_BINS = 15
 """Bins of the expected calibration error, of one width: as in Guo et al., "On calibration of
 modern neural networks", ICML 2017."""
-REVIEWED = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+REVIEW_SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Shares of the values that a person looks at, in the table of errors left."""
-SHOWN = 20
+MAX_MISTAKES = 20
 """Mistakes that are shown."""
 DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Metrics:
     """What an evaluation found, as DataFrames.
 
     Attributes:
-        summary: `measure`, `count`, `of`, `share`, `low`, `high`: a line a measure; the 95%
+        summary: `compute_metrics`, `count`, `of`, `share`, `low`, `high`: a line a measure; the 95%
             interval of the share where it says something.
-        digits: `digit`, `n`, `right`, `read`, `recall`, `precision`: a line a digit.
+        digits: `digit`, `n`, `is_right`, `read`, `recall`, `precision`: a line a digit.
         confusion: `truth`, then a column for each thing that can be read: digits, `blank`,
             `none` (for review, without a value) and `error`; counts of digits, not of values.
         bands: `confidence` (which band), `n`, `promised` (sum of 1 - confidence), `observed`
@@ -62,30 +62,35 @@ class Figures:
     mistakes: pd.DataFrame
 
 
-def measure(readings: pd.DataFrame) -> Figures:
+def compute_metrics(readings: pd.DataFrame) -> Metrics:
     """Compare readings with their truth.
 
     Args:
         readings: as in `Matched.readings`; one line at least.
     """
-    confusion = _confusion(readings)
-    valued = readings[_valued(readings)]
+    confusion = _count_confusion(readings)
+    valued = readings[_has_value_and_confidence(readings)]
     confidence = valued["confidence"].to_numpy(np.float64)
     wrong = (valued["value"] != valued["truth"]).to_numpy(bool)
-    curve = _curve(readings)
-    return Figures(
-        summary=pd.concat([_summary(readings), _scores(confidence, wrong)], ignore_index=True),
-        digits=_per_digit(confusion),
+    curve = _compute_review_curve(readings)
+    return Metrics(
+        summary=pd.concat(
+            [_summarize_readings(readings), _compute_calibration_scores(confidence, wrong)],
+            ignore_index=True,
+        ),
+        digits=_compute_digit_scores(confusion),
         confusion=confusion.rename_axis("truth").reset_index(),
-        bands=_bands(confidence, wrong, BANDS),
-        reliability=_bands(confidence, wrong, FINE),
-        review=_reviewed(curve, _values_of(REVIEWED, len(readings))).assign(reviewed=REVIEWED),
-        curve=_reviewed(curve, _steps(curve["left"].to_numpy())),
-        mistakes=_mistakes(readings),
+        bands=_count_band_errors(confidence, wrong, BAND_EDGES),
+        reliability=_count_band_errors(confidence, wrong, FINE_BAND_EDGES),
+        review=_sample_curve(curve, _convert_shares(REVIEW_SHARES, len(readings))).assign(
+            reviewed=REVIEW_SHARES
+        ),
+        curve=_sample_curve(curve, _find_curve_steps(curve["left"].to_numpy())),
+        mistakes=_list_mistakes(readings),
     )
 
 
-def interval(count: int, of: int) -> tuple[float, float]:
+def compute_share_interval(count: int, of: int) -> tuple[float, float]:
     """Give the 95% interval of a share, after Clopper and Pearson; NaN where there is nothing."""
     from scipy.stats import binomtest  # noqa: PLC0415  (a second that the command line can wait)
 
@@ -95,21 +100,23 @@ def interval(count: int, of: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def right(readings: pd.DataFrame) -> pd.Series:
+def is_right(readings: pd.DataFrame) -> pd.Series:
     """Tell which readings are right: bool, one for each line; see the module's words on it."""
     digits = (readings["value"] == readings["truth"]) & (readings["value"] != "")
     blank = (readings["truth"] == "") & (readings["status"] == "blank")
-    away = (readings["truth"] == NONE) & readings["status"].isin(("review", "blank", "error"))
+    away = (readings["truth"] == NO_DIGIT_TRUTH) & readings["status"].isin(
+        ("review", "blank", "error")
+    )
     return digits | blank | away
 
 
-def _valued(readings: pd.DataFrame) -> pd.Series:
+def _has_value_and_confidence(readings: pd.DataFrame) -> pd.Series:
     """Tell which readings have a value with a confidence, which can hold or not."""
     return (readings["value"] != "") & readings["confidence"].notna()
 
 
-def _summary(readings: pd.DataFrame) -> pd.DataFrame:
-    good, status = right(readings), readings["status"]
+def _summarize_readings(readings: pd.DataFrame) -> pd.DataFrame:
+    good, status = is_right(readings), readings["status"]
     every, ok, blank = pd.Series(True, readings.index), status == "ok", status == "blank"
     lines = [
         ("accuracy", good, every, True),
@@ -117,25 +124,31 @@ def _summary(readings: pd.DataFrame) -> pd.DataFrame:
         ("accuracy among ok", good, ok, True),
         ("wrong among ok", ~good, ok, True),
         ("wrong among blank", ~good, blank, True),
-        ("of another length", _other_length(readings), every, False),
+        ("of another length", _has_other_length(readings), every, False),
     ]
     table: list[tuple[Any, ...]] = [("values", len(readings), None, np.nan, np.nan, np.nan)]
     for name, chosen, among, exact in lines:
         count, of = int((chosen & among).sum()), int(among.sum())
-        low, high = interval(count, of) if exact else (np.nan, np.nan)
+        low, high = compute_share_interval(count, of) if exact else (np.nan, np.nan)
         table.append((name, count, of, count / of if of else np.nan, low, high))
-    return _lines(table)
+    return _make_summary_rows(table)
 
 
-def _scores(confidence: NDArray[np.float64], wrong: NDArray[np.bool_]) -> pd.DataFrame:
+def _compute_calibration_scores(
+    confidence: NDArray[np.float64], wrong: NDArray[np.bool_]
+) -> pd.DataFrame:
     """Give the expected calibration error and the Brier score of n values: (n,), (n,)."""
     n, brier, error = len(wrong), np.nan, np.nan
     if n:
         brier = float(np.mean((confidence - ~wrong) ** 2))
-        bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-        gaps = np.bincount(bins, (confidence - ~wrong), BINS)  # n of the bin times its gap
+        bins = np.clip(
+            np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1
+        )
+        gaps = np.bincount(
+            bins, (confidence - ~wrong), CALIBRATION_BINS
+        )  # n of the bin times its gap
         error = float(np.abs(gaps).sum() / n)
-    return _lines(
+    return _make_summary_rows(
         [
             ("expected calibration error", None, n, error, np.nan, np.nan),
             ("Brier score", None, n, brier, np.nan, np.nan),
@@ -143,26 +156,26 @@ def _scores(confidence: NDArray[np.float64], wrong: NDArray[np.bool_]) -> pd.Dat
     )
 
 
-def _lines(table: list[tuple[Any, ...]]) -> pd.DataFrame:
+def _make_summary_rows(table: list[tuple[Any, ...]]) -> pd.DataFrame:
     names = ["measure", "count", "of", "share", "low", "high"]
     return pd.DataFrame(table, columns=names).astype({"count": "Int64", "of": "Int64"})
 
 
-def _other_length(readings: pd.DataFrame) -> pd.Series:
+def _has_other_length(readings: pd.DataFrame) -> pd.Series:
     """Tell which values have more or fewer digits than the truth: no digit of them is counted."""
-    expected = readings["truth"].where(~readings["truth"].isin(("", NONE)), "0").str.len()
+    expected = readings["truth"].where(~readings["truth"].isin(("", NO_DIGIT_TRUTH)), "0").str.len()
     return (readings["value"] != "") & (readings["value"].str.len() != expected)
 
 
-def _confusion(readings: pd.DataFrame) -> pd.DataFrame:
+def _count_confusion(readings: pd.DataFrame) -> pd.DataFrame:
     """Count what was read where something is true, digit by digit: rows truth, columns read."""
-    used = readings[~_other_length(readings)]
+    used = readings[~_has_other_length(readings)]
     true = used["truth"].where(used["truth"] != "", "-")
-    true = true.where(true != NONE, "n")
+    true = true.where(true != NO_DIGIT_TRUTH, "n")
     signs = used["status"].map({"blank": "-", "error": "e"}).fillna("n")
     unread = [sign * len(one) for sign, one in zip(signs, true, strict=True)]
     read = used["value"].where(used["value"] != "", unread)
-    names = [*DIGITS, "blank", NONE, "error"]
+    names = [*DIGITS, "blank", NO_DIGIT_TRUTH, "error"]
     place = np.zeros(128, np.int64)
     place[[ord(sign) for sign in "0123456789-ne"]] = range(len(names))
     at = [place[np.frombuffer("".join(one).encode(), np.uint8)] for one in (true, read)]
@@ -171,7 +184,7 @@ def _confusion(readings: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(counts, names, names).drop(index="error")
 
 
-def _per_digit(confusion: pd.DataFrame) -> pd.DataFrame:
+def _compute_digit_scores(confusion: pd.DataFrame) -> pd.DataFrame:
     digits = list(DIGITS)
     hits = np.diag(confusion.loc[digits, digits])
     n, read = confusion.loc[digits].sum(axis=1).to_numpy(), confusion[digits].sum().to_numpy()
@@ -189,7 +202,7 @@ def _per_digit(confusion: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _bands(
+def _count_band_errors(
     confidence: NDArray[np.float64], wrong: NDArray[np.bool_], edges: Sequence[float]
 ) -> pd.DataFrame:
     """Count promised and observed errors of n values between edges of confidence."""
@@ -201,12 +214,12 @@ def _bands(
     for band, name in enumerate(names):
         here = where == band
         n, observed = int(here.sum()), int(wrong[here].sum())
-        low, high = (n * bound for bound in interval(observed, n))
+        low, high = (n * bound for bound in compute_share_interval(observed, n))
         lines.append((name, n, float((1 - confidence[here]).sum()), observed, low, high))
     return pd.DataFrame(lines, columns=["confidence", "n", "promised", "observed", "low", "high"])
 
 
-def _curve(readings: pd.DataFrame) -> pd.DataFrame:
+def _compute_review_curve(readings: pd.DataFrame) -> pd.DataFrame:
     """Give errors left, and the lowest confidence of the rest, after 0 to n values are reviewed.
 
     A person would look first at what has no reading, then at the least confident; a blank is
@@ -216,25 +229,25 @@ def _curve(readings: pd.DataFrame) -> pd.DataFrame:
     status, confidence = readings["status"], readings["confidence"].to_numpy(np.float64)
     unread = status.isin(("error", "review")) & readings["confidence"].isna()
     rank = np.where(unread, -1.0, np.where(np.isnan(confidence), 2.0, confidence))
-    none = readings["truth"] == NONE
-    bad = ((~none & ~right(readings)) | (none & (readings["value"] != ""))).to_numpy(bool)
+    none = readings["truth"] == NO_DIGIT_TRUTH
+    bad = ((~none & ~is_right(readings)) | (none & (readings["value"] != ""))).to_numpy(bool)
     order = np.lexsort((bad, rank))
     left = bad.sum() - np.append(0, bad[order].cumsum())
     return pd.DataFrame({"left": left, "confidence": np.append(confidence[order], np.nan)})
 
 
-def _values_of(shares: Sequence[float], n: int) -> NDArray[np.int64]:
+def _convert_shares(shares: Sequence[float], n: int) -> NDArray[np.int64]:
     """Turn shares of n values into whole numbers of them, cut: 0.07 of 100 is 7, of 99 is 6."""
     return np.floor(np.array(shares) * n + 1e-9).astype(np.int64)
 
 
-def _steps(left: NDArray[np.int64]) -> NDArray[np.int64]:
+def _find_curve_steps(left: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find where errors left change, and both ends."""
     changed = np.flatnonzero(np.diff(left)) + 1
     return np.unique(np.concatenate([[0], changed, [len(left) - 1]]))
 
 
-def _reviewed(curve: pd.DataFrame, values: NDArray[np.int64]) -> pd.DataFrame:
+def _sample_curve(curve: pd.DataFrame, values: NDArray[np.int64]) -> pd.DataFrame:
     """Take the lines of a curve after these numbers of values are reviewed."""
     n = len(curve) - 1
     found = curve.iloc[values].reset_index(drop=True)
@@ -250,7 +263,7 @@ def _reviewed(curve: pd.DataFrame, values: NDArray[np.int64]) -> pd.DataFrame:
     )
 
 
-def _mistakes(readings: pd.DataFrame) -> pd.DataFrame:
-    wrong = readings[_valued(readings) & ~right(readings)]
+def _list_mistakes(readings: pd.DataFrame) -> pd.DataFrame:
+    wrong = readings[_has_value_and_confidence(readings) & ~is_right(readings)]
     ranked = wrong.sort_values("confidence", ascending=False, kind="stable")
-    return ranked.head(SHOWN).reset_index(drop=True)
+    return ranked.head(MAX_MISTAKES).reset_index(drop=True)

@@ -7,11 +7,11 @@ import cv2
 import pandas as pd
 
 from batchdigits.errors import OutputError
-from batchdigits.evaluate.figures import Figures
-from batchdigits.evaluate.plots import plots
-from batchdigits.evaluate.sheet import Picture, contact_sheet, stored
+from batchdigits.evaluate.figures import Metrics
+from batchdigits.evaluate.plots import draw_plots
+from batchdigits.evaluate.sheet import PictureLookup, draw_contact_sheet, load_picture
 
-READINGS = ["file", "page", "field", "value", "confidence", "status", "truth"]
+READING_COLUMNS = ["file", "page", "field", "value", "confidence", "status", "truth"]
 
 
 def make_folder(place: str) -> None:
@@ -23,18 +23,18 @@ def make_folder(place: str) -> None:
     try:
         Path(place).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise _unwritten(place, error) from None
+        raise _make_output_error(place, error) from None
 
 
-def write(
-    place: str, readings: pd.DataFrame, figures: Figures, picture: Picture | None = None
+def write_evaluation(
+    place: str, readings: pd.DataFrame, figures: Metrics, picture: PictureLookup | None = None
 ) -> str:
     """Write `readings.csv`, a CSV file for each of the figures, plots, and `mistakes.png`.
 
     Args:
         place: the folder, which is there; files of the same names are replaced.
         readings: as in `Matched.readings`; what `run --calibration` takes.
-        figures: what `measure` found in them.
+        figures: what `compute_metrics` found in them.
         picture: where the pictures of the mistakes come from; None: from their files.
 
     Returns:
@@ -45,19 +45,21 @@ def write(
     """
     folder = Path(place)
     tables = {one.name: getattr(figures, one.name) for one in fields(figures)}
-    sheet = cv2.imencode(".png", contact_sheet(figures.mistakes, picture or stored))[1].tobytes()
+    sheet = cv2.imencode(".png", draw_contact_sheet(figures.mistakes, picture or load_picture))[
+        1
+    ].tobytes()
     missing = ""
     try:
-        drawn = plots(figures)
+        drawn = draw_plots(figures)
     except ImportError:
         drawn, missing = {}, "no plots: they need matplotlib: pip install 'batchdigits[plots]'"
     try:
-        for name, table in (tables | {"readings": readings[READINGS]}).items():
-            (folder / f"{name}.csv").write_text(csv_of(table), "utf-8", newline="")
+        for name, table in (tables | {"readings": readings[READING_COLUMNS]}).items():
+            (folder / f"{name}.csv").write_text(format_csv(table), "utf-8", newline="")
         for name, png in (drawn | {"mistakes": sheet}).items():
             (folder / f"{name}.png").write_bytes(png)
     except OSError as error:
-        raise _unwritten(place, error) from None
+        raise _make_output_error(place, error) from None
     return missing
 
 
@@ -70,10 +72,12 @@ def write_text(path: str, text: str) -> None:
     try:
         Path(path).write_text(text, "utf-8", newline="")
     except (OSError, ValueError) as error:
-        raise OutputError(f"cannot write '{path}': {_why(error)}: choose another") from None
+        raise OutputError(
+            f"cannot write '{path}': {_describe_cause(error)}: choose another"
+        ) from None
 
 
-def csv_of(table: pd.DataFrame) -> str:
+def format_csv(table: pd.DataFrame) -> str:
     """Give a table as CSV: confidences with four decimals, other shares with six digits."""
     shown = table.copy()
     for name in shown.columns[shown.dtypes == "float64"]:
@@ -82,9 +86,11 @@ def csv_of(table: pd.DataFrame) -> str:
     return shown.to_csv(index=False, lineterminator="\n")
 
 
-def _unwritten(place: str, error: Exception) -> OutputError:
-    return OutputError(f"cannot write into '{place}': {_why(error)}: choose another folder")
+def _make_output_error(place: str, error: Exception) -> OutputError:
+    return OutputError(
+        f"cannot write into '{place}': {_describe_cause(error)}: choose another folder"
+    )
 
 
-def _why(error: Exception) -> str:
+def _describe_cause(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)

@@ -8,27 +8,30 @@ import pandas as pd
 
 from batchdigits import labelled, outputs
 from batchdigits.errors import UsageError
-from batchdigits.evaluate.sheet import Picture
-from batchdigits.evaluate.tables import RESULTS
-from batchdigits.evaluate.truth import Matched, Truth, all_known, with_folders
-from batchdigits.extract.tasks import Tasks
+from batchdigits.evaluate.sheet import PictureLookup
+from batchdigits.evaluate.tables import RESULT_COLUMNS
+from batchdigits.evaluate.truth import MatchedReadings, Truth, check_truth_rows, match_folder_labels
+from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
-from batchdigits.labelled import EMPTY, NONE, Labelled
-from batchdigits.labelled.arrays import IDX
-from batchdigits.records import Grey, Source
+from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
+from batchdigits.labelled.arrays import IDX_FILE_NAME
+from batchdigits.records import GreyImage, Source
 from batchdigits.run import Progress, read_rows
-from batchdigits.sources import spell
+from batchdigits.sources import escape_path
 
-_TRUTH = {digit: str(digit) for digit in range(10)} | {EMPTY: "", NONE: "none"}
+_TRUTH_BY_LABEL = {digit: str(digit) for digit in range(10)} | {
+    EMPTY_LABEL: "",
+    NO_DIGIT_LABEL: "none",
+}
 
 
-def check_files(
+def check_labels(
     files: Sequence[Source], truth: Truth | None, labels: Mapping[str, str] | None
 ) -> None:
     """Find out what is wrong with the labels before any file is read.
 
     Args:
-        files: as `sources.find` finds them.
+        files: as `sources.find_sources` finds them.
         truth: as `read_truth` gives it; None: the folders' names say it.
         labels: what names that are no digit mean.
 
@@ -39,9 +42,9 @@ def check_files(
     if names.empty:
         raise UsageError("no images found: expected folders that hold some")
     if truth is None:
-        with_folders(names, labels)
+        match_folder_labels(names, labels)
     else:
-        all_known(truth, names)
+        check_truth_rows(truth, names)
 
 
 def read_files(
@@ -50,7 +53,7 @@ def read_files(
     """Read files with a model, as `run` does.
 
     Args:
-        files: as `sources.find` finds them.
+        files: as `sources.find_sources` finds them.
         job: the model, and how it is to read.
         progress: told how many of the files are done.
 
@@ -61,50 +64,50 @@ def read_files(
         ModelError: the model cannot be used.
         UsageError: a device that is not there.
     """
-    batches = read_rows(job, Tasks(files), progress)
-    return outputs.table(row for batch in batches for row in batch)[RESULTS]
+    batches = read_rows(job, FileTasks(files), progress)
+    return outputs.build_dataframe(row for batch in batches for row in batch)[RESULT_COLUMNS]
 
 
-def holds_arrays(place: str) -> bool:
+def is_array_set(place: str) -> bool:
     """Tell whether a place is a set of arrays, .npz or IDX, and no folder of pictures."""
     if os.path.splitext(place)[1].lower() == ".npz":
         return True
     with suppress(OSError, ValueError):
-        return any(map(IDX.match, os.listdir(place)))
+        return any(map(IDX_FILE_NAME.match, os.listdir(place)))
     return False
 
 
-def read_arrays(data: Labelled, job: Job) -> Matched:
+def read_crops(data: LabelledCrops, job: Job) -> MatchedReadings:
     """Read crops of a labelled set with a model, as `run` reads those of files.
 
     Args:
-        data: as `labelled.read` gives it.
+        data: as `labelled.load_labelled_crops` gives it.
         job: the model, and how it is to read.
 
     Raises:
         ModelError, UsageError: as `read_files`.
     """
-    files = [Source(spell(name), "") for name in data.names]
-    batches = read_rows(job, Tasks(files, images=data.crops))
-    table = outputs.table(row for batch in batches for row in batch)[RESULTS]
-    truth = pd.Series([_TRUTH[label] for label in data.labels.tolist()], dtype="str")
-    return Matched(table.assign(truth=truth), 0, 0)
+    files = [Source(escape_path(name), "") for name in data.names]
+    batches = read_rows(job, FileTasks(files, images=data.crops))
+    table = outputs.build_dataframe(row for batch in batches for row in batch)[RESULT_COLUMNS]
+    truth = pd.Series([_TRUTH_BY_LABEL[label] for label in data.labels.tolist()], dtype="str")
+    return MatchedReadings(table.assign(truth=truth), 0, 0)
 
 
-def load_arrays(place: str, names: Mapping[str, str]) -> Labelled:
+def load_arrays(place: str, names: Mapping[str, str]) -> LabelledCrops:
     """Load the test part of a set of arrays; all of it where it has no parts.
 
     Raises:
-        UsageError: as `labelled.read`.
+        UsageError: as `labelled.load_labelled_crops`.
     """
-    return labelled.read(place, part=labelled.unseen(place), names=names)
+    return labelled.load_labelled_crops(place, part=labelled.choose_unseen_part(place), names=names)
 
 
-def pictures_of(data: Labelled) -> Picture:
+def make_picture_lookup(data: LabelledCrops) -> PictureLookup:
     """Find the pictures of a labelled set by the names of its readings."""
-    at = {spell(name): number for number, name in enumerate(data.names)}
+    at = {escape_path(name): number for number, name in enumerate(data.names)}
 
-    def picture(file: str, _page: int) -> Grey | None:
+    def picture(file: str, _page: int) -> GreyImage | None:
         return data.crops[at[file]] if file in at else None
 
     return picture

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batchdigits.evaluate.figures import Figures
+from batchdigits.evaluate.figures import Metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEAST = 1e-5
+MIN_SHARE = 1e-5
 """Smallest share that a logarithmic axis shows."""
 
 
-def plots(figures: Figures) -> dict[str, bytes]:
+def draw_plots(figures: Metrics) -> dict[str, bytes]:
     """Draw an evaluation.
 
     Returns:
@@ -28,10 +28,10 @@ def plots(figures: Figures) -> dict[str, bytes]:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache
     from matplotlib.figure import Figure  # noqa: PLC0415  (an extra, and heavy)
 
-    drawn: dict[str, Callable[[Axes, Figures], None]] = {
-        "confusion": _confusion,
-        "reliability": _reliability,
-        "review": _review,
+    drawn: dict[str, Callable[[Axes, Metrics], None]] = {
+        "confusion": _draw_confusion,
+        "reliability": _draw_reliability,
+        "review": _draw_review_curve,
     }
     out = {}
     for name, draw in drawn.items():
@@ -43,7 +43,7 @@ def plots(figures: Figures) -> dict[str, bytes]:
     return out
 
 
-def _confusion(axes: "Axes", figures: Figures) -> None:
+def _draw_confusion(axes: "Axes", figures: Metrics) -> None:
     table = figures.confusion.set_index("truth")
     counts = table.to_numpy(np.int64)
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -64,14 +64,14 @@ def _confusion(axes: "Axes", figures: Figures) -> None:
     axes.set(xlabel="read", ylabel="truth", title="What was read for each truth")
 
 
-def _reliability(axes: "Axes", figures: Figures) -> None:
+def _draw_reliability(axes: "Axes", figures: Metrics) -> None:
     bands = figures.reliability[figures.reliability["n"] > 0]
     n = bands["n"].to_numpy(float)
-    promised = np.maximum(bands["promised"].to_numpy(float) / n, LEAST)
-    low, high = (np.maximum(bands[end].to_numpy(float) / n, LEAST) for end in ("low", "high"))
+    promised = np.maximum(bands["promised"].to_numpy(float) / n, MIN_SHARE)
+    low, high = (np.maximum(bands[end].to_numpy(float) / n, MIN_SHARE) for end in ("low", "high"))
     observed = bands["observed"].to_numpy(float) / n
     seen = observed > 0
-    axes.plot([LEAST, 1], [LEAST, 1], color="grey", linewidth=1, label="as promised")
+    axes.plot([MIN_SHARE, 1], [MIN_SHARE, 1], color="grey", linewidth=1, label="as promised")
     axes.vlines(promised, low, high, color="C0", linewidth=1, label="95% interval")
     axes.plot(promised[seen], observed[seen], "o", color="C0", label="observed")
     axes.plot(
@@ -87,7 +87,7 @@ def _reliability(axes: "Axes", figures: Figures) -> None:
     axes.legend(frameon=False)
 
 
-def _review(axes: "Axes", figures: Figures) -> None:
+def _draw_review_curve(axes: "Axes", figures: Metrics) -> None:
     curve: Any = figures.curve
     axes.step(100 * curve["reviewed"], curve["left"], where="post", color="C0")
     axes.set_xlabel("least confident values a person looks at, %")

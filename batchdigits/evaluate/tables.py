@@ -13,21 +13,21 @@ import pandas as pd
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Status
-from batchdigits.sources.names import UNSPELLED
+from batchdigits.sources.names import UNESCAPED_CHARACTER
 
-KEY = ("file", "page", "field")
+KEY_COLUMNS = ("file", "page", "field")
 """What a value is known by, in results and in truth."""
-VALUE = r"[0-9]+\.[0-9]+|[0-9]*"
+VALUE_PATTERN = r"[0-9]+\.[0-9]+|[0-9]*"
 """What a value may be: digits, those of an amount with a separator, or nothing."""
-RESULTS = [*KEY, "value", "confidence", "status"]
+RESULT_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
 """The columns of the results that an evaluation uses."""
 STATUSES: tuple[str, ...] = get_args(Status)
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
 
 def is_table(path: str) -> bool:
     """Tell by the suffix whether a path is a table's, and no picture's or folder's."""
-    return os.path.splitext(path)[1].lower() in ENDINGS
+    return os.path.splitext(path)[1].lower() in TABLE_SUFFIXES
 
 
 def read_results(path: str) -> pd.DataFrame:
@@ -45,35 +45,39 @@ def read_results(path: str) -> pd.DataFrame:
     Raises:
         UsageError: it cannot be read, lacks a column, or holds what no run writes.
     """
-    table = read_text(path, ("file", "value", "confidence", "status"))
-    table["page"] = pages(table.get("page", pd.Series("1", table.index)), path)
+    table = read_text_table(path, ("file", "value", "confidence", "status"))
+    table["page"] = parse_page_numbers(table.get("page", pd.Series("1", table.index)), path)
     table["field"] = table.get("field", pd.Series("", table.index, dtype="str"))
-    refuse(path, table["value"], ~table["value"].str.fullmatch(VALUE), "a value of digits")
+    check_column(
+        path, table["value"], ~table["value"].str.fullmatch(VALUE_PATTERN), "a value of digits"
+    )
     for name in ("file", "field"):  # what is written by hand must not steer what shows it
-        foul = table[name].map(lambda cell: bool(UNSPELLED.search(cell))).astype(bool)
-        refuse(path, table[name], foul, f"a {name} as a run writes it")
+        foul = table[name].map(lambda cell: bool(UNESCAPED_CHARACTER.search(cell))).astype(bool)
+        check_column(path, table[name], foul, f"a {name} as a run writes it")
     known = table["status"].isin(STATUSES)
-    refuse(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
+    check_column(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
     written = table["confidence"]
     table["confidence"] = pd.to_numeric(written.where(written != ""), errors="coerce").astype(float)
     wrong = (written != "") & ~table["confidence"].between(0, 1)
-    refuse(path, written, wrong, "a confidence from 0 to 1")
-    refuse(path, table["file"], table.duplicated(list(KEY)), "every file, page and field once")
-    return table[RESULTS]
+    check_column(path, written, wrong, "a confidence from 0 to 1")
+    check_column(
+        path, table["file"], table.duplicated(list(KEY_COLUMNS)), "every file, page and field once"
+    )
+    return table[RESULT_COLUMNS]
 
 
-def pages(written: pd.Series, path: str) -> pd.Series:
+def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
     """Turn page numbers as text into int64; an empty one is page 1.
 
     Raises:
         UsageError: one is no whole number from 1.
     """
     numbers = pd.to_numeric(written.where(written != "", "1"), errors="coerce")
-    refuse(path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1")
+    check_column(path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1")
     return numbers.astype("int64")
 
 
-def refuse(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
+def check_column(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
     """Name the first wrong cell of a column and count the others.
 
     Raises:
@@ -88,7 +92,7 @@ def refuse(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> Non
         )
 
 
-def read_text(path: str, needed: Sequence[str]) -> pd.DataFrame:
+def read_text_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
     """Read any table as text: every column str, empty where a cell has nothing.
 
     Args:
@@ -100,7 +104,7 @@ def read_text(path: str, needed: Sequence[str]) -> pd.DataFrame:
     """
     reader = _READERS.get(os.path.splitext(path)[1].lower())
     if reader is None:
-        raise UsageError(f"'{path}' is no table: expected {', '.join(ENDINGS)}")
+        raise UsageError(f"'{path}' is no table: expected {', '.join(TABLE_SUFFIXES)}")
     try:
         table = reader(path)
     except ImportError as error:
@@ -120,7 +124,7 @@ def read_text(path: str, needed: Sequence[str]) -> pd.DataFrame:
     return table.astype(object).where(table.notna(), "").astype("str")
 
 
-def _delimited(path: str) -> pd.DataFrame:
+def _read_delimited(path: str) -> pd.DataFrame:
     text = Path(path).read_text("utf-8-sig")
     header = text.partition("\n")[0]
     separator = max("\t;,", key=header.count)
@@ -136,7 +140,7 @@ def _delimited(path: str) -> pd.DataFrame:
         )
 
 
-def _json_lines(path: str) -> pd.DataFrame:
+def _read_json_lines(path: str) -> pd.DataFrame:
     lines = Path(path).read_text("utf-8-sig").split("\n")
     rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
@@ -146,9 +150,9 @@ def _json_lines(path: str) -> pd.DataFrame:
 
 
 _READERS: dict[str, Callable[[str], pd.DataFrame]] = {
-    ".csv": _delimited,
-    ".tsv": _delimited,
-    ".jsonl": _json_lines,
+    ".csv": _read_delimited,
+    ".tsv": _read_delimited,
+    ".jsonl": _read_json_lines,
     ".parquet": lambda path: pd.read_parquet(path, dtype_backend="numpy_nullable"),
     ".xlsx": lambda path: pd.read_excel(path, dtype="str", keep_default_na=False),
 }

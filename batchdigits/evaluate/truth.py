@@ -6,16 +6,22 @@ from typing import NamedTuple
 import pandas as pd
 
 from batchdigits.errors import UsageError
-from batchdigits.evaluate.tables import KEY, VALUE, pages, read_text, refuse
+from batchdigits.evaluate.tables import (
+    KEY_COLUMNS,
+    VALUE_PATTERN,
+    check_column,
+    parse_page_numbers,
+    read_text_table,
+)
 
-NONE = "none"
+NO_DIGIT_TRUTH = "none"
 """The truth of what is no digit."""
 _SKIP = "skip"
 _DIGITS = {str(digit): str(digit) for digit in range(10)}
-_MEANINGS = _DIGITS | {"empty": "", NONE: NONE, _SKIP: _SKIP}
+_TRUTH_BY_WORD = _DIGITS | {"empty": "", NO_DIGIT_TRUTH: NO_DIGIT_TRUTH, _SKIP: _SKIP}
 
 
-class Matched(NamedTuple):
+class MatchedReadings(NamedTuple):
     """Readings beside their truth.
 
     Attributes:
@@ -52,25 +58,27 @@ def read_truth(path: str, labels: Mapping[str, str] | None = None) -> Truth:
         path: a table in any format of `read_results`, with the columns `file` and `value`, and
             perhaps `page` and `field`. Values are digits, empty (the box is blank) or `none` (no
             digit); an empty page is page 1.
-        labels: what other values mean, as from `labelled.label_map`.
+        labels: what other values mean, as from `labelled.parse_label_map`.
 
     Raises:
         UsageError: it cannot be read, has a row twice, or a value that means nothing.
     """
-    table = read_text(path, ("file", "value"))
-    key = [name for name in KEY if name in table.columns]
+    table = read_text_table(path, ("file", "value"))
+    key = [name for name in KEY_COLUMNS if name in table.columns]
     if "page" in key:
-        table["page"] = pages(table["page"], path)
-    refuse(path, table["file"], table.duplicated(key), f"every {', '.join(key)} once")
+        table["page"] = parse_page_numbers(table["page"], path)
+    check_column(path, table["file"], table.duplicated(key), f"every {', '.join(key)} once")
     value = table["value"].str.strip()
-    meant = value.map({name: _MEANINGS[word] for name, word in (labels or {}).items()})
+    meant = value.map({name: _TRUTH_BY_WORD[word] for name, word in (labels or {}).items()})
     truth = meant.astype("str").fillna(value)
-    wrong = ~truth.str.fullmatch(f"{VALUE}|{NONE}|{_SKIP}")
-    refuse(path, table["value"], wrong, "digits, nothing (blank) or none (--labels maps others)")
+    wrong = ~truth.str.fullmatch(f"{VALUE_PATTERN}|{NO_DIGIT_TRUTH}|{_SKIP}")
+    check_column(
+        path, table["value"], wrong, "digits, nothing (blank) or none (--labels maps others)"
+    )
     return Truth(path, key, table[key].assign(truth=truth))
 
 
-def with_truth(results: pd.DataFrame, truth: Truth) -> Matched:
+def match_truth(results: pd.DataFrame, truth: Truth) -> MatchedReadings:
     """Match results with truth, by file, page and field.
 
     A column `page` or `field` that the truth lacks is not compared: a file has one row then.
@@ -82,18 +90,18 @@ def with_truth(results: pd.DataFrame, truth: Truth) -> Matched:
     Raises:
         UsageError: the truth has what the results lack, or one line for several rows.
     """
-    all_known(truth, results)
+    check_truth_rows(truth, results)
     named = results["file"].isin(truth.lines["file"])
     several = results.duplicated(truth.key, keep=False) & named
     if several.any():
         raise UsageError(
             f"'{truth.path}' cannot tell the rows of '{results['file'][several].iloc[0]}' from "
-            f"each other: add the columns {', '.join(n for n in KEY if n not in truth.key)}"
+            f"each other: add the columns {', '.join(n for n in KEY_COLUMNS if n not in truth.key)}"
         )
-    return _matched(results.merge(truth.lines, on=truth.key, how="left"))
+    return _select_matched(results.merge(truth.lines, on=truth.key, how="left"))
 
 
-def all_known(truth: Truth, results: pd.DataFrame) -> None:
+def check_truth_rows(truth: Truth, results: pd.DataFrame) -> None:
     """Refuse truth for rows that the results do not have, by those of the key they both have.
 
     Raises:
@@ -113,19 +121,21 @@ def all_known(truth: Truth, results: pd.DataFrame) -> None:
         )
 
 
-def with_folders(results: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Matched:
+def match_folder_labels(
+    results: pd.DataFrame, labels: Mapping[str, str] | None = None
+) -> MatchedReadings:
     """Take the name of the folder that holds a file for its digit: `inbox/7/a.png` is a 7.
 
     Args:
         results: as `read_results` gives them; the column `file` alone suffices.
-        labels: what names that are no digit mean, as from `labelled.label_map`.
+        labels: what names that are no digit mean, as from `labelled.parse_label_map`.
 
     Raises:
         UsageError: a folder's name is no digit, and not among `labels`.
     """
     folders = results["file"].str.rsplit("/", n=1).str[0].str.rsplit("/", n=1).str[-1]
     folders = folders.where(results["file"].str.contains("/", regex=False), "")
-    known = _DIGITS | {name: _MEANINGS[word] for name, word in (labels or {}).items()}
+    known = _DIGITS | {name: _TRUTH_BY_WORD[word] for name, word in (labels or {}).items()}
     strange = ~folders.isin(known)
     if strange.any():
         others = int(folders[strange].nunique()) - 1
@@ -135,13 +145,13 @@ def with_folders(results: pd.DataFrame, labels: Mapping[str, str] | None = None)
             f"{f' (and {others} more)' if others else ''} is no digit 0 to 9: say what it means, "
             f"as in --labels '{name or 'NAME'}=empty' (or a digit, none, skip)"
         )
-    return _matched(results.assign(truth=folders.map(known)))
+    return _select_matched(results.assign(truth=folders.map(known)))
 
 
-def _matched(rows: pd.DataFrame) -> Matched:
+def _select_matched(rows: pd.DataFrame) -> MatchedReadings:
     known = rows["truth"].notna()
     skipped = rows["truth"] == _SKIP
     readings = rows[known & ~skipped].reset_index(drop=True)
     if readings.empty:
         raise UsageError("no value has a truth to compare it with: expected one at least")
-    return Matched(readings, int((~known).sum()), int(skipped.sum()))
+    return MatchedReadings(readings, int((~known).sum()), int(skipped.sum()))

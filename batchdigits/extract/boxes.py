@@ -7,25 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import cells, layout
-from batchdigits.extract.desk import Desk
+from batchdigits.extract.desk import ChunkBuilder
 from batchdigits.normalize.minus import leads
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
 
-NOTHING = "no boxes found"
-FAINT, DARK, CLEARER = 120.0, 190.0, 5.0
+NO_BOXES_DETAIL = "no boxes found"
+FAINT_DARKNESS, TARGET_DARKNESS, MAX_DARKENING = 120.0, 190.0, 5.0
 """Ink under the first darkness is made as dark as the second; but none that would have to be made
 so many times as dark: that is the paper's grain."""
-HALF = 0.35
+INK_DARKNESS_SHARE = 0.35
 """Ink is at least this share as dark as the darkest."""
-RIM, SPECK, TINY = 0.22, 0.22, 0.12
+RIM_SHARE, CORNER_SPECK_SHARE, SIDE_SPECK_SHARE = 0.22, 0.22, 0.12
 """Shares of a box: its rim; the greatest side of a speck in a corner; and of one at a side."""
-PART, WIDE = 0.35, 0.95
+MAIN_PIECE_SHARE, MAX_SIGN_ASPECT = 0.35, 0.95
 """Of one sign, things lower than this share of the highest are parts; it is so wide at most, times
 its height."""
 
 
-def lay(desk: Desk, index: int, page: int, ways: Sequence[Grey]) -> Sequence[layout.Found]:
+def extract_boxes(
+    desk: ChunkBuilder, index: int, page: int, ways: Sequence[GreyImage]
+) -> Sequence[layout.Found]:
     """Find the boxes of a page and lay them on the desk, in reading order.
 
     Args:
@@ -40,25 +42,25 @@ def lay(desk: Desk, index: int, page: int, ways: Sequence[Grey]) -> Sequence[lay
     """
     tried = [(layout.find(way), way) for way in ways]
     found, grey = max(tried, key=lambda one: sum(len(group.boxes) for group in one[0]))
-    grey = _clearer(grey, found)
+    grey = _darken_faint_ink(grey, found)
     laid = 0
     for group in found:
-        boxes = [_cut(grey, box) for box in group.boxes]
+        boxes = [_cut_box(grey, box) for box in group.boxes]
         if group.kind == "boxes":
-            field = _field(group.names[0], len(boxes))
-            desk.field(index, page, field, boxes, cells.coarse(boxes))
+            field = _make_field(group.names[0], len(boxes))
+            desk.add_boxes(index, page, field, boxes, cells.describe_low_resolution(boxes))
             laid += 1
             continue
         for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
             if not printed:
-                _one(desk, index, page, name, box)
+                _add_box(desk, index, page, name, box)
                 laid += 1
     if not laid:
-        desk.say(index, page, "review", NOTHING)
+        desk.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
     return found
 
 
-def strip(grey: Grey) -> list[cells.Cell]:
+def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
     """Cut out the boxes of an image that is one row of them; none where it is not.
 
     Args:
@@ -67,11 +69,11 @@ def strip(grey: Grey) -> list[cells.Cell]:
     found = layout.find(grey)
     if len(found) != 1 or found[0].kind != "boxes":
         return []
-    clear = _clearer(grey, found)
-    return [_cut(clear, box) for box in found[0].boxes]
+    clear = _darken_faint_ink(grey, found)
+    return [_cut_box(clear, box) for box in found[0].boxes]
 
 
-def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
+def _darken_faint_ink(grey: GreyImage, found: Sequence[layout.Found]) -> GreyImage:
     """Darken the ink of a faint page, as of a photograph out of focus."""
     if not found:
         return grey
@@ -84,28 +86,28 @@ def _clearer(grey: Grey, found: Sequence[layout.Found]) -> Grey:
     paper = cv2.resize(cv2.blur(paper, (5, 5)), grey.shape[::-1])
     some = np.s_[y:bottom, x:right]
     dark = 255 - float(np.quantile(cv2.divide(grey[some], paper[some], scale=255)[::2, ::2], 0.02))
-    if dark >= FAINT or dark < FAINT / CLEARER:
+    if dark >= FAINT_DARKNESS or dark < FAINT_DARKNESS / MAX_DARKENING:
         return grey
     even = cv2.divide(grey, paper, scale=255)
-    return np.asarray(255 - cv2.multiply(255 - even, DARK / dark), np.uint8)
+    return np.asarray(255 - cv2.multiply(255 - even, TARGET_DARKNESS / dark), np.uint8)
 
 
-def _field(name: str, count: int | None) -> Field:
+def _make_field(name: str, count: int | None) -> Field:
     """Make a field of what was found: nothing is known of its rules, nor of its millimetres."""
     box = (0.0, 0.0, 10.0 * (count or 1), 10.0)
     return Field(name=name, box=box, cells=count, gap=0, decimals=0, optional=True)
 
 
-def _cut(grey: Grey, box: NDArray[np.float64]) -> cells.Cell:
+def _cut_box(grey: GreyImage, box: NDArray[np.float64]) -> cells.CutBox:
     matrix, (wide, high) = layout.flat(box)
-    return _clean(cells.cut(grey, matrix, [(0, 0, wide, high)], alike=False)[0])
+    return _remove_specks(cells.cut_boxes(grey, matrix, [(0, 0, wide, high)], alike=False)[0])
 
 
-def _clean(box: cells.Cell) -> cells.Cell:
+def _remove_specks(box: cells.CutBox) -> cells.CutBox:
     """Take out what is left of crossing lines in a box's corners: specks at its rim."""
     if box.blank:
         return box
-    ink = _inked(box.crop)
+    ink = _binarize_ink(box.crop)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     high, wide = ink.shape
     x, y, right, bottom = (
@@ -114,12 +116,12 @@ def _clean(box: cells.Cell) -> cells.Cell:
         stats[:, 0] + stats[:, 2],
         stats[:, 1] + stats[:, 3],
     )
-    across, down = RIM * wide, RIM * high
+    across, down = RIM_SHARE * wide, RIM_SHARE * high
     beside = (right <= across) | (x >= wide - across)
     above = (bottom <= down) | (y >= high - down)
-    small = (stats[:, 2] <= SPECK * wide) & (stats[:, 3] <= SPECK * high)
+    small = (stats[:, 2] <= CORNER_SPECK_SHARE * wide) & (stats[:, 3] <= CORNER_SPECK_SHARE * high)
     left = (above & beside) | (
-        (above | beside) & (np.maximum(stats[:, 2] / wide, stats[:, 3] / high) <= TINY)
+        (above | beside) & (np.maximum(stats[:, 2] / wide, stats[:, 3] / high) <= SIDE_SPECK_SHARE)
     )
     left &= small
     left[0] = False
@@ -134,29 +136,32 @@ def _clean(box: cells.Cell) -> cells.Cell:
     return box._replace(crop=crop, blank=not kept.any())
 
 
-def _inked(crop: Grey) -> Grey:
+def _binarize_ink(crop: GreyImage) -> GreyImage:
     """Part the ink of a crop from its white: what is half as dark as its darkest."""
-    least = 255 - HALF * (255 - int(crop.min()))
+    least = 255 - INK_DARKNESS_SHARE * (255 - int(crop.min()))
     return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
 
 
-def _one(desk: Desk, index: int, page: int, name: str, box: cells.Cell) -> None:
+def _add_box(desk: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
     """Lay down a box, or a cell of a table: one digit, or a number."""
-    why = cells.coarse([box])
-    if box.blank or (single(box.crop) and not leads(_inked(box.crop) > 0)):
-        desk.field(index, page, _field(name, 1), [box], why)
+    why = cells.describe_low_resolution([box])
+    if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
+        desk.add_boxes(index, page, _make_field(name, 1), [box], why)
     else:
-        desk.number(index, page, _field(name, None), box.crop, box.shown, why)
+        desk.add_number(index, page, _make_field(name, None), box.crop, box.shown, why)
 
 
-def single(crop: Grey) -> bool:
+def has_single_sign(crop: GreyImage) -> bool:
     """Tell whether a crop holds one sign: in one piece, or in pieces above each other."""
-    ink = _inked(crop)
+    ink = _binarize_ink(crop)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     if len(stats) == 1:
         return True
     x, y, wide, high, area = stats[1:].T
-    parts = (high >= PART * high.max()) | (area >= PART * area.max())
+    parts = (high >= MAIN_PIECE_SHARE * high.max()) | (area >= MAIN_PIECE_SHARE * area.max())
     left, right = int(x[parts].min()), int((x + wide)[parts].max())
     tall = int((y + high)[parts].max() - y[parts].min())
-    return right - left <= max(1.25 * int(wide[parts].max()), 2) and right - left <= WIDE * tall
+    return (
+        right - left <= max(1.25 * int(wide[parts].max()), 2)
+        and right - left <= MAX_SIGN_ASPECT * tall
+    )

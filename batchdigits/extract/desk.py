@@ -8,29 +8,29 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells import Cell, Place
+from batchdigits.cells import CutBox, Rect
 from batchdigits.normalize import Levels, grey_levels
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.options import Invert
-from batchdigits.records import Entry, Grey, Laid, Status
+from batchdigits.records import FileSnapshot, GreyImage, RegisteredPage, Status
 from batchdigits.templates.template import Field
 
-SLAB_PIXELS = 4 << 20
+MAX_PENDING_PIXELS = 4 << 20
 """Pixels of crops that a worker holds before it normalises them."""
-SHOWN = 1800
+MAX_DEBUG_SIDE_PX = 1800
 """px of the longest side of a page that is shown."""
-THROUGH = "a line goes through it, as a crease does"
-MINUS = "what may be a minus stands before it: a value has no sign"
-FULL = 144
+LINE_THROUGH_DETAIL = "a line goes through it, as a crease does"
+MINUS_DETAIL = "what may be a minus stands before it: a value has no sign"
+FULL_INK_LEVEL = 144
 """Level of a strip's ink; what is fainter may bridge a gap between two strokes."""
-SHARED = "its ink may be the next box's"
-DOT = 0.2
+SHARED_INK_DETAIL = "its ink may be the next box's"
+MAX_DOT_SHARE = 0.2
 """A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
 apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
 
 
-class Spot(NamedTuple):
+class DigitSpot(NamedTuple):
     """One place where a digit may stand: a box of a field, or an image of one digit.
 
     Attributes:
@@ -44,7 +44,7 @@ class Spot(NamedTuple):
     place: tuple[int, int, int, int]
 
 
-class Number(NamedTuple):
+class StripPlacement(NamedTuple):
     """Where the strip of a number lies in its page.
 
     Attributes:
@@ -58,7 +58,7 @@ class Number(NamedTuple):
     slant: float
 
 
-class Item(NamedTuple):
+class ExtractedItem(NamedTuple):
     """What became of an image of one digit or number, or of one field of a page.
 
     Attributes:
@@ -77,12 +77,12 @@ class Item(NamedTuple):
     status: Status | None
     detail: str
     field: Field | None = None
-    spots: tuple[Spot, ...] = ()
-    number: Number | None = None
+    spots: tuple[DigitSpot, ...] = ()
+    number: StripPlacement | None = None
     described: bool = True
 
 
-class Shown(NamedTuple):
+class DebugPage(NamedTuple):
     """A page for `--debug-pages`.
 
     Attributes:
@@ -100,76 +100,80 @@ class Shown(NamedTuple):
     names: tuple[str, ...]
 
 
-class Prepared(NamedTuple):
+class ExtractedChunk(NamedTuple):
     """What a worker returns for a chunk.
 
     Attributes:
         items: what became of each page, in order.
         pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
             own float32 would take on the way, and no less exact.
-        strips: of the numbers, in order; each as `unpacked` takes it: a tenth of the bytes.
+        strips: of the numbers, in order; each as `decode_strip` takes it: a tenth of the bytes.
         laid: the pages of forms that were laid straight, with the index of their file.
         stood: of each task that asked for it, how its file stood; None where it changed.
         shown: the pages that people want to see.
     """
 
-    items: list[Item]
+    items: list[ExtractedItem]
     pictures: NDArray[np.uint8]
     strips: Sequence[bytes] = ()
-    laid: Sequence[tuple[int, Laid]] = ()
-    stood: Sequence[Entry | None] = ()
-    shown: Sequence[Shown] = ()
+    laid: Sequence[tuple[int, RegisteredPage]] = ()
+    stood: Sequence[FileSnapshot | None] = ()
+    shown: Sequence[DebugPage] = ()
 
 
-class Desk:
+class ChunkBuilder:
     """Gathers a chunk's crops, normalises them slab by slab, and keeps the items in order."""
 
     def __init__(self, invert: Invert, *, shows: bool = False) -> None:
         """Take for ink what `invert` says; `shows` is whether people want to see pages."""
         self.invert: Invert = invert
         self.shows = shows
-        self._shown: list[Shown] = []
-        self._items: list[Item] = []
-        self._laid: list[tuple[int, Laid]] = []
-        self._crops: list[Grey] = []
+        self._shown: list[DebugPage] = []
+        self._items: list[ExtractedItem] = []
+        self._laid: list[tuple[int, RegisteredPage]] = []
+        self._crops: list[GreyImage] = []
         self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
         self._pixels = 0
-        self._pictures: list[NDArray[np.uint8]] = [no_pictures()]
+        self._pictures: list[NDArray[np.uint8]] = [make_empty_pictures()]
         self._strips: list[bytes] = []
 
-    def say(
+    def add_unreadable(
         self, source: int, page: int, status: Status, detail: str, field: Field | None = None
     ) -> None:
         """Say of a page, or of a field, why there is nothing to judge."""
-        self._items.append(Item(source, page, status, detail, field))
+        self._items.append(ExtractedItem(source, page, status, detail, field))
 
-    def digit(self, source: int, page: int, crop: Grey) -> None:
+    def add_digit(self, source: int, page: int, crop: GreyImage) -> None:
         """Lay down an image of one digit."""
         height, width = crop.shape
-        self._items.append(Item(source, page, None, "", None, (_open((0, 0, width, height)),)))
-        self._wait(0, crop)
+        self._items.append(
+            ExtractedItem(
+                source, page, None, "", None, (_make_pending_spot((0, 0, width, height)),)
+            )
+        )
+        self._queue_crop(0, crop)
 
-    def field(
-        self, source: int, page: int, field: Field | None, cells: Sequence[Cell], why: str
+    def add_boxes(
+        self, source: int, page: int, field: Field | None, cells: Sequence[CutBox], why: str
     ) -> None:
         """Lay down a field's boxes, or those of an image that is one number (field None).
 
         `why` says why it is for review, whatever is read.
         """
-        spots = [_open(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
+        spots = [_make_pending_spot(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
             if cell.blank:
                 spots[number] = spots[number]._replace(status="blank", detail="no ink")
             elif cell.through or cell.shared:
-                why_not = THROUGH if cell.through else SHARED
+                why_not = LINE_THROUGH_DETAIL if cell.through else SHARED_INK_DETAIL
                 spots[number] = spots[number]._replace(status="review", detail=why_not)
-        self._items.append(Item(source, page, None, why, field, tuple(spots)))
+        self._items.append(ExtractedItem(source, page, None, why, field, tuple(spots)))
         for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
             if spot.status is None:
-                self._wait(number, cell.crop)
+                self._queue_crop(number, cell.crop)
 
-    def number(  # noqa: PLR0913, PLR0917
-        self, source: int, page: int, field: Field | None, crop: Grey, place: Place, why: str
+    def add_number(  # noqa: PLR0913, PLR0917
+        self, source: int, page: int, field: Field | None, crop: GreyImage, place: Rect, why: str
     ) -> None:
         """Lay down a number of several digits, in boxes or written freely.
 
@@ -184,43 +188,45 @@ class Desk:
         found = strip(crop, invert=self.invert)
         if found.fault:
             status: Status = "blank" if found.fault == EMPTY else "review"
-            spot = Spot(status, found.fault, (0, 0, 0, 0))
-            self._items.append(Item(source, page, None, why, field, (spot,)))
+            spot = DigitSpot(status, found.fault, (0, 0, 0, 0))
+            self._items.append(ExtractedItem(source, page, None, why, field, (spot,)))
             return
-        why = why or (MINUS if leads(found.picture >= FULL) else "")
+        why = why or (MINUS_DETAIL if leads(found.picture >= FULL_INK_LEVEL) else "")
         across, down = place[2] / crop.shape[1], place[3] / crop.shape[0]
         origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
-        lies = Number(origin, (found.scale * across, found.scale * down), found.slant)
-        self._items.append(Item(source, page, None, why, field, (), lies))
+        lies = StripPlacement(origin, (found.scale * across, found.scale * down), found.slant)
+        self._items.append(ExtractedItem(source, page, None, why, field, (), lies))
         self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 
-    def inked(self, invert: Invert) -> None:
+    def set_invert(self, invert: Invert) -> None:
         """Take for ink what `invert` says in what is laid down from now on."""
         if invert != self.invert:
-            self._normalize()
+            self._normalize_crops()
             self.invert = invert
 
-    def show(
+    def add_debug_page(
         self,
         source: int,
         page: int,
-        grey: Grey,
+        grey: GreyImage,
         boxes: Sequence[tuple[str, NDArray[np.float64]]],
     ) -> None:
         """Keep a picture of a page, with its boxes by name (corners, px)."""
-        scale = min(1.0, SHOWN / max(grey.shape))
+        scale = min(1.0, MAX_DEBUG_SIDE_PX / max(grey.shape))
         size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
         small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         picture = cv2.imencode(".png", small)[1].tobytes()
         quads = np.array([box for _, box in boxes], np.float32).reshape(-1, 4, 2)
         quads = (quads + 0.5) * np.float32(scale) - 0.5
-        self._shown.append(Shown(source, page, picture, quads, tuple(name for name, _ in boxes)))
+        self._shown.append(
+            DebugPage(source, page, picture, quads, tuple(name for name, _ in boxes))
+        )
 
-    def straight(self, source: int, laid: Laid) -> None:
+    def add_registered_page(self, source: int, laid: RegisteredPage) -> None:
         """Note that a page was laid straight."""
         self._laid.append((source, laid))
 
-    def undescribed(self, source: int, page: int) -> None:
+    def mark_undescribed(self, source: int, page: int) -> None:
         """Mark what was laid down of a page as found, with nobody's word for it."""
         for at in range(len(self._items) - 1, -1, -1):  # the page's items are the last
             item = self._items[at]
@@ -228,22 +234,22 @@ class Desk:
                 break
             self._items[at] = item._replace(described=False)
 
-    def _wait(self, spot: int, crop: Grey) -> None:
+    def _queue_crop(self, spot: int, crop: GreyImage) -> None:
         self._waiting.append((len(self._items) - 1, spot))
         self._crops.append(crop)
         self._pixels += crop.size
-        if self._pixels >= SLAB_PIXELS:
-            self._normalize()
+        if self._pixels >= MAX_PENDING_PIXELS:
+            self._normalize_crops()
 
-    def done(self) -> Prepared:
+    def finish_chunk(self) -> ExtractedChunk:
         """Give all that was laid down."""
-        self._normalize()
+        self._normalize_crops()
         pictures = np.concatenate(self._pictures)
-        return Prepared(self._items, pictures, self._strips, self._laid, shown=self._shown)
+        return ExtractedChunk(self._items, pictures, self._strips, self._laid, shown=self._shown)
 
-    def _normalize(self) -> None:
+    def _normalize_crops(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
-        verdicts = _verdicts(found)
+        verdicts = _judge_crops(found)
         for (at, number), verdict in zip(self._waiting, verdicts, strict=True):
             if verdict:
                 spots = list(self._items[at].spots)
@@ -254,16 +260,16 @@ class Desk:
         self._crops, self._waiting, self._pixels = [], [], 0
 
 
-def unpacked(strip: bytes) -> Grey:
+def decode_strip(strip: bytes) -> GreyImage:
     """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
     return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
 
 
-def _open(place: tuple[int, int, int, int]) -> Spot:
-    return Spot(None, "", place)
+def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
+    return DigitSpot(None, "", place)
 
 
-def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
+def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
     """Say of each crop why it holds no digit that could be read; None where it may hold one."""
     out: list[tuple[Status, str] | None] = []
     for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
@@ -271,13 +277,13 @@ def _verdicts(found: Levels) -> list[tuple[Status, str] | None]:
             out.append(("review", "not a digit: no single thing stands out clearly"))
         elif extent == 0:
             out.append(("blank", "no ink"))
-        elif extent < DOT:
+        elif extent < MAX_DOT_SHARE:
             out.append(("review", f"not a digit: a mark of {extent:.0%} of the image's size"))
         else:
             out.append(None)
     return out
 
 
-def no_pictures() -> NDArray[np.uint8]:
+def make_empty_pictures() -> NDArray[np.uint8]:
     """Give pictures of nothing: shape (0, 28, 28, 1)."""
     return np.zeros((0, 28, 28, 1), np.uint8)

@@ -9,23 +9,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Entry, Grey, Source
+from batchdigits.records import FileSnapshot, GreyImage, Source
 
-LEAST_FILES, MOST_FILES = 64, 1024
+MIN_CHUNK_FILES, MAX_CHUNK_FILES = 64, 1024
 """Files a worker takes at a time: many, as crops of one size are worked on together, but so few
 that every worker has several chunks to take. It changes no result."""
-CHUNK_BYTES = 16 << 20
+MAX_CHUNK_BYTES = 16 << 20
 """Bytes of files a worker takes at a time: a stopped run waits for the chunk in hand."""
-PAGES = 4
+MAX_CHUNK_PAGES = 4
 """Pages that a worker takes at a time."""
-LARGE, MANY = 8 << 10, 16
+LIKELY_PAGE_BYTES, LIKELY_PAGES_PER_CHUNK = 8 << 10, 16
 """A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
 of such a worker takes so many at a time, so that a run that is stopped soon has them all."""
-SURELY = 64 << 10
-"""Bytes from which on it is next to surely one: of such a worker takes `PAGES` at a time."""
-PACKED = {".pdf": 0, ".tif": 2 << 10, ".tiff": 2 << 10}
+SURE_PAGE_BYTES = 64 << 10
+"""Bytes from which on it is next to surely one: of such a worker takes `MAX_CHUNK_PAGES` at a time."""
+LIKELY_PAGE_BYTES_BY_SUFFIX = {".pdf": 0, ".tif": 2 << 10, ".tiff": 2 << 10}
 """The same by suffix, of formats that pack a page of a fax into less."""
-PAGED = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
+MULTIPAGE_BYTES_BY_SUFFIX = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
 
 
@@ -44,12 +44,12 @@ class Task(NamedTuple):
     source: Source
     page: int | None = None
     last: bool = True
-    entry: Entry | None = None
+    entry: FileSnapshot | None = None
     known: frozenset[int] = frozenset()
-    image: Grey | None = None
+    image: GreyImage | None = None
 
 
-class Tasks:
+class FileTasks:
     """Tasks of files, each made when it is its turn: of 200,000 at a time there would be 50 MB.
 
     Attributes:
@@ -60,9 +60,9 @@ class Tasks:
     def __init__(
         self,
         sources: Sequence[Source],
-        entries: Sequence[Entry] = (),
+        entries: Sequence[FileSnapshot] = (),
         known: Mapping[str, Iterable[int]] = MappingProxyType({}),
-        images: Sequence[Grey] | NDArray[np.uint8] = (),
+        images: Sequence[GreyImage] | NDArray[np.uint8] = (),
     ) -> None:
         """Take the files in the order of the table.
 
@@ -82,38 +82,38 @@ class Tasks:
         for at, source in enumerate(self.sources):
             entry = None
             if self._sizes:
-                entry = Entry(source.file, self._sizes[at], self._times[at], sure=0)
+                entry = FileSnapshot(source.file, self._sizes[at], self._times[at], sure=0)
             known = frozenset(self._known.get(source.file, ()))
             image = self._images[at] if self.in_memory else None
             yield Task(source, entry=entry, known=known, image=image)
 
 
-def paged(files: Sequence[Source]) -> list[Source]:
+def find_multipage_files(files: Sequence[Source]) -> list[Source]:
     """Choose the files of which it is worth knowing how many pages they have."""
     found = []
     for source in files:
-        least = PAGED.get(_suffix(source.path))
-        if least is not None and not source.fault and _size(source.path) >= least:
+        least = MULTIPAGE_BYTES_BY_SUFFIX.get(_get_suffix(source.path))
+        if least is not None and not source.fault and _get_file_size(source.path) >= least:
             found.append(source)
     return found
 
 
-def split(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make of the task of a file one for each page to read, where there are more than `PAGES`.
+def split_into_pages(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
+    """Make of the task of a file one for each page to read, where there are more than `MAX_CHUNK_PAGES`.
 
     So each page of a large file has its own limits of time and memory, and one that breaks them
     takes no other page along.
     """
     for task in tasks:
         count = pages(task.source)
-        if count <= PAGES:
+        if count <= MAX_CHUNK_PAGES:
             yield task
         else:
             for page in [*sorted({*range(1, count)} - task.known), count]:
                 yield task._replace(page=page, last=page == count, known=frozenset())
 
 
-def chunks(
+def make_chunks(
     tasks: Iterable[Task], count: int, workers: int, *, forms: bool = False
 ) -> Iterator[list[Task]]:
     """Cut tasks into chunks by number, by size on disk, and by pages.
@@ -124,41 +124,41 @@ def chunks(
         workers: how many share the work.
         forms: whether a file is a page, which takes as long as hundreds of crops.
     """
-    most = min(max(count // (4 * max(workers, 1)), LEAST_FILES), MOST_FILES)
-    most = PAGES if forms else most
+    most = min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
+    most = MAX_CHUNK_PAGES if forms else most
     chunk: list[Task] = []
-    room = CHUNK_BYTES
+    room = MAX_CHUNK_BYTES
     for task in tasks:
-        size = _room(task)
+        size = _estimate_task_bytes(task)
         if chunk and (len(chunk) == most or size > room):
             yield chunk
-            chunk, room = [], CHUNK_BYTES
+            chunk, room = [], MAX_CHUNK_BYTES
         chunk.append(task)
         room -= size
     if chunk:
         yield chunk
 
 
-def _room(task: Task) -> int:
+def _estimate_task_bytes(task: Task) -> int:
     """Tell what a task takes of a chunk's bytes: as many as it has, or as its time is worth."""
     if task.page is not None:
-        return CHUNK_BYTES // PAGES
+        return MAX_CHUNK_BYTES // MAX_CHUNK_PAGES
     if task.image is not None:
         size = task.image.size
     else:
-        size = task.entry.size if task.entry else _size(task.source.path)
-    if size >= SURELY:
-        return max(size, CHUNK_BYTES // PAGES)
-    if size >= PACKED.get(_suffix(task.source.path), LARGE):
-        return max(size, CHUNK_BYTES // MANY)
+        size = task.entry.size if task.entry else _get_file_size(task.source.path)
+    if size >= SURE_PAGE_BYTES:
+        return max(size, MAX_CHUNK_BYTES // MAX_CHUNK_PAGES)
+    if size >= LIKELY_PAGE_BYTES_BY_SUFFIX.get(_get_suffix(task.source.path), LIKELY_PAGE_BYTES):
+        return max(size, MAX_CHUNK_BYTES // LIKELY_PAGES_PER_CHUNK)
     return max(size, 0)
 
 
-def _suffix(path: str) -> str:
+def _get_suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def _size(path: str) -> int:
+def _get_file_size(path: str) -> int:
     try:
         return os.stat(path).st_size
     except (OSError, ValueError):

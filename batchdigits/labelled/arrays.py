@@ -16,37 +16,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
-from batchdigits.labelled.marks import FORMS, SKIP, Labelled, Loader, Part, codes_of
+from batchdigits.labelled.marks import (
+    EXPECTED_DATA,
+    SKIP_LABEL,
+    LabelledCrops,
+    Loader,
+    Part,
+    map_labels,
+)
 
-_KEYS: tuple[tuple[Part, str, str], ...] = (
+_NPZ_KEYS: tuple[tuple[Part, str, str], ...] = (
     ("train", "x_train", "y_train"),
     ("test", "x_test", "y_test"),
     ("train", "x", "y"),
     ("train", "images", "labels"),
 )
-IDX = re.compile(r"(train|t10k)-(images|labels)[-.]idx[13]-ubyte(\.gz)?\Z")
+IDX_FILE_NAME = re.compile(r"(train|t10k)-(images|labels)[-.]idx[13]-ubyte(\.gz)?\Z")
 
 
-def npz(place: str) -> dict[Part, Loader]:
+def find_npz_loaders(place: str) -> dict[Part, Loader]:
     """Tell which parts a .npz file has, by its keys, and what loads each."""
-    with _archive(place) as held:
+    with _open_npz(place) as held:
         keys = held.files
     found: dict[Part, Loader] = {}
-    for part, x, y in _KEYS:
+    for part, x, y in _NPZ_KEYS:
         if (x in keys) != (y in keys):
             raise UsageError(f"'{place}': expected {x} and {y}, got {', '.join(keys):.100}")
         if x in keys and part not in found:
-            found[part] = partial(_from_npz, place, x, y)
+            found[part] = partial(_load_npz, place, x, y)
     if not found:
-        raise UsageError(f"'{place}': expected {FORMS}; it holds {', '.join(keys):.100}")
+        raise UsageError(f"'{place}': expected {EXPECTED_DATA}; it holds {', '.join(keys):.100}")
     return found
 
 
 @contextmanager
-def _archive(place: str) -> Iterator[Any]:
+def _open_npz(place: str) -> Iterator[Any]:
     """Open a .npz file; pickles in it, which can run any code, are never loaded."""
     if not zipfile.is_zipfile(place):  # numpy would take it for a pickle
-        raise UsageError(f"'{place}' is no .npz file, or cannot be opened: expected {FORMS}")
+        raise UsageError(
+            f"'{place}' is no .npz file, or cannot be opened: expected {EXPECTED_DATA}"
+        )
     try:
         with Path(place).open("rb") as file, np.load(file, allow_pickle=False) as held:
             yield held
@@ -54,14 +63,14 @@ def _archive(place: str) -> Iterator[Any]:
         raise UsageError(f"'{place}' is damaged or cannot be read: {error}") from None
 
 
-def _from_npz(place: str, x: str, y: str, names: Mapping[str, str]) -> Labelled:
-    with _archive(place) as held:
+def _load_npz(place: str, x: str, y: str, names: Mapping[str, str]) -> LabelledCrops:
+    with _open_npz(place) as held:
         images, labels = held[x], held[y]
-    return _checked(images, labels, names, f"{place}:{x}")
+    return _make_labelled_crops(images, labels, names, f"{place}:{x}")
 
 
-def idx(place: str, found: list[re.Match[str]]) -> dict[Part, Loader]:
-    """Tell which parts a folder of IDX files has, by the matches of `IDX`, and what loads each."""
+def find_idx_loaders(place: str, found: list[re.Match[str]]) -> dict[Part, Loader]:
+    """Tell which parts a folder of IDX files has, by the matches of `IDX_FILE_NAME`, and what loads each."""
     files = {(one[1], one[2]): os.path.join(place, one[0]) for one in found}
     pairs: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "t10k"))
     out: dict[Part, Loader] = {}
@@ -73,15 +82,17 @@ def idx(place: str, found: list[re.Match[str]]) -> dict[Part, Loader]:
                 f"got only '{Path(images or labels or '').name}'"
             )
         if images is not None and labels is not None:
-            out[part] = partial(_from_idx, images, labels)
+            out[part] = partial(_load_idx, images, labels)
     return out
 
 
-def _from_idx(images: str, labels: str, names: Mapping[str, str]) -> Labelled:
-    return _checked(_idx_array(images, 3), _idx_array(labels, 1), names, images)
+def _load_idx(images: str, labels: str, names: Mapping[str, str]) -> LabelledCrops:
+    return _make_labelled_crops(
+        _load_idx_array(images, 3), _load_idx_array(labels, 1), names, images
+    )
 
 
-def _idx_array(path: str, dimensions: int) -> NDArray[np.uint8]:
+def _load_idx_array(path: str, dimensions: int) -> NDArray[np.uint8]:
     """Read an IDX file of bytes: 0 0 8 and the number of dimensions, their lengths, the data."""
     try:
         data = (gzip.decompress if path.endswith(".gz") else bytes)(Path(path).read_bytes())
@@ -101,11 +112,11 @@ def _idx_array(path: str, dimensions: int) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
-def _checked(
+def _make_labelled_crops(
     images: NDArray[Any], labels: NDArray[Any], names: Mapping[str, str], name: str
-) -> Labelled:
-    """Check arrays of images and labels, and bring both into the form of `Labelled`."""
-    crops = _grey(images, name)
+) -> LabelledCrops:
+    """Check arrays of images and labels, and bring both into the form of `LabelledCrops`."""
+    crops = _check_grey_images(images, name)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != len(crops):
@@ -119,15 +130,15 @@ def _checked(
     marks = [
         one.decode("latin-1") if isinstance(one, bytes) else str(one) for one in kinds.tolist()
     ]
-    codes = np.array(codes_of(marks, names, name), np.int64)[which]
-    kept = np.flatnonzero(codes != SKIP)
+    codes = np.array(map_labels(marks, names, name), np.int64)[which]
+    kept = np.flatnonzero(codes != SKIP_LABEL)
     if not len(kept):
         raise UsageError(f"'{name}': expected images, got none that is not left out")
     shown = [f"{name}[{n}]" for n in kept]
-    return Labelled(crops if len(kept) == len(crops) else crops[kept], codes[kept], shown)
+    return LabelledCrops(crops if len(kept) == len(crops) else crops[kept], codes[kept], shown)
 
 
-def _grey(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _check_grey_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Check that images are grey levels, uint8 (N, height, width); other integers that fit too."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]

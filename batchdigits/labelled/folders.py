@@ -8,19 +8,27 @@ import numpy as np
 
 from batchdigits import pages, sources
 from batchdigits.errors import UsageError
-from batchdigits.labelled.marks import FORMS, SKIP, Labelled, Loader, Part, alike, codes_of
+from batchdigits.labelled.marks import (
+    EXPECTED_DATA,
+    SKIP_LABEL,
+    LabelledCrops,
+    Loader,
+    Part,
+    map_labels,
+    stack_crops,
+)
 from batchdigits.options import MAX_PIXELS
-from batchdigits.records import Failure, Grey, Page, Source
+from batchdigits.records import Failure, GreyImage, Page, Source
 
 
-def parts(place: str) -> dict[Part, Loader]:
+def find_folder_loaders(place: str) -> dict[Part, Loader]:
     """Tell which parts a folder of labels has, and what loads each."""
-    held = _below(place)
+    held = _list_folders(place)
     both: tuple[Part, Part] = ("train", "test")
     if not any(part in held for part in both):
-        return {"train": partial(_from_folder, place)}
+        return {"train": partial(_load_folder, place)}
     found: dict[Part, Loader] = {
-        part: partial(_from_folder, held[part]) for part in both if part in held
+        part: partial(_load_folder, held[part]) for part in both if part in held
     }
     if strange := [name for name in held if name not in both]:
         raise UsageError(
@@ -30,22 +38,22 @@ def parts(place: str) -> dict[Part, Loader]:
     return found
 
 
-def _below(place: str) -> dict[str, str]:
+def _list_folders(place: str) -> dict[str, str]:
     """List the folders in a folder, hidden ones left out: name → path."""
     with os.scandir(place) as items:
         held = sorted((one.name, one.path) for one in items if one.is_dir())
     return {name: path for name, path in held if not name.startswith(".")}
 
 
-def _from_folder(place: str, names: Mapping[str, str]) -> Labelled:
-    held = _below(place)
+def _load_folder(place: str, names: Mapping[str, str]) -> LabelledCrops:
+    held = _list_folders(place)
     if not held:
-        raise UsageError(f"'{place}' holds no folders: expected {FORMS}")
+        raise UsageError(f"'{place}' holds no folders: expected {EXPECTED_DATA}")
     found: list[tuple[Source, int]] = []
-    for name, code in zip(held, codes_of(list(held), names, place), strict=True):
-        if code != SKIP:
-            found += [(source, code) for source in _images(held[name])]
-    read = [(crop, code, shown) for source, code in found for shown, crop in _crops(source)]
+    for name, code in zip(held, map_labels(list(held), names, place), strict=True):
+        if code != SKIP_LABEL:
+            found += [(source, code) for source in _find_images(held[name])]
+    read = [(crop, code, shown) for source, code in found for shown, crop in _decode_crops(source)]
     if faults := [crop for crop, _, _ in read if isinstance(crop, str)]:
         more = f" (and {len(faults) - 1} more like it)" if len(faults) > 1 else ""
         raise UsageError(f"{faults[0]}{more}: mend or remove it")
@@ -53,23 +61,23 @@ def _from_folder(place: str, names: Mapping[str, str]) -> Labelled:
     if not crops:
         raise UsageError(f"'{place}': every label is left out by --labels: expected some to stay")
     labels = np.array([code for _, code, _ in read], np.int64)
-    return Labelled(alike(crops), labels, [shown for _, _, shown in read])
+    return LabelledCrops(stack_crops(crops), labels, [shown for _, _, shown in read])
 
 
-def _images(folder: str) -> list[Source]:
+def _find_images(folder: str) -> list[Source]:
     """List the images of one label; one that has none is a mistake somebody should know of."""
-    found = sources.find([folder]).sources
+    found = sources.find_sources([folder]).sources
     if not found:
         raise UsageError(f"'{folder}' holds no images: expected some, or no such folder")
     return found
 
 
-def _crops(source: Source) -> Iterator[tuple[str, Grey | str]]:
+def _decode_crops(source: Source) -> Iterator[tuple[str, GreyImage | str]]:
     """Decode every page of a file: its name, and the crop or why there is none."""
     if source.fault:
         yield source.file, f"'{source.file}' cannot be read: {source.fault}"
         return
-    for page in pages.read(source.path, max_pixels=MAX_PIXELS):
+    for page in pages.load_pages(source.path, max_pixels=MAX_PIXELS):
         if isinstance(page, Page) and page.format != "PDF":
             shown = source.file if page.number == 1 else f"{source.file} page {page.number}"
             yield shown, page.grey

@@ -7,51 +7,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
-EMPTY = -1
+EMPTY_LABEL = -1
 """The label of a crop without ink."""
-NONE = 10
+NO_DIGIT_LABEL = 10
 """The label of a crop with ink that is no digit."""
 
 Part = Literal["train", "test"]
 
-SKIP = -2
+SKIP_LABEL = -2
 _DIGITS = {str(digit): digit for digit in range(10)}
-_MEANINGS = _DIGITS | {"empty": EMPTY, "none": NONE, "skip": SKIP}
-FORMS = (
+_MEANINGS = _DIGITS | {"empty": EMPTY_LABEL, "none": NO_DIGIT_LABEL, "skip": SKIP_LABEL}
+EXPECTED_DATA = (
     "a .npz file (x_train, y_train, x_test, y_test, or x and y, or images and labels), "
     "a folder of IDX files (train-images-idx3-ubyte, …), or a folder of LABEL/*.png"
 )
 
 
-class Labelled(NamedTuple):
+class LabelledCrops(NamedTuple):
     """Crops with their labels; entry n of each attribute belongs to crop n.
 
     Attributes:
         crops: N grey pictures, uint8, each (height, width), both at least 1, of any sizes; an
             array (N, height, width) where all are alike.
-        labels: int64, shape (N,): 0 to 9, `EMPTY`, or `NONE`.
+        labels: int64, shape (N,): 0 to 9, `EMPTY_LABEL`, or `NO_DIGIT_LABEL`.
         names: where each comes from, for people.
     """
 
-    crops: Sequence[Grey] | NDArray[np.uint8]
+    crops: Sequence[GreyImage] | NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: Sequence[str]
 
-    def taken(self, chosen: NDArray[np.int64]) -> "Labelled":
+    def select(self, chosen: NDArray[np.int64]) -> "LabelledCrops":
         """Give the entries at the places `chosen`, in that order."""
-        return Labelled(
-            alike([self.crops[n] for n in chosen]),
+        return LabelledCrops(
+            stack_crops([self.crops[n] for n in chosen]),
             self.labels[chosen],
             [self.names[n] for n in chosen],
         )
 
 
-Loader = Callable[[Mapping[str, str]], Labelled]
+Loader = Callable[[Mapping[str, str]], LabelledCrops]
 
 
-def label_map(text: str) -> dict[str, str]:
+def parse_label_map(text: str) -> dict[str, str]:
     """Read what labels that are no digits mean, as in `10=empty,ten=empty,x=none,A=3`.
 
     Args:
@@ -74,11 +74,11 @@ def label_map(text: str) -> dict[str, str]:
     return out
 
 
-def codes_of(marks: list[str], names: Mapping[str, str], place: str) -> list[int]:
+def map_labels(marks: list[str], names: Mapping[str, str], place: str) -> list[int]:
     """Say what each label means, as a number.
 
     Raises:
-        UsageError: one is no digit, and not in `names`.
+        UsageError: one is no digit, and not in `list_numbered_paths`.
     """
     known = _DIGITS | {name: _MEANINGS[meaning] for name, meaning in names.items()}
     strange = [mark for mark in marks if mark not in known]
@@ -91,6 +91,6 @@ def codes_of(marks: list[str], names: Mapping[str, str], place: str) -> list[int
     return [known[mark] for mark in marks]
 
 
-def alike(crops: list[Grey]) -> Sequence[Grey] | NDArray[np.uint8]:
+def stack_crops(crops: list[GreyImage]) -> Sequence[GreyImage] | NDArray[np.uint8]:
     """Make one array of crops of one size."""
     return np.stack(crops) if len({crop.shape for crop in crops}) == 1 else crops

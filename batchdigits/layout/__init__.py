@@ -20,7 +20,7 @@ from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
 from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, unsquared
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 SIDE = 2000
 """px: the longest side of the picture that is searched; a smaller one is searched as it is."""
@@ -51,7 +51,7 @@ class Found(NamedTuple):
     printed: tuple[bool, ...]
 
 
-def find(grey: Grey) -> list[Found]:
+def find(grey: GreyImage) -> list[Found]:
     """Find the groups of boxes on a page, in reading order.
 
     Rows of boxes, and boxes that stand alone, are `box_001`, `box_002` and so on; cells of a table

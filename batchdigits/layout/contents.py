@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 SPECK = 3
 """px that a letter is high at least."""
@@ -45,7 +45,7 @@ GREY = 0.82
 """A box is paper that has this share of the light about it, at least, in its middle."""
 
 
-def group(grey: Grey, ink: Ink, cells: Sequence[Cell]) -> bool:
+def group(grey: GreyImage, ink: Ink, cells: Sequence[Cell]) -> bool:
     """Tell whether a few boxes, or one, are such as to write in.
 
     Frames round text or a picture, parts of codes, and holes in letters are none.
@@ -100,7 +100,7 @@ def _among_letters(ink: Ink, cells: Sequence[Cell]) -> bool:
     return False
 
 
-def _clear(grey: Grey, ink: Ink, cell: Cell) -> bool:
+def _clear(grey: GreyImage, ink: Ink, cell: Cell) -> bool:
     """Tell whether a box is paper, on paper."""
     inner = _inner(ink, cell)
     if not inner.size or _mass(inner, cell) or _shaded(grey, cell):
@@ -144,7 +144,7 @@ def _mass(inner: NDArray[np.uint8], cell: Cell) -> bool:
     return bool(cv2.erode(inner, np.ones((side, side), np.uint8), borderValue=0).any())
 
 
-def _shaded(grey: Grey, cell: Cell) -> bool:
+def _shaded(grey: GreyImage, cell: Cell) -> bool:
     """Tell whether the middle of a box is darker than the paper on each side of it."""
     low, high = np.sort(cell.quad, axis=0)[0], np.sort(cell.quad, axis=0)[3]
     far = 0.3 * float(cell.size.min()) + cell.thickness

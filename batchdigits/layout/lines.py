@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 Ink = NDArray[np.uint8]
 """0 is paper, 255 is ink."""
@@ -53,7 +53,7 @@ class Lines(NamedTuple):
     upright: Ink
 
 
-def lines(grey: Grey) -> Lines:
+def lines(grey: GreyImage) -> Lines:
     """Find the lines of a page that lies straight, give or take four degrees.
 
     Args:
@@ -65,7 +65,7 @@ def lines(grey: Grey) -> Lines:
     return Lines(ink, faint, tuple(barriers), level[1], upright[1])
 
 
-def inked(grey: Grey) -> tuple[Ink, Ink]:
+def inked(grey: GreyImage) -> tuple[Ink, Ink]:
     """Part ink from paper: what is darker than its neighbourhood, or dark altogether.
 
     Returns:
@@ -82,14 +82,14 @@ def inked(grey: Grey) -> tuple[Ink, Ink]:
     return ink, ink | _sharp(hats, max(least, RISE * _rise(hats)))
 
 
-def _sharp(dark: Grey, least: float) -> Ink:
+def _sharp(dark: GreyImage, least: float) -> Ink:
     """Keep what is dark, but for the blurred rims of what is much darker."""
     sharp = cv2.dilate(dark, _square(RIM))
     edge = cv2.compare(dark, cv2.multiply(sharp, CLEAR), cv2.CMP_GE)
     return np.asarray(cv2.compare(dark, least, cv2.CMP_GE) & edge, np.uint8)
 
 
-def _rise(hats: Grey) -> float:
+def _rise(hats: GreyImage) -> float:
     """Measure by how much the paper's grain lies under its lightest."""
     some = hats[::3, ::3]
     grain = some[(some > 0) & (some < GRAIN)]
@@ -107,14 +107,14 @@ def reach(ink: Ink) -> Reach:
     return np.asarray(out + cv2.dilate(whole, np.ones((5, 5), np.uint8)), np.uint8)
 
 
-def _grain(soft: Grey) -> float:
+def _grain(soft: GreyImage) -> float:
     """Measure the grain of the paper, grey levels: the spread of what a blur takes away."""
     some = soft[::2, ::2]
     off = cv2.absdiff(some, cv2.medianBlur(some, 3))
     return 1.4826 * float(np.quantile(off[::3, ::3], 0.6))
 
 
-def _paper(grey: Grey) -> Grey:
+def _paper(grey: GreyImage) -> GreyImage:
     """Say how light the paper is about each pixel, shadows included."""
     size = [max(1, side // 16) for side in grey.shape[::-1]]
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)

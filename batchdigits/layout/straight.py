@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 SIDE = 1100
 """px, the longest side of the picture that lines are sought in."""
@@ -44,7 +44,7 @@ class View(NamedTuple):
     size: tuple[int, int]
 
 
-def view(grey: Grey) -> View:
+def view(grey: GreyImage) -> View:
     """Find the view that a page lies straight in, by its lines alone.
 
     Args:

@@ -24,7 +24,7 @@ from batchdigits.normalize.geometry import SIDE, measured, placed
 from batchdigits.normalize.paper import levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import digit_parts, only, without_ruled_lines
 from batchdigits.options import Invert
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 VERSION = 1
 """Goes into a model's card: a model is only good with the preprocessing it was trained with."""
@@ -67,7 +67,7 @@ class Levels(NamedTuple):
     unclear: NDArray[np.bool_]
 
 
-def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
+def normalize(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Normalized:
     """Bring crops of single digits into MNIST's geometry, as models take them.
 
     Arguments and errors are those of `grey_levels`.
@@ -76,7 +76,7 @@ def normalize(crops: Sequence[Grey], *, invert: Invert = "auto") -> Normalized:
     return Normalized(shares(found.pictures), found.extent, found.unclear)
 
 
-def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
+def grey_levels(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Levels:
     """Bring crops of single digits into MNIST's geometry, in whole grey levels.
 
     A crop whose ground is busy is looked at again without its rim: windows and frames, as of a
@@ -106,7 +106,7 @@ def grey_levels(crops: Sequence[Grey], *, invert: Invert = "auto") -> Levels:
     return found
 
 
-def light_inked(crops: Sequence[Grey]) -> NDArray[np.bool_]:
+def light_inked(crops: Sequence[GreyImage]) -> NDArray[np.bool_]:
     """Tell which crops `normalize` takes for light ink on dark paper: shape (N,).
 
     Arguments and errors are those of `grey_levels`.
@@ -117,12 +117,12 @@ def light_inked(crops: Sequence[Grey]) -> NDArray[np.bool_]:
     return light
 
 
-def _without_rim(crop: Grey) -> Grey:
+def _without_rim(crop: GreyImage) -> GreyImage:
     down, across = (int(side * RIM) for side in crop.shape)
     return crop[down : crop.shape[0] - down, across : crop.shape[1] - across]
 
 
-def _look(crops: Sequence[Grey], invert: Invert) -> tuple[Levels, NDArray[np.bool_]]:
+def _look(crops: Sequence[GreyImage], invert: Invert) -> tuple[Levels, NDArray[np.bool_]]:
     """Normalise crops as `grey_levels` does, once; tell also of which the ground is busy."""
     pictures = np.zeros((len(crops), SIDE, SIDE), np.uint8)
     extent = np.zeros((len(crops), 2), np.float32)
@@ -138,7 +138,7 @@ def shares(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     return pictures.astype(np.float32) / np.float32(255)
 
 
-def _stacks(crops: Sequence[Grey]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+def _stacks(crops: Sequence[GreyImage]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
     """Bring crops to the sizes worked in and group them: indices, and crops as (N, H, W)."""
     groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for index, crop in enumerate(crops):
@@ -164,12 +164,12 @@ def _working_size(height: int, width: int) -> tuple[int, int]:
     return int(SIDES[at[0]]), int(SIDES[at[1]])
 
 
-def _resized(crop: Grey, size: tuple[int, int]) -> Grey:
+def _resized(crop: GreyImage, size: tuple[int, int]) -> GreyImage:
     """Resize a crop to (height, width); averaged over area where it shrinks."""
     if crop.shape == size:
         return crop
     method = cv2.INTER_AREA if max(crop.shape) > WORKING_SIDE else cv2.INTER_LINEAR
-    resized: Grey = cv2.resize(crop, size[::-1], interpolation=method)
+    resized: GreyImage = cv2.resize(crop, size[::-1], interpolation=method)
     return resized
 
 

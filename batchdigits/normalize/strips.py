@@ -15,7 +15,7 @@ from batchdigits.normalize.paper import MIN_CONTRAST
 from batchdigits.normalize.parts import without_level_lines
 from batchdigits.normalize.slant import slant
 from batchdigits.options import Invert
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 Box = tuple[int, int, int, int]
 
@@ -54,7 +54,7 @@ class Strip(NamedTuple):
         fault: why there is nothing to read, in plain words; empty where there is.
     """
 
-    picture: Grey
+    picture: GreyImage
     origin: tuple[float, float]
     scale: float
     slant: float = 0.0
@@ -64,7 +64,7 @@ class Strip(NamedTuple):
 EMPTY = "no ink"
 
 
-def strip(crop: Grey, *, invert: Invert = "auto", straighten: bool = True) -> Strip:
+def strip(crop: GreyImage, *, invert: Invert = "auto", straighten: bool = True) -> Strip:
     """Bring a crop of one number to a strip of one height.
 
     Args:
@@ -97,7 +97,7 @@ def strip(crop: Grey, *, invert: Invert = "auto", straighten: bool = True) -> St
     return _scaled(lifted.levels, box, lean, (left, top), shrunk)
 
 
-def _light(crop: Grey) -> bool:
+def _light(crop: GreyImage) -> bool:
     """Tell whether the ink of a crop is light: it is the rarer, and lies further from the mean.
 
     Strokes are thin: against what is near they are a long tail to their side of the grey levels,
@@ -114,7 +114,7 @@ def _nothing(why: str) -> Strip:
     return Strip(np.zeros((HEIGHT, 0), np.uint8), (0.0, 0.0), 1.0, fault=why)
 
 
-def _reduced(crop: Grey, share: float) -> tuple[Grey, float]:
+def _reduced(crop: GreyImage, share: float) -> tuple[GreyImage, float]:
     """Reduce a crop to a share of its size, if it is under 1; give that share too."""
     if share >= 1:
         return crop, 1.0
@@ -131,11 +131,11 @@ def _within(box: list[float], shrunk: float, shape: tuple[int, ...]) -> tuple[in
 class _Lifted(NamedTuple):
     """Ink off its paper: levels 0 to 255, and where it surely is; both (H, W)."""
 
-    levels: Grey
+    levels: GreyImage
     mask: NDArray[np.bool_]
 
 
-def _lifted(bright: Grey) -> _Lifted | None:
+def _lifted(bright: GreyImage) -> _Lifted | None:
     """Take paper, pattern and ruled lines away; None where no ink stands out.
 
     Args:
@@ -201,7 +201,9 @@ def _leaning(mask: NDArray[np.bool_], box: Box, lean: float) -> Box:
     return int(np.floor(across.min())), box[1], int(np.ceil(across.max())) + 1, box[3]
 
 
-def _scaled(levels: Grey, box: Box, lean: float, moved: tuple[int, int], shrunk: float) -> Strip:
+def _scaled(
+    levels: GreyImage, box: Box, lean: float, moved: tuple[int, int], shrunk: float
+) -> Strip:
     """Scale the ink in a box to its height, set it upright, and lay it on a strip."""
     left, top, right, bottom = box
     share = INK / (bottom - top)

@@ -10,41 +10,55 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge, Gt, Le, Lt
 
 from batchdigits.errors import UsageError
-from batchdigits.options.declaration import Option, Options, declare, nearest, spell
+from batchdigits.options.declaration import (
+    Option,
+    Options,
+    declare_options,
+    format_option_name,
+    suggest_name,
+)
 from batchdigits.options.training import TrainOptions
 from batchdigits.options.types import (
-    DAY,
-    EMPTY,
-    NONE,
-    As,
+    DAY_SECONDS,
+    NO_PATH,
+    NO_PATHS,
     Device,
     Invert,
-    MaybePath,
-    MaybePlace,
-    Places,
+    OptionalNonEmptyPath,
+    OptionalPath,
+    PathList,
+    ReadAs,
     Seconds,
     Share,
-    processors,
+    count_processors,
 )
 
-__all__ = ["As", "Invert", "ReadOptions", "RunOptions", "TrainOptions", "nearest", "processors"]
+__all__ = [
+    "Invert",
+    "ReadAs",
+    "ReadOptions",
+    "RunOptions",
+    "TrainOptions",
+    "count_processors",
+    "suggest_name",
+]
 
 PAGE_SECONDS = 60.0
 MAX_PIXELS = 100_000_000
 BATCH_SIZE = 2048
-SETTLE = 5.0
+SETTLE_SECONDS = 5.0
 
 INPUT, MODEL, OUTPUT, RUNNING = PANELS = ("Input", "Model", "Output", "Running")
 """Of `run --help`, in their order."""
 
 
-@declare
+@declare_options
 class ReadOptions(Options):
     """The options of `batchdigits.read`, which `run` has too. Paths are kept as str."""
 
     panels: ClassVar = PANELS
     as_: Annotated[
-        As,
+        ReadAs,
         Option(
             "What an image holds: one digit, one number, or a form (a page). auto goes by its "
             "size; with --template all are forms. Of a form without a template, the boxes that "
@@ -53,14 +67,14 @@ class ReadOptions(Options):
         ),
     ] = "auto"
     template: Annotated[
-        Places,
+        PathList,
         Option(
             "What a form looks like: a template, or a folder of them; may be given again. Every "
             "page is a form then.",
             INPUT,
             "FORM.toml",
         ),
-    ] = EMPTY
+    ] = NO_PATHS
     invert: Annotated[
         Invert,
         Option(
@@ -79,18 +93,18 @@ class ReadOptions(Options):
     page_seconds: Annotated[
         float,
         Gt(0),
-        Le(DAY),
+        Le(DAY_SECONDS),
         Option("Seconds that reading a page may take; a slower one is an error row.", INPUT, "S"),
     ] = PAGE_SECONDS
     model: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "A model bundle (a folder) or .keras file.",
             MODEL,
             "PATH",
             default="the model in the package",
         ),
-    ] = NONE
+    ] = NO_PATH
     min_confidence: Annotated[
         Share | None,
         Option(
@@ -112,14 +126,14 @@ class ReadOptions(Options):
         ),
     ] = None
     calibration: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "Audited results for --target-error, as `evaluate` writes in readings.csv.",
             MODEL,
             "FILE",
             default="the data in the model's card",
         ),
-    ] = NONE
+    ] = NO_PATH
     device: Annotated[
         Device,
         Option(
@@ -146,7 +160,7 @@ class ReadOptions(Options):
             "N",
             default="one for each processor",
         ),
-    ] = field(default_factory=processors)
+    ] = field(default_factory=count_processors)
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other.
@@ -164,18 +178,18 @@ class ReadOptions(Options):
             )
 
     @classmethod
-    def unknown(cls, name: str) -> str:
+    def describe_unknown(cls, name: str) -> str:
         """Return what is said of a name that is none of these; some are `run`'s alone."""
         known = {one.name for one in fields(cls)}
         if name not in {one.name for one in fields(RunOptions)} - known:
-            return super().unknown(name)
+            return super().describe_unknown(name)
         return (
             f"'{name}' is for a run that writes a table, and this gives a DataFrame: for "
-            f"--{spell(name)} use `batchdigits run`, or leave it out"
+            f"--{format_option_name(name)} use `batchdigits run`, or leave it out"
         )
 
 
-@declare
+@declare_options
 class RunOptions(ReadOptions):
     """The options of `run`. Paths are kept as str."""
 
@@ -186,23 +200,23 @@ class RunOptions(ReadOptions):
             INPUT,
             "S",
         ),
-    ] = field(default_factory=lambda: SETTLE)
+    ] = field(default_factory=lambda: SETTLE_SECONDS)
     null: Annotated[
         bool, Option("Paths on standard input (INPUT is -) end with NUL, not with the line.", INPUT)
     ] = False
     out: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
             OUTPUT,
             "PATH",
             flags=("-o",),
         ),
-    ] = NONE
+    ] = NO_PATH
     digits_out: Annotated[
-        MaybePath,
+        OptionalPath,
         Option("A second table: every digit, its runner-up, and where it stands.", OUTPUT, "PATH"),
-    ] = NONE
+    ] = NO_PATH
     wide: Annotated[
         bool, Option("One row for each page of a form, one column for each field.", OUTPUT)
     ] = False
@@ -211,29 +225,29 @@ class RunOptions(ReadOptions):
         Option("CSV as some spreadsheets need it: with a UTF-8 mark, ; between columns.", OUTPUT),
     ] = False
     debug_pages: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "A folder for a picture of each page of a form, with what was found and read.",
             OUTPUT,
             "DIR",
         ),
-    ] = NONE
+    ] = NO_PATH
     summary_json: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "A file that says for programs how the run went: counts, seconds, model.",
             OUTPUT,
             "PATH",
         ),
-    ] = NONE
+    ] = NO_PATH
     log_file: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "Keep the log in this file as well: 1 MB at most, and three older files.",
             OUTPUT,
             "PATH",
         ),
-    ] = NONE
+    ] = NO_PATH
     quiet: Annotated[bool, Option("Print nothing while all goes well.", OUTPUT, flags=("-q",))] = (
         False
     )
@@ -246,19 +260,19 @@ class RunOptions(ReadOptions):
     fresh: Annotated[bool, Option("Read all again, whatever was read before.", RUNNING)] = False
     append: Annotated[bool, Option("Keep the rows of other INPUTs in the table.", RUNNING)] = False
     state: Annotated[
-        MaybePath,
+        OptionalPath,
         Option(
             "Where what was read is kept, so that it is not read again.",
             RUNNING,
             "PATH",
             default="beside the table",
         ),
-    ] = NONE
+    ] = NO_PATH
     prune: Annotated[bool, Option("Drop the rows of files that are gone.", RUNNING)] = False
     wait: Annotated[
         float,
         Ge(0),
-        Le(7 * DAY),
+        Le(7 * DAY_SECONDS),
         Option("Seconds to wait for another run that writes the same output.", RUNNING, "S"),
     ] = 0.0
     fail_over: Annotated[
@@ -270,16 +284,16 @@ class RunOptions(ReadOptions):
         ),
     ] = 0.0
     move_done: Annotated[
-        MaybePlace,
+        OptionalNonEmptyPath,
         Option(
             "Move files of INPUT that were read to this folder, once their rows are safe.",
             RUNNING,
             "DIR",
         ),
-    ] = NONE
+    ] = NO_PATH
     move_failed: Annotated[
-        MaybePlace, Option("Likewise those with an error row.", RUNNING, "DIR")
-    ] = NONE
+        OptionalNonEmptyPath, Option("Likewise those with an error row.", RUNNING, "DIR")
+    ] = NO_PATH
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other.

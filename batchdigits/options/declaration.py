@@ -78,9 +78,9 @@ class Declaration:
     field: "Field[Any]"
 
     @property
-    def spelled(self) -> str:
+    def cli_name(self) -> str:
         """The name as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
-        return spell(self.name)
+        return format_option_name(self.name)
 
     @property
     def required(self) -> bool:
@@ -111,20 +111,20 @@ class Declaration:
         return listed or self.option.suggest
 
     @property
-    def several(self) -> bool:
+    def repeatable(self) -> bool:
         """Whether it may be given several times."""
         return isinstance(self.default, tuple)
 
 
 class Options:
-    """Settings of a command; the fields of a subclass are its options (see `declare`)."""
+    """Settings of a command; the fields of a subclass are its options (see `declare_options`)."""
 
     panels: ClassVar[tuple[str, ...]] = ("Options",)
     """The headings of `--help`, in their order."""
     __dataclass_fields__: ClassVar[dict[str, "Field[Any]"]]
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
         """Check settings by name; what is None takes its default.
 
         Args:
@@ -133,7 +133,7 @@ class Options:
         Raises:
             UsageError: an unknown name, or a value that does not fit.
         """
-        from batchdigits.options.validation import check  # noqa: PLC0415  (pydantic: only when called)
+        from batchdigits.options.validation import validate_settings  # noqa: PLC0415  (pydantic: only when called)
 
         known = {one.name for one in fields(cls)}
         given: dict[str, Any] = {}
@@ -142,40 +142,40 @@ class Options:
                 continue
             keyword = f"{name}_" if f"{name}_" in known else name
             if keyword not in known:
-                raise UsageError(cls.unknown(name))
+                raise UsageError(cls.describe_unknown(name))
             if keyword in given:
                 raise UsageError(f"'{name}' is given twice, in two spellings: give it once")
             given[keyword] = value
-        return check(cls, given)
+        return validate_settings(cls, given)
 
     @classmethod
-    def unknown(cls, name: str) -> str:
+    def describe_unknown(cls, name: str) -> str:
         """Return what is said of a name that is no option of these."""
         known = [one.name for one in fields(cls)]
-        return f"unknown option '{name}'{nearest(name, known)}"
+        return f"unknown option '{name}'{suggest_name(name, known)}"
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-def declare(kind: type[Chosen]) -> type[Chosen]:
+def declare_options(kind: type[Chosen]) -> type[Chosen]:
     """Make a class of options a frozen dataclass that takes keywords alone.
 
-    Type checkers are not told that it is frozen: mypy would take a `Converted` field of such a
+    Type checkers are not told that it is frozen: mypy would take a `ConvertedField` field of such a
     class for what it is given.
     """
     return dataclass(frozen=True, kw_only=True)(kind)
 
 
-def declarations(kind: type[Options]) -> tuple[Declaration, ...]:
+def list_declarations(kind: type[Options]) -> tuple[Declaration, ...]:
     """List the options that a dataclass declares, in their order."""
     types = get_type_hints(kind)
     told = get_type_hints(kind, include_extras=True)
     return tuple(
-        Declaration(one.name, types[one.name], _option_of(told[one.name]), one)
+        Declaration(one.name, types[one.name], _find_option(told[one.name]), one)
         for one in fields(kind)
     )
 
 
-def _option_of(annotated: Any) -> Option:
+def _find_option(annotated: Any) -> Option:
     (option,) = (one for one in annotated.__metadata__ if isinstance(one, Option))
     return option
 
@@ -192,7 +192,7 @@ def take_keywords(
         kind: the dataclass; its checked instance is the function's last argument.
     """
     options = cast("type[Chosen]", kind)
-    listed = declarations(options)
+    listed = list_declarations(options)
 
     def decorate(
         body: Callable[[First, Chosen], Returned],
@@ -203,7 +203,7 @@ def take_keywords(
         @functools.wraps(body)
         def call(*arguments: Any, **given: Any) -> Returned:
             named = {one.name: given.pop(one.name) for one in own if one.name in given}
-            return body(*arguments, **named, **{last.name: options.of(given)})
+            return body(*arguments, **named, **{last.name: options.from_settings(given)})
 
         keywords = [
             inspect.Parameter(
@@ -223,12 +223,12 @@ def take_keywords(
     return decorate
 
 
-def spell(name: str) -> str:
+def format_option_name(name: str) -> str:
     """Spell an option as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
     return name.rstrip("_").replace("_", "-")
 
 
-def nearest(name: str, known: list[str]) -> str:
+def suggest_name(name: str, known: list[str]) -> str:
     """Say which known name is meant by an unknown one: `; did you mean 'x'?`, or nothing."""
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean '{close[0]}'?" if close else ""
@@ -236,7 +236,7 @@ def nearest(name: str, known: list[str]) -> str:
 
 if TYPE_CHECKING:
 
-    class Converted(Generic[Given_contra, Kept_co]):
+    class ConvertedField(Generic[Given_contra, Kept_co]):
         """A field of a dataclass that takes one type and keeps another, for type checkers."""
 
         def __get__(self, instance: object, owner: object) -> Kept_co:
@@ -247,7 +247,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Convert:
+class InputConverter:
     """Has pydantic convert what is given, then check that it is of the type that is kept.
 
     Attributes:
@@ -267,7 +267,7 @@ class Convert:
 
 
 @dataclass(frozen=True)
-class Check:
+class ValueCheck:
     """Has pydantic call a function on a value of the right type.
 
     Attributes:

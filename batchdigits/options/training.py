@@ -5,22 +5,34 @@ from typing import Annotated
 from annotated_types import Ge, Le, Lt
 
 from batchdigits.errors import UsageError
-from batchdigits.options.declaration import Option, Options, declare
-from batchdigits.options.types import EMPTY, NONE, Device, MaybePath, Place, Places
+from batchdigits.options.declaration import Option, Options, declare_options
+from batchdigits.options.types import (
+    NO_PATH,
+    NO_PATHS,
+    Device,
+    NonEmptyPath,
+    OptionalPath,
+    PathList,
+)
 
-RECIPES = ("default", "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
+RECIPE_NAMES = ("default", "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
 """The names of `batchdigits.training.recipes`, which cost too much to import for `--help`."""
 
 
-@declare
+@declare_options
 class TrainOptions(Options):
     """The options of `train`."""
 
     recipe: Annotated[
-        str, Option(f"{', '.join(RECIPES[:-1])} or {RECIPES[-1]}.", metavar="NAME", suggest=RECIPES)
+        str,
+        Option(
+            f"{', '.join(RECIPE_NAMES[:-1])} or {RECIPE_NAMES[-1]}.",
+            metavar="NAME",
+            suggest=RECIPE_NAMES,
+        ),
     ]
     out: Annotated[
-        Place,
+        NonEmptyPath,
         Option(
             "Folder for model.keras, summary.txt, samples.png, history.csv and curves.png. It is "
             "made where it is missing, and refused where it holds a model already. Recipe default "
@@ -30,7 +42,7 @@ class TrainOptions(Options):
         ),
     ]
     data: Annotated[
-        Places,
+        PathList,
         Option(
             "Labelled digits: an .npz file, a folder of IDX files, or of LABEL/*.png; for "
             "--recipe default several, each by its own --data.",
@@ -38,7 +50,7 @@ class TrainOptions(Options):
             default="MNIST, downloaded by Keras",
             environment=False,  # several, and a variable holds one
         ),
-    ] = EMPTY
+    ] = NO_PATHS
     labels: Annotated[
         str,
         Option(
@@ -60,9 +72,9 @@ class TrainOptions(Options):
         Option("How often all digits are seen.", metavar="N", default="the recipe's own"),
     ] = None
     fine_tune: Annotated[
-        MaybePath,
+        OptionalPath,
         Option("Start from this bundle or .keras file, made by the same recipe.", metavar="BUNDLE"),
-    ] = NONE
+    ] = NO_PATH
     device: Annotated[
         Device,
         Option(

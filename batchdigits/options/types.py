@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Le, MinLen
 
-from batchdigits.options.declaration import Check, Convert
+from batchdigits.options.declaration import InputConverter, ValueCheck
 
-As = Literal["auto", "digit", "number", "form"]
+ReadAs = Literal["auto", "digit", "number", "form"]
 """What the images hold, as the user says; auto goes by each image's size."""
 Invert = Literal["auto", "yes", "no"]
 """Whether ink is dark on light paper, as the user says; auto decides for each crop."""
 
-DAY = 86_400
+DAY_SECONDS = 86_400
 """Seconds."""
 Share = Annotated[float, Ge(0), Le(1)]
-Seconds = Annotated[float, Ge(0), Le(DAY)]
+Seconds = Annotated[float, Ge(0), Le(DAY_SECONDS)]
 
 
-def _as_text(path: Any) -> Any:
+def _convert_path(path: Any) -> Any:
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if isinstance(text, str) and "\0" in text:
         raise ValueError("expected a path, which holds no zero byte")
     return text
 
 
-def _as_list(places: Any) -> Any:
+def _wrap_single_path(places: Any) -> Any:
     """Take one path for a list of one."""
     return [places] if isinstance(places, str | os.PathLike) else places
 
@@ -38,33 +38,35 @@ def _check_device(device: str) -> str:
     return device
 
 
-Device = Annotated[str, Check(_check_device)]
+Device = Annotated[str, ValueCheck(_check_device)]
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 if TYPE_CHECKING:
-    from batchdigits.options.declaration import Converted
+    from batchdigits.options.declaration import ConvertedField
 
-    Place: TypeAlias = Converted[AnyPath, str]
-    MaybePath: TypeAlias = Converted[AnyPath | None, str | None]
-    MaybePlace: TypeAlias = MaybePath
-    Places: TypeAlias = Converted[AnyPath | Sequence[AnyPath], tuple[str, ...]]
+    NonEmptyPath: TypeAlias = ConvertedField[AnyPath, str]
+    OptionalPath: TypeAlias = ConvertedField[AnyPath | None, str | None]
+    OptionalNonEmptyPath: TypeAlias = OptionalPath
+    PathList: TypeAlias = ConvertedField[AnyPath | Sequence[AnyPath], tuple[str, ...]]
 else:
-    Place = Annotated[AnyPath, Convert(Annotated[str, MinLen(1)], _as_text)]
+    NonEmptyPath = Annotated[AnyPath, InputConverter(Annotated[str, MinLen(1)], _convert_path)]
     """A path; kept as str, as the three below."""
-    MaybePath = Annotated[AnyPath, Convert(str, _as_text)] | None
+    OptionalPath = Annotated[AnyPath, InputConverter(str, _convert_path)] | None
     """A path, or None."""
-    MaybePlace = Place | None
+    OptionalNonEmptyPath = NonEmptyPath | None
     """A path that is not empty, or None."""
-    Places = Annotated[AnyPath | Sequence[AnyPath], Convert(tuple[Place, ...], _as_list)]
+    PathList = Annotated[
+        AnyPath | Sequence[AnyPath], InputConverter(tuple[NonEmptyPath, ...], _wrap_single_path)
+    ]
     """One path or several."""
 
-NONE: Any = None
+NO_PATH: Any = None
 """The default of a path that may be left out."""
-EMPTY: Any = ()
+NO_PATHS: Any = ()
 """The default of several that may be left out."""
 
 
-def processors() -> int:
+def count_processors() -> int:
     """Count the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -11,7 +11,7 @@ from batchdigits.errors import UsageError
 Kind = TypeVar("Kind")
 
 
-def check(kind: type[Kind], settings: dict[str, Any]) -> Kind:
+def validate_settings(kind: type[Kind], settings: dict[str, Any]) -> Kind:
     """Make an instance of a dataclass from settings by field name.
 
     Raises:
@@ -19,18 +19,18 @@ def check(kind: type[Kind], settings: dict[str, Any]) -> Kind:
             the first is told.
     """
     try:
-        made: Kind = _adapter(cast("Hashable", kind)).validate_python(settings)
+        made: Kind = _make_adapter(cast("Hashable", kind)).validate_python(settings)
     except ValidationError as error:
-        raise UsageError(_in_words(error)) from None
+        raise UsageError(_describe_error(error)) from None
     return made
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _make_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _in_words(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     """Tell the first thing that is wrong with the settings, on one line."""
     first = error.errors()[0]
     name = str(first["loc"][0]).rstrip("_").replace("_", "-")

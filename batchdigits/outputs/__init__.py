@@ -24,51 +24,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
-from batchdigits.files import aside, check_place, faults
-from batchdigits.outputs.layouts import COLUMNS, DIGITS, FIELDS, LONG, Column, Layout, Line, pages
+from batchdigits.files import check_writable, open_atomic_file, wrap_os_errors
+from batchdigits.outputs.layouts import (
+    DIGITS_LAYOUT,
+    FIELDS_LAYOUT,
+    LONG_LAYOUT,
+    RESULT_COLUMNS,
+    Column,
+    TableLayout,
+    TableLine,
+    make_page_layout,
+)
 from batchdigits.records import Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "COLUMNS",
-    "DIGITS",
-    "FIELDS",
-    "LONG",
-    "Layout",
-    "check",
-    "faults",
-    "pages",
-    "table",
-    "writer",
+    "DIGITS_LAYOUT",
+    "FIELDS_LAYOUT",
+    "LONG_LAYOUT",
+    "RESULT_COLUMNS",
+    "TableLayout",
+    "build_dataframe",
+    "check_table_path",
+    "make_page_layout",
+    "open_table_writer",
+    "wrap_os_errors",
 ]
 
 SHEET_ROWS = 1_048_576  # that one sheet of a spreadsheet holds, the header among them
-_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 _LIBRARIES = {".parquet": "pyarrow.parquet", ".xlsx": "xlsxwriter"}
-_CHUNK = 4096  # rows put at a time, so that a generator of a million is never held whole
-_GROUP = 65_536  # rows of a Parquet row group: fixed, or the bytes would depend on the chunks
+_LINES_PER_WRITE = 4096  # rows put at a time, so that a generator of a million is never held whole
+_ROW_GROUP_SIZE = (
+    65_536  # rows of a Parquet row group: fixed, or the bytes would depend on the chunks
+)
 _MARKUP = re.compile(r"\A(?=<r>.*</r>\Z)", re.DOTALL)  # XlsxWriter would not take it for text
-_DECIMALS = 4  # of a share, in text and in a sheet
+_CONFIDENCE_DECIMALS = 4  # of a share, in text and in a sheet
 
-Put = Callable[[list[Line]], object]
-Write = Callable[[Iterable[Any]], None]
+LineWriter = Callable[[list[TableLine]], object]
+RecordWriter = Callable[[Iterable[Any]], None]
 
 
-def check(out: str, *, excel: bool = False, option: str = "--out") -> None:
+def check_table_path(out: str, *, excel: bool = False, option: str = "--out") -> None:
     """Say now, before anything is read, whether a table can be written to `out`.
 
     Args:
         out: a path that ends in .csv, .tsv, .jsonl, .parquet or .xlsx; `-` is CSV to stdout.
-        excel: as in `writer`.
+        excel: as in `open_table_writer`.
         option: that it was given by.
 
     Raises:
         UsageError: unknown suffix, a missing library, or `excel` with neither CSV nor TSV.
         OutputError: the folder is missing or not writable, or `out` is there and no file.
     """
-    ending = _ending(out, option)
+    ending = _parse_suffix(out, option)
     if excel and ending not in (".csv", ".tsv"):
         raise UsageError(f"--excel is for .csv, .tsv and -, got {option} {out!r}: leave it out")
     try:
@@ -77,13 +88,13 @@ def check(out: str, *, excel: bool = False, option: str = "--out") -> None:
         install = f"pip install 'batchdigits[{ending[1:]}]'"
         raise UsageError(f"cannot import what writes {ending} ({fault}): {install}") from fault
     if out != "-":
-        with faults(out):
-            check_place(out)
+        with wrap_os_errors(out):
+            check_writable(out)
     elif sys.stdout is None:
         raise OutputError("--out - writes to standard output, which is closed: open it")
 
 
-def table(rows: Iterable[Row], layout: Layout = LONG) -> "pd.DataFrame":
+def build_dataframe(rows: Iterable[Row], layout: TableLayout = LONG_LAYOUT) -> "pd.DataFrame":
     """Give the rows as a DataFrame.
 
     Args:
@@ -102,7 +113,9 @@ def table(rows: Iterable[Row], layout: Layout = LONG) -> "pd.DataFrame":
 
 
 @contextmanager
-def writer(out: str, *layouts: Layout, excel: bool = False) -> Iterator[Write]:
+def open_table_writer(
+    out: str, *layouts: TableLayout, excel: bool = False
+) -> Iterator[RecordWriter]:
     """Open the table `out` for writing; gives a function that writes records to it, in order.
 
     The table takes its place when the block ends without an exception; else `out` is as it
@@ -111,47 +124,51 @@ def writer(out: str, *layouts: Layout, excel: bool = False) -> Iterator[Write]:
     is empty (JSON, Parquet: null) where a row has none.
 
     Args:
-        out: as in `check`.
+        out: as in `check_table_path`.
         layouts: what its lines hold; none for `LONG`. Of several, all are made from the same
             records: an .xlsx has a sheet for each, other formats hold the first alone.
         excel: write a UTF-8 byte order mark, and for CSV only `;` between columns.
 
     Raises:
-        UsageError, OutputError: as in `check`, and OutputError when writing fails or an .xlsx
+        UsageError, OutputError: as in `check_table_path`, and OutputError when writing fails or an .xlsx
             gets more rows than a sheet holds.
         BrokenPipeError: nobody reads standard output any more, which is no fault: end quietly.
     """
-    check(out, excel=excel)
-    held = (layouts or (LONG,))[: None if _ending(out) == ".xlsx" else 1]
+    check_table_path(out, excel=excel)
+    held = (layouts or (LONG_LAYOUT,))[: None if _parse_suffix(out) == ".xlsx" else 1]
     with ExitStack() as stack:
-        with faults(out):
-            place = _standard_output() if out == "-" else aside(Path(os.path.realpath(out)))
-            puts = stack.enter_context(_format(out, stack.enter_context(place), held, excel))
+        with wrap_os_errors(out):
+            place = _open_stdout() if out == "-" else open_atomic_file(Path(os.path.realpath(out)))
+            puts = stack.enter_context(
+                _open_line_writers(out, stack.enter_context(place), held, excel)
+            )
 
         def write(records: Iterable[Any]) -> None:
             given = records if len(held) == 1 else list(records)
             for layout, put in zip(held, puts, strict=True):
                 lines = layout.lines(given)
-                while chunk := list(islice(lines, _CHUNK)):
-                    with faults(out):  # only around ours: a fault of who makes them is theirs
+                while chunk := list(islice(lines, _LINES_PER_WRITE)):
+                    with wrap_os_errors(
+                        out
+                    ):  # only around ours: a fault of who makes them is theirs
                         put(chunk)
 
         yield write
-        with faults(out):
+        with wrap_os_errors(out):
             stack.close()
 
 
-def _ending(out: str, option: str = "--out") -> str:
+def _parse_suffix(out: str, option: str = "--out") -> str:
     ending = ".csv" if out == "-" else os.path.splitext(out)[1].lower()
-    known = f"{', '.join(_ENDINGS)}, or - for CSV on standard output"
-    if ending not in _ENDINGS:
+    known = f"{', '.join(_SUFFIXES)}, or - for CSV on standard output"
+    if ending not in _SUFFIXES:
         parts = " (a folder of parts, not available in this version)" if out[-1:] == "/" else ""
         raise UsageError(f"{option} must end in {known}, got {out!r}{parts}")
     return ending
 
 
 @contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
+def _open_stdout() -> Iterator[BinaryIO]:
     sys.stdout.flush()
     try:
         yield sys.stdout.buffer
@@ -163,24 +180,34 @@ def _standard_output() -> Iterator[BinaryIO]:
         raise
 
 
-def _format(
-    out: str, file: BinaryIO, layouts: Sequence[Layout], excel: bool
-) -> AbstractContextManager[list[Put]]:
+def _open_line_writers(
+    out: str, file: BinaryIO, layouts: Sequence[TableLayout], excel: bool
+) -> AbstractContextManager[list[LineWriter]]:
     """Open an empty file in the format of `out`; gives what puts lines into it, by layout."""
-    ending, columns = _ending(out), layouts[0].columns
+    ending, columns = _parse_suffix(out), layouts[0].columns
     if ending in _LIBRARIES:
-        return _parquet(file, columns) if ending == ".parquet" else _xlsx(file, layouts)
+        return (
+            _open_parquet_writer(file, columns)
+            if ending == ".parquet"
+            else _open_xlsx_writer(file, layouts)
+        )
     if ending == ".jsonl":
         encode = json.JSONEncoder(ensure_ascii=False).encode
-        return _text(file, "", lambda lines: "".join(f"{encode(line)}\n" for line in lines))
+        return _open_text_writer(
+            file, "", lambda lines: "".join(f"{encode(line)}\n" for line in lines)
+        )
     separator = "\t" if ending == ".tsv" else ";" if excel else ","
     mark = "\N{BYTE ORDER MARK}" if excel else ""
     header = mark + separator.join(layouts[0].names) + "\n"
-    return _text(file, header, partial(_delimited, separator=separator, columns=columns))
+    return _open_text_writer(
+        file, header, partial(_format_delimited, separator=separator, columns=columns)
+    )
 
 
 @contextmanager
-def _text(file: BinaryIO, header: str, text: Callable[[list[Line]], str]) -> Iterator[list[Put]]:
+def _open_text_writer(
+    file: BinaryIO, header: str, text: Callable[[list[TableLine]], str]
+) -> Iterator[list[LineWriter]]:
     def put(text: str) -> None:
         rest = text.encode()
         while rest:  # with PYTHONUNBUFFERED, standard output may take only a part
@@ -190,24 +217,24 @@ def _text(file: BinaryIO, header: str, text: Callable[[list[Line]], str]) -> Ite
     yield [lambda lines: put(text(lines))]
 
 
-def _delimited(lines: list[Line], separator: str, columns: Sequence[Column]) -> str:
+def _format_delimited(lines: list[TableLine], separator: str, columns: Sequence[Column]) -> str:
     text = io.StringIO(newline="")
     shares = [column.name for column in columns if column.kind is float]
     table = csv.writer(text, delimiter=separator, lineterminator="\n")
     for line in lines:
-        written = {n: f"{line[n]:.{_DECIMALS}f}" for n in shares if line[n] is not None}
+        written = {n: f"{line[n]:.{_CONFIDENCE_DECIMALS}f}" for n in shares if line[n] is not None}
         table.writerow((line | written).values())
     return text.getvalue()
 
 
 @contextmanager
-def _parquet(file: BinaryIO, columns: Sequence[Column]) -> Iterator[list[Put]]:
+def _open_parquet_writer(file: BinaryIO, columns: Sequence[Column]) -> Iterator[list[LineWriter]]:
     pq, pa = import_module("pyarrow.parquet"), import_module("pyarrow")
     types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
     parquet = pq.ParquetWriter(file, pa.schema([(c.name, types[c.kind]) for c in columns]))
-    waiting: list[Line] = []
+    waiting: list[TableLine] = []
 
-    def put(lines: list[Line], size: int = _GROUP) -> None:
+    def put(lines: list[TableLine], size: int = _ROW_GROUP_SIZE) -> None:
         waiting.extend(lines)
         while len(waiting) >= size:
             parquet.write_table(pa.Table.from_pylist(waiting[:size], schema=parquet.schema))
@@ -223,29 +250,29 @@ def _parquet(file: BinaryIO, columns: Sequence[Column]) -> Iterator[list[Put]]:
 
 
 @contextmanager
-def _xlsx(file: BinaryIO, layouts: Sequence[Layout]) -> Iterator[list[Put]]:
+def _open_xlsx_writer(file: BinaryIO, layouts: Sequence[TableLayout]) -> Iterator[list[LineWriter]]:
     xlsxwriter = import_module("xlsxwriter")
     path = Path(file.name)
     with tempfile.TemporaryDirectory(".tmp", ".batchdigits-", path.parent, True) as spool:
         book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": spool})
         book.set_properties({"created": datetime(2000, 1, 1)})  # not now: same rows, same bytes
-        sheets = [_Sheet(book, layout) for layout in layouts]
+        sheets = [_SheetWriter(book, layout) for layout in layouts]
         try:
-            yield [sheet.put for sheet in sheets]
+            yield [sheet.write_lines for sheet in sheets]
             for sheet in sheets:
-                sheet.done()
+                sheet.add_filter()
             book.close()
         except xlsxwriter.exceptions.XlsxFileError as fault:
             raise OSError(str(fault)) from fault
         finally:
             for sheet in sheets:
-                sheet.abandon()
+                sheet.close_spool_file()
 
 
-class _Sheet:
+class _SheetWriter:
     """One sheet of a book that is being written."""
 
-    def __init__(self, book: Any, layout: Layout) -> None:
+    def __init__(self, book: Any, layout: TableLayout) -> None:
         self._sheet, self._columns, self._height = (
             book.add_worksheet(layout.sheet),
             layout.columns,
@@ -259,7 +286,7 @@ class _Sheet:
             self._sheet.write_string(0, at, column.name, bold)
         self._sheet.freeze_panes(1, 0)
 
-    def put(self, lines: list[Line]) -> None:
+    def write_lines(self, lines: list[TableLine]) -> None:
         """Write lines below those that are there."""
         for line in lines:
             self._height += 1
@@ -273,11 +300,11 @@ class _Sheet:
                 elif cell:  # a cell of empty text would not count as blank
                     self._sheet.write_string(self._height, at, _MARKUP.sub("./", cell))
 
-    def done(self) -> None:
+    def add_filter(self) -> None:
         """Put a filter over the columns."""
         self._sheet.autofilter(0, 0, self._height, len(self._columns) - 1)
 
-    def abandon(self) -> None:
+    def close_spool_file(self) -> None:
         """Let go of the sheet's own file, be the book closed or not."""
         with suppress(OSError):
             self._sheet.row_data_fh.close()

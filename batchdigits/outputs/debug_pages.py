@@ -12,12 +12,12 @@ import numpy as np
 from batchdigits import files
 from batchdigits.calibrate import Thresholds
 from batchdigits.errors import OutputError
-from batchdigits.extract.desk import Shown
-from batchdigits.postprocess.judge import judge
-from batchdigits.predict.findings import Found
+from batchdigits.extract.desk import DebugPage
+from batchdigits.postprocess.judge import judge_findings
+from batchdigits.predict.findings import TaskFindings
 from batchdigits.records import Row
 
-COLOURS = {
+STATUS_COLOURS = {
     "ok": (0, 140, 0),
     "verified": (0, 140, 0),
     "review": (0, 110, 255),
@@ -26,13 +26,13 @@ COLOURS = {
     "": (170, 170, 170),
 }
 """By status, blue before green before red; of a box without a row, a printed label, grey."""
-LETTER = 0.011
+LETTER_HEIGHT_SHARE = 0.011
 """Height of a letter, as a share of the picture's longest side."""
-_CAPITAL = 22.0
+_CAPITAL_HEIGHT_PX = 22.0
 """Its height in OpenCV's plain font at scale 1, px."""
 
 
-def check(folder: str) -> None:
+def prepare_debug_folder(folder: str) -> None:
     """Make the folder, and find out whether it takes files.
 
     Raises:
@@ -40,14 +40,14 @@ def check(folder: str) -> None:
     """
     try:
         os.makedirs(folder, exist_ok=True)
-        files.check_place(os.path.join(folder, "page.png"))
+        files.check_writable(os.path.join(folder, "page.png"))
     except OSError as error:
         raise OutputError(
             f"--debug-pages '{folder}' takes no files: {error.strerror}: choose another folder"
         ) from None
 
 
-def draw_pages(folder: str, found: Iterable[Found], thresholds: Thresholds) -> None:
+def draw_pages(folder: str, found: Iterable[TaskFindings], thresholds: Thresholds) -> None:
     """Draw and save the pages that people want to see, among what was found.
 
     Raises:
@@ -56,12 +56,14 @@ def draw_pages(folder: str, found: Iterable[Found], thresholds: Thresholds) -> N
     for one in found:
         if one.shown:
             file = one.task.source.file
-            rows = judge(file, one.findings, thresholds).rows
+            rows = judge_findings(file, one.findings, thresholds).rows
             for page in one.shown:
-                write(folder, file, page, [row for row in rows if row.page == page.page])
+                write_page_picture(
+                    folder, file, page, [row for row in rows if row.page == page.page]
+                )
 
 
-def write(folder: str, file: str, shown: Shown, rows: Sequence[Row]) -> None:
+def write_page_picture(folder: str, file: str, shown: DebugPage, rows: Sequence[Row]) -> None:
     """Draw a page's boxes with their values, and save it.
 
     Args:
@@ -73,31 +75,31 @@ def write(folder: str, file: str, shown: Shown, rows: Sequence[Row]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    path = Path(folder) / name(file, shown.page)
+    path = Path(folder) / name_page_picture(file, shown.page)
     try:
-        path.write_bytes(cv2.imencode(".png", drawn(shown, rows))[1].tobytes())
+        path.write_bytes(cv2.imencode(".png", draw_boxes(shown, rows))[1].tobytes())
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror}") from None
 
 
-def name(file: str, page: int) -> str:
+def name_page_picture(file: str, page: int) -> str:
     """Name a page's picture: legible, safe in any file system, and its own."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", file).strip("._")[-80:]
     own = hashlib.sha256(file.encode()).hexdigest()[:8]
     return f"{plain}-{own}-{page:03}.png"
 
 
-def drawn(shown: Shown, rows: Sequence[Row]) -> np.ndarray:
+def draw_boxes(shown: DebugPage, rows: Sequence[Row]) -> np.ndarray:
     """Draw: uint8, (height, width, 3), blue before green before red."""
     grey = cv2.imdecode(np.frombuffer(shown.picture, np.uint8), cv2.IMREAD_GRAYSCALE)
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
     said = {row.field: row for row in rows}
     side = max(picture.shape)
-    thick, scale = max(1, side // 900), max(0.3, LETTER * side / _CAPITAL)
+    thick, scale = max(1, side // 900), max(0.3, LETTER_HEIGHT_SHARE * side / _CAPITAL_HEIGHT_PX)
     begun = set()
     for box, field in zip(shown.boxes, shown.names, strict=True):
         row = said.get(field)
-        colour = COLOURS[row.status if row and field else ""]
+        colour = STATUS_COLOURS[row.status if row and field else ""]
         ends = np.rint(box * 16).astype(np.int32)
         cv2.polylines(picture, [ends], True, colour, thick, cv2.LINE_AA, 4)
         if row and field and field not in begun:

@@ -6,14 +6,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from batchdigits.records import Digit, Row, Status
+from batchdigits.records import DigitRow, Row, Status
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-_FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001 (some spreadsheets take the wide forms too)
-WORST: tuple[Status, ...] = ("error", "review", "ok", "verified", "blank")
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 (some spreadsheets take the wide forms too)
+STATUSES_WORST_FIRST: tuple[Status, ...] = ("error", "review", "ok", "verified", "blank")
 """Statuses, the worst first: a blank beside values says nothing against them."""
 
-Line = dict[str, Any]
+TableLine = dict[str, Any]
 
 
 class Column(NamedTuple):
@@ -32,7 +32,7 @@ class Column(NamedTuple):
     text: bool = False
 
 
-class Layout(NamedTuple):
+class TableLayout(NamedTuple):
     """One table.
 
     Attributes:
@@ -43,7 +43,7 @@ class Layout(NamedTuple):
 
     sheet: str
     columns: tuple[Column, ...]
-    lines: Callable[[Iterable[Any]], Iterator[Line]]
+    lines: Callable[[Iterable[Any]], Iterator[TableLine]]
 
     @property
     def names(self) -> list[str]:
@@ -51,77 +51,77 @@ class Layout(NamedTuple):
         return [column.name for column in self.columns]
 
 
-def _long(rows: Iterable[Row]) -> Iterator[Line]:
+def _make_field_lines(rows: Iterable[Row]) -> Iterator[TableLine]:
     for row in rows:
-        line = dict(zip(COLUMNS, _values(row), strict=True))
-        line["detail"] = said(row.detail)
+        line = dict(zip(RESULT_COLUMNS, _get_values(row), strict=True))
+        line["detail"] = sanitize_detail(row.detail)
         yield line
 
 
-def _digits(digits: Iterable[Digit]) -> Iterator[Line]:
+def _make_digit_lines(digits: Iterable[DigitRow]) -> Iterator[TableLine]:
     for digit in digits:
         yield digit._asdict()
 
 
-def said(detail: str) -> str:
+def sanitize_detail(detail: str) -> str:
     """Keep a detail on its line, and no spreadsheet from taking it for a formula."""
     if not detail:
         return ""
     plain = _UNPRINTABLE.sub(" ", detail)
-    return f"'{plain}" if plain.lstrip().startswith(_FORMULA) else plain
+    return f"'{plain}" if plain.lstrip().startswith(_FORMULA_STARTS) else plain
 
 
-_FILE, _PAGE = Column("file", str, 48), Column("page", int, 6)
-_STATUS, _DETAIL = Column("status", str, 9), Column("detail", str, 60)
-LONG = Layout(
+_FILE_COLUMN, _PAGE_COLUMN = Column("file", str, 48), Column("page", int, 6)
+_STATUS_COLUMN, _DETAIL_COLUMN = Column("status", str, 9), Column("detail", str, 60)
+LONG_LAYOUT = TableLayout(
     "results",
     (
-        _FILE,
-        _PAGE,
+        _FILE_COLUMN,
+        _PAGE_COLUMN,
         Column("field", str, 18),
         Column("value", str, 14, text=True),
         Column("confidence", float, 11),
-        _STATUS,
-        _DETAIL,
+        _STATUS_COLUMN,
+        _DETAIL_COLUMN,
     ),
-    _long,
+    _make_field_lines,
 )
-COLUMNS: tuple[str, ...] = tuple(LONG.names)
-_values = attrgetter(*COLUMNS)
-FIELDS = LONG._replace(sheet="fields")
-_KINDS = {"position": int, "confidence": float, "runner_up_confidence": float}
-_KINDS |= dict.fromkeys(("page", "x", "y", "width", "height"), int)
-DIGITS = Layout(
+RESULT_COLUMNS: tuple[str, ...] = tuple(LONG_LAYOUT.names)
+_get_values = attrgetter(*RESULT_COLUMNS)
+FIELDS_LAYOUT = LONG_LAYOUT._replace(sheet="fields")
+_DIGIT_COLUMN_TYPES = {"position": int, "confidence": float, "runner_up_confidence": float}
+_DIGIT_COLUMN_TYPES |= dict.fromkeys(("page", "x", "y", "width", "height"), int)
+DIGITS_LAYOUT = TableLayout(
     "digits",
-    tuple(Column(name, _KINDS.get(name, str), 12) for name in Digit._fields),
-    _digits,
+    tuple(Column(name, _DIGIT_COLUMN_TYPES.get(name, str), 12) for name in DigitRow._fields),
+    _make_digit_lines,
 )
 
 
-def pages(fields: Sequence[str]) -> Layout:
+def make_page_layout(fields: Sequence[str]) -> TableLayout:
     """Lay out a row a page: a column for each field, then the least confidence and the worst.
 
     Args:
         fields: names, each once, none of them that of another column.
     """
     columns = (
-        _FILE,
-        _PAGE,
+        _FILE_COLUMN,
+        _PAGE_COLUMN,
         *(Column(name, str, 14, text=True) for name in fields),
         Column("min_confidence", float, 11),
-        _STATUS,
-        _DETAIL,
+        _STATUS_COLUMN,
+        _DETAIL_COLUMN,
     )
 
-    def lines(rows: Iterable[Row]) -> Iterator[Line]:
+    def lines(rows: Iterable[Row]) -> Iterator[TableLine]:
         for (file, page), group in groupby(rows, lambda row: (row.file, row.page)):
-            yield {"file": file, "page": page} | _page(list(group), fields)
+            yield {"file": file, "page": page} | _make_page_line(list(group), fields)
 
-    return Layout("pages", columns, lines)
+    return TableLayout("pages", columns, lines)
 
 
-def _page(rows: Sequence[Row], fields: Sequence[str]) -> Line:
-    worst = min(rows, key=lambda row: WORST.index(row.status))
+def _make_page_line(rows: Sequence[Row], fields: Sequence[str]) -> TableLine:
+    worst = min(rows, key=lambda row: STATUSES_WORST_FIRST.index(row.status))
     detail = f"{worst.field}: {worst.detail}" if worst.field and worst.detail else worst.detail
     values = {row.field: row.value for row in rows}
     sure = [row.confidence for row in rows if row.confidence is not None]
@@ -129,5 +129,5 @@ def _page(rows: Sequence[Row], fields: Sequence[str]) -> Line:
         **{name: values.get(name, "") for name in fields},
         "min_confidence": min(sure, default=None),
         "status": worst.status,
-        "detail": said(detail),
+        "detail": sanitize_detail(detail),
     }

@@ -5,13 +5,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from batchdigits import files, outputs
-from batchdigits.outputs import Layout, debug_pages
-from batchdigits.paths import Paths
-from batchdigits.postprocess.judge import Judged
+from batchdigits.outputs import TableLayout, debug_pages
+from batchdigits.paths import OutputPaths
+from batchdigits.postprocess.judge import OutputRows
 from batchdigits.records import Row
 
 
-def prepare_places(paths: Paths) -> None:
+def prepare_outputs(paths: OutputPaths) -> None:
     """Find out whether files can be written beside the tables; make the folder for pages.
 
     Raises:
@@ -19,16 +19,16 @@ def prepare_places(paths: Paths) -> None:
     """
     for path in (paths.state, paths.summary_json):
         if path is not None:
-            with files.faults(path):
-                files.check_place(path)
+            with files.wrap_os_errors(path):
+                files.check_writable(path)
     if paths.debug_pages is not None:
-        debug_pages.check(paths.debug_pages)
+        debug_pages.prepare_debug_folder(paths.debug_pages)
 
 
 @contextmanager
 def open_tables(
-    out: str, digits_out: str | None, layouts: Sequence[Layout], *, excel: bool
-) -> Iterator[Callable[[Sequence[Judged]], None]]:
+    out: str, digits_out: str | None, layouts: Sequence[TableLayout], *, excel: bool
+) -> Iterator[Callable[[Sequence[OutputRows]], None]]:
     """Open the table, and that of single digits where one is wanted; give what writes to both.
 
     Args:
@@ -40,27 +40,27 @@ def open_tables(
     """
     with ExitStack() as stack:
         kept: list[Row] = []
-        write: outputs.Write = kept.extend
+        write: outputs.RecordWriter = kept.extend
         if layouts:
-            write = stack.enter_context(outputs.writer(out, *layouts, excel=excel))
-        write_digits: outputs.Write | None = None
+            write = stack.enter_context(outputs.open_table_writer(out, *layouts, excel=excel))
+        write_digits: outputs.RecordWriter | None = None
         if digits_out is not None:
-            digits = outputs.writer(digits_out, outputs.DIGITS, excel=excel)
+            digits = outputs.open_table_writer(digits_out, outputs.DIGITS_LAYOUT, excel=excel)
             write_digits = stack.enter_context(digits)
 
-        def both(judged: Sequence[Judged]) -> None:
+        def both(judged: Sequence[OutputRows]) -> None:
             write(row for one in judged for row in one.rows)
             if write_digits:
                 write_digits(digit for one in judged for digit in one.digits)
 
         yield both
         if not layouts:
-            _put_wide(out, kept, excel=excel)
+            _write_wide_table(out, kept, excel=excel)
 
 
-def _put_wide(out: str, rows: list[Row], *, excel: bool) -> None:
+def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:
     named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
     names = dict.fromkeys(row.field for row in named if row.field)
-    both = [outputs.pages(list(names)), outputs.FIELDS]
-    with outputs.writer(out, *both, excel=excel) as put:
+    both = [outputs.make_page_layout(list(names)), outputs.FIELDS_LAYOUT]
+    with outputs.open_table_writer(out, *both, excel=excel) as put:
         put(named)

@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 
 from batchdigits.errors import UsageError
-from batchdigits.pages.picture import flattened
-from batchdigits.pages.trouble import TroubleError, limit, words
-from batchdigits.records import Failure, Grey, Page
+from batchdigits.pages.picture import convert_to_grey
+from batchdigits.pages.trouble import UnreadableFileError, check_pixel_count, describe_file_error
+from batchdigits.records import Failure, GreyImage, Page
 
 
-def convert_image(image: Any, name: str) -> Grey:
+def convert_image(image: Any, name: str) -> GreyImage:
     """Bring a picture to grey, as it is done with a file of these pixels.
 
     Args:
@@ -27,7 +27,7 @@ def convert_image(image: Any, name: str) -> Grey:
         UsageError: it is no such picture.
     """
     found = np.asarray(image)
-    levels = _to_bytes(found, name)
+    levels = _convert_samples(found, name)
     grey = levels.ndim == 2
     colour = levels.ndim == 3 and levels.shape[2] in (3, 4) and levels.dtype == np.uint8
     if not levels.size or not (grey or colour):
@@ -37,10 +37,10 @@ def convert_image(image: Any, name: str) -> Grey:
         )
     if grey and levels.dtype == np.uint8:
         return np.ascontiguousarray(levels)
-    return np.array(flattened(Image.fromarray(np.ascontiguousarray(levels)), "array"))
+    return np.array(convert_to_grey(Image.fromarray(np.ascontiguousarray(levels)), "array"))
 
 
-def _to_bytes(found: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+def _convert_samples(found: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """Return samples as uint8, or as uint16 where they are; a single colour is grey."""
     if found.ndim == 3 and found.shape[2] == 1:
         found = found[..., 0]
@@ -61,7 +61,7 @@ def _to_bytes(found: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     )
 
 
-def check_image(grey: Grey, max_pixels: int) -> Page | Failure:
+def make_page(grey: GreyImage, max_pixels: int) -> Page | Failure:
     """Return a picture as the one page of a file; a failure where it is too large.
 
     Args:
@@ -70,7 +70,7 @@ def check_image(grey: Grey, max_pixels: int) -> Page | Failure:
     """
     height, width = grey.shape
     try:
-        limit(width, height, max_pixels)
-    except TroubleError as trouble:
-        return Failure(1, words(trouble, "image"))
+        check_pixel_count(width, height, max_pixels)
+    except UnreadableFileError as trouble:
+        return Failure(1, describe_file_error(trouble, "image"))
     return Page(1, grey)

@@ -4,11 +4,11 @@ import io
 import re
 from typing import Any
 
-from batchdigits.pages.picture import header
-from batchdigits.pages.trouble import TroubleError
+from batchdigits.pages.picture import open_image
+from batchdigits.pages.trouble import UnreadableFileError
 
 
-def load_jpeg(image: Any, data: bytes) -> None:
+def decode_jpeg(image: Any, data: bytes) -> None:
     """Decode a JPEG, luma only where it can.
 
     Before an end mark that comes too early, libjpeg fills the picture with mid-grey and says so
@@ -23,15 +23,15 @@ def load_jpeg(image: Any, data: bytes) -> None:
     if end is None:
         return
     longer = data[: end.start()] + b"\x5a" * 64 + data[end.start() :]
-    again: Any = header(io.BytesIO(longer), "JPEG")
+    again: Any = open_image(io.BytesIO(longer), "JPEG")
     again.draft("L", image.size)
     again.load()
     if again.tobytes() != image.tobytes():
-        raise TroubleError("truncated JPEG: its data end before the picture; scan it again")
+        raise UnreadableFileError("truncated JPEG: its data end before the picture; scan it again")
 
 
 def check_jpeg2000(data: bytes) -> None:
     """OpenJPEG takes a file that ends after its header for an empty picture."""
     tile = data.find(b"\xff\x90")
     if tile < 0 or data.find(b"\xff\xd9", tile) < 0:
-        raise TroubleError("truncated JPEG 2000: its end is missing; copy or scan it again")
+        raise UnreadableFileError("truncated JPEG 2000: its end is missing; copy or scan it again")

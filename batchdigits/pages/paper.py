@@ -6,15 +6,15 @@ from pathlib import Path
 import pypdfium2  # type: ignore[import-untyped]
 from PIL import Image
 
-from batchdigits.pages.picture import turn_of
+from batchdigits.pages.picture import get_exif_orientation
 
-FEWEST, MOST = 90.0, 2400.0
+MIN_DPI, MAX_DPI = 90.0, 2400.0
 """Dots an inch that scanners give; programs that know of no paper write 72, or 1."""
-INCH = 25.4
+MM_PER_INCH = 25.4
 """mm."""
 
 
-def paper(path: str, number: int) -> tuple[float, float] | None:
+def find_paper_size(path: str, number: int) -> tuple[float, float] | None:
     """Tell the size of a page's paper: (width, height), mm, upright; None where no one says.
 
     Args:
@@ -25,26 +25,26 @@ def paper(path: str, number: int) -> tuple[float, float] | None:
         with Path(path).open("rb") as file:
             drawn = b"%PDF" in file.read(1024)
         if not drawn:
-            return _scanned(path, number)
+            return _compute_scan_size(path, number)
         with closing(pypdfium2.PdfDocument(path)) as document:
             width, height = document[number - 1].get_size()
-        return width * INCH / 72, height * INCH / 72
+        return width * MM_PER_INCH / 72, height * MM_PER_INCH / 72
     except MemoryError:
         raise
     except Exception:  # a file that tells nothing; what else is wrong with it `read` says
         return None
 
 
-def _scanned(path: str, number: int) -> tuple[float, float] | None:
+def _compute_scan_size(path: str, number: int) -> tuple[float, float] | None:
     """Reckon a scan's size from its dots an inch."""
     with Image.open(path) as image:
         image.seek(number - 1)
         across, down = (float(dots) for dots in image.info["dpi"])
-        if not (FEWEST <= across <= MOST and FEWEST <= down <= MOST):
+        if not (MIN_DPI <= across <= MAX_DPI and MIN_DPI <= down <= MAX_DPI):
             return None
         wide, high = image.size
-        turned = turn_of(image) >= 5
+        turned = get_exif_orientation(image) >= 5
         if turned and image.format == "TIFF":  # Pillow tells its size as turned, its dots not
             across, down = down, across
-        size = (wide * INCH / across, high * INCH / down)
+        size = (wide * MM_PER_INCH / across, high * MM_PER_INCH / down)
         return size[::-1] if turned and image.format != "TIFF" else size

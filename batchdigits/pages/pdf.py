@@ -8,15 +8,29 @@ import numpy as np
 import pypdfium2  # type: ignore[import-untyped]
 from pypdfium2 import raw
 
-from batchdigits.pages.scan import Picture, check, fineness, pictures, scanned, settle
-from batchdigits.pages.trouble import GONE, TroubleError, limit, limit_pages, numbers, words
-from batchdigits.records import Failure, Grey, Page
+from batchdigits.pages.scan import (
+    PdfPicture,
+    check_picture_data,
+    compute_scan_resolution,
+    list_pictures,
+    pick_scan_pictures,
+    snap_pictures_to_pixels,
+)
+from batchdigits.pages.trouble import (
+    PAGE_MISSING,
+    UnreadableFileError,
+    check_page_count,
+    check_pixel_count,
+    describe_file_error,
+    list_page_numbers,
+)
+from batchdigits.records import Failure, GreyImage, Page
 
-DRAWN = 300 / 72
+DRAWN_PIXELS_PER_POINT = 300 / 72
 """Pixels a point, of pages that are drawn and not scanned: 300 an inch."""
 
 
-def read_pdf(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Page | Failure]:
+def load_pdf_pages(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Page | Failure]:
     """Yield every page of a PDF, upright and in grey on white; damage to one stays with that one.
 
     Args:
@@ -28,18 +42,18 @@ def read_pdf(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Pag
         MemoryError: the worker's own limit was reached.
     """
     try:
-        document = _opened(file)
+        document = _open_document(file)
     except MemoryError:
         raise
     except Exception as error:
-        yield Failure(only or 1, words(error, "PDF"), whole=only is None)
+        yield Failure(only or 1, describe_file_error(error, "PDF"), whole=only is None)
         return
     with closing(document):
-        for number in numbers(len(document), only):
-            yield _page(document, number, most)
+        for number in list_page_numbers(len(document), only):
+            yield _decode_page(document, number, most)
 
 
-def look_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
+def inspect_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
     """Say how many pages a PDF has, and how large the first sound one is drawn.
 
     Returns:
@@ -48,45 +62,47 @@ def look_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
     Raises:
         TroubleError: nobody could read it, or none of its pages.
     """
-    with closing(_opened(file)) as document:
-        fault: TroubleError | None = None
+    with closing(_open_document(file)) as document:
+        fault: UnreadableFileError | None = None
         for number in range(1, len(document) + 1):
             try:
-                with closing(_loaded(document, number)) as page:
-                    return len(document), *_measured(page, most)[0]
-            except TroubleError as error:
+                with closing(_open_page(document, number)) as page:
+                    return len(document), *_measure_page(page, most)[0]
+            except UnreadableFileError as error:
                 fault = fault or error
-        raise fault or TroubleError("damaged PDF: it lists no page; copy or scan it again")
+        raise fault or UnreadableFileError("damaged PDF: it lists no page; copy or scan it again")
 
 
-def _opened(file: BinaryIO) -> pypdfium2.PdfDocument:
+def _open_document(file: BinaryIO) -> pypdfium2.PdfDocument:
     try:
         document = pypdfium2.PdfDocument(file)
     except pypdfium2.PdfiumError as error:
         if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
-            raise TroubleError("encrypted PDF: save it without a password") from None
-        raise TroubleError("truncated or damaged PDF; copy or scan it again") from None
+            raise UnreadableFileError("encrypted PDF: save it without a password") from None
+        raise UnreadableFileError("truncated or damaged PDF; copy or scan it again") from None
     try:
-        limit_pages(len(document))
-    except TroubleError:
+        check_page_count(len(document))
+    except UnreadableFileError:
         document.close()
         raise
     document.init_forms()  # what was typed into fields is drawn apart
     return document
 
 
-def _loaded(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
+def _open_page(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
     """Load a page, and find out that it is one: pdfium takes much for a blank page of Letter size.
 
     A page without a size gets that size, and where its contents are broken or gone nothing is on
     it. No form to read is so empty; a blank sheet that was scanned holds its picture.
     """
     if number > len(document):
-        raise TroubleError(GONE)
+        raise UnreadableFileError(PAGE_MISSING)
     try:
         page = document[number - 1]
     except pypdfium2.PdfiumError:
-        raise TroubleError("damaged PDF: the page cannot be found; copy or scan it again") from None
+        raise UnreadableFileError(
+            "damaged PDF: the page cannot be found; copy or scan it again"
+        ) from None
     left, bottom, right, top = page.get_mediabox(fallback_ok=False) or page.get_bbox()
     fault = ""
     if left == right or bottom == top or not all(page.get_size()):
@@ -95,24 +111,24 @@ def _loaded(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
         fault = "nothing is on the page: it is damaged, or was left empty; take it out, or scan it"
     if fault:
         page.close()
-        raise TroubleError(fault)
+        raise UnreadableFileError(fault)
     return page
 
 
-def _page(document: pypdfium2.PdfDocument, number: int, most: int) -> Page | Failure:
+def _decode_page(document: pypdfium2.PdfDocument, number: int, most: int) -> Page | Failure:
     try:
-        with closing(_loaded(document, number)) as page:
-            size, scan = _measured(page, most)
+        with closing(_open_page(document, number)) as page:
+            size, scan = _measure_page(page, most)
             for picture in scan:
-                check(picture)
-            return Page(number, _drawn(page, size), "PDF")
+                check_picture_data(picture)
+            return Page(number, _draw_page(page, size), "PDF")
     except MemoryError:
         raise
     except Exception as error:
-        return Failure(number, words(error, "PDF"))
+        return Failure(number, describe_file_error(error, "PDF"))
 
 
-def _measured(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list[Picture]]:
+def _measure_page(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list[PdfPicture]]:
     """Say how large a page is drawn, (width, height) in pixels, and which pictures make it a scan.
 
     A scanned page has the pixels of its scan, neither blown up nor thinned. A page that is drawn,
@@ -123,23 +139,23 @@ def _measured(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list
     """
     turned = page.get_rotation() in (90, 270)
     wide, high = reversed(page.get_size()) if turned else page.get_size()
-    found = pictures(page)
-    scan = scanned(found, (wide, high))
+    found = list_pictures(page)
+    scan = pick_scan_pictures(found, (wide, high))
     if scan:
-        across, down = fineness(scan)
+        across, down = compute_scan_resolution(scan)
         width, height = round(wide * across), round(high * down)
     else:
-        width, height = round(wide * DRAWN), round(high * DRAWN)
+        width, height = round(wide * DRAWN_PIXELS_PER_POINT), round(high * DRAWN_PIXELS_PER_POINT)
         if width * height > most:
             fit = (most / (wide * high)) ** 0.5
             width, height = int(wide * fit), int(high * fit)
     width, height = max(1, width), max(1, height)
-    limit(width, height, most)
-    settle(found, page.get_bbox(), (width, height))
+    check_pixel_count(width, height, most)
+    snap_pictures_to_pixels(found, page.get_bbox(), (width, height))
     return ((height, width) if turned else (width, height)), scan
 
 
-def _drawn(page: pypdfium2.PdfPage, size: tuple[int, int]) -> Grey:
+def _draw_page(page: pypdfium2.PdfPage, size: tuple[int, int]) -> GreyImage:
     """Draw a page upright, in grey, on white; annotations and filled fields too.
 
     pdfium's own grey is 0.30 R + 0.59 G + 0.11 B, as ITU-R 601 has it.

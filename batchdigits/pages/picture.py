@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from batchdigits.pages.trouble import TroubleError
-from batchdigits.records import Grey
+from batchdigits.pages.trouble import UnreadableFileError
+from batchdigits.records import GreyImage
 
-BAND = 1 << 23
+BAND_PIXELS = 1 << 23
 """Pixels that are brought to grey at a time: what that takes besides is many times a page."""
-_TO_PILLOW = {"JPEG 2000": "JPEG2000", "WebP": "WEBP"}
+_PILLOW_FORMATS = {"JPEG 2000": "JPEG2000", "WebP": "WEBP"}
 # EXIF 2.32, tag 0x0112: what turns the stored picture upright.
-TURNS = {
+EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -25,13 +25,13 @@ TURNS = {
 }
 
 
-def header(file: BinaryIO, kind: str) -> Image.Image:
+def open_image(file: BinaryIO, kind: str) -> Image.Image:
     """Open a file by its header, nothing decoded; `kind` as the room names it, "JPEG 2000"."""
     file.seek(0)
-    return Image.open(file, formats=(_TO_PILLOW.get(kind, kind),))
+    return Image.open(file, formats=(_PILLOW_FORMATS.get(kind, kind),))
 
 
-def turn_of(image: Image.Image) -> int:
+def get_exif_orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; a broken EXIF block is no reason to lose a picture."""
     try:
         # The base class's reader, because PNG's own would decode the whole picture for it.
@@ -40,10 +40,10 @@ def turn_of(image: Image.Image) -> int:
         raise
     except Exception:
         return 1
-    return turn if isinstance(turn, int) and turn in TURNS else 1
+    return turn if isinstance(turn, int) and turn in EXIF_TRANSPOSES else 1
 
 
-def upright(image: Image.Image, kind: str, turn: int) -> tuple[int, int]:
+def compute_upright_size(image: Image.Image, kind: str, turn: int) -> tuple[int, int]:
     """Return (width, height) once upright and on square pixels.
 
     Faxes have twice as many dots across as down (204 x 98 an inch), and a digit half as high is
@@ -67,22 +67,22 @@ def upright(image: Image.Image, kind: str, turn: int) -> tuple[int, int]:
     return width, height
 
 
-def flattened(image: Image.Image, kind: str) -> Image.Image:
+def convert_to_grey(image: Image.Image, kind: str) -> Image.Image:
     """Return the picture as mode L, over white; the grey of a colour is its ITU-R 601 luma."""
     if image.mode[0] in "IF":  # I, I;16, I;16B, F
-        return Image.fromarray(_levels(image))
+        return Image.fromarray(_scale_to_8_bits(image))
     wide, high = image.size
-    rows = max(1, BAND // wide)
+    rows = max(1, BAND_PIXELS // wide)
     if rows >= high:
-        return _flat(image, kind)
+        return _flatten_to_grey(image, kind)
     whole = Image.new("L", image.size)
     for top in range(0, high, rows):
         box = (0, top, wide, min(top + rows, high))
-        whole.paste(_flat(image.crop(box), kind), box)
+        whole.paste(_flatten_to_grey(image.crop(box), kind), box)
     return whole
 
 
-def _flat(image: Image.Image, kind: str) -> Image.Image:
+def _flatten_to_grey(image: Image.Image, kind: str) -> Image.Image:
     if kind == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
         # Pillow takes every CMYK JPEG for Adobe's, whose inks are stored inverted.
         image = ImageChops.invert(image)
@@ -92,25 +92,25 @@ def _flat(image: Image.Image, kind: str) -> Image.Image:
     return image.convert("L")
 
 
-def _range(samples: NDArray[Any]) -> tuple[float, float]:
+def _measure_range(samples: NDArray[Any]) -> tuple[float, float]:
     """Give the least and the largest of samples that are numbers, as exactly as they are stored."""
     ends = []
-    for band in _bands(samples):
+    for band in _split_bands(samples):
         sound = band[np.isfinite(band)] if band.dtype.kind == "f" else band
         if sound.size:
             ends.append((float(sound.min()), float(sound.max())))
     if not ends:
-        raise TroubleError("damaged picture: not one sample is a number")
+        raise UnreadableFileError("damaged picture: not one sample is a number")
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def _bands(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    rows = max(1, BAND // samples.shape[1])
+def _split_bands(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    rows = max(1, BAND_PIXELS // samples.shape[1])
     for top in range(0, len(samples), rows):
         yield samples[top : top + rows]
 
 
-def _levels(image: Image.Image) -> Grey:
+def _scale_to_8_bits(image: Image.Image) -> GreyImage:
     """Bring 16-bit, 32-bit and float samples to 8 bits by the range they really use.
 
     The top is the least 2^n - 1 that holds the largest sample (12 bits often come in 16), or 1 for
@@ -121,13 +121,13 @@ def _levels(image: Image.Image) -> Grey:
     samples = np.asarray(image)
     if image.mode == "I" and tags.get(339, (1,))[0] == 1:
         samples = samples.view(np.uint32)  # Pillow keeps unsigned samples as signed ones
-    low, high = _range(samples)  # float32 would round 2^32 - 1 up
+    low, high = _measure_range(samples)  # float32 would round 2^32 - 1 up
     top = float(max(15, 2 ** int(high).bit_length() - 1)) if low >= 0 else high
     if image.mode == "F" and low >= 0 and high <= 1:
         top = 1.0
     low = min(low, 0.0)
-    grey: Grey = np.empty(samples.shape, np.uint8)
-    for band, out in zip(_bands(samples), _bands(grey), strict=True):
+    grey: GreyImage = np.empty(samples.shape, np.uint8)
+    for band, out in zip(_split_bands(samples), _split_bands(grey), strict=True):
         values = (band.astype(np.float32) - np.float32(low)) * (255 / max(top - low, 1e-30)) + 0.5
         out[:] = np.where(np.isfinite(values), values, 255).clip(0, 255)
     if tags.get(262) == 0:  # MinIsWhite, which Pillow inverts for 1 to 8 bits only

@@ -14,27 +14,27 @@ import pypdfium2  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pypdfium2 import raw
 
-from batchdigits.pages.jpeg import check_jpeg2000, load_jpeg
-from batchdigits.pages.picture import header
-from batchdigits.pages.png import inflated
-from batchdigits.pages.tiff import load_tiff, wrapped_fax
-from batchdigits.pages.trouble import TroubleError
+from batchdigits.pages.jpeg import check_jpeg2000, decode_jpeg
+from batchdigits.pages.picture import open_image
+from batchdigits.pages.png import inflate_picture_data
+from batchdigits.pages.tiff import decode_tiff, wrap_fax_as_tiff
+from batchdigits.pages.trouble import UnreadableFileError
 
-SCANNED = 0.3
+MIN_SCAN_COVERAGE = 0.3
 """Share of a page that pictures cover, from which on the page counts as scanned."""
-SQUARE = 1.05
+MAX_SQUARE_RATIO = 1.05
 """Resolutions along the two axes that differ by less stand as they are: paper sizes are rounded."""
-LEAST, LEAST_SIDE = 50 / 72, 500
+MIN_PIXELS_PER_POINT, MIN_SIDE_PIXELS = 50 / 72, 500
 """Pixels a point, or else pixels of the page's longer side, that a scan has: fewer are a ground
 stretched under what is drawn."""
-INSET = 0.01
+INSET_PIXELS = 0.01
 """Pixels by which a settled picture stays inside its pixels: pdfium rounds its edges outwards."""
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PdfPicture:
     """A picture on a page.
 
     Attributes:
@@ -57,52 +57,52 @@ class Picture:
         return float(abs(np.linalg.det(self.place[:2, :2])))
 
     @property
-    def turned(self) -> bool:
+    def is_turned(self) -> bool:
         """Whether its columns run along the page's vertical axis rather than the horizontal."""
         return bool(abs(self.place[1, 0]) > abs(self.place[0, 0]))
 
     @property
     def pixels(self) -> tuple[int, int]:
         """Pixels along the page's horizontal and vertical axis."""
-        return (self.rows, self.columns) if self.turned else (self.columns, self.rows)
+        return (self.rows, self.columns) if self.is_turned else (self.columns, self.rows)
 
     @property
-    def fine(self) -> tuple[float, float]:
+    def resolution(self) -> tuple[float, float]:
         """Pixels a point along the page's horizontal and vertical axis; both the finer if askew."""
         along, up = np.hypot(*self.place[:2, 0]), np.hypot(*self.place[:2, 1])
         if not (along and up):
             return 0.0, 0.0
         across, down = float(self.columns / along), float(self.rows / up)
-        if not self.straight:
+        if not self.is_straight:
             return max(across, down), max(across, down)
-        return (down, across) if self.turned else (across, down)
+        return (down, across) if self.is_turned else (across, down)
 
     @property
-    def straight(self) -> bool:
+    def is_straight(self) -> bool:
         """Whether it deviates from a quarter turn by less than half a pixel over its whole side."""
         (a, c), (b, d) = np.abs(self.place[:2, :2])
-        if self.turned:
+        if self.is_turned:
             return bool(a * self.rows < 0.5 * c and d * self.columns < 0.5 * b)
         return bool(b * self.rows < 0.5 * d and c * self.columns < 0.5 * a)
 
 
-def pictures(page: pypdfium2.PdfPage) -> list[Picture]:
+def list_pictures(page: pypdfium2.PdfPage) -> list[PdfPicture]:
     """List the pictures on a page, those within forms too."""
     found = []
     for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
         outer, holder = np.eye(3), image.container
         while holder is not None:
-            outer, holder = _matrix(holder) @ outer, holder.container
-        found.append(Picture(image, outer, outer @ _matrix(image), *image.get_px_size()))
+            outer, holder = _get_matrix(holder) @ outer, holder.container
+        found.append(PdfPicture(image, outer, outer @ _get_matrix(image), *image.get_px_size()))
     return found
 
 
-def _matrix(thing: pypdfium2.PdfObject) -> Matrix:
+def _get_matrix(thing: pypdfium2.PdfObject) -> Matrix:
     a, b, c, d, e, f = thing.get_matrix().get()
     return np.array([[a, c, e], [b, d, f], [0, 0, 1]], np.float64)
 
 
-def scanned(found: Sequence[Picture], size: tuple[float, float]) -> list[Picture]:
+def pick_scan_pictures(found: Sequence[PdfPicture], size: tuple[float, float]) -> list[PdfPicture]:
     """Pick the pictures that make a page a scan; none if it is drawn.
 
     A scan may be one picture, or cut into strips, or letters in fine pixels over a coarse ground.
@@ -113,30 +113,30 @@ def scanned(found: Sequence[Picture], size: tuple[float, float]) -> list[Picture
         found: the pictures on the page.
         size: of the page, across and down before its /Rotate, points.
     """
-    wanted, picked = SCANNED * size[0] * size[1], []
-    for picture in sorted(found, key=lambda one: max(one.fine), reverse=True):
+    wanted, picked = MIN_SCAN_COVERAGE * size[0] * size[1], []
+    for picture in sorted(found, key=lambda one: max(one.resolution), reverse=True):
         picked.append(picture)
         wanted -= picture.area
         if wanted <= 0:
-            least = min(LEAST, LEAST_SIDE / max(size))
-            return picked if max(picture.fine) >= least else []
+            least = min(MIN_PIXELS_PER_POINT, MIN_SIDE_PIXELS / max(size))
+            return picked if max(picture.resolution) >= least else []
     return []
 
 
-def fineness(scan: Sequence[Picture]) -> tuple[float, float]:
+def compute_scan_resolution(scan: Sequence[PdfPicture]) -> tuple[float, float]:
     """Say how many pixels a point a scan has, across and down the page before its /Rotate.
 
     Where one axis is finer, as in a fax, it decides for both, so that pixels are square and none
     is lost.
     """
-    across, down = scan[-1].fine
-    if max(across, down) > SQUARE * min(across, down):
+    across, down = scan[-1].resolution
+    if max(across, down) > MAX_SQUARE_RATIO * min(across, down):
         return max(across, down), max(across, down)
     return across, down
 
 
-def settle(
-    found: Sequence[Picture], box: tuple[float, float, float, float], size: tuple[int, int]
+def snap_pictures_to_pixels(
+    found: Sequence[PdfPicture], box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> None:
     """Move pictures by less than a pixel so that theirs are the page's pixels, one to one.
 
@@ -151,7 +151,7 @@ def settle(
     origin = np.array(box[:2])
     scale = np.array(size) / (np.array(box[2:]) - origin)  # pixels a point
     for picture in found:
-        if not picture.straight:
+        if not picture.is_straight:
             continue
         corners = picture.place[:2] @ np.array([[0, 1], [0, 1], [1, 1]])
         low = (corners.min(1) - origin) * scale
@@ -159,15 +159,17 @@ def settle(
         pixels = np.array(picture.pixels)
         if (np.abs(long - pixels) >= 1).any():
             continue
-        grow = (pixels - 2 * INSET) / long
+        grow = (pixels - 2 * INSET_PIXELS) / long
         move = np.eye(3)  # in points: to the origin, grown, to its whole pixel
         move[[0, 1], [0, 1]] = grow
-        move[:2, 2] = origin + (np.round(low) + INSET) / scale - grow * (origin + low / scale)
+        move[:2, 2] = (
+            origin + (np.round(low) + INSET_PIXELS) / scale - grow * (origin + low / scale)
+        )
         local = np.linalg.solve(picture.outer, move @ picture.place)
         picture.image.set_matrix(pypdfium2.PdfMatrix(*local[:2].T.ravel().tolist()))
 
 
-def check(picture: Picture) -> None:
+def check_picture_data(picture: PdfPicture) -> None:
     """Find out whether a picture's data are all there: pdfium fills up what is missing in silence.
 
     Raises:
@@ -176,24 +178,28 @@ def check(picture: Picture) -> None:
     image, filters = picture.image, picture.image.get_filters()
     bits = image.get_metadata().bits_per_pixel
     if not bits:
-        raise TroubleError("damaged PDF: a picture on the page cannot be decoded; scan it again")
+        raise UnreadableFileError(
+            "damaged PDF: a picture on the page cannot be decoded; scan it again"
+        )
     last = filters[-1] if filters else ""
     size = picture.rows * -(-picture.columns * bits // 8)
     if filters == ["FlateDecode"]:
-        inflated([memoryview(image.get_data()).cast("B")], size, "PDF")
+        inflate_picture_data([memoryview(image.get_data()).cast("B")], size, "PDF")
     elif not filters or last in pypdfium2.PdfImage.SIMPLE_FILTERS:
         if raw.FPDFImageObj_GetImageDataDecoded(image, None, 0) < size:
-            raise TroubleError("truncated PDF: a picture's data end too early; scan it again")
+            raise UnreadableFileError(
+                "truncated PDF: a picture's data end too early; scan it again"
+            )
     elif last == "DCTDecode":
         data = bytes(image.get_data(decode_simple=True))
-        load_jpeg(header(io.BytesIO(data), "JPEG"), data)
+        decode_jpeg(open_image(io.BytesIO(data), "JPEG"), data)
     elif last == "JPXDecode":
         check_jpeg2000(bytes(image.get_data(decode_simple=True)))
     elif last == "CCITTFaxDecode":
         _check_fax(bytes(image.get_data(decode_simple=True)), picture)
 
 
-def _check_fax(data: bytes, picture: Picture) -> None:
+def _check_fax(data: bytes, picture: PdfPicture) -> None:
     """Look for what a fax's decoder made up after the end of its data.
 
     ITU-T T.4 and T.6 end a picture by two or more end-of-line codes in a row, which PDF lets a
@@ -210,23 +216,24 @@ def _check_fax(data: bytes, picture: Picture) -> None:
     size = picture.columns, picture.rows
     for coding in ((4, 0), (3, 0), (3, 1), (2, 0)):
         once, again = (
-            _lines(wrapped_fax(data + more, size, coding)) for more in (b"", bytes(range(1, 65)))
+            _decode_fax(wrap_fax_as_tiff(data + more, size, coding))
+            for more in (b"", bytes(range(1, 65)))
         )
-        if once is not None and once == again and _shows(once, lines):
+        if once is not None and once == again and _is_any_picture(once, lines):
             return
-    raise TroubleError("truncated PDF: a fax in it breaks off; copy or scan it again")
+    raise UnreadableFileError("truncated PDF: a fax in it breaks off; copy or scan it again")
 
 
-def _shows(data: bytes, lines: Sequence[NDArray[np.uint8]]) -> bool:
+def _is_any_picture(data: bytes, lines: Sequence[NDArray[np.uint8]]) -> bool:
     """Tell whether 1-bit data, rows padded to bytes, are one of these pictures."""
     return any(data == one.tobytes() for one in lines)
 
 
-def _lines(fax: io.BytesIO) -> bytes | None:
+def _decode_fax(fax: io.BytesIO) -> bytes | None:
     """Decode a fax; None if its decoder complains."""
     try:
-        image = header(fax, "TIFF")
-        load_tiff(image)
-    except (TroubleError, OSError):
+        image = open_image(fax, "TIFF")
+        decode_tiff(image)
+    except (UnreadableFileError, OSError):
         return None
     return image.tobytes()

@@ -6,10 +6,10 @@ import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from batchdigits.pages.trouble import TroubleError, limit_pages
+from batchdigits.pages.trouble import UnreadableFileError, check_page_count
 
 
-def directories(file: BinaryIO) -> tuple[list[int], str]:
+def find_tiff_directories(file: BinaryIO) -> tuple[list[int], str]:
     """Walk a TIFF's chain of pages: where each begins, and why some or all are not read, if so.
 
     TIFF 6.0 section 2, and its 64-bit sibling BigTIFF. A chain that bites its tail ends there.
@@ -29,15 +29,15 @@ def directories(file: BinaryIO) -> tuple[list[int], str]:
         while (start := number(link, at)) and start not in starts:
             at = start + struct.calcsize(count) + entry * number(count, start)
             starts[start] = None
-            limit_pages(len(starts))
-    except TroubleError as fault:
+            check_page_count(len(starts))
+    except UnreadableFileError as fault:
         return [], str(fault)
     except struct.error:
         return list(starts), "truncated TIFF: its list of pages breaks off; copy or scan it again"
     return list(starts), "" if starts else "damaged TIFF: it lists no page; copy or scan it again"
 
 
-def put_first(file: io.BytesIO, start: int) -> None:
+def put_page_first(file: io.BytesIO, start: int) -> None:
     """Make the page whose directory begins at byte `start` the first of the chain, in memory."""
     file.seek(0)
     head = file.read(4)
@@ -46,7 +46,7 @@ def put_first(file: io.BytesIO, start: int) -> None:
     struct.pack_into(form, file.getbuffer(), at, start)
 
 
-def wrapped_fax(data: bytes, size: tuple[int, int], coding: tuple[int, int]) -> io.BytesIO:
+def wrap_fax_as_tiff(data: bytes, size: tuple[int, int], coding: tuple[int, int]) -> io.BytesIO:
     """Make a TIFF of a fax's bare lines: TIFF 6.0 sections 10 and 11, one strip.
 
     Args:
@@ -63,20 +63,20 @@ def wrapped_fax(data: bytes, size: tuple[int, int], coding: tuple[int, int]) -> 
     return io.BytesIO(head + data + struct.pack("<H", len(tags)) + entries + bytes(4))
 
 
-def load_tiff(image: Any) -> None:
+def decode_tiff(image: Any) -> None:
     """Decode a TIFF page; what libtiff merely prints (a broken fax line it filled) is trouble."""
     covered = sum((x1 - x0) * (y1 - y0) for _, (x0, y0, x1, y1), *_ in image.tile)
     layers = len(image.getbands()) if len(image.tile) > 1 and image.tag_v2.get(284) == 2 else 1
     if covered < image.width * image.height * layers:
-        raise TroubleError("truncated TIFF: its strips do not cover the page; scan it again")
-    said, fault = _overheard(image.load)
+        raise UnreadableFileError("truncated TIFF: its strips do not cover the page; scan it again")
+    said, fault = _capture_stderr(image.load)
     lines = [line for line in said.splitlines() if "Decode" in line or "JPEGLib" in line]
     if fault or lines:
         reason = lines[0] if lines else fault
-        raise TroubleError(f"truncated or damaged TIFF: {reason}; copy or scan it again")
+        raise UnreadableFileError(f"truncated or damaged TIFF: {reason}; copy or scan it again")
 
 
-def _overheard(act: Callable[[], object]) -> tuple[str, Exception | None]:
+def _capture_stderr(act: Callable[[], object]) -> tuple[str, Exception | None]:
     """Run `act`; return what it printed on file descriptor 2, and what it raised."""
     try:
         saved = os.dup(2)

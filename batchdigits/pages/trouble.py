@@ -1,55 +1,57 @@
 """What is wrong with a file, in plain words.
 
-Every module of this room raises `TroubleError`; `read` and `look` make a `Failure` of it.
+Every module of this room raises `UnreadableFileError`; `read` and `look` make a `Failure` of it.
 """
 
 from collections.abc import Iterable
 
 from PIL import UnidentifiedImageError
 
-MOST_PAGES = 10_000
+MAX_PAGES = 10_000
 """Pages of a file: more than a scanner's batch has, while a few bytes may claim millions."""
 
 
-class TroubleError(Exception):
+class UnreadableFileError(Exception):
     """What is wrong with the file, already in plain words."""
 
 
-def words(error: Exception, kind: str) -> str:
+def describe_file_error(error: Exception, kind: str) -> str:
     """Put trouble into one printable line of at most 200 characters."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
         text = f"damaged {kind}, or of a kind that is not read: convert it to 8-bit PNG"
     elif isinstance(error, OSError) and error.strerror:
         text = f"cannot be read: {error.strerror}"
-    elif not isinstance(error, TroubleError):
+    elif not isinstance(error, UnreadableFileError):
         text = f"truncated or damaged {kind}: {text or type(error).__name__}; copy or scan it again"
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return plain if len(plain) <= 200 else plain[:197] + "..."
 
 
-GONE = "no such page any more: the file was changed while it was read; run again"
+PAGE_MISSING = "no such page any more: the file was changed while it was read; run again"
 
 
-def numbers(count: int, only: int | None) -> Iterable[int]:
+def list_page_numbers(count: int, only: int | None) -> Iterable[int]:
     """Give the numbers of a file's pages, from 1, or the one that is wanted, there or not."""
     return range(1, count + 1) if only is None else (only,)
 
 
-def limit_pages(count: int) -> None:
-    """Refuse a file of more than `MOST_PAGES` pages, before one of them is decoded."""
-    if count > MOST_PAGES:
-        raise TroubleError(f"too many pages: over the limit of {MOST_PAGES:,}; split the file")
+def check_page_count(count: int) -> None:
+    """Refuse a file of more than `MAX_PAGES` pages, before one of them is decoded."""
+    if count > MAX_PAGES:
+        raise UnreadableFileError(
+            f"too many pages: over the limit of {MAX_PAGES:,}; split the file"
+        )
 
 
-def limit(width: int, height: int, most: int) -> None:
+def check_pixel_count(width: int, height: int, most: int) -> None:
     """Refuse a picture of more than `most` pixels, before it is decoded."""
 
     def count(n: int) -> str:
         return f"{n // 10**6:,} million" if n and n % 10**6 == 0 else f"{n:,}"
 
     if width * height > most:
-        raise TroubleError(
+        raise UnreadableFileError(
             f"too large: {width}x{height} is {count(width * height)} pixels, "
             f"over the limit of {count(most)} (--max-pixels)"
         )

@@ -8,25 +8,27 @@ import numpy as np
 
 from batchdigits import calibrate
 from batchdigits.calibrate import Thresholds
-from batchdigits.extract.desk import Spot
+from batchdigits.extract.desk import DigitSpot
 from batchdigits.postprocess import numbers, rules
-from batchdigits.predict.findings import Finding, Read
-from batchdigits.records import Digit, Row, Value
+from batchdigits.predict.findings import DigitPrediction, Finding
+from batchdigits.records import DigitRow, JudgedValue, Row
 from batchdigits.templates.template import Field
 
-SEVERAL, SURE = 4, 0.3
+MIN_INKED_BOXES, MIN_SURE_SHARE = 4, 0.3
 """Of so many boxes found on a page with ink in them, at least this share is sure, or none is."""
-ASKEW = "most boxes of this page hold no sure number: it may lie on its side, or be no form"
-PLAIN = Field.model_validate(
+UNSURE_PAGE_DETAIL = (
+    "most boxes of this page hold no sure number: it may lie on its side, or be no form"
+)
+RULELESS_FIELD = Field.model_validate(
     {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
 )
 """Stands for the field where an image is one number in boxes: there is no rule."""
 
-Filled = Sequence[tuple[Spot, Read | None]]
+BoxPredictions = Sequence[tuple[DigitSpot, DigitPrediction | None]]
 """The boxes of a field with their readings; None where there was no picture."""
 
 
-class Judged(NamedTuple):
+class OutputRows(NamedTuple):
     """What findings say.
 
     Attributes:
@@ -35,12 +37,12 @@ class Judged(NamedTuple):
     """
 
     rows: list[Row]
-    digits: list[Digit]
+    digits: list[DigitRow]
 
 
-def judge(
+def judge_findings(
     file: str, findings: Iterable[Finding], thresholds: Thresholds, with_digits: bool = False
-) -> Judged:
+) -> OutputRows:
     """Turn the findings of a file, or of whole pages of it, into rows.
 
     Args:
@@ -49,82 +51,84 @@ def judge(
         thresholds: the confidences from which values are `ok`.
         with_digits: whether single digits are wanted too.
     """
-    out = Judged([], [])
+    out = OutputRows([], [])
     found: dict[int, list[int]] = {}
     for one in findings:
         if not one.item.described:
             found.setdefault(one.item.page, []).append(len(out.rows))
-        out.rows.append(row(file, one, thresholds))
+        out.rows.append(make_row(file, one, thresholds))
         if with_digits:
-            out.digits.extend(digits(file, one))
+            out.digits.extend(make_digit_rows(file, one))
     for at in found.values():
-        _doubt(out.rows, at)
+        _demote_unsure_page(out.rows, at)
     return out
 
 
-def row(file: str, finding: Finding, thresholds: Thresholds) -> Row:
+def make_row(file: str, finding: Finding, thresholds: Thresholds) -> Row:
     """Say what a finding says."""
     item = finding.item
     name = "" if item.field is None else item.field.name
-    return Row(file, item.page, name, *_value(finding, thresholds))
+    return Row(file, item.page, name, *_judge_finding(finding, thresholds))
 
 
-def _value(finding: Finding, thresholds: Thresholds) -> Value:
+def _judge_finding(finding: Finding, thresholds: Thresholds) -> JudgedValue:
     item = finding.item
     if item.status is not None:
-        return Value("", 0.0 if item.status == "review" else None, item.status, item.detail)
+        return JudgedValue("", 0.0 if item.status == "review" else None, item.status, item.detail)
     if item.number is not None:
         if finding.number is None:
-            return Value("", 0.0, "review", item.detail or numbers.NO_READER)
-        return numbers.of_number(item.field, finding.number, thresholds.numbers, item.detail)
+            return JudgedValue("", 0.0, "review", item.detail or numbers.NO_READER_DETAIL)
+        return numbers.judge_number(item.field, finding.number, thresholds.numbers, item.detail)
     filled = list(zip(item.spots, finding.reads, strict=True))
     if item.field is None and len(filled) == 1:
-        return of_image(*filled[0], thresholds.digits)
-    return of_field(item.field or PLAIN, filled, thresholds.digits, item.detail)
+        return judge_digit(*filled[0], thresholds.digits)
+    return judge_field(item.field or RULELESS_FIELD, filled, thresholds.digits, item.detail)
 
 
-def digits(file: str, finding: Finding) -> list[Digit]:
+def make_digit_rows(file: str, finding: Finding) -> list[DigitRow]:
     """List the digits of a finding, from left to right."""
     item = finding.item
     name = "" if item.field is None else item.field.name
     out = []
     for at, one in enumerate(finding.digits, 1):
-        out.append(Digit(file, item.page, name, at, *one[:4], *one.place))
+        out.append(DigitRow(file, item.page, name, at, *one[:4], *one.place))
     for at, (read, spot) in enumerate(zip(finding.reads, item.spots, strict=False), 1):
         if read is not None:
-            said = str(read.digit), read.confidence, str(read.second), read.runner_up
-            out.append(Digit(file, item.page, name, at, *said, *spot.place))
+            said = str(read.digit), read.confidence, str(read.second), read.runner_up_confidence
+            out.append(DigitRow(file, item.page, name, at, *said, *spot.place))
     return out
 
 
-def _doubt(rows: list[Row], at: Sequence[int]) -> None:
+def _demote_unsure_page(rows: list[Row], at: Sequence[int]) -> None:
     """Set what is sure apart as well, where next to nothing on a page that was found is sure.
 
     A page on its side has boxes too, and here and there a 0, an 8, or a 6 that is a 9.
     """
     inked = [n for n in at if rows[n].status in ("ok", "review")]
     sure = [n for n in inked if rows[n].status == "ok"]
-    if len(inked) >= SEVERAL and len(sure) < SURE * len(inked):
+    if len(inked) >= MIN_INKED_BOXES and len(sure) < MIN_SURE_SHARE * len(inked):
         for n in sure:
-            rows[n] = replace(rows[n], status="review", detail=ASKEW)
+            rows[n] = replace(rows[n], status="review", detail=UNSURE_PAGE_DETAIL)
 
 
-def of_image(spot: Spot, read: Read | None, threshold: float) -> Value:
+def judge_digit(spot: DigitSpot, read: DigitPrediction | None, threshold: float) -> JudgedValue:
     """Say what an image of one digit holds."""
     if read is None:
         blank = spot.status == "blank"
-        return Value("", None if blank else 0.0, "blank" if blank else "review", spot.detail)
+        return JudgedValue("", None if blank else 0.0, "blank" if blank else "review", spot.detail)
     digit = str(read.digit)
     if read.other:
         detail = f"not a digit; if it is one, {digit} or {read.second}"
-        return Value(digit, read.confidence, "review", detail)
+        return JudgedValue(digit, read.confidence, "review", detail)
     if read.confidence >= threshold:
-        return Value(digit, read.confidence, "ok", "")
+        return JudgedValue(digit, read.confidence, "ok", "")
     detail = f"under {round(threshold, 10)}; may be {read.second}"
-    return Value(digit, read.confidence, "review", detail)
+    return JudgedValue(digit, read.confidence, "review", detail)
 
 
-def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> Value:
+def judge_field(
+    field: Field, filled: BoxPredictions, threshold: float, why: str = ""
+) -> JudgedValue:
     """Say what a field of a form holds.
 
     Args:
@@ -135,57 +139,61 @@ def of_field(field: Field, filled: Filled, threshold: float, why: str = "") -> V
     """
     if all(spot.status == "blank" for spot, _ in filled):
         if field.optional:
-            return Value("", None, "blank", "no ink")
-        return Value("", 0.0, "review", "blank, and not optional")
+            return JudgedValue("", None, "blank", "no ink")
+        return JudgedValue("", 0.0, "review", "blank, and not optional")
     unread = [(n, spot) for n, (spot, _) in enumerate(filled, 1) if spot.status == "review"]
     if unread:
-        shown = "".join(_sign(read) for _, read in filled).strip("_")
+        shown = "".join(_format_digit(read) for _, read in filled).strip("_")
         number, spot = unread[0]
         if field.cells is None:
-            return Value("", 0.0, "review", spot.detail)
-        none = "not digits: " if _no_digits(filled) else ""
-        return Value("", 0.0, "review", f"{none}reads {shown}: box {number}: {spot.detail}")
+            return JudgedValue("", 0.0, "review", spot.detail)
+        none = "not digits: " if _has_mostly_nondigits(filled) else ""
+        return JudgedValue("", 0.0, "review", f"{none}reads {shown}: box {number}: {spot.detail}")
     reads = {n: read for n, (_, read) in enumerate(filled, 1) if read}
     raw = "".join(str(read.digit) for read in reads.values())
-    sure = calibrate.cut_confidence(np.prod([read.confidence for read in reads.values()]))
-    value = _judged(field, raw, sure, reads, threshold)
-    for fault in (why, _gap(filled, field), _strange(filled)):
+    sure = calibrate.truncate_confidence(np.prod([read.confidence for read in reads.values()]))
+    value = _judge_digits(field, raw, sure, reads, threshold)
+    for fault in (why, _describe_gap(filled, field), _describe_nondigit(filled)):
         if fault:
-            value = Value(raw, sure, "review", fault)
+            value = JudgedValue(raw, sure, "review", fault)
             break
-    return value._replace(value=rules.punctuate(value.value, field.decimals))
+    return value._replace(value=rules.insert_decimal_point(value.value, field.decimals))
 
 
-def _sign(read: Read | None) -> str:
+def _format_digit(read: DigitPrediction | None) -> str:
     return "_" if read is None else str(read.digit)
 
 
-def _judged(
-    field: Field, raw: str, sure: float, reads: Mapping[int, Read], threshold: float
-) -> Value:
+def _judge_digits(
+    field: Field, raw: str, sure: float, reads: Mapping[int, DigitPrediction], threshold: float
+) -> JudgedValue:
     """Judge digits by the field's rule; what a rule lifts over the threshold says so."""
-    broken = rules.broken(field, raw)
+    broken = rules.describe_broken_rule(field, raw)
     if not broken and sure >= threshold:
-        return Value(raw, sure, "ok", "")
+        return JudgedValue(raw, sure, "ok", "")
     likely = None
     if broken or field.check:  # without a rule to break there is nothing to choose by
-        likely = rules.likeliest(field, np.array([read.likely for read in reads.values()]))
-    confidence = calibrate.cut_confidence(likely.confidence) if likely else 0.0
+        likely = rules.find_likeliest_value(
+            field, np.array([read.likely for read in reads.values()])
+        )
+    confidence = calibrate.truncate_confidence(likely.confidence) if likely else 0.0
     if not broken:
         if field.check and likely and likely.digits == raw and confidence >= threshold:
-            return Value(raw, confidence, "ok", f"confirmed by its check digit ({field.check})")
+            return JudgedValue(
+                raw, confidence, "ok", f"confirmed by its check digit ({field.check})"
+            )
         least = min(reads, key=lambda number: reads[number].confidence)
         box = f"box {least} " if len(reads) > 1 else ""
         detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
-        return Value(raw, sure, "review", detail)
+        return JudgedValue(raw, sure, "review", detail)
     if likely and confidence >= threshold:
         detail = f"corrected by rule: read as {raw}, which {broken}"
-        return Value(likely.digits, confidence, "ok", detail)
+        return JudgedValue(likely.digits, confidence, "ok", detail)
     instead = f"; may be {likely.digits}" if likely else ""
-    return Value(raw, sure, "review", f"{raw} {broken}{instead}")
+    return JudgedValue(raw, sure, "review", f"{raw} {broken}{instead}")
 
 
-def _gap(filled: Filled, field: Field) -> str:
+def _describe_gap(filled: BoxPredictions, field: Field) -> str:
     """Say whether a blank stands between digits, or behind those of an amount."""
     inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
     if len(inked) <= inked[-1] - inked[0]:
@@ -196,16 +204,16 @@ def _gap(filled: Filled, field: Field) -> str:
     return ""
 
 
-def _no_digits(filled: Filled) -> bool:
+def _has_mostly_nondigits(filled: BoxPredictions) -> bool:
     """Tell whether in most boxes that hold something that is no digit."""
     held = [(spot, read) for spot, read in filled if spot.status != "blank"]
     return 2 * sum(read is None or read.other for _, read in held) > len(held)
 
 
-def _strange(filled: Filled) -> str:
+def _describe_nondigit(filled: BoxPredictions) -> str:
     """Say whether what stands in a box is no digit."""
     for number, (_, read) in enumerate(filled, 1):
         if read is not None and read.other:
-            none = "not digits: " if _no_digits(filled) else ""
+            none = "not digits: " if _has_mostly_nondigits(filled) else ""
             return f"{none}box {number}: not a digit; if it is one, {read.digit} or {read.second}"
     return ""

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from batchdigits.templates import patterns
 from batchdigits.templates.template import Field
 
-MOST = 4096
+MAX_VALUES_TRIED = 4096
 """Values that are looked through, the likeliest first."""
-ENOUGH = 1e-6
+NEGLIGIBLE_PROBABILITY = 1e-6
 """Probability that may be left when no more are looked through."""
 
 
-BREAKS = 0.01
+RULE_BREAK_RATE = 0.01
 """How often what people write in a field breaks its rule: a slip of the pen, a number of another
 kind."""
 
 
-class Likely(NamedTuple):
+class LikelyValue(NamedTuple):
     """The likeliest value.
 
     Attributes:
@@ -34,27 +34,27 @@ class Likely(NamedTuple):
     confidence: float
 
 
-def broken(field: Field, digits: str) -> str:
+def describe_broken_rule(field: Field, digits: str) -> str:
     """Say which rule of a field a value breaks, in plain words; empty if none.
 
     Args:
         field: its rules.
         digits: the value, one digit or more, leading zeros kept.
     """
-    if field.pattern is not None and not patterns.matches(field.pattern, digits):
+    if field.pattern is not None and not patterns.is_match(field.pattern, digits):
         return f"does not match {field.pattern}"
     number = int(digits) / 10**field.decimals
     if field.min is not None and number < field.min:
         return f"is under {field.min:g}"
     if field.max is not None and number > field.max:
         return f"is over {field.max:g}"
-    if field.check is not None and not _CHECKS[field.check](digits):
+    if field.check is not None and not _CHECK_DIGIT_TESTS[field.check](digits):
         return f"has a wrong check digit ({field.check})"
     return ""
 
 
-def chosen(field: Field, candidates: Sequence[tuple[str, float]]) -> Likely | None:
-    """Choose the likeliest of some candidates that a field's rule allows, as `likeliest` does.
+def choose_candidate(field: Field, candidates: Sequence[tuple[str, float]]) -> LikelyValue | None:
+    """Choose the likeliest of some candidates that a field's rule allows, as `find_likeliest_value` does.
 
     Args:
         field: its rule.
@@ -64,19 +64,23 @@ def chosen(field: Field, candidates: Sequence[tuple[str, float]]) -> Likely | No
     Returns:
         The value, and the probability that it is right; None where none is allowed.
     """
-    allowed = [(digits, share) for digits, share in candidates if not broken(field, digits)]
+    allowed = [
+        (digits, share) for digits, share in candidates if not describe_broken_rule(field, digits)
+    ]
     if not allowed:
         return None
     whole = math.fsum(share for _, share in candidates)
     kept = math.fsum(share for _, share in allowed)
     digits, share = allowed[0]
-    return Likely(digits, share / (kept + BREAKS * (whole - kept) + max(0.0, 1 - whole)))
+    return LikelyValue(
+        digits, share / (kept + RULE_BREAK_RATE * (whole - kept) + max(0.0, 1 - whole))
+    )
 
 
-def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
+def find_likeliest_value(field: Field, cells: NDArray[np.float64]) -> LikelyValue | None:
     """Find the likeliest value that a field's rule allows.
 
-    By Bayes' rule: who fills in a form keeps its rule but for `BREAKS` of the times, so that a
+    By Bayes' rule: who fills in a form keeps its rule but for `RULE_BREAK_RATE` of the times, so that a
     value the rule forbids counts for so much less, and what can be no digits at all in full.
 
     Args:
@@ -85,27 +89,29 @@ def likeliest(field: Field, cells: NDArray[np.float64]) -> Likely | None:
             sums to less than 1 where the cell may hold no digit.
 
     Returns:
-        The value, and the probability that it is right; None where none of the likeliest `MOST` is
+        The value, and the probability that it is right; None where none of the likeliest `MAX_VALUES_TRIED` is
         allowed.
     """
     best, share = "", 0.0
     allowed_ = 0.0
     left = whole = float(cells.sum(axis=1).prod())
-    for digits, probability in ordered(cells):
+    for digits, probability in iterate_likeliest_values(cells):
         left -= probability
-        if not broken(field, digits):
+        if not describe_broken_rule(field, digits):
             if not best:
                 best, share = digits, probability
             allowed_ += probability
-        if left < ENOUGH * max(allowed_, ENOUGH):
+        if left < NEGLIGIBLE_PROBABILITY * max(allowed_, NEGLIGIBLE_PROBABILITY):
             break
     if not best:
         return None
     kept = allowed_ + max(left, 0)  # what was not looked through may be allowed, too
-    return Likely(best, share / (kept + BREAKS * (whole - kept) + 1 - whole))
+    return LikelyValue(best, share / (kept + RULE_BREAK_RATE * (whole - kept) + 1 - whole))
 
 
-def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str, float]]:
+def iterate_likeliest_values(
+    cells: NDArray[np.float64], most: int = MAX_VALUES_TRIED
+) -> Iterator[tuple[str, float]]:
     """Yield values from the likeliest down, each with its probability; no impossible ones.
 
     A value is a choice of rank in each cell; from one to the next some rank goes down by one. Each
@@ -115,7 +121,7 @@ def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str,
     falling = np.take_along_axis(cells, order, axis=1).tolist()
     names = [[str(digit) for digit in row] for row in order.tolist()]
     start = (0,) * len(cells)
-    heap = [(-_share(falling, start), start, 0)]
+    heap = [(-_compute_probability(falling, start), start, 0)]
     for _ in range(most):
         if not heap or not heap[0][0]:
             return
@@ -124,33 +130,33 @@ def ordered(cells: NDArray[np.float64], most: int = MOST) -> Iterator[tuple[str,
         for n in range(last, len(ranks)):
             if ranks[n] + 1 < cells.shape[1]:
                 lower = (*ranks[:n], ranks[n] + 1, *ranks[n + 1 :])
-                heapq.heappush(heap, (-_share(falling, lower), lower, n))
+                heapq.heappush(heap, (-_compute_probability(falling, lower), lower, n))
 
 
-def _share(falling: list[list[float]], ranks: Sequence[int]) -> float:
+def _compute_probability(falling: list[list[float]], ranks: Sequence[int]) -> float:
     return math.prod(row[rank] for row, rank in zip(falling, ranks, strict=True))
 
 
-def _luhn(digits: str) -> bool:
+def _is_luhn_valid(digits: str) -> bool:
     """ISO/IEC 7812-1, annex B: every second digit from the right doubled, its digits summed."""
     doubled = (divmod(2 * int(one), 10) for one in digits[-2::-2])
     return (sum(int(one) for one in digits[::-2]) + sum(a + b for a, b in doubled)) % 10 == 0
 
 
-def _mod11(digits: str) -> bool:
+def _is_mod11_valid(digits: str) -> bool:
     """As in ISBN-10: weights 1 to 10 from the right, then 1 again; the sum is a multiple of 11."""
     return sum((n % 10 + 1) * int(one) for n, one in enumerate(reversed(digits))) % 11 == 0
 
 
-def _mod97(digits: str) -> bool:
+def _is_mod97_valid(digits: str) -> bool:
     """ISO/IEC 7064, MOD 97-10: the number leaves 1 when divided by 97."""
     return int(digits) % 97 == 1
 
 
-_CHECKS = {"luhn": _luhn, "mod11": _mod11, "mod97": _mod97}
+_CHECK_DIGIT_TESTS = {"luhn": _is_luhn_valid, "mod11": _is_mod11_valid, "mod97": _is_mod97_valid}
 
 
-def punctuate(digits: str, decimals: int) -> str:
+def insert_decimal_point(digits: str, decimals: int) -> str:
     """Put the separator back: digits 1250 with two decimals are 12.50."""
     if not decimals or not digits:
         return digits

@@ -1,6 +1,6 @@
 """Pictures become logits: a Keras model, called in padded chunks of one fixed size.
 
-Only Keras's own API is used, so that any of its backends serves. A chunk always holds `CHUNK`
+Only Keras's own API is used, so that any of its backends serves. A chunk always holds `MODEL_BATCH_SIZE`
 pictures, the last one filled up with empty ones: the model is traced once, and a digit gets the
 same bits however many others are read beside it.
 """
@@ -17,45 +17,45 @@ from numpy.typing import NDArray
 from batchdigits.errors import ModelError, UsageError
 from batchdigits.predict import backend
 from batchdigits.predict.bundle import (
-    CLASSES,
-    NONE,
-    READER,
+    DIGIT_CLASSES,
+    NONE_CLASS,
+    READER_FILE,
     Card,
-    Numbers,
-    card,
-    file_of,
-    fingerprint,
-    place_of,
-    reader_of,
+    NumberReaderCard,
+    fingerprint_model,
+    load_card,
+    resolve_keras_path,
+    resolve_model_path,
+    resolve_reader_path,
 )
-from batchdigits.predict.model_shape import gives_probabilities, input_shape, takes_bytes
+from batchdigits.predict.model_shape import check_input_shape, gives_probabilities, takes_bytes
 from batchdigits.predict.number_reader import NumberReader
 
 __all__ = [
-    "CHUNK",
-    "CLASSES",
-    "NONE",
+    "DIGIT_CLASSES",
+    "MODEL_BATCH_SIZE",
+    "NONE_CLASS",
     "Card",
     "Classifier",
     "NumberReader",
-    "Numbers",
-    "card",
-    "devices",
-    "file_of",
-    "fingerprint",
-    "load",
-    "load_reader",
-    "loaded",
-    "place_of",
-    "reader_of",
-    "started",
+    "NumberReaderCard",
+    "describe_devices",
+    "fingerprint_model",
+    "load_card",
+    "load_classifier",
+    "load_keras_model",
+    "load_number_reader",
+    "resolve_keras_path",
+    "resolve_model_path",
+    "resolve_reader_path",
+    "start_keras",
 ]
 
 log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
-CHUNK = 256
+MODEL_BATCH_SIZE = 256
 """Pictures per call of the model: of 64 to 2048 the fastest on two cores, or as good."""
 
 
@@ -67,12 +67,16 @@ class Classifier:
     """
 
     def __init__(
-        self, model: Any, device: str, chunk: int = CHUNK, classes: int = len(CLASSES)
+        self,
+        model: Any,
+        device: str,
+        chunk: int = MODEL_BATCH_SIZE,
+        classes: int = len(DIGIT_CLASSES),
     ) -> None:
         """Wrap a Keras model of a checked shape.
 
         Args:
-            model: has `predict_on_batch`; see `load` for what else is asked of it.
+            model: has `predict_on_batch`; see `load_classifier` for what else is asked of it.
             device: as Keras names it.
             chunk: pictures per call.
             classes: how many outputs it must have: ten, or eleven with "not a digit".
@@ -82,7 +86,7 @@ class Classifier:
         """
         self.device = device
         self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
-        self._shape = input_shape(model, classes)
+        self._shape = check_input_shape(model, classes)
         self._classes = classes
         self._chunk = model.input_shape[0] or chunk  # a model may be bound to a batch of its own
         self._scale = np.float32(255 if takes_bytes(model) else 1)
@@ -107,19 +111,21 @@ class Classifier:
         while start < len(pictures):
             part = pictures[start : start + self._chunk]
             try:
-                out[start : start + len(part)] = self._one_chunk(part)
+                out[start : start + len(part)] = self._predict_batch(part)
             except Exception as error:
                 if not backend.is_out_of_memory(error) or self._chunk == 1:
                     raise
                 self._chunk = math.ceil(self._chunk / 2)
-                log.warning("out of memory on %s: %d pictures at once", self.device, self._chunk)
+                log.warning(
+                    "out of memory on %s: %d pictures at once", self.device, self._chunk
+                )
                 continue
             start += len(part)
         if not np.isfinite(out).all():
             raise ModelError("the model gives values that are no numbers (NaN or infinite)")
         return out
 
-    def _one_chunk(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _predict_batch(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         import keras  # noqa: PLC0415  (heavy: only when called)
 
         filled = np.zeros((self._chunk, *self._shape), np.float32)
@@ -131,7 +137,7 @@ class Classifier:
         return out
 
 
-def load(card: Card, *, device: str = "auto") -> Classifier:
+def load_classifier(card: Card, *, device: str = "auto") -> Classifier:
     """Load the model that a card describes.
 
     Args:
@@ -149,15 +155,15 @@ def load(card: Card, *, device: str = "auto") -> Classifier:
         classifier.logits(np.zeros((1, 28, 28, 1), np.float32))
         return classifier
 
-    return _called(card.network, device, made)
+    return _load_traced_model(card.network, device, made)
 
 
-def load_reader(card: Card, *, device: str = "auto") -> NumberReader:
+def load_number_reader(card: Card, *, device: str = "auto") -> NumberReader:
     """Load the number reader of a bundle; `card.numbers` says whether there is one.
 
     Args:
         card: of the bundle.
-        device: as for `load`.
+        device: as for `load_classifier`.
 
     Raises:
         ModelError: it cannot be used.
@@ -169,25 +175,25 @@ def load_reader(card: Card, *, device: str = "auto") -> NumberReader:
         reader.logits([np.zeros((model.input_shape[1], 128), np.uint8)])
         return reader
 
-    return _called(card.place / READER, device, made)
+    return _load_traced_model(card.place / READER_FILE, device, made)
 
 
-def _called(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:
+def _load_traced_model(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:
     """Load a model on a device and call it once, so that it is traced while Keras is hushed."""
-    with backend.hushed():
-        keras, found = _keras()
-        chosen = _device(device, found)
+    with backend.silence_stderr():
+        keras, found = _import_keras()
+        chosen = _choose_device(device, found)
         with keras.device(chosen):
-            model = loaded(place)
+            model = load_keras_model(place)
             try:
                 return made(model, chosen)
             except ModelError as error:
                 raise ModelError(f"'{place}': {error}") from None
             except Exception as error:
-                raise ModelError(_why_not("called", place, error)) from None
+                raise ModelError(_describe_model_error("called", place, error)) from None
 
 
-def loaded(place: Path, *, compiled: bool = False) -> Any:
+def load_keras_model(place: Path, *, compiled: bool = False) -> Any:
     """Load a Keras model from a `.keras` file, in safe mode: no code in it is run.
 
     Args:
@@ -202,10 +208,10 @@ def loaded(place: Path, *, compiled: bool = False) -> Any:
     try:
         return keras.saving.load_model(place, compile=compiled, safe_mode=True)
     except Exception as error:
-        raise ModelError(_why_not("loaded", place, error)) from None
+        raise ModelError(_describe_model_error("loaded", place, error)) from None
 
 
-def started(device: str) -> tuple[Any, str]:
+def start_keras(device: str) -> tuple[Any, str]:
     """Start Keras, for a room that trains; return it, and the device by Keras's name.
 
     Args:
@@ -215,32 +221,32 @@ def started(device: str) -> tuple[Any, str]:
         ModelError: Keras cannot start.
         UsageError: there is no such GPU.
     """
-    keras, found = _keras()
-    return keras, _device(device, found)
+    keras, found = _import_keras()
+    return keras, _choose_device(device, found)
 
 
-def devices() -> str:
+def describe_devices() -> str:
     """Say on one line which backend Keras runs on and what GPUs it can use."""
-    with backend.hushed():
-        keras, found = _keras()
+    with backend.silence_stderr():
+        keras, found = _import_keras()
     gpus = "no GPU" if not found else f"{found} GPU{'s' if found > 1 else ''}"
     return f"Keras backend {keras.config.backend()}: CPU, {gpus}"
 
 
-def _keras() -> tuple[Any, int]:
+def _import_keras() -> tuple[Any, int]:
     """Start Keras; return it, and how many GPUs it can use."""
-    backend.prepare()
+    backend.prepare_environment()
     try:
         import keras  # noqa: PLC0415  (heavy: only when called)
 
-        return keras, backend.gpus()
+        return keras, backend.count_gpus()
     except (ImportError, ValueError) as error:
         raise ModelError(
             f"Keras cannot start: {error}; unset KERAS_BACKEND, or install that backend"
         ) from None
 
 
-def _device(wanted: str, found: int) -> str:
+def _choose_device(wanted: str, found: int) -> str:
     """Choose a device by Keras's name: `wanted` as in the options, `found` GPUs."""
     if wanted == "cpu" or (wanted == "auto" and not found):
         return "cpu:0"
@@ -253,7 +259,7 @@ def _device(wanted: str, found: int) -> str:
     return f"gpu:{number}"
 
 
-def _why_not(what: str, place: Path, error: Exception) -> str:
+def _describe_model_error(what: str, place: Path, error: Exception) -> str:
     text = str(error)
     if "Lambda" in text and "safe_mode" in text:
         return f"'{place}' holds Lambda layers, which can run any code: they are not loaded"

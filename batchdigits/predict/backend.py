@@ -21,7 +21,7 @@ OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "OOM when allocating", "out of memory", "
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def silence_stderr() -> Iterator[None]:
     """Keep what native libraries print on standard error from the user, unless it goes wrong.
 
     TensorFlow prints start-up lines there whatever its log level. They go to a temporary file;
@@ -36,7 +36,7 @@ def hushed() -> Iterator[None]:
     with os.fdopen(kept, "wb", buffering=0) as real, aside:
         watched = faulthandler.is_enabled()
         faulthandler.enable(real)
-        _flush()
+        _flush_stderr()
         os.dup2(aside.fileno(), 2)
         try:
             yield
@@ -48,30 +48,30 @@ def hushed() -> Iterator[None]:
                 real.write(aside.read())
             raise
         finally:
-            _flush()
+            _flush_stderr()
             os.dup2(real.fileno(), 2)
             faulthandler.disable()
             if watched:
                 faulthandler.enable(2)
 
 
-def _flush() -> None:
+def _flush_stderr() -> None:
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             sys.stderr.flush()
 
 
-def prepare() -> None:
+def prepare_environment() -> None:
     """Set what must be set before Keras is imported; what the user has set stays."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if not _own(os.path.expanduser("~")):
+    if not _is_private_home(os.path.expanduser("~")):
         # Keras would take its settings from /tmp, where anybody may put some; below a device
         # nothing is found, and nothing can be made
         os.environ.setdefault("KERAS_HOME", os.path.join(os.devnull, "keras"))
 
 
-def _own(home: str) -> bool:
+def _is_private_home(home: str) -> bool:
     """Tell whether a home folder is one: to be written in, and not by everybody."""
     try:
         return os.access(home, os.W_OK) and not os.stat(home).st_mode & stat.S_IWOTH
@@ -79,7 +79,7 @@ def _own(home: str) -> bool:
         return False
 
 
-def gpus() -> int:
+def count_gpus() -> int:
     """Count the GPUs that Keras's backend can use, and have TensorFlow take memory as needed."""
     import keras  # noqa: PLC0415  (heavy: only when called)
 
@@ -105,7 +105,7 @@ def gpus() -> int:
     return 0
 
 
-def repeatable() -> None:
+def enable_determinism() -> None:
     """Have TensorFlow take only ways to compute that give the same bits every time.
 
     It holds for the rest of the process; seeds are for the caller (`keras.utils`).
@@ -118,7 +118,7 @@ def repeatable() -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def temporal_loss(labels: Any, logits: Any, blank: int) -> Any:
+def compute_ctc_loss(labels: Any, logits: Any, blank: int) -> Any:
     """Give the connectionist temporal loss; by TensorFlow's own kernel where that is the backend.
 
     Keras's takes half as long again: it goes column by column in many small steps.
@@ -149,7 +149,7 @@ def temporal_loss(labels: Any, logits: Any, blank: int) -> Any:
     return tensorflow.compat.v1.nn.ctc_loss(sparse, tensorflow.transpose(logits, [1, 0, 2]), frames)
 
 
-def fast_dtype() -> str:
+def choose_training_dtype() -> str:
     """Name Keras's dtype policy for training: 16 bits where the processor multiplies them as such.
 
     With AMX an epoch takes less than half the time; elsewhere 16 bits would be the slower way.

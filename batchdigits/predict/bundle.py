@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits.errors import ModelError
-from batchdigits.records import Reading
+from batchdigits.records import CalibrationBin
 
-SHIPPED = Path(__file__).parent.parent / "models" / "default"
+SHIPPED_BUNDLE = Path(__file__).parent.parent / "models" / "default"
 """The bundle inside the package."""
-CLASSES = tuple("0123456789")
-"""What the outputs of a model mean, in order; `NONE` may follow, for what is not a digit."""
-READER = "number.keras"
+DIGIT_CLASSES = tuple("0123456789")
+"""What the outputs of a model mean, in order; `NONE_CLASS` may follow, for what is not a digit."""
+READER_FILE = "number.keras"
 """The number reader's file in a bundle's folder."""
-NONE = "none"
+NONE_CLASS = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumberReaderCard:
     """What a card says of the bundle's number reader.
 
     Attributes:
@@ -47,7 +47,7 @@ class Card:
         threshold: default confidence from which a value is `ok`.
         calibrated: whether temperature and threshold were fitted on data.
         whole: the card as read, for people.
-        classes: what the model's outputs mean: `CLASSES`, or those and `NONE`.
+        classes: what the model's outputs mean: `DIGIT_CLASSES`, or those and `NONE_CLASS`.
         readings: right and wrong values of the calibration data by confidence; empty where the
             card has none.
         numbers: of the number reader; None where the bundle has none.
@@ -61,35 +61,35 @@ class Card:
     threshold: float
     calibrated: bool
     whole: dict[str, Any]
-    classes: tuple[str, ...] = CLASSES
-    readings: tuple[Reading, ...] = ()
-    numbers: Numbers | None = None
-    place: Path = field(default=SHIPPED, compare=False)
-    network: Path = field(default=SHIPPED / "model.keras", compare=False)
+    classes: tuple[str, ...] = DIGIT_CLASSES
+    readings: tuple[CalibrationBin, ...] = ()
+    numbers: NumberReaderCard | None = None
+    place: Path = field(default=SHIPPED_BUNDLE, compare=False)
+    network: Path = field(default=SHIPPED_BUNDLE / "model.keras", compare=False)
 
 
 UNCALIBRATED_THRESHOLD = 0.95
 
 
-def place_of(path: str | None) -> Path:
+def resolve_model_path(path: str | None) -> Path:
     """Tell where a model lies: None is the one in the package."""
-    return SHIPPED if path is None else Path(path)
+    return SHIPPED_BUNDLE if path is None else Path(path)
 
 
-def file_of(path: str | None) -> Path:
+def resolve_keras_path(path: str | None) -> Path:
     """Tell where a model's `.keras` file lies, in a bundle's folder or by itself."""
-    place = place_of(path)
+    place = resolve_model_path(path)
     return place / "model.keras" if place.is_dir() else place
 
 
-def fingerprint(path: str | None) -> str:
+def fingerprint_model(path: str | None) -> str:
     """Name a model by what is in its files: a digest (BLAKE2b, 160 bits), in hexadecimal.
 
     Raises:
         ModelError: one of them cannot be read.
     """
-    place = place_of(path)
-    files = [place / name for name in ("card.json", "model.keras", READER)]
+    place = resolve_model_path(path)
+    files = [place / name for name in ("card.json", "model.keras", READER_FILE)]
     digest = hashlib.blake2b(digest_size=20)
     try:
         for file in files if place.is_dir() else [place]:
@@ -100,12 +100,12 @@ def fingerprint(path: str | None) -> str:
     return digest.hexdigest()
 
 
-def reader_of(path: str | None) -> Path:
+def resolve_reader_path(path: str | None) -> Path:
     """Tell where the number reader of a bundle lies, if there is one."""
-    return place_of(path) / READER
+    return resolve_model_path(path) / READER_FILE
 
 
-def card(path: str | None) -> Card:
+def load_card(path: str | None) -> Card:
     """Read what is known about a model without loading it.
 
     Args:
@@ -114,9 +114,9 @@ def card(path: str | None) -> Card:
     Raises:
         ModelError: there is no such thing, or its card is damaged.
     """
-    place = place_of(path)
+    place = resolve_model_path(path)
     if os.path.isdir(place):  # os.path takes any name, where Path raises for some
-        return _read_card(place / "card.json")
+        return _load_bundle_card(place / "card.json")
     if not os.path.exists(place):
         raise ModelError(
             f"model '{place}' does not exist: expected a bundle's folder or a .keras file"
@@ -131,7 +131,7 @@ def card(path: str | None) -> Card:
     )
 
 
-def _read_card(place: Path) -> Card:
+def _load_bundle_card(place: Path) -> Card:
     try:
         whole = json.loads(place.read_text("utf-8"))
         found = Card(
@@ -142,8 +142,8 @@ def _read_card(place: Path) -> Card:
             calibrated=True,
             whole=whole,
             classes=tuple(str(name) for name in whole["classes"]),
-            readings=_readings(whole["calibration"].get("readings", [])),
-            numbers=_numbers(whole.get("numbers")),
+            readings=_parse_readings(whole["calibration"].get("readings", [])),
+            numbers=_parse_reader_card(whole.get("numbers")),
             place=place.parent,
             network=place.parent / "model.keras",
         )
@@ -162,10 +162,10 @@ def _read_card(place: Path) -> Card:
     ) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
-    if found.classes not in (CLASSES, (*CLASSES, NONE)):
+    if found.classes not in (DIGIT_CLASSES, (*DIGIT_CLASSES, NONE_CLASS)):
         got = " ".join(", ".join(found.classes).split())
         raise ModelError(
-            f"'{place}': expected the classes 0 to 9, with '{NONE}' after them or without, "
+            f"'{place}': expected the classes 0 to 9, with '{NONE_CLASS}' after them or without, "
             f"got {got:.100}"
         )
     if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
@@ -176,11 +176,11 @@ def _read_card(place: Path) -> Card:
     return found
 
 
-def _numbers(said: dict[str, Any] | None) -> Numbers | None:
+def _parse_reader_card(said: dict[str, Any] | None) -> NumberReaderCard | None:
     """Take over what a card says of the number reader."""
     if said is None:
         return None
-    found = Numbers(
+    found = NumberReaderCard(
         int(said["preprocessing"]),
         float(said["calibration"]["temperature"]),
         float(said["threshold"]),
@@ -193,9 +193,9 @@ def _numbers(said: dict[str, Any] | None) -> Numbers | None:
     return found
 
 
-def _readings(listed: list[Any]) -> tuple[Reading, ...]:
+def _parse_readings(listed: list[Any]) -> tuple[CalibrationBin, ...]:
     """Check and take over what a card lists under `calibration.readings`."""
-    readings = tuple(Reading(float(c), int(right), int(wrong)) for c, right, wrong in listed)
+    readings = tuple(CalibrationBin(float(c), int(right), int(wrong)) for c, right, wrong in listed)
     for one in readings:
         if not (0 <= one.confidence <= 1 and one.right >= 0 and one.wrong >= 0):
             raise ValueError(f"calibration.readings hold {list(one)}")

@@ -15,39 +15,39 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
-SIGNS = ".-"
+SEPARATOR_CHARACTERS = ".-"
 """What a separator and a flourish are written as."""
 NO_DIGIT = "x"
 """What something that is no digit is written as."""
-STRIDE, INK = 4, 32
+COLUMN_STRIDE_PX, INK_HEIGHT_PX = 4, 32
 """Columns of a strip for each of the network's, and the height of the ink, px."""
-BEAM = 10
+BEAM_WIDTH = 10
 """Beginnings that are followed at a time."""
-LEAST = 1e-4
+MIN_SIGN_PROBABILITY = 1e-4
 """A sign less probable than this in a column is not followed there."""
-INKED = 64
+MIN_INK_LEVEL = 64
 """Level of a strip from which there is ink."""
-SEEN = 0.3
+MIN_SEPARATOR_PROBABILITY = 0.3
 """Probability from which a separator or flourish is told of."""
 
-_SEPARATOR, _FLOURISH, _OTHER, _BLANK = 10, 11, 12, 13
-_NAMES = f"0123456789{NO_DIGIT}"
-_EMPTY = 11  # blank among the merged classes
+_SEPARATOR_CLASS, _FLOURISH_CLASS, _OTHER_CLASS, _BLANK_CLASS = 10, 11, 12, 13
+_MERGED_NAMES = f"0123456789{NO_DIGIT}"
+_MERGED_BLANK_CLASS = 11  # blank among the merged classes
 
-Shares = NDArray[np.float64]
-Box = tuple[int, int, int, int]
+Probabilities = NDArray[np.float64]
+PixelBox = tuple[int, int, int, int]
 
 
-class Sign(NamedTuple):
+class DecodedSign(NamedTuple):
     """A sign of the likeliest reading, and the column of the network it is seen in."""
 
     name: str
     column: int
 
 
-class Decoded(NamedTuple):
+class DecodedStrip(NamedTuple):
     """What a strip may say.
 
     Attributes:
@@ -57,65 +57,71 @@ class Decoded(NamedTuple):
     """
 
     candidates: list[tuple[str, float]]
-    signs: list[Sign]
+    signs: list[DecodedSign]
 
     @property
-    def seen(self) -> str:
+    def full_text(self) -> str:
         """Give the likeliest reading with its separators and flourishes."""
         return "".join(sign.name for sign in self.signs)
 
 
-def decoded(logits: NDArray[np.float32], beam: int = BEAM) -> Decoded:
+def decode_logits(logits: NDArray[np.float32], beam: int = BEAM_WIDTH) -> DecodedStrip:
     """Read a strip.
 
     Args:
         logits: shape (T, 14), finite; classes as above.
         beam: how many beginnings are followed.
     """
-    found = candidates(logits, beam)
-    return Decoded(found, signs_of(logits, found[0][0]))
+    found = find_candidates(logits, beam)
+    return DecodedStrip(found, find_signs(logits, found[0][0]))
 
 
-def candidates(logits: NDArray[np.float32], beam: int = BEAM) -> list[tuple[str, float]]:
-    """Give what a strip may say, as in `Decoded`, and not where."""
-    return _searched(_merged(_shares(logits)), beam)
+def find_candidates(logits: NDArray[np.float32], beam: int = BEAM_WIDTH) -> list[tuple[str, float]]:
+    """Give what a strip may say, as in `DecodedStrip`, and not where."""
+    return _run_beam_search(_merge_into_blank(_compute_softmax(logits)), beam)
 
 
-def signs_of(logits: NDArray[np.float32], text: str) -> list[Sign]:
+def find_signs(logits: NDArray[np.float32], text: str) -> list[DecodedSign]:
     """Find where the signs of a string stand, with the separators and flourishes among them.
 
     Args:
-        logits: as for `decoded`.
+        logits: as for `decode_logits`.
         text: a candidate.
     """
-    shares = _shares(logits)
-    return _signs(text, _aligned(_merged(shares), text), shares)
+    shares = _compute_softmax(logits)
+    return _add_separator_signs(text, _align_text(_merge_into_blank(shares), text), shares)
 
 
-def _shares(logits: NDArray[np.float32]) -> Shares:
+def _compute_softmax(logits: NDArray[np.float32]) -> Probabilities:
     levels = logits.astype(np.float64)
     powers = np.exp(levels - levels.max(axis=1, keepdims=True))
-    shares: Shares = powers / powers.sum(axis=1, keepdims=True)
+    shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
     return shares
 
 
-def _merged(shares: Shares) -> Shares:
+def _merge_into_blank(shares: Probabilities) -> Probabilities:
     """Count separators and flourishes as blank."""
     merged = np.empty((len(shares), 12))
-    merged[:, :10], merged[:, 10] = shares[:, :10], shares[:, _OTHER]
-    merged[:, _EMPTY] = shares[:, _BLANK] + shares[:, _SEPARATOR] + shares[:, _FLOURISH]
+    merged[:, :10], merged[:, 10] = shares[:, :10], shares[:, _OTHER_CLASS]
+    merged[:, _MERGED_BLANK_CLASS] = (
+        shares[:, _BLANK_CLASS] + shares[:, _SEPARATOR_CLASS] + shares[:, _FLOURISH_CLASS]
+    )
     return merged
 
 
-def _searched(merged: Shares, beam: int) -> list[tuple[str, float]]:
+def _run_beam_search(merged: Probabilities, beam: int) -> list[tuple[str, float]]:
     """Find the likeliest strings by their beginnings.
 
     Of each the share that ends in a blank, and that which ends in its last sign, are kept apart.
     """
     beams: dict[str, tuple[float, float]] = {"": (1.0, 0.0)}
     for row in merged.tolist():
-        empty = row[_EMPTY]
-        signs = [(_NAMES[c], share) for c, share in enumerate(row[:_EMPTY]) if share > LEAST]
+        empty = row[_MERGED_BLANK_CLASS]
+        signs = [
+            (_MERGED_NAMES[c], share)
+            for c, share in enumerate(row[:_MERGED_BLANK_CLASS])
+            if share > MIN_SIGN_PROBABILITY
+        ]
         grown: dict[str, tuple[float, float]] = {}
         by_name = dict(signs)
         for text, (ends, goes_on) in beams.items():
@@ -135,13 +141,13 @@ def _searched(merged: Shares, beam: int) -> list[tuple[str, float]]:
     return sorted(whole, key=lambda one: (-one[1], one[0]))
 
 
-def _aligned(merged: Shares, text: str) -> list[int]:
+def _align_text(merged: Probabilities, text: str) -> list[int]:
     """Find in which column each sign of a string is seen clearest, along the likeliest way."""
     if not text:
         return []
-    states = [_EMPTY]
+    states = [_MERGED_BLANK_CLASS]
     for name in text:
-        states += [_NAMES.index(name), _EMPTY]
+        states += [_MERGED_NAMES.index(name), _MERGED_BLANK_CLASS]
     classes = np.array(states)
     levels = np.log(np.maximum(merged[:, classes], 1e-12))
     may_skip = np.zeros(len(states), bool)
@@ -165,20 +171,20 @@ def _aligned(merged: Shares, text: str) -> list[int]:
     return [columns[sign] for sign in range(len(text))]
 
 
-def _signs(text: str, columns: list[int], shares: Shares) -> list[Sign]:
+def _add_separator_signs(text: str, columns: list[int], shares: Probabilities) -> list[DecodedSign]:
     """Put the separators and flourishes that are seen among the signs of a string."""
-    out = [Sign(name, column) for name, column in zip(text, columns, strict=True)]
-    for number, name in enumerate(SIGNS):
-        there = shares[:, _SEPARATOR + number] > SEEN
+    out = [DecodedSign(name, column) for name, column in zip(text, columns, strict=True)]
+    for number, name in enumerate(SEPARATOR_CHARACTERS):
+        there = shares[:, _SEPARATOR_CLASS + number] > MIN_SEPARATOR_PROBABILITY
         edges = np.flatnonzero(np.diff(np.concatenate([[0], there.astype(np.int8), [0]])))
         for start, end in edges.reshape(-1, 2).tolist():
-            column = start + int(shares[start:end, _SEPARATOR + number].argmax())
+            column = start + int(shares[start:end, _SEPARATOR_CLASS + number].argmax())
             if column not in columns:
-                out.append(Sign(name, column))
+                out.append(DecodedSign(name, column))
     return sorted(out, key=lambda sign: sign.column)
 
 
-def boxes(picture: Grey, signs: Sequence[Sign]) -> list[Box]:
+def find_sign_boxes(picture: GreyImage, signs: Sequence[DecodedSign]) -> list[PixelBox]:
     """Find the box round the ink of each sign.
 
     Neighbours are parted at the column with the least ink between those they are seen in.
@@ -193,17 +199,20 @@ def boxes(picture: Grey, signs: Sequence[Sign]) -> list[Box]:
     if not signs:
         return []
     mass = picture.sum(axis=0, dtype=np.int64)
-    at = [min(sign.column * STRIDE + STRIDE // 2, picture.shape[1] - 1) for sign in signs]
+    at = [
+        min(sign.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2, picture.shape[1] - 1)
+        for sign in signs
+    ]
     cuts = [a + int(mass[a : b + 1].argmin()) for a, b in pairwise(at)]
     return [
-        _inked(picture, start, end)
+        _find_ink_box(picture, start, end)
         for start, end in zip([0, *cuts], [*cuts, picture.shape[1]], strict=True)
     ]
 
 
-def _inked(picture: Grey, start: int, end: int) -> Box:
+def _find_ink_box(picture: GreyImage, start: int, end: int) -> PixelBox:
     """Find the box round the ink between two columns; of no ink their own."""
-    ink = picture[:, start:end] >= INKED
+    ink = picture[:, start:end] >= MIN_INK_LEVEL
     x, y = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
     if not len(x):
         return start, 0, max(1, end - start), picture.shape[0]

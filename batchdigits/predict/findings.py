@@ -2,7 +2,7 @@
 
 Stored findings are JSON objects with named keys, defaults left out. What a key means, and which
 value stands where it is left out, never changes within a version: a file that is gone cannot be
-read again. A new key, or another meaning, takes a new `VERSION` and a step in `ledger.migrations`
+read again. A new key, or another meaning, takes a new `FINDINGS_VERSION` and a step in `ledger.migrations`
 that rewrites what is stored. The names in the text are not those of the records, which may be
 renamed at will.
 """
@@ -13,14 +13,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from batchdigits import calibrate
-from batchdigits.extract.desk import Item, Number, Shown, Spot
+from batchdigits.extract.desk import DebugPage, DigitSpot, ExtractedItem, StripPlacement
 from batchdigits.extract.tasks import Task
-from batchdigits.predict.decoding import Decoded, Sign
-from batchdigits.predict.numbers import Digits
-from batchdigits.records import Entry, Laid
+from batchdigits.predict.decoding import DecodedSign, DecodedStrip
+from batchdigits.predict.numbers import NumberDigit
+from batchdigits.records import FileSnapshot, RegisteredPage
 from batchdigits.templates.template import Field
 
-VERSION = 2
+FINDINGS_VERSION = 2
 """Of the stored text."""
 FIELD_DEFAULTS = {
     "cells": None,
@@ -38,8 +38,8 @@ DIGITS_KEYS = ("names", "confidences", "runners_up", "runner_up_confidences", "p
 """Lists, each with a value for each digit, in the order of the attributes of `Digits`."""
 
 
-class Read(NamedTuple):
-    """How one picture was read; see `calibrate.Judged`."""
+class DigitPrediction(NamedTuple):
+    """How one picture was read; see `calibrate.DigitPredictions`."""
 
     digit: int
     confidence: float
@@ -48,9 +48,9 @@ class Read(NamedTuple):
     likely: Sequence[float]
 
     @property
-    def runner_up(self) -> float:
+    def runner_up_confidence(self) -> float:
         """Give the probability of the second, as written in the table."""
-        return calibrate.cut_confidence(self.likely[self.second])
+        return calibrate.truncate_confidence(self.likely[self.second])
 
 
 class Finding(NamedTuple):
@@ -63,13 +63,13 @@ class Finding(NamedTuple):
         digits: of a number, its digits and where they stand.
     """
 
-    item: Item
-    reads: tuple[Read | None, ...] = ()
-    number: Decoded | None = None
-    digits: tuple[Digits, ...] = ()
+    item: ExtractedItem
+    reads: tuple[DigitPrediction | None, ...] = ()
+    number: DecodedStrip | None = None
+    digits: tuple[NumberDigit, ...] = ()
 
 
-class Found(NamedTuple):
+class TaskFindings(NamedTuple):
     """What was found of a task: of a file, or of one of its pages.
 
     Attributes:
@@ -82,15 +82,15 @@ class Found(NamedTuple):
 
     task: Task
     findings: list[Finding]
-    laid: list[Laid]
-    stood: Entry | None = None
-    shown: Sequence[Shown] = ()
+    laid: list[RegisteredPage]
+    stood: FileSnapshot | None = None
+    shown: Sequence[DebugPage] = ()
 
 
 Json = dict[str, Any]
 
-_write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-_parse = json.JSONDecoder().decode
+_encode_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_parse_json = json.JSONDecoder().decode
 
 
 def encode_findings(findings: Sequence[Finding]) -> str:
@@ -99,7 +99,9 @@ def encode_findings(findings: Sequence[Finding]) -> str:
     Every float comes back bit for bit. Of an image of one digit only the runner-up's probability
     is kept, not all ten, since the rules of fields alone need those.
     """
-    return _write({"version": VERSION, "findings": [_encode_finding(one) for one in findings]})
+    return _encode_json(
+        {"version": FINDINGS_VERSION, "findings": [_encode_finding(one) for one in findings]}
+    )
 
 
 def decode_findings(text: str) -> list[Finding]:
@@ -108,12 +110,14 @@ def decode_findings(text: str) -> list[Finding]:
     Raises:
         ValueError: the text is of another version, or has a key that this version does not know.
     """
-    stored = _parse(text)
+    stored = _parse_json(text)
     version, findings = stored.pop("version", None), stored.pop("findings", ())
-    if version != VERSION:
-        raise ValueError(f"expected stored findings of version {VERSION}, got version {version}")
+    if version != FINDINGS_VERSION:
+        raise ValueError(
+            f"expected stored findings of version {FINDINGS_VERSION}, got version {version}"
+        )
     if stored:
-        raise _unknown(stored, "text")
+        raise _make_unknown_keys_error(stored, "text")
     return [_decode_finding(one) for one in findings]
 
 
@@ -149,19 +153,19 @@ def _decode_finding(stored: Json) -> Finding:
     take = stored.pop
     field, strip, number = take("field", None), take("strip", None), take("number", None)
     pairs = [_decode_spot(one) for one in take("spots", ())]
-    item = Item(
+    item = ExtractedItem(
         0,
         take("page", 1),
         take("status", None),
         take("detail", ""),
-        None if field is None else _decode_field(_write(field)),
+        None if field is None else _decode_field(_encode_json(field)),
         tuple([spot for spot, _ in pairs]),
         None if strip is None else _decode_strip(strip),
         take("described", True),
     )
     digits = take("digits", None)
     if stored:
-        raise _unknown(stored, "finding")
+        raise _make_unknown_keys_error(stored, "finding")
     return Finding(
         item,
         tuple([read for _, read in pairs]),
@@ -170,7 +174,7 @@ def _decode_finding(stored: Json) -> Finding:
     )
 
 
-def _encode_spot(spot: Spot, read: Read | None, *, short: bool) -> Json:
+def _encode_spot(spot: DigitSpot, read: DigitPrediction | None, *, short: bool) -> Json:
     status, detail, place = spot
     out: Json = {"place": place}
     if status is not None:
@@ -178,11 +182,11 @@ def _encode_spot(spot: Spot, read: Read | None, *, short: bool) -> Json:
     if detail:
         out["detail"] = detail
     if read is not None:
-        out["read"] = _encode_read(read, short=short)
+        out["read"] = _encode_prediction(read, short=short)
     return out
 
 
-def _encode_read(read: Read, *, short: bool) -> Json:
+def _encode_prediction(read: DigitPrediction, *, short: bool) -> Json:
     digit, confidence, second, other, likely = read
     out: Json = {"digit": digit, "confidence": confidence}
     if short:
@@ -194,24 +198,24 @@ def _encode_read(read: Read, *, short: bool) -> Json:
     return out
 
 
-def _decode_spot(stored: Json) -> tuple[Spot, Read | None]:
+def _decode_spot(stored: Json) -> tuple[DigitSpot, DigitPrediction | None]:
     take = stored.pop
     read = take("read", None)
-    spot = Spot(take("status", None), take("detail", ""), tuple(take("place")))
+    spot = DigitSpot(take("status", None), take("detail", ""), tuple(take("place")))
     if stored:
-        raise _unknown(stored, "spot")
-    return spot, None if read is None else _decode_read(read)
+        raise _make_unknown_keys_error(stored, "spot")
+    return spot, None if read is None else _decode_prediction(read)
 
 
-def _decode_read(stored: Json) -> Read:
+def _decode_prediction(stored: Json) -> DigitPrediction:
     take = stored.pop
     likely, second = take("likely"), take("second", None)
     if type(likely) is dict:  # the runner-up's alone
         second = int(next(iter(likely)))
         likely = [likely.get(digit, 0.0) for digit in "0123456789"]
-    read = Read(take("digit"), take("confidence"), second, take("other", False), likely)
+    read = DigitPrediction(take("digit"), take("confidence"), second, take("other", False), likely)
     if stored:
-        raise _unknown(stored, "read")
+        raise _make_unknown_keys_error(stored, "read")
     return read
 
 
@@ -227,21 +231,21 @@ def _encode_field(field: Field) -> Json:
 @lru_cache(maxsize=4096)
 def _decode_field(text: str) -> Field:
     """Make a field of a template's; it is not validated again, whatever is demanded by now."""
-    stored = _parse(text)
+    stored = _parse_json(text)
     if unknown := stored.keys() - FIELD_KEYS:
-        raise _unknown(unknown, "field")
+        raise _make_unknown_keys_error(unknown, "field")
     return Field.model_construct(**{**FIELD_DEFAULTS, **stored, "box": tuple(stored["box"])})
 
 
-def _decode_strip(stored: Json) -> Number:
+def _decode_strip(stored: Json) -> StripPlacement:
     take = stored.pop
-    strip = Number(tuple(take("origin")), tuple(take("scale")), take("slant"))
+    strip = StripPlacement(tuple(take("origin")), tuple(take("scale")), take("slant"))
     if stored:
-        raise _unknown(stored, "strip")
+        raise _make_unknown_keys_error(stored, "strip")
     return strip
 
 
-def _encode_number(number: Decoded) -> Json:
+def _encode_number(number: DecodedStrip) -> Json:
     texts, probabilities = [*zip(*number.candidates, strict=True)] or ((), ())
     names, columns = [*zip(*number.signs, strict=True)] or ((), ())
     return {
@@ -250,30 +254,30 @@ def _encode_number(number: Decoded) -> Json:
     }
 
 
-def _decode_number(stored: Json) -> Decoded:
+def _decode_number(stored: Json) -> DecodedStrip:
     candidates, signs = stored.pop("candidates"), stored.pop("signs")
     texts, probabilities = candidates.pop("texts"), candidates.pop("probabilities")
     names, columns = signs.pop("names"), signs.pop("columns")
     if unknown := stored.keys() | candidates.keys() | signs.keys():
-        raise _unknown(unknown, "number")
-    return Decoded(
+        raise _make_unknown_keys_error(unknown, "number")
+    return DecodedStrip(
         [*zip(texts, probabilities, strict=True)],
-        [*map(Sign._make, zip(names, columns, strict=True))],
+        [*map(DecodedSign._make, zip(names, columns, strict=True))],
     )
 
 
-def _encode_digits(digits: Sequence[Digits]) -> Json:
+def _encode_digits(digits: Sequence[NumberDigit]) -> Json:
     return dict(zip(DIGITS_KEYS, zip(*digits, strict=True), strict=True))
 
 
-def _decode_digits(stored: Json) -> tuple[Digits, ...]:
+def _decode_digits(stored: Json) -> tuple[NumberDigit, ...]:
     columns = [stored.pop(key) for key in DIGITS_KEYS]
     if stored:
-        raise _unknown(stored, "digits")
+        raise _make_unknown_keys_error(stored, "digits")
     columns[-1] = map(tuple, columns[-1])
-    return tuple(map(Digits._make, zip(*columns, strict=True)))
+    return tuple(map(NumberDigit._make, zip(*columns, strict=True)))
 
 
-def _unknown(keys: Iterable[str], what: str) -> ValueError:
+def _make_unknown_keys_error(keys: Iterable[str], what: str) -> ValueError:
     names = ", ".join(sorted(keys))
-    return ValueError(f"a stored {what} of version {VERSION} has unknown keys: {names}")
+    return ValueError(f"a stored {what} of version {FINDINGS_VERSION} has unknown keys: {names}")

@@ -6,7 +6,7 @@ from typing import Any
 from batchdigits.errors import ModelError
 
 
-def input_shape(model: Any, classes: int) -> tuple[int, ...]:
+def check_input_shape(model: Any, classes: int) -> tuple[int, ...]:
     """Check what the model takes and gives; return the shape of one input."""
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if not (
@@ -24,7 +24,7 @@ def input_shape(model: Any, classes: int) -> tuple[int, ...]:
 
 def gives_probabilities(model: Any) -> bool:
     """Tell by the last layer's configuration: softmax gives probabilities, linear logits."""
-    last = _producer(model)
+    last = _find_output_layer(model)
     config = last.get_config() if hasattr(last, "get_config") else {}
     if type(last).__name__ == "Softmax" or config.get("activation") == "softmax":
         return True
@@ -37,7 +37,7 @@ def gives_probabilities(model: Any) -> bool:
     )
 
 
-def _producer(model: Any) -> Any:
+def _find_output_layer(model: Any) -> Any:
     """Find what makes the model's output: its last layer, or operation, that is no mere wrapping.
 
     A functional model may end in another place than in the last of its layers.
@@ -57,7 +57,7 @@ def takes_bytes(model: Any) -> bool:
     inputs = getattr(model, "inputs", None)
     if inputs and "int" in str(inputs[0].dtype):
         return True
-    for layer in _flat(model.layers):
+    for layer in _walk_layers(model.layers):
         if type(layer).__name__ == "Rescaling":
             scale = layer.get_config()["scale"]
             return isinstance(scale, int | float) and scale < 0.1
@@ -66,10 +66,10 @@ def takes_bytes(model: Any) -> bool:
     return False
 
 
-def _flat(layers: list[Any]) -> Iterator[Any]:
+def _walk_layers(layers: list[Any]) -> Iterator[Any]:
     """Go through layers in order, into those that hold layers themselves."""
     for layer in layers:
         if getattr(layer, "layers", None):
-            yield from _flat(layer.layers)
+            yield from _walk_layers(layer.layers)
         else:
             yield layer

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import ModelError
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
-CLASSES = 14
+READER_CLASS_COUNT = 14
 """Digits 0 to 9, a separator, a flourish, something else, and nothing new."""
-COLUMNS = 8192
+MODEL_BATCH_COLUMNS = 8192
 """Columns of strips per call: strips of one width go together, always as many of them."""
 
 
@@ -23,7 +23,7 @@ class NumberReader:
         """Wrap a Keras model.
 
         Args:
-            model: takes (height, any width, 1), gives (columns, `CLASSES`) logits.
+            model: takes (height, any width, 1), gives (columns, `READER_CLASS_COUNT`) logits.
             device: as Keras names it.
 
         Raises:
@@ -31,41 +31,43 @@ class NumberReader:
         """
         takes: tuple[Any, ...] = getattr(model, "input_shape", ())
         gives: tuple[Any, ...] = getattr(model, "output_shape", ())
-        if len(takes) != 4 or len(gives) != 3 or takes[-1] != 1 or gives[-1] != CLASSES:
+        if len(takes) != 4 or len(gives) != 3 or takes[-1] != 1 or gives[-1] != READER_CLASS_COUNT:
             raise ModelError(
                 f"the number reader does not read strips: expected input (height, None, 1) and "
-                f"output (None, {CLASSES}), got {takes} and {gives} (the first is the batch)"
+                f"output (None, {READER_CLASS_COUNT}), got {takes} and {gives} (the first is the batch)"
             )
         self.device = device
         self._model = model
 
-    def logits(self, strips: Sequence[Grey]) -> list[NDArray[np.float32]]:
+    def logits(self, strips: Sequence[GreyImage]) -> list[NDArray[np.float32]]:
         """Give the logits of strips.
 
         Args:
             strips: uint8, each (height, width), as `normalize.strips.strip` gives them.
 
         Returns:
-            Of each strip float32, shape (columns, `CLASSES`): the same however many others are
+            Of each strip float32, shape (columns, `READER_CLASS_COUNT`): the same however many others are
             read beside it.
 
         Raises:
             ModelError: the model gives something that is no number.
         """
-        out: list[NDArray[np.float32]] = [np.zeros((0, CLASSES), np.float32)] * len(strips)
+        out: list[NDArray[np.float32]] = [np.zeros((0, READER_CLASS_COUNT), np.float32)] * len(
+            strips
+        )
         by_width: dict[int, list[int]] = {}
         for at, one in enumerate(strips):
             by_width.setdefault(one.shape[1], []).append(at)
         for width, places in by_width.items():
-            size = math.ceil(COLUMNS / width)
+            size = math.ceil(MODEL_BATCH_COLUMNS / width)
             for start in range(0, len(places), size):
                 part = places[start : start + size]
-                found = self._chunk([strips[at] for at in part], size)
+                found = self._predict_batch([strips[at] for at in part], size)
                 for at, one in zip(part, found, strict=True):
                     out[at] = one
         return out
 
-    def _chunk(self, strips: Sequence[Grey], size: int) -> NDArray[np.float32]:
+    def _predict_batch(self, strips: Sequence[GreyImage], size: int) -> NDArray[np.float32]:
         """Read strips of one width in one call, filled up with empty ones."""
         import keras  # noqa: PLC0415  (heavy: only when called)
 

@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate
-from batchdigits.extract.desk import Number
+from batchdigits.extract.desk import StripPlacement
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.predict import decoding, slanted
-from batchdigits.predict.decoding import NO_DIGIT, SIGNS, Decoded
-from batchdigits.records import Grey
+from batchdigits.predict.decoding import NO_DIGIT, SEPARATOR_CHARACTERS, DecodedStrip
+from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
 
-WIDER = 4
+RULED_BEAM_FACTOR = 4
 """Times as many beginnings are followed where a field's rule chooses among candidates."""
 
 
-class Digits(NamedTuple):
-    """One digit of a number as `--digits-out` tells of it; see `records.Digit`."""
+class NumberDigit(NamedTuple):
+    """One digit of a number as `--digits-out` tells of it; see `records.DigitRow`."""
 
     digit: str
     confidence: float
@@ -28,12 +28,12 @@ class Digits(NamedTuple):
     place: tuple[int, int, int, int]
 
 
-def read(
-    logits: Callable[[Sequence[Grey]], Sequence[NDArray[np.float32]]],
-    strips: Sequence[Grey],
+def read_numbers(
+    logits: Callable[[Sequence[GreyImage]], Sequence[NDArray[np.float32]]],
+    strips: Sequence[GreyImage],
     fields: Sequence[Field | None],
     temperature: float,
-) -> list[Decoded]:
+) -> list[DecodedStrip]:
     """Read strips, their candidates calibrated.
 
     Args:
@@ -43,20 +43,28 @@ def read(
         temperature: of the number reader.
     """
     ruled = [field is not None and field.has_rule for field in fields]
-    beams = [decoding.BEAM * WIDER if one else decoding.BEAM for one in ruled]
+    beams = [
+        decoding.BEAM_WIDTH * RULED_BEAM_FACTOR if one else decoding.BEAM_WIDTH for one in ruled
+    ]
     return [
-        found._replace(candidates=calibrate.calibrated(found.candidates, temperature))
-        for found in slanted.read(logits, strips, beams)
+        found._replace(candidates=calibrate.calibrate_candidates(found.candidates, temperature))
+        for found in slanted.read_strips(logits, strips, beams)
     ]
 
 
-def digits(picture: Grey, number: Number, found: Decoded) -> list[Digits]:
+def list_number_digits(
+    picture: GreyImage, number: StripPlacement, found: DecodedStrip
+) -> list[NumberDigit]:
     """Give the digits of a number, from left to right, with their boxes in the page."""
-    best = "".join(sign.name for sign in found.signs if sign.name not in SIGNS)
+    best = "".join(sign.name for sign in found.signs if sign.name not in SEPARATOR_CHARACTERS)
     alike = [(text, share) for text, share in found.candidates if len(text) == len(best)]
     out = []
-    boxes = decoding.boxes(picture, found.signs)
-    own = [box for sign, box in zip(found.signs, boxes, strict=True) if sign.name not in SIGNS]
+    boxes = decoding.find_sign_boxes(picture, found.signs)
+    own = [
+        box
+        for sign, box in zip(found.signs, boxes, strict=True)
+        if sign.name not in SEPARATOR_CHARACTERS
+    ]
     for at, (name, box) in enumerate(zip(best, own, strict=True)):
         shares: dict[str, float] = {}
         for text, share in alike:
@@ -66,14 +74,16 @@ def digits(picture: Grey, number: Number, found: Decoded) -> list[Digits]:
             continue
         second = max((one for one in shares if one != name), key=shares.__getitem__, default="")
         sure, runner_up = (
-            calibrate.cut_confidence(shares[name]),
-            calibrate.cut_confidence(shares.get(second, 0.0)),
+            calibrate.truncate_confidence(shares[name]),
+            calibrate.truncate_confidence(shares.get(second, 0.0)),
         )
-        out.append(Digits(name, sure, second, runner_up, _placed(box, number)))
+        out.append(NumberDigit(name, sure, second, runner_up, _map_box_to_page(box, number)))
     return out
 
 
-def _placed(box: tuple[int, int, int, int], number: Number) -> tuple[int, int, int, int]:
+def _map_box_to_page(
+    box: tuple[int, int, int, int], number: StripPlacement
+) -> tuple[int, int, int, int]:
     """Bring a box from the strip to the page: one round all of it, where the writing leans."""
     x, y, width, height = box
     leans = [number.slant * (HEIGHT / 2 - row) for row in (y, y + height)]

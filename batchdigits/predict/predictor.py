@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, predict
-from batchdigits.extract.desk import Item, Prepared, unpacked
+from batchdigits.extract.desk import ExtractedChunk, ExtractedItem, decode_strip
 from batchdigits.extract.tasks import Task
 from batchdigits.normalize import shares
 from batchdigits.predict import Card, numbers
-from batchdigits.predict.decoding import Decoded
-from batchdigits.predict.findings import Finding, Found, Read
-from batchdigits.records import Grey
+from batchdigits.predict.decoding import DecodedStrip
+from batchdigits.predict.findings import DigitPrediction, Finding, TaskFindings
+from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
 
 log = logging.getLogger(__name__)
 
-Batch = Sequence[tuple[Sequence[Task], Prepared]]
+Batch = Sequence[tuple[Sequence[Task], ExtractedChunk]]
 """What workers made of tasks, chunk by chunk."""
 
 
@@ -32,18 +32,22 @@ class Predictor:
         self._classifier: predict.Classifier | None = None
         self._reader: predict.NumberReader | None = None
 
-    def predict(self, batch: Batch) -> Iterator[Found]:
+    def predict_batch(self, batch: Batch) -> Iterator[TaskFindings]:
         """Read a batch's pictures and strips; yield what was found of each task, in order."""
-        reads = iter(self._reads(np.concatenate([prepared.pictures for _, prepared in batch])))
-        strips = [unpacked(one) for _, prepared in batch for one in prepared.strips]
+        reads = iter(
+            self._predict_digits(np.concatenate([prepared.pictures for _, prepared in batch]))
+        )
+        strips = [decode_strip(one) for _, prepared in batch for one in prepared.strips]
         items = [item for _, prepared in batch for item in prepared.items]
         fields = [item.field for item in items if item.number is not None]
-        lines = iter(zip(strips, self._lines(strips, fields), strict=True))
+        lines = iter(zip(strips, self._predict_numbers(strips, fields), strict=True))
         for tasks, prepared in batch:
             stood = prepared.stood or [None] * len(tasks)
-            of_tasks = [Found(task, [], [], one) for task, one in zip(tasks, stood, strict=True)]
+            of_tasks = [
+                TaskFindings(task, [], [], one) for task, one in zip(tasks, stood, strict=True)
+            ]
             for item in prepared.items:
-                of_tasks[item.source].findings.append(self._finding(item, reads, lines))
+                of_tasks[item.source].findings.append(self._make_finding(item, reads, lines))
             for source, page in prepared.laid:
                 of_tasks[source].laid.append(page)
             for one in prepared.shown:
@@ -51,8 +55,11 @@ class Predictor:
                 of_tasks[one.source] = of_tasks[one.source]._replace(shown=seen)
             yield from of_tasks
 
-    def _finding(
-        self, item: Item, reads: Iterator[Read], lines: Iterator[tuple[Grey, Decoded | None]]
+    def _make_finding(
+        self,
+        item: ExtractedItem,
+        reads: Iterator[DigitPrediction],
+        lines: Iterator[tuple[GreyImage, DecodedStrip | None]],
     ) -> Finding:
         if item.number is None:
             return Finding(
@@ -61,34 +68,39 @@ class Predictor:
         strip, number = next(lines)
         if number is None:
             return Finding(item)
-        return Finding(item, (), number, tuple(numbers.digits(strip, item.number, number)))
+        return Finding(
+            item, (), number, tuple(numbers.list_number_digits(strip, item.number, number))
+        )
 
-    def _reads(self, pictures: NDArray[np.uint8]) -> list[Read]:
+    def _predict_digits(self, pictures: NDArray[np.uint8]) -> list[DigitPrediction]:
         if not len(pictures):
             return []
         if self._classifier is None:
-            self._classifier = predict.load(self._card, device=self._device)
+            self._classifier = predict.load_classifier(self._card, device=self._device)
             if not self._card.calibrated:
                 log.warning(
                     "model '%s' is uncalibrated: its confidences may be far off", self._card.name
                 )
         logits = self._classifier.logits(shares(pictures))
-        judged = calibrate.judged(logits, self._card.temperature)
-        return [Read(*one) for one in zip(*(column.tolist() for column in judged), strict=True)]
+        judged = calibrate.predict_digits(logits, self._card.temperature)
+        return [
+            DigitPrediction(*one)
+            for one in zip(*(column.tolist() for column in judged), strict=True)
+        ]
 
-    def _lines(
-        self, strips: Sequence[Grey], fields: Sequence[Field | None]
-    ) -> Sequence[Decoded | None]:
+    def _predict_numbers(
+        self, strips: Sequence[GreyImage], fields: Sequence[Field | None]
+    ) -> Sequence[DecodedStrip | None]:
         """Read strips; None for each where there is no number reader."""
         if not strips or self._card.numbers is None:
             return [None] * len(strips)
         if self._reader is None:
-            self._reader = predict.load_reader(self._card, device=self._device)
+            self._reader = predict.load_number_reader(self._card, device=self._device)
         temperature = self._card.numbers.temperature
-        return numbers.read(self._reader.logits, strips, fields, temperature)
+        return numbers.read_numbers(self._reader.logits, strips, fields, temperature)
 
-    def predict_all(self, batches: Generator[Batch]) -> Generator[list[Found]]:
+    def predict_all(self, batches: Generator[Batch]) -> Generator[list[TaskFindings]]:
         """Read batches as they come; closes what they come from."""
         with closing(batches):  # whatever happens, no worker stays behind
             for batch in batches:
-                yield list(self.predict(batch))
+                yield list(self.predict_batch(batch))

@@ -11,43 +11,48 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.predict.decoding import Decoded, candidates, decoded, signs_of
-from batchdigits.records import Grey
+from batchdigits.predict.decoding import DecodedStrip, decode_logits, find_candidates, find_signs
+from batchdigits.records import GreyImage
 
-SURE = 0.9
+MIN_SURE_PROBABILITY = 0.9
 """Probability of the likeliest string from which one look is enough."""
-LOOKS: tuple[dict[str, float], ...] = ({"lean": 0.15}, {"lean": -0.15})
-"""How the picture is altered for each further look; as `altered` takes it."""
+LOOK_DISTORTIONS: tuple[dict[str, float], ...] = ({"lean": 0.15}, {"lean": -0.15})
+"""How the picture is altered for each further look; as `distort_strip` takes it."""
 
 Logits = NDArray[np.float32]
 
 
-def read(
-    logits: Callable[[Sequence[Grey]], Sequence[Logits]],
-    strips: Sequence[Grey],
+def read_strips(
+    logits: Callable[[Sequence[GreyImage]], Sequence[Logits]],
+    strips: Sequence[GreyImage],
     beams: Sequence[int],
-) -> list[Decoded]:
+) -> list[DecodedStrip]:
     """Read strips.
 
     Args:
         logits: gives those of strips, as `classify.NumberReader.logits`.
         strips: uint8, each (height, width), ink light on dark.
-        beams: how many beginnings are followed for each; see `decoded`.
+        beams: how many beginnings are followed for each; see `decode_logits`.
     """
     first = list(logits(strips))
-    out = [decoded(one, beam) for one, beam in zip(first, beams, strict=True)]
-    again = [at for at, one in enumerate(out) if one.candidates[0][1] < SURE]
-    for_each = [altered(strips[at], **look) for at in again for look in LOOKS]
+    out = [decode_logits(one, beam) for one, beam in zip(first, beams, strict=True)]
+    again = [at for at, one in enumerate(out) if one.candidates[0][1] < MIN_SURE_PROBABILITY]
+    for_each = [distort_strip(strips[at], **look) for at in again for look in LOOK_DISTORTIONS]
     others = iter(logits(for_each)) if for_each else iter(())
     for at in again:
-        further = [candidates(next(others), beams[at]) for _ in LOOKS]
-        out[at] = _averaged(out[at], further, first[at])
+        further = [find_candidates(next(others), beams[at]) for _ in LOOK_DISTORTIONS]
+        out[at] = _average_candidates(out[at], further, first[at])
     return out
 
 
-def altered(
-    strip: Grey, *, lean: float = 0.0, wider: float = 1.0, taller: float = 1.0, right: float = 0.0
-) -> Grey:
+def distort_strip(
+    strip: GreyImage,
+    *,
+    lean: float = 0.0,
+    wider: float = 1.0,
+    taller: float = 1.0,
+    right: float = 0.0,
+) -> GreyImage:
     """Alter a strip about its middle.
 
     Args:
@@ -68,9 +73,9 @@ def altered(
     return np.asarray(cv2.warpAffine(strip, back, strip.shape[::-1], flags=flags), np.uint8)
 
 
-def _averaged(
-    first: Decoded, further: Sequence[list[tuple[str, float]]], logits: Logits
-) -> Decoded:
+def _average_candidates(
+    first: DecodedStrip, further: Sequence[list[tuple[str, float]]], logits: Logits
+) -> DecodedStrip:
     """Average what the looks give; where the signs stand is told by the first."""
     shares: dict[str, float] = {}
     for look in (first.candidates, *further):
@@ -79,4 +84,4 @@ def _averaged(
     found = sorted(shares.items(), key=lambda one: (-one[1], one[0]))
     best = found[0][0]
     same = best == first.candidates[0][0]
-    return Decoded(found, first.signs if same else signs_of(logits, best))
+    return DecodedStrip(found, first.signs if same else find_signs(logits, best))

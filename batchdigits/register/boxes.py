@@ -6,42 +6,42 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
-from batchdigits.register.fits import Matrix, fitted
-from batchdigits.register.lines import Points, projected
-from batchdigits.register.reduced import reduced
+from batchdigits.records import GreyImage
+from batchdigits.register.fits import Matrix, fit_transform
+from batchdigits.register.lines import Points, project_points
+from batchdigits.register.reduced import reduce_page
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-LONGEST = 1600
+MAX_SIDE_PX = 1600
 """Longest side, px, that boxes are looked for at."""
-SMALL = 10
+MIN_BOX_SIDE_PX = 10
 """Least side of a box, px at that size."""
-FULL = 0.86
+MIN_FILL_SHARE = 0.86
 """Share of its upright frame that a box fills; an ellipse fills π / 4."""
-MOST = 500
+MAX_PAGE_BOXES = 500
 """Boxes that are looked at, the commonest sizes first."""
-SHAPE, SIZE, TURN = 0.25, 0.15, 0.1
+SHAPE_TOLERANCE_LOG, SIZE_TOLERANCE_LOG, TURN_TOLERANCE_RAD = 0.25, 0.15, 0.1
 """How far, as natural logarithms, the shape and the size of a box may be off, and how far, in
 radians, the way from one box to another."""
-PAIRS = 20
+MAX_PAGE_PAIRS = 20
 """Pairs of boxes in the page that are tried as any pair of the template's."""
-CLOSE = 0.4
+MATCH_DISTANCE_SHARE = 0.4
 """A box falls on another when their middles are nearer than this share of its lesser side."""
-NEAR = 1.0
+MAX_INLIER_DISTANCE_MM = 1.0
 """How far, mm, the middles of boxes that agree may be from each other by a pose."""
-COUNTED = 60
+MAX_SCORED_BOXES = 60
 """Of the template's boxes so many are counted, evenly drawn."""
-SHIFT = 0.5
+SHIFT_GRID_MM = 0.5
 """Shifts of a template that are alike to so many mm are one."""
-STEPS = 8
+MAX_SHIFTS = 8
 """Shifts that are tried, at most."""
-SAME = 0.85
+MIN_SYMMETRY_SHARE = 0.85
 """Share of a template's boxes that fall on each other when it looks the same at another turn."""
-WAYS = 2
+MAX_TRANSFORMS_PER_TURN = 2
 """Ways of lying that are followed up at each of the four turns, at most."""
-LIKELY = 0.6
+MIN_SCORE_RATIO = 0.6
 """And of those none that is less likely than the likeliest by this factor."""
 
 
@@ -49,12 +49,12 @@ Quads = NDArray[np.float64]
 """Corners of boxes, (N, 4, 2), px, each box's in order round it."""
 
 
-class _Boxes(NamedTuple):
+class _PageBoxes(NamedTuple):
     """Boxes in a page, N of them.
 
     Attributes:
         centre: (N, 2), px.
-        size: (N, 2), px, along and across `angle`.
+        size: (N, 2), px, along and across `measure_skew`.
         angle: (N,), radians, within half a right angle of upright.
     """
 
@@ -63,9 +63,9 @@ class _Boxes(NamedTuple):
     angle: NDArray[np.float64]
 
 
-def found(grey: Grey) -> Quads:
+def detect_boxes(grey: GreyImage) -> Quads:
     """Find what looks like a printed box, at any turn: light, with four sides and a line round."""
-    small = reduced(grey, LONGEST)
+    small = reduce_page(grey, MAX_SIDE_PX)
     light = cv2.adaptiveThreshold(
         small.grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12
     )
@@ -77,29 +77,29 @@ def found(grey: Grey) -> Quads:
             continue
         frame = cv2.minAreaRect(shape)
         wide, high = frame[1]
-        if min(wide, high) < SMALL or max(wide, high) > LONGEST / 2:
+        if min(wide, high) < MIN_BOX_SIDE_PX or max(wide, high) > MAX_SIDE_PX / 2:
             continue
-        if cv2.contourArea(cv2.convexHull(shape)) >= FULL * wide * high:
+        if cv2.contourArea(cv2.convexHull(shape)) >= MIN_FILL_SHARE * wide * high:
             out.append(cv2.boxPoints(frame))
-    return small.back(np.array(out, np.float64).reshape(-1, 4, 2))
+    return small.map_to_page(np.array(out, np.float64).reshape(-1, 4, 2))
 
 
-def sizes(quads: Quads) -> NDArray[np.float64]:
+def measure_short_sides(quads: Quads) -> NDArray[np.float64]:
     """Give the lesser side of each box: (N,), px."""
-    return np.asarray(_measured(quads).size.min(axis=1))
+    return np.asarray(_measure_boxes(quads).size.min(axis=1))
 
 
-def _measured(quads: Quads) -> _Boxes:
+def _measure_boxes(quads: Quads) -> _PageBoxes:
     edge = np.roll(quads, -1, axis=1) - quads
     sides = np.linalg.norm((edge[:, :2] - edge[:, 2:]) / 2, axis=2)
     along = (edge[:, 0] - edge[:, 2]) @ [1, 1j]
     angle = np.angle(along)
     quarter = np.rint(angle / (np.pi / 2))
     size = np.where((quarter % 2 == 1)[:, None], sides[:, ::-1], sides)
-    return _Boxes(quads.mean(axis=1), size, angle - quarter * np.pi / 2)
+    return _PageBoxes(quads.mean(axis=1), size, angle - quarter * np.pi / 2)
 
 
-def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
+def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     """Find how a template may lie in a page so that its boxes fall on the page's.
 
     Two boxes of the page, far from each other, are taken for every two of the template's that are
@@ -115,102 +115,111 @@ def ways(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
     """
     if len(quads) < 3 or len(boxes) < 3:
         return []
-    seen = _measured(quads)
-    kept = np.argsort(-_alike(seen.size), kind="stable")[:MOST]
-    seen = _Boxes(*(part[kept] for part in seen))
+    seen = _measure_boxes(quads)
+    kept = np.argsort(-_count_same_size(seen.size), kind="stable")[:MAX_PAGE_BOXES]
+    seen = _PageBoxes(*(part[kept] for part in seen))
     angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
-    found = [way for quarter in range(4) for way in _turned(seen, boxes, angle, quarter)]
+    found = [
+        way for quarter in range(4) for way in _find_transforms_at_turn(seen, boxes, angle, quarter)
+    ]
     most = max((score for score, _ in found), default=0.0)
     found.sort(key=lambda way: -way[0])
-    return [matrix for score, matrix in found if score > LIKELY * most]
+    return [matrix for score, matrix in found if score > MIN_SCORE_RATIO * most]
 
 
-def _tree(points: Points) -> "cKDTree":
+def _build_tree(points: Points) -> "cKDTree":
     from scipy.spatial import cKDTree  # noqa: PLC0415  (a third of a second)
 
     return cKDTree(points)
 
 
-def left(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64]) -> Quads:
+def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64]) -> Quads:
     """Give the page's boxes on which none of a template's falls, by a pose."""
     if not len(quads):
         return quads
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     centre = quads.mean(axis=1)
-    _, taken = _pairs(_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
+    _, taken = _pair_boxes(_build_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
     return np.asarray(np.delete(quads, taken, axis=0))
 
 
-def _turned(
-    seen: _Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
+def _find_transforms_at_turn(
+    seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> list[tuple[float, Matrix]]:
     """Find the likeliest ways at one of the four turns, each with how likely it is."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    guesses = _guesses(seen, boxes, angle, quarter)
-    some = np.linspace(0, len(boxes) - 1, min(len(boxes), COUNTED)).astype(int)
+    guesses = _propose_similarities(seen, boxes, angle, quarter)
+    some = np.linspace(0, len(boxes) - 1, min(len(boxes), MAX_SCORED_BOXES)).astype(int)
     place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
-    reach = CLOSE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
-    score = _scores(place, reach, seen.centre)
-    tree = _tree(seen.centre)
+    reach = MATCH_DISTANCE_SHARE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
+    score = _score_similarities(place, reach, seen.centre)
+    tree = _build_tree(seen.centre)
     out: list[tuple[float, Matrix]] = []
-    for _ in range(WAYS):
+    for _ in range(MAX_TRANSFORMS_PER_TURN):
         if score.max(initial=0) < 2:
             break
         best = int(score.argmax())
         likely = float(score[best])
         score[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
-        grown = _grown(tree, seen.centre, _matrix(*guesses[best]), middle, boxes)
-        if grown is not None and all(apart(grown, other, boxes) for _, other in out):
+        grown = _refine_transform(
+            tree, seen.centre, _build_similarity(*guesses[best]), middle, boxes
+        )
+        if grown is not None and all(
+            is_distinct_transform(grown, other, boxes) for _, other in out
+        ):
             out.append((likely, grown))
     return out
 
 
-def _matrix(turn: complex, shift: complex) -> Matrix:
+def _build_similarity(turn: complex, shift: complex) -> Matrix:
     return np.array(
         [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
     )
 
 
-def turns(boxes: NDArray[np.float64]) -> list[Matrix]:
+def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
     """List turns, mm → mm, by which a template's boxes all but fall on each other."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    tree = _tree(middle)
+    tree = _build_tree(middle)
     centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
-    every = (_matrix(turn, centre - turn * centre) for turn in (1j, -1, -1j))
+    every = (_build_similarity(turn, centre - turn * centre) for turn in (1j, -1, -1j))
     least = boxes[:, 2:].min(axis=1)
     return [
         turn
         for turn in every
-        if (tree.query(projected(turn, middle))[0] < CLOSE * least).mean() > SAME
+        if (tree.query(project_points(turn, middle))[0] < MATCH_DISTANCE_SHARE * least).mean()
+        > MIN_SYMMETRY_SHARE
     ]
 
 
-def steps(boxes: NDArray[np.float64]) -> Points:
+def list_symmetry_shifts(boxes: NDArray[np.float64]) -> Points:
     """List the ways a template's boxes may be shifted so that most fall on others: (N, 2), mm."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     every = (middle[:, None] - middle[None]).reshape(-1, 2)
-    near = np.rint(every / SHIFT).astype(np.int64)
+    near = np.rint(every / SHIFT_GRID_MM).astype(np.int64)
     _, first, count = np.unique(near, axis=0, return_index=True, return_counts=True)
     often = (count > len(boxes) / 3) & (count < len(boxes))
-    order = np.argsort(-count[often], kind="stable")[:STEPS]
+    order = np.argsort(-count[often], kind="stable")[:MAX_SHIFTS]
     return np.asarray(every[first[often][order]])
 
 
-def apart(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
+def is_distinct_transform(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
     """Tell whether two poses put a template's boxes in other places: by over half their height."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    back = projected(np.linalg.inv(one), projected(other, middle))
+    back = project_points(np.linalg.inv(one), project_points(other, middle))
     return bool(np.median(np.linalg.norm(back - middle, axis=1)) > 0.5 * np.median(boxes[:, 3]))
 
 
-def _alike(size: Points) -> NDArray[np.int64]:
+def _count_same_size(size: Points) -> NDArray[np.int64]:
     """Count for each box how many others are as large: a form's boxes come in numbers."""
-    tree = _tree(np.log(size))
-    return np.asarray(tree.query_ball_point(np.log(size), SIZE / 2, return_length=True))
+    tree = _build_tree(np.log(size))
+    return np.asarray(
+        tree.query_ball_point(np.log(size), SIZE_TOLERANCE_LOG / 2, return_length=True)
+    )
 
 
-def _guesses(
-    seen: _Boxes, boxes: NDArray[np.float64], angle: float, quarter: int
+def _propose_similarities(
+    seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> NDArray[np.complex128]:
     """Take pairs of boxes in the page for pairs of the template's.
 
@@ -223,27 +232,27 @@ def _guesses(
     centre, middle = seen.centre @ [1, 1j], (boxes[:, :2] + boxes[:, 2:] / 2) @ [1, 1j]
     far = np.median(np.abs(centre - np.median(seen.centre, axis=0) @ [1, 1j]))
     ratio = np.log(size[:, None] / boxes[None, :, 2:])  # (page's, template's, 2)
-    shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE
+    shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE_TOLERANCE_LOG
     scale = ratio.mean(axis=2)  # log px per mm
     out: list[NDArray[np.complex128]] = []
-    pairs = np.random.default_rng(0).integers(0, len(centre), (8 * PAIRS, 2))
+    pairs = np.random.default_rng(0).integers(0, len(centre), (8 * MAX_PAGE_PAIRS, 2))
     leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
     for (one, two), leap in zip(pairs, leaps, strict=True):
-        if abs(leap) < far * (1 - len(out) / PAIRS / 2) or len(out) == PAIRS:
+        if abs(leap) < far * (1 - len(out) / MAX_PAGE_PAIRS / 2) or len(out) == MAX_PAGE_PAIRS:
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
         turn = leap / np.where(step == 0, 1e-9, step)  # far too large, where it is the same box
         grown = np.log(np.abs(turn))
-        good = np.abs(np.angle(turn * np.exp(-1j * turned))) < TURN
-        good &= np.abs(grown - scale[one, froms][:, None]) < SIZE
-        good &= np.abs(grown - scale[two, tos][None]) < SIZE
+        good = np.abs(np.angle(turn * np.exp(-1j * turned))) < TURN_TOLERANCE_RAD
+        good &= np.abs(grown - scale[one, froms][:, None]) < SIZE_TOLERANCE_LOG
+        good &= np.abs(grown - scale[two, tos][None]) < SIZE_TOLERANCE_LOG
         start, _ = np.nonzero(good)
         out.append(np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]]))
     return np.concatenate(out) if out else np.zeros((0, 2), np.complex128)
 
 
-def _scores(
+def _score_similarities(
     place: NDArray[np.complex128], reach: NDArray[np.float64], centre: Points
 ) -> NDArray[np.float64]:
     """Sum for each guess how near the template's boxes fall to one in the page: (G,), up to N."""
@@ -260,19 +269,19 @@ def _scores(
     return np.asarray(np.maximum(1 - (away[down, across] / reach) ** 2, 0).sum(axis=1))
 
 
-def _pairs(
+def _pair_boxes(
     tree: "cKDTree", matrix: Matrix, middle: Points, least: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair the template's boxes with the page's where they fall on one: indices of either."""
-    distance, near = tree.query(projected(matrix, middle))
-    reach = CLOSE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
+    distance, near = tree.query(project_points(matrix, middle))
+    reach = MATCH_DISTANCE_SHARE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
     mine = np.flatnonzero(distance < reach)
     other: NDArray[np.int64] = np.asarray(near, np.int64)[mine]
     _, once = np.unique(other, return_index=True)
     return mine[once], other[once]
 
 
-def _grown(
+def _refine_transform(
     tree: "cKDTree", centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
     """Fit a pose to more and more pairs, until no more fall together.
@@ -282,16 +291,18 @@ def _grown(
     """
     count = 0
     for _ in range(10):
-        mine, other = _pairs(tree, matrix, middle, boxes[:, 2:].min(axis=1))
+        mine, other = _pair_boxes(tree, matrix, middle, boxes[:, 2:].min(axis=1))
         if len(mine) < 3 or np.ptp(middle[mine], axis=0).min() < 1:
             return matrix if len(mine) >= 3 else None
         if len(mine) <= count:
             break
         count = len(mine)
         if count < 8:
-            matrix = fitted(middle[mine], centre[other])
+            matrix = fit_transform(middle[mine], centre[other])
         else:
-            back, _ = cv2.findHomography(centre[other], middle[mine], cv2.USAC_MAGSAC, NEAR)
+            back, _ = cv2.findHomography(
+                centre[other], middle[mine], cv2.USAC_MAGSAC, MAX_INLIER_DISTANCE_MM
+            )
             if back is None or abs(np.linalg.det(back)) < 1e-12:
                 return None
             matrix = np.linalg.inv(back)

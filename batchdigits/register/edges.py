@@ -3,17 +3,17 @@
 import cv2
 import numpy as np
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.register.fits import Matrix
-from batchdigits.register.reduced import reduced
+from batchdigits.register.reduced import reduce_page
 
-LONGEST = 600
+MAX_SIDE_PX = 600
 """Longest side, px, that edges are looked for at."""
-LEAST = 0.25
+MIN_PAPER_SHARE = 0.25
 """Share of the picture that the paper fills, at least."""
 
 
-def ways(grey: Grey, size: tuple[float, float]) -> list[Matrix]:
+def list_paper_transforms(grey: GreyImage, size: tuple[float, float]) -> list[Matrix]:
     """Find how paper of a size may lie in a page by its edges: poses, mm → px, at every turn.
 
     The picture itself is taken for the paper, and the largest light thing with four corners in it.
@@ -22,15 +22,15 @@ def ways(grey: Grey, size: tuple[float, float]) -> list[Matrix]:
     whole = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32) - 0.5
     paper = np.array([[0, 0], [size[0], 0], size, [0, size[1]]], np.float32)
     out = []
-    for ends in [*_sheets(grey), whole]:
+    for ends in [*_detect_paper_corners(grey), whole]:
         for turn in range(4):
             matrix = cv2.getPerspectiveTransform(paper, np.roll(ends, turn, axis=0))
             out.append(np.asarray(matrix, np.float64))
     return out
 
 
-def _sheets(grey: Grey) -> list[np.ndarray]:
-    small = reduced(grey, LONGEST)
+def _detect_paper_corners(grey: GreyImage) -> list[np.ndarray]:
+    small = reduce_page(grey, MAX_SIDE_PX)
     _, light = cv2.threshold(small.grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     light = cv2.morphologyEx(light, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     shapes, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -41,11 +41,11 @@ def _sheets(grey: Grey) -> list[np.ndarray]:
     for slack in (0.01, 0.02, 0.04, 0.08):
         quad = cv2.approxPolyDP(hull, slack * around, True)
         if len(quad) == 4:
-            if cv2.contourArea(quad) < LEAST * small.grey.size:
+            if cv2.contourArea(quad) < MIN_PAPER_SHARE * small.grey.size:
                 return []
             ends = quad.reshape(4, 2).astype(np.float64)
             x, y = ends.T
             if (x * np.roll(y, -1) - y * np.roll(x, -1)).sum() < 0:
                 ends = ends[::-1]  # clockwise on the screen, as the paper's
-            return [small.back(ends).astype(np.float32)]
+            return [small.map_to_page(ends).astype(np.float32)]
     return []

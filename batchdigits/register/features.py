@@ -6,31 +6,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
-from batchdigits.register.fits import Held, Matrix
+from batchdigits.records import GreyImage
+from batchdigits.register.fits import ControlPoints, Matrix
 from batchdigits.register.lines import Points
-from batchdigits.register.reduced import reduced
+from batchdigits.register.reduced import reduce_page
 
-LONGEST = 1000
+MAX_SIDE_PX = 1000
 """Longest side, px, that features are looked for at: print is a few px high there."""
-MANY = 2000
+MAX_FEATURES = 2000
 """Features of a picture."""
-BORDER = 31
+BORDER_PX = 31
 """px along a picture's edges without features: each is told by so many px round it."""
-RATIO = 0.85
+LOWE_RATIO = 0.85
 """A feature is found again when its likest is so much nearer than its next likest (Lowe,
 "Distinctive image features from scale-invariant keypoints", 2004)."""
-NEAR = 0.8
+MAX_INLIER_DISTANCE_MM = 0.8
 """How far features may be from where a pose puts them, mm."""
-HELD, LOOSE = 60, 0.1
+CONTROL_POINT_TARGET, CONTROL_POINT_WEIGHT = 60, 0.1
 """Features that hold a pose while it is drawn to lines, at most, and what one counts against a
 line: its place is known to a px of the small picture, 0.3 mm."""
-FEWEST = 12
+MIN_AGREEING_FEATURES = 12
 """Features that agree on a pose, at least."""
 
 
 class Reference(NamedTuple):
-    """A blank form's picture, as `register` needs it.
+    """A blank form's picture, as `register_page` needs it.
 
     Attributes:
         points: (N, 2), share of the picture's width and height.
@@ -41,7 +41,7 @@ class Reference(NamedTuple):
     features: NDArray[np.uint8]
 
 
-class Way(NamedTuple):
+class FeaturePose(NamedTuple):
     """How the paper may lie in a page.
 
     Attributes:
@@ -51,17 +51,19 @@ class Way(NamedTuple):
     """
 
     matrix: Matrix
-    held: Held
+    held: ControlPoints
     agree: int
 
 
-def learned(grey: Grey) -> Reference:
+def build_reference(grey: GreyImage) -> Reference:
     """Find the features of a reference: the whole page of a blank form, upright, edge to edge."""
-    points, features = _features(grey)
+    points, features = _detect_features(grey)
     return Reference((points + 0.5) / grey.shape[::-1], features)
 
 
-def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Way]:
+def find_feature_poses(
+    grey: GreyImage, reference: Reference, size: tuple[float, float]
+) -> list[FeaturePose]:
     """Find how the paper may lie in a page, the likeliest way first; at most two.
 
     Args:
@@ -69,36 +71,36 @@ def ways(grey: Grey, reference: Reference, size: tuple[float, float]) -> list[Wa
         reference: of the blank form.
         size: of the paper, mm.
     """
-    points, features = _features(grey)
-    if len(features) < FEWEST or len(reference.features) < FEWEST:
+    points, features = _detect_features(grey)
+    if len(features) < MIN_AGREEING_FEATURES or len(reference.features) < MIN_AGREEING_FEATURES:
         return []
     found = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(features, reference.features, k=2)
-    kept = [one for one, next_ in found if one.distance < RATIO * next_.distance]
+    kept = [one for one, next_ in found if one.distance < LOWE_RATIO * next_.distance]
     here = points[[one.queryIdx for one in kept]].reshape(-1, 2)
     paper = (reference.points * size)[[one.trainIdx for one in kept]].reshape(-1, 2)
-    out: list[Way] = []
-    while len(here) >= FEWEST and len(out) < 2:
+    out: list[FeaturePose] = []
+    while len(here) >= MIN_AGREEING_FEATURES and len(out) < 2:
         back, mask = cv2.findHomography(
-            here, paper, cv2.USAC_MAGSAC, NEAR, maxIters=2000, confidence=0.999
+            here, paper, cv2.USAC_MAGSAC, MAX_INLIER_DISTANCE_MM, maxIters=2000, confidence=0.999
         )
-        if back is None or mask.sum() < FEWEST or abs(np.linalg.det(back)) < 1e-12:
+        if back is None or mask.sum() < MIN_AGREEING_FEATURES or abs(np.linalg.det(back)) < 1e-12:
             break
         forth = np.linalg.inv(back)
         left = mask.ravel() == 0
-        some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // HELD)]
-        held = Held(paper[some], here[some], LOOSE)
-        out.append(Way(np.asarray(forth / forth[2, 2], np.float64), held, int(mask.sum())))
+        some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // CONTROL_POINT_TARGET)]
+        held = ControlPoints(paper[some], here[some], CONTROL_POINT_WEIGHT)
+        out.append(FeaturePose(np.asarray(forth / forth[2, 2], np.float64), held, int(mask.sum())))
         here, paper = here[left], paper[left]
     return out
 
 
-def _features(grey: Grey) -> tuple[Points, NDArray[np.uint8]]:
-    small = reduced(grey, LONGEST)
+def _detect_features(grey: GreyImage) -> tuple[Points, NDArray[np.uint8]]:
+    small = reduce_page(grey, MAX_SIDE_PX)
     nothing = np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
-    if min(small.grey.shape) <= BORDER:  # OpenCV stumbles over strips of a few px
+    if min(small.grey.shape) <= BORDER_PX:  # OpenCV stumbles over strips of a few px
         return nothing
-    orb = cv2.ORB.create(MANY, edgeThreshold=BORDER, fastThreshold=10)
+    orb = cv2.ORB.create(MAX_FEATURES, edgeThreshold=BORDER_PX, fastThreshold=10)
     keys, features = orb.detectAndCompute(small.grey, None)
     if features is None:
         return nothing
-    return small.back(np.array([key.pt for key in keys], np.float64)), features
+    return small.map_to_page(np.array([key.pt for key in keys], np.float64)), features

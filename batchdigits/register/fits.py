@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.register.lines import Points, projected
+from batchdigits.register.lines import Points, project_points
 
-CURVED = 0.1
+MAX_AFFINE_RESIDUAL_MM = 0.1
 """Residual of an affine pose, mm, over which perspective is tried, and must halve it."""
-SPAN = 100.0
+LENGTH_UNIT_MM = 100.0
 """Lengths are given in this many mm within the fit, so that all its unknowns are alike in size."""
-PRIOR = 0.0025
+PRIOR_WEIGHT = 0.0025
 """A line's place is known to 0.1 mm, the unknowns before the fit to 2 mm: the square of the ratio.
 What the lines do not tell stays as it was."""
-FINE = 0.05
+MIN_LINE_ERROR_MM = 0.05
 """No line's place is known better than this, mm."""
 BISQUARE = 4.685
 """Tukey's constant: 95% as good as least squares where there are no outliers (Holland and Welsch,
@@ -24,7 +24,7 @@ BISQUARE = 4.685
 Matrix = NDArray[np.float64]
 
 
-def fitted(paper: Points, picture: Points) -> Matrix:
+def fit_transform(paper: Points, picture: Points) -> Matrix:
     """Fit a pose to N points on paper, mm, and in the page, px: affine, or with perspective.
 
     A scanner's page is affine, and fitted with perspective its far corners swing; so perspective
@@ -35,31 +35,31 @@ def fitted(paper: Points, picture: Points) -> Matrix:
     affine = np.vstack([solved.T, [0, 0, 1]])
     if abs(np.linalg.det(affine)) < 1e-6:
         return affine
-    flat = off(affine, paper, picture)
-    if flat <= CURVED or len(paper) < 8:
+    flat = measure_rms_distance(affine, paper, picture)
+    if flat <= MAX_AFFINE_RESIDUAL_MM or len(paper) < 8:
         return affine
     bent, _ = cv2.findHomography(paper, picture, 0)
     if (
         bent is not None
         and abs(np.linalg.det(bent)) > 1e-9
-        and off(bent, paper, picture) < flat / 2
+        and measure_rms_distance(bent, paper, picture) < flat / 2
     ):
         return np.asarray(bent, np.float64)
     return affine
 
 
-def off(matrix: Matrix, paper: Points, picture: Points) -> float:
+def measure_rms_distance(matrix: Matrix, paper: Points, picture: Points) -> float:
     """Say how far points are from where a pose puts them: root of the mean square, mm."""
-    return float(np.sqrt((distances(matrix, paper, picture) ** 2).mean()))
+    return float(np.sqrt((measure_distances(matrix, paper, picture) ** 2).mean()))
 
 
-def distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.float64]:
+def measure_distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.float64]:
     """Say how far each of N points is from where a pose puts it: (N,), mm."""
-    back = projected(np.linalg.inv(matrix), np.asarray(picture, np.float64))
+    back = project_points(np.linalg.inv(matrix), np.asarray(picture, np.float64))
     return np.asarray(np.linalg.norm(back - paper, axis=1))
 
 
-class Held(NamedTuple):
+class ControlPoints(NamedTuple):
     """Points that a pose was fitted to, and that hold it while it is drawn to lines.
 
     Attributes:
@@ -73,12 +73,12 @@ class Held(NamedTuple):
     weight: float = 1.0
 
 
-def corrected(
+def correct_transform(
     matrix: Matrix,
     middle: Points,
     normal: Points,
     offset: NDArray[np.float64],
-    held: Held | None = None,
+    held: ControlPoints | None = None,
 ) -> Matrix:
     """Correct a pose by how far lines stand from where it puts them.
 
@@ -94,30 +94,38 @@ def corrected(
     """
     sure = np.ones(len(offset))
     if held is not None:
-        back = projected(np.linalg.inv(matrix), held.picture) - held.paper
+        back = project_points(np.linalg.inv(matrix), held.picture) - held.paper
         count = len(back)
         middle = np.concatenate([middle, held.paper, held.paper])
         normal = np.concatenate([normal, np.repeat(np.eye(2), count, axis=0)])
         offset = np.concatenate([offset, back[:, 0], back[:, 1]])
         sure = np.concatenate([sure, np.full(2 * count, held.weight)])
     centre = middle.mean(axis=0)
-    p = (middle - centre) / SPAN
+    p = (middle - centre) / LENGTH_UNIT_MM
     along = (normal * p).sum(axis=1, keepdims=True)
     told = np.column_stack([normal, normal[:, :1] * p, normal[:, 1:] * p, along * p])  # (N, 8)
     weight = sure
     solved = np.zeros(8)
     for _ in range(8):
         scaled = told * weight[:, None]
-        solved = np.linalg.solve(scaled.T @ told + PRIOR * np.eye(8), scaled.T @ offset)
+        solved = np.linalg.solve(scaled.T @ told + PRIOR_WEIGHT * np.eye(8), scaled.T @ offset)
         left = np.abs(offset - told @ solved)
-        wide = BISQUARE * max(FINE, 1.48 * float(np.median(left)))
+        wide = BISQUARE * max(MIN_LINE_ERROR_MM, 1.48 * float(np.median(left)))
         weight = sure * np.clip(1 - (left / wide) ** 2, 0, None) ** 2
-    move, turn, bend = solved[:2] / SPAN, solved[2:6].reshape(2, 2) / SPAN, solved[6:] / SPAN
+    move, turn, bend = (
+        solved[:2] / LENGTH_UNIT_MM,
+        solved[2:6].reshape(2, 2) / LENGTH_UNIT_MM,
+        solved[6:] / LENGTH_UNIT_MM,
+    )
     inner = np.eye(3)
     inner[:2, :2] += turn
     inner[:2, 2] = move
     inner[2, :2] = -bend
     there = np.array(
-        [[1 / SPAN, 0, -centre[0] / SPAN], [0, 1 / SPAN, -centre[1] / SPAN], [0, 0, 1]]
+        [
+            [1 / LENGTH_UNIT_MM, 0, -centre[0] / LENGTH_UNIT_MM],
+            [0, 1 / LENGTH_UNIT_MM, -centre[1] / LENGTH_UNIT_MM],
+            [0, 0, 1],
+        ]
     )
     return np.asarray(matrix @ np.linalg.inv(there) @ inner @ there)

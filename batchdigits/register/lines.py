@@ -6,35 +6,35 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
-STEP = 0.08
+SAMPLE_STEP_MM = 0.08
 """Distance of samples across a line, mm."""
-ALONG = 16
+SAMPLES_ALONG = 16
 """Samples along a piece of a side."""
-INSET = 0.12
+INSET_SHARE = 0.12
 """Share of a piece at either end that is left out: there other sides meet it."""
-PIECE = 12.0
+MAX_PIECE_MM = 12.0
 """Sides are cut into pieces no longer than this, mm: a small turn would smear a longer one."""
-DARK = 0.3
+DARKNESS_QUANTILE = 0.3
 """A line's darkness is the quantile at this share along it: a broken line is one still, and a
 stroke or a row of letters, which is dark here and there, is none."""
-LEAST = 0.04
+MIN_DARKNESS = 0.04
 """Least darkness of a line, as a share from the page's paper to black."""
-NOISE = 5.0
+MIN_NOISE_RATIO = 5.0
 """A line is darker than its surroundings by so many times their own deviation."""
-WIDE = 0.5
+MAX_LINE_HALF_WIDTH_MM = 0.5
 """Half the width, mm, of what may be a line; beyond, on both sides, it is light again."""
-HIDDEN = 0.5
+MAX_GROUND_DARKNESS = 0.5
 """Surroundings darker than this, 0 to 1, hide what is printed there."""
-SAME = 0.1
+MERGE_DISTANCE_MM = 0.1
 """Sides whose ends are nearer, mm, are one printed line of two boxes that adjoin."""
 
 Points = NDArray[np.float64]
 """Shape (N, 2), x before y."""
 
 
-class Sides(NamedTuple):
+class SidePieces(NamedTuple):
     """Pieces of the sides of boxes, N of them, on paper.
 
     Attributes:
@@ -54,12 +54,12 @@ class Sides(NamedTuple):
         """(N, 2), mm."""
         return (self.start + self.end) / 2
 
-    def some(self, which: NDArray[np.bool_]) -> "Sides":
+    def select_pieces(self, which: NDArray[np.bool_]) -> "SidePieces":
         """Choose some of them, by a mask (N,)."""
-        return Sides(self.start[which], self.end[which], self.normal[which], self.box[which])
+        return SidePieces(self.start[which], self.end[which], self.normal[which], self.box[which])
 
 
-class Found(NamedTuple):
+class LineOffsets(NamedTuple):
     """What was found of N pieces.
 
     Attributes:
@@ -74,12 +74,12 @@ class Found(NamedTuple):
     hidden: NDArray[np.bool_]
 
     @property
-    def there(self) -> NDArray[np.bool_]:
+    def is_found(self) -> NDArray[np.bool_]:
         """(N,), which were found."""
         return ~np.isnan(self.offset)
 
 
-def sides(boxes: NDArray[np.float64]) -> Sides:
+def list_side_pieces(boxes: NDArray[np.float64]) -> SidePieces:
     """List the sides of boxes (N, 4: x, y, width, height, mm) in pieces, lines they share once."""
     x, y, wide, high = boxes.T
     left_top, right_top = np.column_stack([x, y]), np.column_stack([x + wide, y])
@@ -88,17 +88,17 @@ def sides(boxes: NDArray[np.float64]) -> Sides:
     end = np.concatenate([left_end, right_end, right_top, right_end])
     normal = np.repeat(np.array([[-1, 0], [1, 0], [0, -1], [0, 1]], np.float64), len(boxes), axis=0)
     box = np.tile(np.arange(len(boxes)), 4)
-    ends = np.rint(np.column_stack([start, end]) / SAME).astype(np.int64)
+    ends = np.rint(np.column_stack([start, end]) / MERGE_DISTANCE_MM).astype(np.int64)
     _, once = np.unique(ends, axis=0, return_index=True)
-    count = np.ceil(np.linalg.norm(end - start, axis=1)[once] / PIECE).astype(int)
+    count = np.ceil(np.linalg.norm(end - start, axis=1)[once] / MAX_PIECE_MM).astype(int)
     whole = np.repeat(once, count)
     part = np.concatenate([np.arange(n) for n in count])[:, None]
     step = (end - start)[whole] / np.repeat(count, count)[:, None]
     begin = start[whole] + part * step
-    return Sides(begin, begin + step, normal[whole], box[whole])
+    return SidePieces(begin, begin + step, normal[whole], box[whole])
 
 
-def projected(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
+def project_points(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
     """Carry points on paper, mm, (..., 2), into the picture, px."""
     flat = points.reshape(1, -1, 2)
     if not flat.size:
@@ -106,7 +106,9 @@ def projected(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
     return np.asarray(cv2.perspectiveTransform(flat, matrix), np.float64).reshape(points.shape)
 
 
-def measured(grey: Grey, matrix: NDArray[np.float64], pieces: Sides, reach: float) -> Found:
+def measure_line_offsets(
+    grey: GreyImage, matrix: NDArray[np.float64], pieces: SidePieces, reach: float
+) -> LineOffsets:
     """Look for each piece's line, as far as `reach` mm on either side of where it should be.
 
     Args:
@@ -115,30 +117,36 @@ def measured(grey: Grey, matrix: NDArray[np.float64], pieces: Sides, reach: floa
         pieces: of sides.
         reach: mm.
     """
-    across = np.arange(-reach, reach + STEP / 2, STEP)
-    profile = _profiles(grey, matrix, pieces, across)  # (N, across)
+    across = np.arange(-reach, reach + SAMPLE_STEP_MM / 2, SAMPLE_STEP_MM)
+    profile = _sample_profiles(grey, matrix, pieces, across)  # (N, across)
     ground = np.median(profile, axis=1, keepdims=True)
     noise = 1.48 * np.median(np.abs(profile - ground), axis=1)
     rise = profile - ground
     peak = (rise * (1 - 0.4 * np.abs(across) / reach)).argmax(axis=1)  # the nearer of two
     dark = rise[np.arange(len(peak)), peak]
-    far = np.abs(np.arange(len(across)) - peak[:, None]) * STEP
-    weight = np.where(far <= WIDE, np.maximum(rise - dark[:, None] / 2, 0), 0)
+    far = np.abs(np.arange(len(across)) - peak[:, None]) * SAMPLE_STEP_MM
+    weight = np.where(far <= MAX_LINE_HALF_WIDTH_MM, np.maximum(rise - dark[:, None] / 2, 0), 0)
     total = weight.sum(axis=1)
     offset = (weight * across).sum(axis=1) / np.where(total > 0, total, 1)
-    reached = np.abs(across[peak]) < reach - STEP / 2
-    good = reached & _narrow(rise, dark, peak) & (dark >= np.maximum(LEAST, NOISE * noise))
-    return Found(np.where(good, offset, np.nan), dark, (ground[:, 0] > HIDDEN) & ~good)
+    reached = np.abs(across[peak]) < reach - SAMPLE_STEP_MM / 2
+    good = (
+        reached
+        & _find_narrow_peaks(rise, dark, peak)
+        & (dark >= np.maximum(MIN_DARKNESS, MIN_NOISE_RATIO * noise))
+    )
+    return LineOffsets(
+        np.where(good, offset, np.nan), dark, (ground[:, 0] > MAX_GROUND_DARKNESS) & ~good
+    )
 
 
-def _profiles(
-    grey: Grey, matrix: NDArray[np.float64], pieces: Sides, across: NDArray[np.float64]
+def _sample_profiles(
+    grey: GreyImage, matrix: NDArray[np.float64], pieces: SidePieces, across: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Sample how dark it is along each piece, at each distance across it: (N, across), 0 to 1."""
-    along = np.linspace(INSET, 1 - INSET, ALONG)
+    along = np.linspace(INSET_SHARE, 1 - INSET_SHARE, SAMPLES_ALONG)
     line = pieces.start[:, None] + along[:, None] * (pieces.end - pieces.start)[:, None]
     points = line[:, None] + across[:, None, None] * pieces.normal[:, None, None]
-    where = projected(matrix, points).astype(np.float32)  # (N, across, along, 2)
+    where = project_points(matrix, points).astype(np.float32)  # (N, across, along, 2)
     rows = where.reshape(len(pieces.start), -1, 2)
     seen = cv2.remap(
         grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
@@ -147,19 +155,22 @@ def _profiles(
     thick = lit.copy()  # a line that is not quite straight is one still
     np.minimum(lit[:, 1:], thick[:, :-1], out=thick[:, :-1])
     np.minimum(lit[:, :-1], thick[:, 1:], out=thick[:, 1:])
-    nth = ALONG - 1 - int(DARK * ALONG)
+    nth = SAMPLES_ALONG - 1 - int(DARKNESS_QUANTILE * SAMPLES_ALONG)
     bright = np.partition(thick, nth, axis=2)[:, :, nth]
     paper = max(1.0, float(np.percentile(lit[:, ::4], 90)))
     return np.asarray(np.maximum(1 - bright.astype(np.float32) / paper, 0), np.float32)
 
 
-def _narrow(
+def _find_narrow_peaks(
     rise: NDArray[np.float32], dark: NDArray[np.float32], peak: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Tell which peaks fall off on both sides: the edge of something dark is no line."""
     out = []
     for way in (-1, 1):
-        at = peak[:, None] + way * np.arange(round(WIDE / STEP), round(2 * WIDE / STEP))
+        at = peak[:, None] + way * np.arange(
+            round(MAX_LINE_HALF_WIDTH_MM / SAMPLE_STEP_MM),
+            round(2 * MAX_LINE_HALF_WIDTH_MM / SAMPLE_STEP_MM),
+        )
         beside = np.take_along_axis(rise, np.clip(at, 0, rise.shape[1] - 1), axis=1)
         out.append(beside.min(axis=1) < dark / 2)
     return np.asarray(out[0] & out[1])

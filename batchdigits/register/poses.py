@@ -5,22 +5,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.register import fits, lines
 from batchdigits.register.fits import Matrix
 from batchdigits.templates.template import Template
 
-LIMIT = 0.5
+MAX_RESIDUAL_MM = 0.5
 """Largest residual of a page that is read, mm."""
-REACHES = (2.0, 2.0, 1.2)
+SEARCH_REACHES_MM = (2.0, 2.0, 1.2)
 """How far from where the pose puts them lines are looked for, mm, step by step."""
-TESTED = 1.5
+TEST_REACH_MM = 1.5
 """The same, of the lines that no fit used, mm."""
-FEWEST = 0.7
+MIN_LINE_SHARE = 0.7
 """Share of the printed lines that must be where they should."""
-FAINT = 0.15
+FAINT_DARKNESS = 0.15
 """Lines less dark than this, 0 to 1, are dropping out; of them fewer need be there."""
-FEWEST_FAINT = 0.3
+MIN_FAINT_LINE_SHARE = 0.3
 
 
 class Pose(NamedTuple):
@@ -42,7 +42,7 @@ class Pose(NamedTuple):
     unseen: tuple[str, ...] = ()
 
 
-class Lost(NamedTuple):
+class RegistrationFailure(NamedTuple):
     """A page without a pose.
 
     Attributes:
@@ -52,32 +52,34 @@ class Lost(NamedTuple):
     why: str
 
 
-class First(NamedTuple):
+class InitialPose(NamedTuple):
     """A first pose: mm → px, what it goes by, and the points that hold it, if any."""
 
     matrix: Matrix
     how: str
-    held: fits.Held | None = None
+    held: fits.ControlPoints | None = None
 
 
-class Missed(NamedTuple):
+class RejectedPose(NamedTuple):
     """A first pose that led nowhere: why, and the share of the lines that were seen."""
 
-    lost: Lost
+    lost: RegistrationFailure
     seen: float
 
 
-def printed(template: Template) -> NDArray[np.float64]:
+def list_boxes(template: Template) -> NDArray[np.float64]:
     """Give the boxes of all cells: (N, 4), x, y, width, height, mm."""
     return np.array([box for field in template.fields for box in field.boxes()])
 
 
-def free(template: Template) -> bool:
+def is_boxless(template: Template) -> bool:
     """Tell whether a form has no boxes, but numbers written freely alone."""
     return all(field.cells is None for field in template.fields)
 
 
-def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST) -> Pose | Missed:
+def refine_pose(
+    grey: GreyImage, first: InitialPose, template: Template, fewest: float = MIN_LINE_SHARE
+) -> Pose | RejectedPose:
     """Draw a first pose to the lines of every other box, and measure it on the others'.
 
     Args:
@@ -86,56 +88,65 @@ def settled(grey: Grey, first: First, template: Template, fewest: float = FEWEST
         template: the form's.
         fewest: share of the lines that must be in place.
     """
-    every = lines.sides(printed(template))
-    sure = _sure(template, every)
-    fit = _fitted(every, sure)
+    every = lines.list_side_pieces(list_boxes(template))
+    sure = _find_required_pieces(template, every)
+    fit = _choose_fitted_pieces(every, sure)
     matrix = first.matrix
-    for reach in REACHES:
-        pieces = every.some(fit)
-        seen = lines.measured(grey, matrix, pieces, reach)
-        if seen.there.sum() >= 4:
-            used = seen.there
-            matrix = fits.corrected(
+    for reach in SEARCH_REACHES_MM:
+        pieces = every.select_pieces(fit)
+        seen = lines.measure_line_offsets(grey, matrix, pieces, reach)
+        if seen.is_found.sum() >= 4:
+            used = seen.is_found
+            matrix = fits.correct_transform(
                 matrix, pieces.middle[used], pieces.normal[used], seen.offset[used], first.held
             )
-    left = lines.measured(grey, matrix, every.some(~fit), TESTED)
-    seen = lines.measured(grey, matrix, every.some(fit), TESTED)
+    left = lines.measure_line_offsets(grey, matrix, every.select_pieces(~fit), TEST_REACH_MM)
+    seen = lines.measure_line_offsets(grey, matrix, every.select_pieces(fit), TEST_REACH_MM)
     share = max(
-        min(_share(left, some[~fit]), _share(seen, some[fit])) for some in (sure, sure | True)
+        min(_compute_found_share(left, some[~fit]), _compute_found_share(seen, some[fit]))
+        for some in (sure, sure | True)
     )
     enough = fewest
-    if fewest == FEWEST and left.there.any() and np.median(left.darkness[left.there]) < FAINT:
-        enough = FEWEST_FAINT
-    if share < enough or not left.there.any():
-        text = f"{left.there.sum()} of {len(left.there)} printed lines are where they should be"
-        return Missed(Lost(f"another form: {text}"), share)
-    residual = float(np.quantile(np.abs(left.offset[left.there]), 0.95))
-    if residual > LIMIT:
+    if (
+        fewest == MIN_LINE_SHARE
+        and left.is_found.any()
+        and np.median(left.darkness[left.is_found]) < FAINT_DARKNESS
+    ):
+        enough = MIN_FAINT_LINE_SHARE
+    if share < enough or not left.is_found.any():
+        text = (
+            f"{left.is_found.sum()} of {len(left.is_found)} printed lines are where they should be"
+        )
+        return RejectedPose(RegistrationFailure(f"another form: {text}"), share)
+    residual = float(np.quantile(np.abs(left.offset[left.is_found]), 0.95))
+    if residual > MAX_RESIDUAL_MM:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"
-        return Missed(Lost(text), share)
+        return RejectedPose(RegistrationFailure(text), share)
     there = np.zeros(len(every.box), np.bool_)
-    there[fit], there[~fit] = seen.there, left.there
-    how = f"{first.how}, {int(seen.there.sum())} printed lines"
-    return Pose(matrix, residual, how, int(there.sum()), _unseen(template, every, sure, there))
+    there[fit], there[~fit] = seen.is_found, left.is_found
+    how = f"{first.how}, {int(seen.is_found.sum())} printed lines"
+    return Pose(
+        matrix, residual, how, int(there.sum()), _list_unseen_fields(template, every, sure, there)
+    )
 
 
-def _sure(template: Template, every: lines.Sides) -> NDArray[np.bool_]:
+def _find_required_pieces(template: Template, every: lines.SidePieces) -> NDArray[np.bool_]:
     """Tell which pieces of sides must be there where the form is.
 
     Not what parts adjoining boxes: many combs have a tick there, or nothing. Nor what frames a
     number written freely, where there are boxes: it may stand on a line, or on nothing.
     """
-    fields = _field_of(template, every)
+    fields = _find_piece_fields(template, every)
     box = np.array([one.box for one in template.fields])[fields]
     middle = every.middle[:, 0] - box[:, 0]
-    inside = (middle > lines.SAME) & (middle < box[:, 2] - lines.SAME)
+    inside = (middle > lines.MERGE_DISTANCE_MM) & (middle < box[:, 2] - lines.MERGE_DISTANCE_MM)
     comb = np.array([one.gap == 0 for one in template.fields])[fields]
     between = comb & inside & (every.normal[:, 0] != 0)
     boxed = np.array([one.cells is not None for one in template.fields])
-    return np.asarray(~between & (boxed[fields] | free(template)))
+    return np.asarray(~between & (boxed[fields] | is_boxless(template)))
 
 
-def _fitted(every: lines.Sides, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _choose_fitted_pieces(every: lines.SidePieces, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Choose the pieces that a pose is drawn to: those of every other box."""
     boxes = np.unique(every.box[sure])
     if len(boxes) > 3:
@@ -146,22 +157,22 @@ def _fitted(every: lines.Sides, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return fit
 
 
-def _field_of(template: Template, every: lines.Sides) -> NDArray[np.int64]:
+def _find_piece_fields(template: Template, every: lines.SidePieces) -> NDArray[np.int64]:
     """Give the field of each piece of a side, by its number: (N,)."""
     cells = [len(one.boxes()) for one in template.fields]
     return np.repeat(np.arange(len(cells)), cells)[every.box]
 
 
-def _share(found: lines.Found, sure: NDArray[np.bool_]) -> float:
+def _compute_found_share(found: lines.LineOffsets, sure: NDArray[np.bool_]) -> float:
     """Say which share of the lines is there, of those that could be seen; half could, at least."""
     hidden = found.hidden[sure]
-    return float(found.there[sure].sum() / max((~hidden).sum(), len(hidden) / 2, 1))
+    return float(found.is_found[sure].sum() / max((~hidden).sum(), len(hidden) / 2, 1))
 
 
-def _unseen(
-    template: Template, every: lines.Sides, sure: NDArray[np.bool_], there: NDArray[np.bool_]
+def _list_unseen_fields(
+    template: Template, every: lines.SidePieces, sure: NDArray[np.bool_], there: NDArray[np.bool_]
 ) -> tuple[str, ...]:
-    field = _field_of(template, every)
+    field = _find_piece_fields(template, every)
     whole = np.bincount(field[sure], minlength=len(template.fields))
     seen = np.bincount(field[sure], there[sure], minlength=len(template.fields))
     return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

@@ -10,26 +10,26 @@ import re
 import stat
 import time
 
-from batchdigits.records import MOST_BYTES, Entry, Source
+from batchdigits.records import MAX_FILE_BYTES, FileSnapshot, Source
 
-GONE = "no such file: it was listed but is not there"
+FILE_MISSING = "no such file: it was listed but is not there"
 """`Source.fault` of what is not there."""
-_SPECIAL = {
+_SPECIAL_TYPES = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-GRAIN = 2_000_000_000
+CLOCK_GRAIN_NS = 2_000_000_000
 """ns within which a file may be written to twice and bear the same time: the coarsest clock of a
 file system, FAT's."""
-LAST = (1 << 63) - 1
+MAX_TIME_NS = (1 << 63) - 1
 """ns since 1970 that a ledger holds; some file systems hold years by the billion."""
-DIGEST = 20
+DIGEST_BYTES = 20
 """Bytes of a content's digest (BLAKE2b)."""
-PIECE = 1 << 20
+HASH_PIECE_BYTES = 1 << 20
 """Bytes that are read at a time."""
-_SUFFIX = re.compile(
+_IMAGE_SUFFIX = re.compile(
     r"\.(?:png|jpe?g|jpe|jfif|tiff?|bmp|dib|webp|gif|jp2|j2k|jp[fxc]|pdf|mpo|hei[cf]|avif)\Z",
     re.IGNORECASE | re.ASCII,
 )
@@ -47,10 +47,10 @@ _SIGNATURES = (
     rb"%PDF-",
     rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|miaf|msf1|avi[fs])",  # HEIF and AVIF: ISO-BMFF brands
 )
-_IMAGE = re.compile(b"|".join(_SIGNATURES), re.DOTALL)
+_IMAGE_SIGNATURE = re.compile(b"|".join(_SIGNATURES), re.DOTALL)
 
 
-def type_of_entry(item: os.DirEntry[str]) -> int:
+def get_entry_type(item: os.DirEntry[str]) -> int:
     """Return the type of a plain file or folder, which its listing knows; 0 for anything else."""
     with contextlib.suppress(OSError):
         if item.is_file(follow_symlinks=False):
@@ -68,14 +68,19 @@ def inspect_path(path: str) -> tuple[int, str]:
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return 0, "a symbolic link to something that is not there" if os.path.islink(path) else GONE
+        return 0, "a symbolic link to something that is not there" if os.path.islink(
+            path
+        ) else FILE_MISSING
     except OSError as error:
         return 0, f"it cannot be reached: {describe_error(error)}"
     except ValueError:  # a NUL or a lone surrogate, which no name can hold
-        return 0, GONE
+        return 0, FILE_MISSING
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return mode, ""
-    return mode, f"not a regular file: {_SPECIAL.get(stat.S_IFMT(mode), 'of an unknown type')}"
+    return (
+        mode,
+        f"not a regular file: {_SPECIAL_TYPES.get(stat.S_IFMT(mode), 'of an unknown type')}",
+    )
 
 
 def describe_error(error: OSError) -> str:
@@ -85,7 +90,7 @@ def describe_error(error: OSError) -> str:
 
 def has_image_suffix(name: str) -> bool:
     """Return whether a file's name ends as an image's does."""
-    return bool(_SUFFIX.search(name))
+    return bool(_IMAGE_SUFFIX.search(name))
 
 
 def has_image_signature(path: str) -> bool:
@@ -94,10 +99,10 @@ def has_image_signature(path: str) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    return bool(_IMAGE.match(_head(path)))
+    return bool(_IMAGE_SIGNATURE.match(_load_first_bytes(path)))
 
 
-def _head(path: str) -> bytes:
+def _load_first_bytes(path: str) -> bytes:
     # Without O_NONBLOCK, a pipe put in the file's place since it was listed would hang the run.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -106,16 +111,16 @@ def _head(path: str) -> bytes:
         os.close(handle)
 
 
-def stat_source(source: Source) -> Entry:
+def stat_source(source: Source) -> FileSnapshot:
     """Return how a file stands; size and time are -1 where the system does not tell."""
     try:
         found = os.stat(source.path)
     except (OSError, ValueError):
-        return Entry(source.file, -1, -1)
-    return _entry(source, found)
+        return FileSnapshot(source.file, -1, -1)
+    return _make_entry(source, found)
 
 
-def hash_source(source: Source) -> Entry:
+def hash_source(source: Source) -> FileSnapshot:
     """Return how a file stands, with a digest of its content; None where it cannot be read.
 
     A file that is too large to be read is not digested either: a sparse one of terabytes costs
@@ -127,28 +132,28 @@ def hash_source(source: Source) -> Entry:
     except (OSError, ValueError):
         return stat_source(source)
     before = os.fstat(handle)
-    if not stat.S_ISREG(before.st_mode) or before.st_size > MOST_BYTES:
+    if not stat.S_ISREG(before.st_mode) or before.st_size > MAX_FILE_BYTES:
         os.close(handle)
-        return _entry(source, before)
+        return _make_entry(source, before)
     with os.fdopen(handle, "rb", buffering=0) as file:
-        digest = hashlib.blake2b(digest_size=DIGEST)
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         try:
-            while piece := file.read(PIECE):
+            while piece := file.read(HASH_PIECE_BYTES):
                 digest.update(piece)
         except OSError:
-            return _entry(source, before)
-        entry = _entry(source, os.fstat(handle))
-    if not is_unchanged(entry, _entry(source, before)):
+            return _make_entry(source, before)
+        entry = _make_entry(source, os.fstat(handle))
+    if not is_unchanged(entry, _make_entry(source, before)):
         return entry
     return entry._replace(content=digest.digest())
 
 
-def is_unchanged(one: Entry, other: Entry) -> bool:
+def is_unchanged(one: FileSnapshot, other: FileSnapshot) -> bool:
     """Return whether a file has the size and the time that it had."""
     return (one.size, one.time) == (other.size, other.time)
 
 
-def is_unsettled(entry: Entry, seconds: float) -> bool:
+def is_unsettled(entry: FileSnapshot, seconds: float) -> bool:
     """Return whether a file was written to in the last seconds, or will be, by a skewed clock.
 
     One that is much further in the future was there when the clock went back.
@@ -157,7 +162,9 @@ def is_unsettled(entry: Entry, seconds: float) -> bool:
     return entry.time >= 0 and abs(age) < seconds
 
 
-def _entry(source: Source, found: os.stat_result) -> Entry:
-    when = min(max(found.st_mtime_ns, -LAST), LAST)
-    sure = time.time_ns() - when > GRAIN and when != -LAST
-    return Entry(source.file, found.st_size, when, min(found.st_ctime_ns, LAST) if sure else 0)
+def _make_entry(source: Source, found: os.stat_result) -> FileSnapshot:
+    when = min(max(found.st_mtime_ns, -MAX_TIME_NS), MAX_TIME_NS)
+    sure = time.time_ns() - when > CLOCK_GRAIN_NS and when != -MAX_TIME_NS
+    return FileSnapshot(
+        source.file, found.st_size, when, min(found.st_ctime_ns, MAX_TIME_NS) if sure else 0
+    )

@@ -2,15 +2,15 @@
 
 import re
 
-_CONTROL = r"\x00-\x1f\x7f-\x9f"
-_ESCAPED = re.compile(rf"[\\{_CONTROL}\ud800-\udfff]")
-_RISKY_START = re.compile(rf"[=+\-@{_CONTROL}]")
-UNSPELLED = re.compile(rf"\A[=+\-@]|[{_CONTROL}\ud800-\udfff]")
+_CONTROL_RANGES = r"\x00-\x1f\x7f-\x9f"
+_NEEDS_ESCAPE = re.compile(rf"[\\{_CONTROL_RANGES}\ud800-\udfff]")
+_RISKY_START = re.compile(rf"[=+\-@{_CONTROL_RANGES}]")
+UNESCAPED_CHARACTER = re.compile(rf"\A[=+\-@]|[{_CONTROL_RANGES}\ud800-\udfff]")
 """What no spelled path holds."""
-_ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-fA-F]{2}))")
+_ESCAPE_SEQUENCE = re.compile(rb"\\(?:\\|x([0-9a-fA-F]{2}))")
 
 
-def spell(path: str) -> str:
+def escape_path(path: str) -> str:
     r"""Spells a path as the table's `file` column does: one line, valid UTF-8, no formula.
 
     Backslashes are doubled; undecodable bytes and control characters (Unicode category Cc) are
@@ -20,21 +20,23 @@ def spell(path: str) -> str:
     Args:
         path: as Python gives it, undecodable bytes as surrogates (`surrogateescape`).
     """
-    spelled = _ESCAPED.sub(_escape, path)
+    spelled = _NEEDS_ESCAPE.sub(_escape_character, path)
     return "./" + spelled if _RISKY_START.match(path) else spelled
 
 
-def unspell(file: str) -> bytes:
-    r"""Turns the table's `file` back into the path's bytes, the inverse of `spell`.
+def unescape_path(file: str) -> bytes:
+    r"""Turns the table's `file` back into the path's bytes, the inverse of `escape_path`.
 
-    A `./` that `spell` put in front stays: it names the same file. A backslash that `spell`
+    A `./` that `escape_path` put in front stays: it names the same file. A backslash that `escape_path`
     would not have written stands for itself.
     """
     raw = file.encode("utf-8", "surrogateescape")
-    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()) if match[1] else b"\\", raw)
+    return _ESCAPE_SEQUENCE.sub(
+        lambda match: bytes.fromhex(match[1].decode()) if match[1] else b"\\", raw
+    )
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape_character(match: re.Match[str]) -> str:
     char = match[0]
     if char == "\\":
         return "\\\\"

@@ -13,20 +13,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from batchdigits.errors import OutputError
-from batchdigits.records import Entry
+from batchdigits.records import FileSnapshot
 from batchdigits.state import base
-from batchdigits.state.aside import kept_name, set_aside
-from batchdigits.state.checksums import checksum
-from batchdigits.state.entries import MOVED, Told, Written
+from batchdigits.state.aside import find_free_name, set_aside
+from batchdigits.state.checksums import compute_checksum
+from batchdigits.state.entries import MOVED, FileRecord, TableRecord
 from batchdigits.state.soundness import DamagedError
 
-__all__ = ["MOVED", "Entry", "Ledger", "Told", "Written", "kept_name", "opened", "set_aside"]
+__all__ = [
+    "MOVED",
+    "FileRecord",
+    "FileSnapshot",
+    "StateStore",
+    "TableRecord",
+    "find_free_name",
+    "open_store",
+    "set_aside",
+]
 
 log = logging.getLogger(__name__)
 
 
-class Ledger:
-    """An open ledger; see `opened`.
+class StateStore:
+    """An open ledger; see `open_store`.
 
     Attributes:
         folder: the real one that its file lies in.
@@ -40,7 +49,7 @@ class Ledger:
             sqlite3.Error: it cannot be opened or written.
         """
         self.folder = os.path.dirname(os.path.realpath(path))
-        self._base = base.opened(path)
+        self._base = base.open_database(path)
         self._base.execute(
             "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
             " sure INTEGER) WITHOUT ROWID"
@@ -53,7 +62,7 @@ class Ledger:
             self._base.close()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Keep all that is put within the block, or none of it; the disk has it when it ends."""
         self._base.execute("BEGIN IMMEDIATE")
         try:
@@ -64,19 +73,19 @@ class Ledger:
             raise
         self._base.execute("COMMIT")
 
-    def key(self, key: str, thresholds: str) -> int:
+    def add_key(self, key: str, thresholds: str) -> int:
         """Give the number of a key; the first time, the thresholds that go with it are kept."""
         self._base.execute(
             "INSERT OR IGNORE INTO keys (key, thresholds, checksum) VALUES (?, ?, ?)",
-            (key, thresholds, checksum(key, thresholds)),
+            (key, thresholds, compute_checksum(key, thresholds)),
         )
         return int(self._base.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()[0])
 
-    def any(self) -> bool:
+    def has_readings(self) -> bool:
         """Tell whether anything at all was read before."""
         return self._base.execute("SELECT 1 FROM readings LIMIT 1").fetchone() is not None
 
-    def look(self, entries: Iterable[Entry]) -> None:
+    def set_run_files(self, entries: Iterable[FileSnapshot]) -> None:
         """Take the files of this run, as they stand now."""
         self._base.execute("DELETE FROM here")
         self._base.executemany(
@@ -84,28 +93,28 @@ class Ledger:
             ((one.file, at, one.size, one.time, one.sure) for at, one in enumerate(entries)),
         )
 
-    def unmet(self) -> Iterator[str]:
+    def list_absent_files(self) -> Iterator[str]:
         """Yield the names of known files that are not among those of this run."""
         found = self._base.execute(
             "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
         )
         return (file for (file,) in found)
 
-    def rename(self, file: str, name: str) -> None:
+    def rename_file(self, file: str, name: str) -> None:
         """Give a known file another name, which no known file has."""
         found = self._base.execute(
             "SELECT size, time, sure, content, reading FROM files WHERE file = ?", (file,)
         )
         *entry, reading = found.fetchone()
-        self._name(Entry(name, *entry), reading)
+        self._save_file(FileSnapshot(name, *entry), reading)
         self._base.execute("DELETE FROM files WHERE file = ?", (file,))
 
-    def leave_out(self, files: Iterable[str]) -> None:
+    def exclude_files(self, files: Iterable[str]) -> None:
         """Leave known files out of what `told`, `gone` and `prune` are about, in this run."""
         self._base.execute("DELETE FROM left_out")
         self._base.executemany("INSERT INTO left_out VALUES (?)", ((file,) for file in files))
 
-    def count_left_out(self) -> int:
+    def count_excluded_rows(self) -> int:
         """Count the rows of the files that are left out."""
         found = self._base.execute(
             "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out"
@@ -113,14 +122,14 @@ class Ledger:
         )
         return int(found.fetchone()[0] or 0)
 
-    def any_told(self) -> bool:
+    def has_file_records(self) -> bool:
         """Return whether `told` gives anything."""
         found = self._base.execute(
             "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
         )
         return found.fetchone() is not None
 
-    def to_read(self, key: int) -> list[int]:
+    def find_files_to_read(self, key: int) -> list[int]:
         """Give the places, as handed to `look`, of files that are new, changed, or failed."""
         found = self._base.execute(
             "SELECT at FROM here LEFT JOIN files USING (file)"
@@ -132,17 +141,17 @@ class Ledger:
         )
         return [at for (at,) in found]
 
-    def same(self, entry: Entry, key: int) -> bool:
+    def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
         """Tell whether this content was read before, under any name; then it is this file's."""
         found = self._base.execute(
             "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
             (entry.content, key),
         ).fetchone()
         if found:
-            self._name(entry, found[0])
+            self._save_file(entry, found[0])
         return bool(found)
 
-    def put(self, entry: Entry, key: int, findings: str, *, failed: bool) -> None:
+    def save_findings(self, entry: FileSnapshot, key: int, findings: str, *, failed: bool) -> None:
         """Keep what was found of a file, instead of what was found of it before.
 
         Args:
@@ -155,7 +164,7 @@ class Ledger:
         cursor = self._base.execute(
             "INSERT INTO readings (content, key, failed, findings, checksum) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING",
-            (*row, checksum(*row)),
+            (*row, compute_checksum(*row)),
         )
         number = cursor.lastrowid
         if not cursor.rowcount:  # the same content was read before, under any name
@@ -166,18 +175,19 @@ class Ledger:
             if before != findings:
                 self._base.execute(
                     "UPDATE readings SET findings = ?, checksum = ? WHERE id = ?",
-                    (findings, checksum(*row), number),
+                    (findings, compute_checksum(*row), number),
                 )
-        self._name(entry, int(number or 0))
+        self._save_file(entry, int(number or 0))
 
-    def put_page(self, entry: Entry, key: int, page: int, findings: str) -> None:
+    def save_page_findings(self, entry: FileSnapshot, key: int, page: int, findings: str) -> None:
         """Keep what was found of a page until all of its file is read."""
         row = (entry.file, page, entry.size, entry.time, key, findings)
         self._base.execute(
-            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*row, compute_checksum(*row)),
         )
 
-    def pages(self, key: int) -> dict[str, dict[int, str]]:
+    def load_page_findings(self, key: int) -> dict[str, dict[int, str]]:
         """Give what was found of single pages of this run's files, if they stand as they did."""
         found = self._base.execute(
             "SELECT file, page, findings FROM pages JOIN here USING (file)"
@@ -189,13 +199,14 @@ class Ledger:
             out.setdefault(file, {})[page] = findings
         return out
 
-    def _name(self, entry: Entry, reading: int) -> None:
+    def _save_file(self, entry: FileSnapshot, reading: int) -> None:
         row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
         self._base.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row))
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*row, compute_checksum(*row)),
         )
 
-    def told(self) -> Iterator[Told]:
+    def list_file_records(self) -> Iterator[FileRecord]:
         """Give what is known of every file, in the order of the UTF-8 bytes of its name."""
         found = self._base.execute(
             "SELECT files.file, thresholds, findings, here.file IS NOT NULL FROM files"
@@ -204,9 +215,11 @@ class Ledger:
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
         for file, thresholds, findings, here in found:
-            yield Told(file, thresholds, findings, bool(here))
+            yield FileRecord(file, thresholds, findings, bool(here))
 
-    def part(self, key: int, after: str, count: int) -> list[tuple[int, Entry, str]]:
+    def list_read_files(
+        self, key: int, after: str, count: int
+    ) -> list[tuple[int, FileSnapshot, str]]:
         """Give files of this run that were read under a key: so many, that come after a name.
 
         Returns:
@@ -220,9 +233,9 @@ class Ledger:
             " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
             (after, key, count),
         )
-        return [(at, Entry(*entry), findings) for at, *entry, findings in found]
+        return [(at, FileSnapshot(*entry), findings) for at, *entry, findings in found]
 
-    def stand(self, entries: Iterable[Entry]) -> None:
+    def update_entries(self, entries: Iterable[FileSnapshot]) -> None:
         """Note how files that are known stand, of which nothing else is told now.
 
         Of size and time `MOVED` are those that are moved away: what comes under their names is
@@ -230,14 +243,14 @@ class Ledger:
         """
         for entry in entries:
             found = self._base.execute("SELECT reading FROM files WHERE file = ?", (entry.file,))
-            self._name(entry, found.fetchone()[0])
+            self._save_file(entry, found.fetchone()[0])
 
-    def moves(self) -> bool:
+    def has_moved_files(self) -> bool:
         """Tell whether any file was read and moved away."""
         found = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
         return found.fetchone() is not None
 
-    def replaces(self, entry: Entry) -> bool:
+    def has_moved_predecessor(self, entry: FileSnapshot) -> bool:
         """Tell whether another file was read under this name, well, and moved away."""
         found = self._base.execute(
             "SELECT 1 FROM files JOIN readings ON readings.id = files.reading"
@@ -246,11 +259,11 @@ class Ledger:
         )
         return bool(found.fetchone())
 
-    def knows(self, file: str) -> bool:
+    def has_file(self, file: str) -> bool:
         """Tell whether anything is known of a file."""
         return bool(self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,)).fetchone())
 
-    def gone(self) -> list[tuple[str, bool]]:
+    def list_gone_files(self) -> list[tuple[str, bool]]:
         """List the files of the table that are not among those of this run, nor moved by one.
 
         Returns:
@@ -264,7 +277,7 @@ class Ledger:
         )
         return [(file, bool(failed)) for file, failed in found]
 
-    def prune(self, files: Iterable[str], *, moved: bool) -> int:
+    def prune_files(self, files: Iterable[str], *, moved: bool) -> int:
         """Forget files, and those that were moved if `moved` says so; gives their number."""
         gone = [(file,) for file in files]
         if moved:
@@ -276,54 +289,54 @@ class Ledger:
         self._base.executemany("DELETE FROM files WHERE file = ?", gone)
         return len(gone)
 
-    def tidy(self) -> None:
+    def drop_unused_findings(self) -> None:
         """Forget what was found in content that no file has any more, and of single pages."""
         self._base.execute("DELETE FROM pages")
         self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
 
-    def written(self, name: str) -> Written | None:
+    def load_table_record(self, name: str) -> TableRecord | None:
         """Give how a table was left; None where none was written."""
         found = self._base.execute(
             "SELECT size, time, content, settings, summary FROM written WHERE name = ?", (name,)
         ).fetchone()
-        return Written(*found) if found else None
+        return TableRecord(*found) if found else None
 
-    def stale(self) -> None:
+    def mark_tables_stale(self) -> None:
         """Note that the tables are not made of what is known now."""
         found = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
         for name, size, when, content in found:
-            self.wrote(name, Written(size, when, content, "", ""))
+            self.save_table_record(name, TableRecord(size, when, content, "", ""))
 
-    def wrote(self, name: str, table: Written) -> None:
+    def save_table_record(self, name: str, table: TableRecord) -> None:
         """Note how a table was left."""
         self._base.execute(
             "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (name, *table, checksum(name, *table)),
+            (name, *table, compute_checksum(name, *table)),
         )
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Ledger]:
+def open_store(path: str) -> Iterator[StateStore]:
     """Open a ledger for a run; one that is damaged is set aside, and a new one begun.
 
     Raises:
         OutputError: it cannot be opened or written, or a newer batchdigits wrote it.
     """
     try:
-        ledger = _opened(path)
+        ledger = _open_or_replace(path)
     except (sqlite3.Error, DamagedError, OSError) as fault:
-        raise _unusable(path, fault) from fault
+        raise _make_output_error(path, fault) from fault
     try:
         yield ledger
     except sqlite3.Error as fault:
-        raise _unusable(path, fault) from fault
+        raise _make_output_error(path, fault) from fault
     finally:
         ledger.close()
 
 
-def _opened(path: str) -> Ledger:
+def _open_or_replace(path: str) -> StateStore:
     try:
-        return Ledger(path)
+        return StateStore(path)
     except DamagedError as fault:
         log.error(  # noqa: TRY400 (no traceback: the line says it all)
             "the state '%s' is damaged (%s): it is kept as '%s', and all is read anew",
@@ -331,10 +344,10 @@ def _opened(path: str) -> Ledger:
         )
     with suppress(FileNotFoundError):  # it would be played back into the new one
         os.unlink(f"{path}-journal")
-    return Ledger(path)
+    return StateStore(path)
 
 
-def _unusable(path: str, fault: Exception) -> OutputError:
+def _make_output_error(path: str, fault: Exception) -> OutputError:
     return OutputError(
         f"the state '{path}' cannot be used: {fault} (the table is unchanged): make room, or give "
         "another place by --state"

@@ -10,12 +10,12 @@ def set_aside(path: str) -> str:
     Raises:
         OSError: it cannot be renamed.
     """
-    aside = kept_name(path)
+    aside = find_free_name(path)
     os.rename(path, aside)
     return aside
 
 
-def kept_name(path: str) -> str:
+def find_free_name(path: str) -> str:
     """Give a name beside a file's own, which says when, and which nothing has.
 
     Raises:

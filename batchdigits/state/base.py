@@ -8,11 +8,11 @@ from pathlib import Path
 
 from batchdigits.errors import OutputError
 from batchdigits.state import migrations
-from batchdigits.state.soundness import DamagedError, verify
+from batchdigits.state.soundness import DamagedError, check_state
 
-APPLICATION = 0x62646C67
+APPLICATION_ID = 0x62646C67
 """`bdlg`, in the file's header: what others wrote with SQLite is not ours to touch."""
-OUTSIDE = (
+EXTERNAL_ERROR_CODES = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -24,17 +24,17 @@ OUTSIDE = (
     sqlite3.SQLITE_READONLY,
 )
 """What SQLite calls faults of the disk, of memory, and of other programs."""
-HEADER = 100
+HEADER_BYTES = 100
 """Bytes of the header of SQLite's files."""
-FORMAT = 2
+MAX_FILE_FORMAT = 2
 """The latest of a file that SQLite writes (sqlite.org/fileformat.html, bytes 18 and 19)."""
-VERSIONS = 99
+MAX_VERSION = 99
 """More than there will ever be: a higher one is damage to the header."""
-PATIENCE = 30.0
+BUSY_TIMEOUT_SECONDS = 30.0
 """s that another program may hold the ledger."""
 
 
-def opened(path: str) -> sqlite3.Connection:
+def open_database(path: str) -> sqlite3.Connection:
     """Open a ledger's file, or make it, and bring it to this version.
 
     Raises:
@@ -46,10 +46,10 @@ def opened(path: str) -> sqlite3.Connection:
     """
     _check_header(path)
     base = sqlite3.connect(
-        path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
     )  # one thread after another may use it
     try:
-        version = _begin(base, path)
+        version = _begin_transaction(base, path)
         _migrate(base, version, path)
         base.execute("COMMIT")
     except BaseException:
@@ -58,7 +58,7 @@ def opened(path: str) -> sqlite3.Connection:
     return base
 
 
-def _begin(base: sqlite3.Connection, path: str) -> int:
+def _begin_transaction(base: sqlite3.Connection, path: str) -> int:
     """Begin a transaction in a state that is what was written; gives its version.
 
     A migration comes after: it gives even a damaged row a right checksum.
@@ -73,17 +73,17 @@ def _begin(base: sqlite3.Connection, path: str) -> int:
         ):
             base.execute(f"PRAGMA {setting}")
         base.execute("BEGIN IMMEDIATE")
-        version = _version(base, path)
-        verify(base, version)
+        version = _load_version(base, path)
+        check_state(base, version)
     except (sqlite3.DatabaseError, UnicodeError) as fault:
-        if _from_outside(fault):
+        if _is_external_error(fault):
             raise
         raise DamagedError(" ".join(str(fault).split())) from fault
     return version
 
 
-def _from_outside(fault: Exception) -> bool:
-    return getattr(fault, "sqlite_errorcode", 0) & 0xFF in OUTSIDE
+def _is_external_error(fault: Exception) -> bool:
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF in EXTERNAL_ERROR_CODES
 
 
 def _check_header(path: str) -> None:
@@ -101,16 +101,16 @@ def _check_header(path: str) -> None:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise OSError("it is no regular file")
     with suppress(FileNotFoundError), Path(path).open("rb") as file:
-        header = file.read(HEADER)
+        header = file.read(HEADER_BYTES)
         write, read = header[18:20].ljust(2, b"\1")
-        if max(write, read) > FORMAT:
+        if max(write, read) > MAX_FILE_FORMAT:
             raise DamagedError("it is of a later format than SQLite's here")
-        if len(header) == HEADER and not os.path.lexists(f"{os.path.realpath(path)}-journal"):
+        if len(header) == HEADER_BYTES and not os.path.lexists(f"{os.path.realpath(path)}-journal"):
             version, owner = (int.from_bytes(header[at : at + 4]) for at in (60, 68))
-            _refuse_newer(path, version, owner)
+            _check_not_newer(path, version, owner)
 
 
-def _version(base: sqlite3.Connection, path: str) -> int:
+def _load_version(base: sqlite3.Connection, path: str) -> int:
     """Give the version of a state; 0 is an empty file.
 
     Raises:
@@ -120,18 +120,18 @@ def _version(base: sqlite3.Connection, path: str) -> int:
     version = int(base.execute("PRAGMA user_version").fetchone()[0])
     owner = int(base.execute("PRAGMA application_id").fetchone()[0])
     empty = base.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if (version or not empty) and owner != APPLICATION:
+    if (version or not empty) and owner != APPLICATION_ID:
         raise DamagedError("it is no state of batchdigits")
-    _refuse_newer(path, version, owner)
+    _check_not_newer(path, version, owner)
     known = len(migrations.STEPS)
     if not 0 <= version <= known:
         raise DamagedError(f"it is of version {version}, this batchdigits knows {known}")
     return version
 
 
-def _refuse_newer(path: str, version: int, owner: int) -> None:
+def _check_not_newer(path: str, version: int, owner: int) -> None:
     known = len(migrations.STEPS)
-    if owner == APPLICATION and known < version <= VERSIONS:
+    if owner == APPLICATION_ID and known < version <= MAX_VERSION:
         raise OutputError(
             f"the state '{path}' was written by a newer batchdigits (its version {version}, this "
             f"one knows {known}): install that version, or give another place by --state"
@@ -151,11 +151,11 @@ def _migrate(base: sqlite3.Connection, version: int, path: str) -> None:
     try:
         migrations.migrate(base, version)
     except sqlite3.Error as fault:
-        if _from_outside(fault):
+        if _is_external_error(fault):
             raise
         raise OutputError(
             f"the state '{path}' cannot be brought from version {version} to {latest} ({fault}), "
             "and is left as it was: please report it, and give another place by --state meanwhile"
         ) from fault
-    base.execute(f"PRAGMA application_id = {APPLICATION}")
+    base.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     base.execute(f"PRAGMA user_version = {latest}")

@@ -7,7 +7,7 @@ step in `ledger.migrations`.
 import zlib
 
 
-def checksum(*values: object) -> int:
+def compute_checksum(*values: object) -> int:
     """Return the CRC-32 of a row's values, each None, an integer, text or bytes; from version 4 on.
 
     They are written as ASCII: how Python writes other characters changes with its version of
@@ -16,6 +16,6 @@ def checksum(*values: object) -> int:
     return zlib.crc32(ascii(values).encode())
 
 
-def old_checksum(*values: object) -> int:
+def compute_old_checksum(*values: object) -> int:
     """Return the checksum that states before version 4 have."""
     return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))

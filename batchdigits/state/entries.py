@@ -6,7 +6,7 @@ MOVED = -2
 """Size and time, in the ledger, of a file that a run moved away after it was read."""
 
 
-class Told(NamedTuple):
+class FileRecord(NamedTuple):
     """What is known of a file.
 
     Attributes:
@@ -22,7 +22,7 @@ class Told(NamedTuple):
     here: bool
 
 
-class Written(NamedTuple):
+class TableRecord(NamedTuple):
     """A table as it was left.
 
     Attributes:

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from batchdigits import sources
 from batchdigits.calibrate import Thresholds
-from batchdigits.extract.tasks import Tasks
+from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
-from batchdigits.predict.findings import Finding, Found
-from batchdigits.summary import Progress, Stop, Summary
+from batchdigits.predict.findings import Finding, TaskFindings
+from batchdigits.summary import Progress, StopRequest, Summary
 
 
-class Known(NamedTuple):
+class FileFindings(NamedTuple):
     """What is known of a file, or of one page of it.
 
     Attributes:
@@ -35,33 +35,34 @@ class NoState:
         """Take the job; the summary gets how many files are read."""
         self._job, self._summary = job, summary
 
-    def plan(self, found: sources.Found) -> Tasks:
+    def plan_tasks(self, found: sources.FoundSources) -> FileTasks:
         """Return the tasks of all files."""
-        return Tasks(found.sources)
+        return FileTasks(found.sources)
 
-    def keep(
+    def keep_findings(
         self,
-        batches: Generator[list[Found]],
+        batches: Generator[list[TaskFindings]],
         progress: Progress,
-        stop: Stop,  # noqa: ARG002 (a signal ends this at once, as there is nothing to save)
-    ) -> Iterator[list[Known]]:
+        stop: StopRequest,  # noqa: ARG002 (a signal ends this at once, as there is nothing to save)
+    ) -> Iterator[list[FileFindings]]:
         """Yield what is found, batch by batch, as it is read."""
         with closing(batches):
             while True:
-                with self._summary.stage("read"):
+                with self._summary.time_stage("read"):
                     batch = next(batches, None)
                 if batch is None:
                     return
                 yield [
-                    Known(one.task.source.file, one.findings, self._job.thresholds) for one in batch
+                    FileFindings(one.task.source.file, one.findings, self._job.thresholds)
+                    for one in batch
                 ]
                 self._summary.read += sum(one.task.last for one in batch)
                 progress(self._summary.read, self._summary.files)
 
-    def close_books(self) -> None:
+    def prune_rows(self) -> None:
         """Do nothing: nothing is known of earlier runs."""
 
-    def table_stands(self) -> bool:
+    def can_skip_tables(self) -> bool:
         """Return that the tables are to be written."""
         return False
 

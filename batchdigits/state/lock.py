@@ -6,11 +6,11 @@ from contextlib import ExitStack, contextmanager
 import filelock
 
 from batchdigits.errors import BusyError, OutputError
-from batchdigits.files import lock_of
+from batchdigits.files import make_lock_path
 
 
 @contextmanager
-def locked(paths: Sequence[str], wait: float = 0.0) -> Iterator[None]:
+def lock_outputs(paths: Sequence[str], wait: float = 0.0) -> Iterator[None]:
     """Hold the locks of outputs.
 
     Args:
@@ -22,13 +22,15 @@ def locked(paths: Sequence[str], wait: float = 0.0) -> Iterator[None]:
         OutputError: there is no place for a lock.
     """
     with ExitStack() as stack:
-        for lock in sorted({lock_of(path): path for path in paths}.items()):  # all in one order
-            stack.enter_context(_held(*lock, wait))
+        for lock in sorted(
+            {make_lock_path(path): path for path in paths}.items()
+        ):  # all in one order
+            stack.enter_context(_hold_lock(*lock, wait))
         yield
 
 
 @contextmanager
-def _held(lock: str, path: str, wait: float) -> Iterator[None]:
+def _hold_lock(lock: str, path: str, wait: float) -> Iterator[None]:
     try:
         # not the soft kind, which a killed run would leave behind
         held = filelock.FileLock(lock, timeout=wait, fallback_to_soft=False)

@@ -8,17 +8,17 @@ at the end.
 import sqlite3
 from collections.abc import Callable
 
-from batchdigits.state.checksums import checksum
+from batchdigits.state.checksums import compute_checksum
 from batchdigits.state.name_findings import name_findings
 
 Step = str | Callable[[sqlite3.Connection], None]
 """SQL statements, each but the last ended by `;`, or a function that takes the connection."""
 
 
-def _name_all(base: sqlite3.Connection) -> None:
+def _name_findings_and_columns(base: sqlite3.Connection) -> None:
     """Give findings and columns names that say what they are, and all rows new checksums."""
     base.create_function("name_findings", 1, name_findings, deterministic=True)
-    base.create_function("checksum_4", -1, checksum, deterministic=True)
+    base.create_function("checksum_4", -1, compute_checksum, deterministic=True)
     run_step(
         base,
         """
@@ -68,7 +68,7 @@ STEPS: list[Step] = [
         time INTEGER NOT NULL, key INTEGER NOT NULL, told TEXT NOT NULL, sum INTEGER NOT NULL,
         PRIMARY KEY (file, page)) WITHOUT ROWID
     """,
-    _name_all,
+    _name_findings_and_columns,
 ]
 """STEPS[n] makes a state of version n + 1 of one of version n; version 0 is an empty file."""
 
@@ -88,7 +88,7 @@ def migrate(base: sqlite3.Connection, version: int) -> None:
         run_step(base, step)
 
 
-def make_structure(version: int) -> sqlite3.Connection:
+def make_empty_state(version: int) -> sqlite3.Connection:
     """Make a state of a version, empty, in memory, to compare others with; the caller closes it."""
     base = sqlite3.connect(":memory:", isolation_level=None)
     for step in STEPS[:version]:

@@ -8,7 +8,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_encode_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def name_findings(text: str) -> str:
@@ -17,39 +17,43 @@ def name_findings(text: str) -> str:
     Raises:
         ValueError, TypeError, LookupError: it is no text of version 1.
     """
-    return _write({"version": 2, "findings": [_finding(one) for one in json.loads(text)]})
+    return _encode_json(
+        {"version": 2, "findings": [_convert_finding(one) for one in json.loads(text)]}
+    )
 
 
-def _finding(old: list[Any]) -> Json:
+def _convert_finding(old: list[Any]) -> Json:
     page, status, detail, field, spots, strip, described, number, digits = old
     return {
         **({} if page == 1 else {"page": page}),
-        **_doubt(status, detail),
+        **_convert_status(status, detail),
         **({} if field is None else {"field": json.loads(field)}),
-        **({"spots": [_spot(*one) for one in spots]} if spots else {}),
-        **({} if strip is None else {"strip": _strip(*strip)}),
+        **({"spots": [_convert_spot(*one) for one in spots]} if spots else {}),
+        **({} if strip is None else {"strip": _convert_strip(*strip)}),
         **({} if described else {"described": False}),
-        **({} if number is None else {"number": _number(*number)}),
-        **({"digits": _digits(digits)} if digits else {}),
+        **({} if number is None else {"number": _convert_number(*number)}),
+        **({"digits": _convert_digits(digits)} if digits else {}),
     }
 
 
-def _doubt(status: str | None, detail: str) -> Json:
+def _convert_status(status: str | None, detail: str) -> Json:
     return {
         **({} if status is None else {"status": status}),
         **({"detail": detail} if detail else {}),
     }
 
 
-def _spot(status: str | None, detail: str, place: list[int], read: list[Any] | None) -> Json:
+def _convert_spot(
+    status: str | None, detail: str, place: list[int], read: list[Any] | None
+) -> Json:
     return {
         "place": place,
-        **_doubt(status, detail),
-        **({} if read is None else {"read": _read(*read)}),
+        **_convert_status(status, detail),
+        **({} if read is None else {"read": _convert_reading(*read)}),
     }
 
 
-def _read(
+def _convert_reading(
     digit: int, confidence: float, second: int, other: bool, likely: list[float] | dict[str, float]
 ) -> Json:
     return {
@@ -61,22 +65,22 @@ def _read(
     }
 
 
-def _strip(origin: list[float], scale: list[float], slant: float) -> Json:
+def _convert_strip(origin: list[float], scale: list[float], slant: float) -> Json:
     return {"origin": origin, "scale": scale, "slant": slant}
 
 
-def _number(candidates: list[Any], signs: list[Any]) -> Json:
+def _convert_number(candidates: list[Any], signs: list[Any]) -> Json:
     return {
-        "candidates": _columns(("texts", "probabilities"), candidates),
-        "signs": _columns(("names", "columns"), signs),
+        "candidates": _transpose_rows(("texts", "probabilities"), candidates),
+        "signs": _transpose_rows(("names", "columns"), signs),
     }
 
 
-def _digits(digits: list[Any]) -> Json:
+def _convert_digits(digits: list[Any]) -> Json:
     keys = ("names", "confidences", "runners_up", "runner_up_confidences", "places")
-    return _columns(keys, digits)
+    return _transpose_rows(keys, digits)
 
 
-def _columns(keys: tuple[str, ...], rows: list[Any]) -> Json:
+def _transpose_rows(keys: tuple[str, ...], rows: list[Any]) -> Json:
     lists = [*zip(*rows, strict=True)] or [()] * len(keys)
     return dict(zip(keys, lists, strict=True))

@@ -5,21 +5,21 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from batchdigits.sources import Found, spell, unspell
-from batchdigits.state import Ledger
+from batchdigits.sources import FoundSources, escape_path, unescape_path
+from batchdigits.state import StateStore
 
 
-class Scope:
+class InputScope:
     """The INPUTs of a run, as folders and files whose rows its table holds."""
 
     def __init__(self, inputs: Iterable[str]) -> None:
         """Take the INPUTs as typed or listed; none of them needs to be there."""
         self._inputs = list(inputs)
-        self._files = {spell(path) for path in self._inputs}
-        self._folders = tuple(spell(os.path.join(path, "")) for path in self._inputs)
+        self._files = {escape_path(path) for path in self._inputs}
+        self._folders = tuple(escape_path(os.path.join(path, "")) for path in self._inputs)
         self._real_folder = functools.cache(os.path.realpath)
 
-    def name(self, file: str) -> str:
+    def find_table_name(self, file: str) -> str:
         """Return the name that a known file has in the table of this run.
 
         Args:
@@ -31,34 +31,34 @@ class Scope:
         """
         below = file.startswith(self._folders) and "/../" not in file  # that may lead out again
         held = file in self._files or below
-        if held and not self._overlap:
+        if held and not self._inputs_overlap:
             return file
-        return self._respell(file) or (file if held else "")
+        return self._respell_file(file) or (file if held else "")
 
-    def _respell(self, file: str) -> str:
-        path = os.fsdecode(unspell(file))
+    def _respell_file(self, file: str) -> str:
+        path = os.fsdecode(unescape_path(file))
         found = [
             (self._places[folder], below)
-            for place in dict.fromkeys((_absolute(path), self._real(path)))
-            for folder, below in _above(place)
+            for place in dict.fromkeys((_make_absolute(path), self._resolve_links(path)))
+            for folder, below in _walk_ancestors(place)
             if folder in self._places
         ]
         if not found:
             return ""
         at, below = min(found)  # a file is met in the first INPUT that holds it
-        return spell(os.path.join(self._inputs[at], below) if below else self._inputs[at])
+        return escape_path(os.path.join(self._inputs[at], below) if below else self._inputs[at])
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
         """Give the index of each INPUT by its absolute and its real path; the first typed wins."""
         found: dict[str, int] = {}
         for at, path in enumerate(self._inputs):
-            for place in _absolute(path), self._real(path):
+            for place in _make_absolute(path), self._resolve_links(path):
                 found.setdefault(place, at)
         return found
 
     @functools.cached_property
-    def _overlap(self) -> bool:
+    def _inputs_overlap(self) -> bool:
         """Whether one INPUT is, or lies below, another: then a file has several spellings."""
         if len(self._inputs) == 1:
             return False
@@ -66,10 +66,12 @@ class Scope:
             return True
         own = self._places.items()
         return any(
-            self._places.get(folder, at) != at for place, at in own for folder, _ in _above(place)
+            self._places.get(folder, at) != at
+            for place, at in own
+            for folder, _ in _walk_ancestors(place)
         )
 
-    def _real(self, path: str) -> str:
+    def _resolve_links(self, path: str) -> str:
         """Return a path with its folder's links followed; the last name may be gone."""
         try:
             if os.path.isdir(path):
@@ -80,14 +82,14 @@ class Scope:
             return path
 
 
-def _absolute(path: str) -> str:
+def _make_absolute(path: str) -> str:
     try:
         return os.path.abspath(path)
     except ValueError:
         return path
 
 
-def _above(place: str) -> Iterator[tuple[str, str]]:
+def _walk_ancestors(place: str) -> Iterator[tuple[str, str]]:
     """Yield a path and each folder above it, with the path from there on."""
     below = ""
     while True:
@@ -98,35 +100,35 @@ def _above(place: str) -> Iterator[tuple[str, str]]:
         place, below = folder, os.path.join(name, below) if below else name
 
 
-def count_missing(book: Ledger, found: Found) -> dict[str, int]:
+def count_missing_files(book: StateStore, found: FoundSources) -> dict[str, int]:
     """Count the known files that were not met, by folder of which not all was seen."""
     below = [(f"{place}/", place) for place in found.unseen]
     counts = Counter[str]()
-    for file, _ in book.gone() if below else ():
+    for file, _ in book.list_gone_files() if below else ():
         counts.update(place for start, place in below if file.startswith(start))
     return dict(counts)
 
 
-def prune_gone(book: Ledger, found: Found) -> int:
+def prune_gone_files(book: StateStore, found: FoundSources) -> int:
     """Forget files that are gone, and those that were moved; return their number.
 
     A file is not gone where it may lie in a folder of which not all was seen, nor where it is
     still there and was only not asked for, unless that was under another name.
     """
     unseen = tuple(f"{place}/" for place in found.unseen)
-    gone = [file for file, _ in book.gone() if not file.startswith(unseen)]
+    gone = [file for file, _ in book.list_gone_files() if not file.startswith(unseen)]
     there = {os.fsencode(os.path.realpath(one.path)) for one in found.sources if gone}
-    gone = [file for file in gone if (real := _real_path(file)) is None or real in there]
-    return book.prune(gone, moved=True)
+    gone = [file for file in gone if (real := _resolve_real_path(file)) is None or real in there]
+    return book.prune_files(gone, moved=True)
 
 
-def forget_mended(book: Ledger) -> int:
+def prune_mended_folders(book: StateStore) -> int:
     """Forget faults of folders that are there again; return their number."""
-    mended = [file for file, failed in book.gone() if failed and os.path.isdir(unspell(file))]
-    return book.prune(mended, moved=False)
+    mended = [file for file, failed in book.list_gone_files() if failed and os.path.isdir(unescape_path(file))]
+    return book.prune_files(mended, moved=False)
 
 
-def _real_path(file: str) -> bytes | None:
+def _resolve_real_path(file: str) -> bytes | None:
     """Return the real path of a file of the table; None where no file is there."""
-    path = unspell(file)
+    path = unescape_path(file)
     return os.path.realpath(path) if os.path.isfile(path) else None

@@ -4,20 +4,20 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 
-from batchdigits.state.checksums import checksum, old_checksum
-from batchdigits.state.migrations import make_structure
+from batchdigits.state.checksums import compute_checksum, compute_old_checksum
+from batchdigits.state.migrations import make_empty_state
 
-NAMED = 4
+NAMED_CHECKSUM_VERSION = 4
 """The version from which a row's checksum is called so; before it is `sum`, of another kind."""
 
-Row = tuple[object, ...]
+SchemaRow = tuple[object, ...]
 
 
 class DamagedError(Exception):
     """The ledger is not what was written."""
 
 
-def verify(base: sqlite3.Connection, version: int) -> None:
+def check_state(base: sqlite3.Connection, version: int) -> None:
     """Find out whether every row is what was written: SQLite itself sees to its pages alone.
 
     Args:
@@ -31,17 +31,19 @@ def verify(base: sqlite3.Connection, version: int) -> None:
     (sound,) = base.execute("PRAGMA integrity_check(1)").fetchone()  # quick_check skips indexes
     if sound != "ok":
         raise DamagedError(str(sound))
-    with closing(make_structure(version)) as made:
-        names, tables, indexes = _structure(made)
-    if _structure(base) != (names, tables, indexes):
+    with closing(make_empty_state(version)) as made:
+        names, tables, indexes = _list_structure(made)
+    if _list_structure(base) != (names, tables, indexes):
         raise DamagedError("its tables are not those that were made")
     for table, columns in tables.items():
-        _verify_rows(base, table, [str(name) for name, *_ in columns], version)
+        _check_rows(base, table, [str(name) for name, *_ in columns], version)
     if tables:
-        _verify_references(base)
+        _check_references(base)
 
 
-def _structure(base: sqlite3.Connection) -> tuple[list[Row], dict[str, list[Row]], list[object]]:
+def _list_structure(
+    base: sqlite3.Connection,
+) -> tuple[list[SchemaRow], dict[str, list[SchemaRow]], list[object]]:
     """Give what there is, the columns of each table, and the indexes, however SQL spells them."""
     names = base.execute("SELECT type, name, tbl_name FROM sqlite_schema ORDER BY 1, 2").fetchall()
     what = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
@@ -55,18 +57,20 @@ def _structure(base: sqlite3.Connection) -> tuple[list[Row], dict[str, list[Row]
     return names, tables, indexes
 
 
-def _verify_rows(
-    base: sqlite3.Connection, table: str, columns: Sequence[str], version: int
-) -> None:
+def _check_rows(base: sqlite3.Connection, table: str, columns: Sequence[str], version: int) -> None:
     """Compare the checksums of a table's rows: each is over all of its row but an `id`."""
-    own, of_row = ("checksum", checksum) if version >= NAMED else ("sum", old_checksum)
+    own, of_row = (
+        ("checksum", compute_checksum)
+        if version >= NAMED_CHECKSUM_VERSION
+        else ("sum", compute_old_checksum)
+    )
     others = [name for name in columns if name not in ("id", own)]
     for found, *values in base.execute(f"SELECT {own}, {', '.join(others)} FROM {table}"):
         if found != of_row(*values):
             raise DamagedError(f"a row of its table '{table}' is not what was written")
 
 
-def _verify_references(base: sqlite3.Connection) -> None:
+def _check_references(base: sqlite3.Connection) -> None:
     (loose,) = base.execute(
         "SELECT count(*) FROM files LEFT JOIN readings ON readings.id = files.reading"
         " LEFT JOIN keys ON keys.id = readings.key"

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from batchdigits import files, outputs
 from batchdigits.job import Job
-from batchdigits.state import Ledger, Written, kept_name
+from batchdigits.state import StateStore, TableRecord, find_free_name
 from batchdigits.summary import Summary
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+TABLE_VERSION = 1
 """Raised when the same findings would be told otherwise by a newer version."""
-EDITED = "'%s' was not as it was left: what stood there is kept as '%s'"
+EDITED_MESSAGE = "'%s' was not as it was left: what stood there is kept as '%s'"
 
 
-def describe_table(job: Job) -> str:
+def encode_table_settings(job: Job) -> str:
     """Describe what a table depends on but for what is known: another text, another table."""
     shown = ("wide", "excel", "digits_out")
     chosen = {name: getattr(job.options, name) for name in shown}
@@ -34,24 +34,28 @@ def describe_table(job: Job) -> str:
     if not job.options.append:  # their digest, as a list may have a million
         asked = sorted({*job.inputs.typed, *job.inputs.listed})
         inputs = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
-    return json.dumps([VERSION, chosen, columns, inputs])
+    return json.dumps([TABLE_VERSION, chosen, columns, inputs])
 
 
-def stand(job: Job, book: Ledger, summary: Summary) -> bool:
+def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
     """Return whether the tables need not be written, or must not be; the summary says the rest.
 
     They need not where they stand as they were left, made of what is known now. A table must not
     be replaced by an empty one: where no rows of the INPUTs are known, it stays.
     """
     out = str(job.paths.out)
-    if not book.any_told() and os.path.exists(out) and (book.any() or is_strange(out, book)):
+    if (
+        not book.has_file_records()
+        and os.path.exists(out)
+        and (book.has_readings() or is_table_edited(out, book))
+    ):
         log.error(
             "nothing was read, and no rows of these INPUTs are known: '%s' is left as it is", out
         )
         summary.unchanged = True
         return True
-    description = describe_table(job)
-    standing = [_find_standing(path, book, description) for path in job.paths.tables]
+    description = encode_table_settings(job)
+    standing = [_find_current_table(path, book, description) for path in job.paths.tables]
     if not all(standing) or standing[0] is None:
         return False
     statuses = json.loads(standing[0].summary)
@@ -61,15 +65,15 @@ def stand(job: Job, book: Ledger, summary: Summary) -> bool:
     return True
 
 
-def _find_standing(path: str, book: Ledger, description: str) -> Written | None:
+def _find_current_table(path: str, book: StateStore, description: str) -> TableRecord | None:
     """Return how a table was left, if it stands so, and was made as described of what is known."""
-    written = None if path == "-" else book.written(_name_table(path, book))
-    if written is None or written.settings != description or not _is_as_left(path, written):
+    written = None if path == "-" else book.load_table_record(_name_table(path, book))
+    if written is None or written.settings != description or not _is_table_unchanged(path, written):
         return None
     return written
 
 
-def _is_as_left(path: str, written: Written | None) -> bool:
+def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
     """Return whether a table is as it was left: by size and time, in doubt by its content."""
     if written is None:
         return False
@@ -77,24 +81,26 @@ def _is_as_left(path: str, written: Written | None) -> bool:
         found = os.stat(path)
         if (found.st_size, found.st_mtime_ns) == written[:2]:
             return True
-        return found.st_size == written.size and _digest(path) == written.content
+        return found.st_size == written.size and _digest_file(path) == written.content
     except OSError:
         return False
 
 
-def is_strange(path: str, book: Ledger) -> bool:
+def is_table_edited(path: str, book: StateStore) -> bool:
     """Return whether a table is there that is not as it was left."""
-    return os.path.exists(path) and not _is_as_left(path, book.written(_name_table(path, book)))
+    return os.path.exists(path) and not _is_table_unchanged(
+        path, book.load_table_record(_name_table(path, book))
+    )
 
 
 @contextmanager
-def guard(job: Job, book: Ledger, summary: Summary) -> Iterator[None]:
+def guard_tables(job: Job, book: StateStore, summary: Summary) -> Iterator[None]:
     """Replace the job's tables within the block; edited ones are kept under another name.
 
     Raises:
         OutputError: one cannot be kept, or what was written cannot be found.
     """
-    description = describe_table(job)
+    description = encode_table_settings(job)
     with ExitStack() as stack:
         for path in job.paths.tables:
             counts = partial(json.dumps, summary.statuses)
@@ -104,7 +110,7 @@ def guard(job: Job, book: Ledger, summary: Summary) -> Iterator[None]:
 
 @contextmanager
 def _guard_table(
-    path: str, book: Ledger, description: str, summary: Callable[[], str]
+    path: str, book: StateStore, description: str, summary: Callable[[], str]
 ) -> Iterator[None]:
     """Replace a table within the block; one that somebody edited is kept under another name.
 
@@ -118,43 +124,47 @@ def _guard_table(
         yield
         return
     kept = ""
-    with outputs.faults(path):
-        if is_strange(path, book):
-            kept = _kept(path)
+    with outputs.wrap_os_errors(path):
+        if is_table_edited(path, book):
+            kept = _keep_edited_table(path)
     try:
         yield
     except BaseException:
         with suppress(OSError):
-            if kept and _digest(kept) == _digest(path):  # else it has been replaced already
+            if kept and _digest_file(kept) == _digest_file(
+                path
+            ):  # else it has been replaced already
                 os.unlink(kept)
                 kept = ""
         if kept:
-            log.error(EDITED, path, kept)  # noqa: TRY400 (the fault has a line of its own)
+            log.error(EDITED_MESSAGE, path, kept)  # noqa: TRY400 (the fault has a line of its own)
         raise
-    with outputs.faults(path):
+    with outputs.wrap_os_errors(path):
         found = os.stat(path)
-        left = Written(found.st_size, found.st_mtime_ns, _digest(path), description, summary())
-        if kept and _digest(kept) == left.content:  # a run was killed before it could note it
+        left = TableRecord(
+            found.st_size, found.st_mtime_ns, _digest_file(path), description, summary()
+        )
+        if kept and _digest_file(kept) == left.content:  # a run was killed before it could note it
             os.unlink(kept)
         elif kept:
-            log.error(EDITED, path, kept)
-    with book.together():
-        book.wrote(_name_table(path, book), left)
+            log.error(EDITED_MESSAGE, path, kept)
+    with book.transaction():
+        book.save_table_record(_name_table(path, book), left)
 
 
-def _kept(path: str) -> str:
+def _keep_edited_table(path: str) -> str:
     """Keep on disk what stands in a table's place, under another name, which it gives."""
-    kept, real = kept_name(path), Path(os.path.realpath(path))
+    kept, real = find_free_name(path), Path(os.path.realpath(path))
     try:
         os.link(real, kept)
     except OSError:  # the disk knows no links, or it is another one
-        with real.open("rb") as file, files.aside(Path(kept), like=real) as copy:
+        with real.open("rb") as file, files.open_atomic_file(Path(kept), like=real) as copy:
             shutil.copyfileobj(file, copy)
-    files.sync(os.path.dirname(kept) or os.curdir)
+    files.sync_folder(os.path.dirname(kept) or os.curdir)
     return kept
 
 
-def narrow(state: str, table: str) -> None:
+def restrict_state_access(state: str, table: str) -> None:
     """Let nobody read or write the state who may not read the table, as all values are in it.
 
     A state that is not there yet is made, empty. Where there is no table, all stays as it is.
@@ -173,12 +183,12 @@ def narrow(state: str, table: str) -> None:
             os.chmod(state, stat.S_IMODE(found.st_mode) & may)
 
 
-def _name_table(path: str, book: Ledger) -> str:
+def _name_table(path: str, book: StateStore) -> str:
     """Name a table in the ledger: as seen from there, as folders may move with all in them."""
     name = os.path.relpath(os.path.realpath(path), book.folder)
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _digest(path: str) -> bytes:
+def _digest_file(path: str) -> bytes:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).digest()

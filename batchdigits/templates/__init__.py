@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchdigits.errors import TemplateError
-from batchdigits.templates.template import Field, Template, parsed, read
+from batchdigits.templates.template import Field, Template, load_template, parse_template
 
-__all__ = ["Field", "Template", "gathered", "parsed", "read"]
+__all__ = ["Field", "Template", "load_template", "load_templates", "parse_template"]
 
 
-def gathered(paths: Sequence[str]) -> list[Template]:
+def load_templates(paths: Sequence[str]) -> list[Template]:
     """Read templates: files, and of folders every `*.toml`, by name.
 
     Raises:
         TemplateError: as `read`; or a folder has none, or two have one form's name.
     """
-    places = [place for path in paths for place in _within(path)]
+    places = [place for path in paths for place in _list_template_files(path)]
     found: dict[str, Template] = {}
-    for one in map(read, dict.fromkeys(places)):
+    for one in map(load_template, dict.fromkeys(places)):
         if (other := found.setdefault(one.form.name, one)) is not one:
             raise TemplateError(
                 f"templates '{other.place}' and '{one.place}' are both named "
@@ -26,7 +26,7 @@ def gathered(paths: Sequence[str]) -> list[Template]:
     return list(found.values())
 
 
-def _within(path: str) -> list[str]:
+def _list_template_files(path: str) -> list[str]:
     """List the templates of a folder; of a file itself."""
     try:
         if not Path(path).is_dir():

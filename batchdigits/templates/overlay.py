@@ -4,18 +4,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
-from batchdigits.templates.template import Box, Template, corners
+from batchdigits.records import GreyImage
+from batchdigits.templates.template import Box, Template, compute_box_corners
 
-FIELD, CELL, MARKER = (0, 0, 220), (220, 120, 0), (0, 160, 0)
+FIELD_COLOUR, BOX_COLOUR, MARKER_COLOUR = (0, 0, 220), (220, 120, 0), (0, 160, 0)
 """Colours, blue before green before red."""
-LINE, LETTER = 0.25, 2.2
+LINE_WIDTH_MM, LETTER_HEIGHT_MM = 0.25, 2.2
 """Width of a line, height of a letter, mm."""
-_HEIGHT = 22.0
+_CAPITAL_HEIGHT_PX = 22.0
 """Of a capital of OpenCV's plain font at scale 1, px."""
 
 
-def drawn(grey: Grey, template: Template, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+def draw_template(
+    grey: GreyImage, template: Template, matrix: NDArray[np.float64]
+) -> NDArray[np.uint8]:
     """Draw every field with its name, its cells, and the markers over a page.
 
     Args:
@@ -27,23 +29,23 @@ def drawn(grey: Grey, template: Template, matrix: NDArray[np.float64]) -> NDArra
         uint8, (height, width, 3), blue before green before red.
     """
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
-    fine = _fineness(template, matrix)
-    thick = max(1, round(LINE * fine))
-    for marker in template.form.marks:
-        _frame(picture, matrix, marker.box, MARKER, thick)
+    fine = _compute_px_per_mm(template, matrix)
+    thick = max(1, round(LINE_WIDTH_MM * fine))
+    for marker in template.form.effective_markers:
+        _draw_box(picture, matrix, marker.box, MARKER_COLOUR, thick)
     for field in template.fields:
-        ends = _frame(picture, matrix, field.box, FIELD, thick)
+        ends = _draw_box(picture, matrix, field.box, FIELD_COLOUR, thick)
         for cell in field.boxes() if field.cells is not None else ():
-            _frame(picture, matrix, cell, CELL, thick)
+            _draw_box(picture, matrix, cell, BOX_COLOUR, thick)
         left, top = ends.min(axis=0)
-        place = (int(left), int(max(top - 2 * thick, LETTER * fine)))
-        scale = LETTER * fine / _HEIGHT
+        place = (int(left), int(max(top - 2 * thick, LETTER_HEIGHT_MM * fine)))
+        scale = LETTER_HEIGHT_MM * fine / _CAPITAL_HEIGHT_PX
         font = cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(picture, field.name, place, font, scale, FIELD, thick, cv2.LINE_AA)
+        cv2.putText(picture, field.name, place, font, scale, FIELD_COLOUR, thick, cv2.LINE_AA)
     return picture
 
 
-def _frame(
+def _draw_box(
     picture: NDArray[np.uint8],
     matrix: NDArray[np.float64],
     box: Box,
@@ -51,18 +53,20 @@ def _frame(
     thick: int,
 ) -> NDArray[np.float64]:
     """Draw a box; give its corners, px (4, 2)."""
-    ends = _projected(box, matrix)
+    ends = _project_box(box, matrix)
     cv2.polylines(
         picture, [np.rint(ends * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4
     )
     return ends
 
 
-def _projected(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(cv2.perspectiveTransform(corners(box)[None], matrix)[0], np.float64)
+def _project_box(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(
+        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
+    )
 
 
-def _fineness(template: Template, matrix: NDArray[np.float64]) -> float:
+def _compute_px_per_mm(template: Template, matrix: NDArray[np.float64]) -> float:
     """Pixels a millimetre along the page's diagonal."""
-    ends = _projected((0.0, 0.0, *template.form.size), matrix)
+    ends = _project_box((0.0, 0.0, *template.form.size), matrix)
     return float(np.linalg.norm(ends[2] - ends[0]) / np.hypot(*template.form.size))

@@ -8,19 +8,19 @@ import cv2
 import numpy as np
 from fpdf import FPDF
 
-from batchdigits.templates.template import Box, Form, Template, overlap
+from batchdigits.templates.template import Box, Form, Template, has_overlap
 
-LINE = 0.35
+LINE_WIDTH_MM = 0.35
 """Width of a box's line, mm; its middle runs along the box's edge."""
-TITLE, LABEL, SMALL = 14, 8, 5
+TITLE_POINTS, LABEL_POINTS, MIN_TEXT_POINTS = 14, 8, 5
 """Sizes of type, points."""
-POINT = 25.4 / 72
+MM_PER_POINT = 25.4 / 72
 """mm."""
-SPACE = 1.0
+LABEL_SPACE_MM = 1.0
 """Between a label and its box, mm."""
 
 
-def printed(template: Template) -> bytes:
+def draw_blank_form(template: Template) -> bytes:
     """Draw a blank form as a PDF of one page: markers, boxes, labels, the form's name.
 
     Boxes are separate where the template has a gap: digits in separate boxes are read better than
@@ -31,32 +31,32 @@ def printed(template: Template) -> bytes:
         template: its reference is not looked at.
     """
     form = template.form
-    sheet = _Sheet(template)
-    for marker in form.marks:
-        for bar in _squares(marker.box, bits(form, marker.id)):
+    sheet = _FormSheet(template)
+    for marker in form.effective_markers:
+        for bar in _find_black_bars(marker.box, compute_marker_bits(form, marker.id)):
             sheet.pdf.rect(*bar, style="F")
     for field in template.fields:
         for box in field.boxes():
             sheet.pdf.rect(*box)
     for field in template.fields:
-        sheet.label(field.name.replace("_", " "), field.box)
-    sheet.line(form.name, TITLE, from_top=True)
-    sheet.line(f"{form.name}, page 1 of 1", LABEL, from_top=False)
+        sheet.write_label(field.name.replace("_", " "), field.box)
+    sheet.write_line(form.name, TITLE_POINTS, from_top=True)
+    sheet.write_line(f"{form.name}, page 1 of 1", LABEL_POINTS, from_top=False)
     return bytes(sheet.pdf.output())
 
 
-def plain(text: str) -> str:
+def convert_to_latin1(text: str) -> str:
     """Write text in the letters that a PDF's own fonts have, Western Europe's; others as `?`."""
-    latin = (one if one.encode("latin-1", "ignore") else _bare(one) for one in text)
+    latin = (one if one.encode("latin-1", "ignore") else _remove_accents(one) for one in text)
     return "".join(latin).encode("latin-1", "replace").decode("latin-1")
 
 
-def _bare(letter: str) -> str:
+def _remove_accents(letter: str) -> str:
     """Take a letter's accents off."""
     return unicodedata.normalize("NFKD", letter)[0]
 
 
-def bits(form: Form, number: int) -> np.ndarray:
+def compute_marker_bits(form: Form, number: int) -> np.ndarray:
     """Give a marker's squares, its black border included: bool, shape (N, N), true is black."""
     side = int(form.dictionary[0])
     name = f"DICT_{side}X{side}_1000"
@@ -65,7 +65,7 @@ def bits(form: Form, number: int) -> np.ndarray:
     return np.asarray(picture == 0)
 
 
-def _squares(box: Box, black: np.ndarray) -> Iterator[Box]:
+def _find_black_bars(box: Box, black: np.ndarray) -> Iterator[Box]:
     """Cut a marker's black squares into bars, one for each run within a row."""
     x, y, width, height = box
     high, wide = height / len(black), width / len(black)
@@ -75,57 +75,62 @@ def _squares(box: Box, black: np.ndarray) -> Iterator[Box]:
             yield x + start * wide, y + row * high, (end - start) * wide, high
 
 
-class _Sheet:
+class _FormSheet:
     """A page that text is put on where there is room."""
 
     def __init__(self, template: Template) -> None:
         form = template.form
         self.wide, self.high = form.size
-        self.taken = [field.box for field in template.fields] + [one.box for one in form.marks]
+        self.taken = [field.box for field in template.fields] + [
+            one.box for one in form.effective_markers
+        ]
         self.pdf = FPDF(unit="mm", format=form.size)
         self.pdf.set_auto_page_break(False)
         self.pdf.set_title(form.name)
         self.pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same bytes on every day
         self.pdf.add_page()
-        self.pdf.set_line_width(LINE)
+        self.pdf.set_line_width(LINE_WIDTH_MM)
 
-    def label(self, text: str, box: Box) -> None:
+    def write_label(self, text: str, box: Box) -> None:
         """Write a field's name above its box, or below, or beside it."""
         x, y, width, height = box
-        for size in (LABEL, SMALL):
-            wide, high = self._extent(text, size)
+        for size in (LABEL_POINTS, MIN_TEXT_POINTS):
+            wide, high = self._measure_text(text, size)
             level = y + (height - high) / 2
             for place in (
-                (x, y - high - SPACE),
-                (x, y + height + SPACE),
-                (x - wide - 2 * SPACE, level),
-                (x + width + 2 * SPACE, level),
+                (x, y - high - LABEL_SPACE_MM),
+                (x, y + height + LABEL_SPACE_MM),
+                (x - wide - 2 * LABEL_SPACE_MM, level),
+                (x + width + 2 * LABEL_SPACE_MM, level),
             ):
-                if self._put(text, size, place):
+                if self._write_if_free(text, size, place):
                     return
 
-    def line(self, text: str, size: float, *, from_top: bool) -> None:
+    def write_line(self, text: str, size: float, *, from_top: bool) -> None:
         """Write a line in the middle of the page, as near to its top or bottom as can be."""
-        text = plain(text)
-        while size > SMALL and self._extent(text, size)[0] > self.wide - 4 * SPACE:
+        text = convert_to_latin1(text)
+        while (
+            size > MIN_TEXT_POINTS
+            and self._measure_text(text, size)[0] > self.wide - 4 * LABEL_SPACE_MM
+        ):
             size -= 1
-        wide, high = self._extent(text, size)
-        for down in np.arange(high, self.high / 4, SPACE).tolist():
+        wide, high = self._measure_text(text, size)
+        for down in np.arange(high, self.high / 4, LABEL_SPACE_MM).tolist():
             top = down if from_top else self.high - high - down
-            if self._put(text, size, ((self.wide - wide) / 2, top)):
+            if self._write_if_free(text, size, ((self.wide - wide) / 2, top)):
                 return
 
-    def _extent(self, text: str, size: float) -> tuple[float, float]:
+    def _measure_text(self, text: str, size: float) -> tuple[float, float]:
         self.pdf.set_font("Helvetica", size=size)
-        return self.pdf.get_string_width(text), size * POINT
+        return self.pdf.get_string_width(text), size * MM_PER_POINT
 
-    def _put(self, text: str, size: float, place: tuple[float, float]) -> bool:
+    def _write_if_free(self, text: str, size: float, place: tuple[float, float]) -> bool:
         """Write text with its top left corner at a place, if nothing is there."""
-        wide, high = self._extent(text, size)
+        wide, high = self._measure_text(text, size)
         left, top = place
         box = (left, top, wide, high)
         inside = left >= 0 and top >= 0 and left + wide <= self.wide and top + high <= self.high
-        if not inside or any(overlap(box, other) for other in self.taken):
+        if not inside or any(has_overlap(box, other) for other in self.taken):
             return False
         self.pdf.text(left, top + 0.8 * high, text)
         self.taken.append(box)

@@ -14,98 +14,100 @@ from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-MOST = 64
+MAX_VALUE_DIGITS = 64
 """Digits of the longest value."""
-LONGEST = 200
+MAX_PATTERN_CHARACTERS = 200
 """Characters of the longest pattern."""
 
 _DIGITS = frozenset("0123456789")
-_REPEATS = (code.MAX_REPEAT, code.MIN_REPEAT)
-_STARTS = (code.AT_BEGINNING, code.AT_BEGINNING_STRING)
-_STOPS = (code.AT_END, code.AT_END_STRING)
-_KINDS = (code.CATEGORY_DIGIT, code.CATEGORY_WORD, code.CATEGORY_NOT_SPACE)
+_REPEAT_CODES = (code.MAX_REPEAT, code.MIN_REPEAT)
+_START_ANCHORS = (code.AT_BEGINNING, code.AT_BEGINNING_STRING)
+_END_ANCHORS = (code.AT_END, code.AT_END_STRING)
+_DIGIT_CATEGORIES = (code.CATEGORY_DIGIT, code.CATEGORY_WORD, code.CATEGORY_NOT_SPACE)
 
 
-def matches(pattern: str, digits: str) -> bool:
+def is_match(pattern: str, digits: str) -> bool:
     """Tell whether a pattern matches a value, all of it.
 
     Raises:
-        ValueError: the pattern is none that `check` lets pass.
+        ValueError: the pattern is none that `check_pattern` lets pass.
     """
-    return _matches(_parsed(pattern), [frozenset(one) for one in digits])
+    return _can_match(_parse_pattern(pattern), [frozenset(one) for one in digits])
 
 
-def check(pattern: str, cells: int | None) -> None:
+def check_pattern(pattern: str, cells: int | None) -> None:
     """Find out whether digits can match a pattern.
 
     Args:
         pattern: of sets, groups, `|` and repetitions.
-        cells: how many digits the value has at most; None for `MOST`.
+        cells: how many digits the value has at most; None for `MAX_VALUE_DIGITS`.
 
     Raises:
         ValueError: it is no such pattern, or no such value matches it.
     """
-    tree = _parsed(pattern)
-    lengths = range(1, (cells or MOST) + 1)
-    # All of them: parts that no short value comes to may be what `_fitting` refuses.
-    possible = [_matches(tree, [_DIGITS] * many) for many in lengths]
+    tree = _parse_pattern(pattern)
+    lengths = range(1, (cells or MAX_VALUE_DIGITS) + 1)
+    # All of them: parts that no short value comes to may be what `_list_fitting_digits` refuses.
+    possible = [_can_match(tree, [_DIGITS] * many) for many in lengths]
     if not any(possible):
         few = f"no value of up to {cells} digits matches" if cells else "no digits match"
         raise ValueError(f"{few} {pattern!r}")
 
 
-def _matches(tree: Any, places: list[frozenset[str]]) -> bool:
-    return len(places) in _Walk(places).ends(tree, {0})
+def _can_match(tree: Any, places: list[frozenset[str]]) -> bool:
+    return len(places) in _PatternWalk(places).find_ends(tree, {0})
 
 
 @lru_cache(maxsize=256)
-def _parsed(pattern: str) -> Any:
-    if len(pattern) > LONGEST:
-        raise ValueError(f"expected at most {LONGEST} characters, got {len(pattern)}")
+def _parse_pattern(pattern: str) -> Any:
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise ValueError(
+            f"expected at most {MAX_PATTERN_CHARACTERS} characters, got {len(pattern)}"
+        )
     try:
         return _parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"expected a regular expression: {error}") from None
 
 
-class _Walk:
+class _PatternWalk:
     """The places that matches of a pattern's parts come to in one value; places count from 0."""
 
     def __init__(self, places: list[frozenset[str]]) -> None:
         self.places = places
         self.known: dict[tuple[int, int], set[int]] = {}  # or nested repetitions would multiply
 
-    def ends(self, tree: Any, starts: set[int]) -> set[int]:
+    def find_ends(self, tree: Any, starts: set[int]) -> set[int]:
         """Give all places where a match of a sequence that begins at one of `starts` may end."""
         ends = starts
         for kind, what in tree:
             if kind is code.BRANCH:
-                ends = set().union(*(self.ends(one, ends) for one in what[1]))
+                ends = set().union(*(self.find_ends(one, ends) for one in what[1]))
             elif kind is code.SUBPATTERN:
-                ends = self.ends(what[-1], ends)
-            elif kind in _REPEATS:
-                ends = set().union(*(self.repeated(what, start) for start in ends))
-            elif kind is code.AT and what in _STARTS:
+                ends = self.find_ends(what[-1], ends)
+            elif kind in _REPEAT_CODES:
+                ends = set().union(*(self.find_repeat_ends(what, start) for start in ends))
+            elif kind is code.AT and what in _START_ANCHORS:
                 ends = ends & {0}
-            elif kind is code.AT and what in _STOPS:
+            elif kind is code.AT and what in _END_ANCHORS:
                 ends = ends & {len(self.places)}
             else:
-                fitting = _fitting(what if kind is code.IN else [(kind, what)])
-                ends = {at + 1 for at in ends if self.may_stand(fitting, at)}
+                fitting = _list_fitting_digits(what if kind is code.IN else [(kind, what)])
+                ends = {at + 1 for at in ends if self.has_fitting_digit(fitting, at)}
         return ends
 
-    def may_stand(self, fitting: frozenset[str], at: int) -> bool:
+    def has_fitting_digit(self, fitting: frozenset[str], at: int) -> bool:
         """Tell whether one of some digits may stand at a place."""
         return at < len(self.places) and not fitting.isdisjoint(self.places[at])
 
-    def repeated(self, what: Any, start: int) -> set[int]:
+    def find_repeat_ends(self, what: Any, start: int) -> set[int]:
         """Repeat a part; what it comes to settles within a round a place."""
         key = (id(what), start)
         if key not in self.known:
             least, most, tree = what
             now, ends = {start}, {start} if least == 0 else set()
             for times in range(1, min(most, least + len(self.places) + 1) + 1):
-                before, now = now, self.ends(tree, now)
+                before, now = now, self.find_ends(tree, now)
                 if times >= least:
                     ends |= now
                 if now == before:
@@ -115,7 +117,7 @@ class _Walk:
         return self.known[key]
 
 
-def _fitting(kinds: Iterable[tuple[Any, Any]]) -> frozenset[str]:
+def _list_fitting_digits(kinds: Iterable[tuple[Any, Any]]) -> frozenset[str]:
     """List the digits of a set of characters."""
     fits: set[str] = set()
     other = False
@@ -128,7 +130,7 @@ def _fitting(kinds: Iterable[tuple[Any, Any]]) -> frozenset[str]:
             fits |= _DIGITS - {chr(what)}
         elif kind is code.RANGE:
             fits |= {one for one in _DIGITS if what[0] <= ord(one) <= what[1]}
-        elif kind is code.ANY or (kind is code.CATEGORY and what in _KINDS):
+        elif kind is code.ANY or (kind is code.CATEGORY and what in _DIGIT_CATEGORIES):
             fits |= _DIGITS
         elif kind is not code.CATEGORY:
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-_PLAIN = {
+_MESSAGES_BY_TYPE = {
     "int_type": "expected a whole number",
     "float_type": "expected a number",
     "finite_number": "expected a number",
@@ -15,20 +15,20 @@ _PLAIN = {
     "tuple_type": "expected a list",
     "model_type": "expected a table of keys",
 }
-_SHAPES = {
+_SHAPES_BY_KEY = {
     "box": "[x, y, width, height], four numbers in millimetres",
     "size": "[width, height], two numbers in millimetres",
 }
 
-_BRACKETED = ("tuple_type", "model_type")
-_BRACKETS = {
+_BRACKET_ERROR_TYPES = ("tuple_type", "model_type")
+_EXPECTED_BRACKETS = {
     "form": "one table of keys: write [form], once",
     "field": "a list of tables: write [[field]] before each",
     "markers": "a list of tables: write [[form.markers]] before each",
 }
 
 
-def words(
+def describe_first_error(
     error: ValidationError, found: dict[str, Any], models: Mapping[str, type[BaseModel]]
 ) -> str:
     """Tell the first thing that is wrong, by field and key; unknown keys before all else.
@@ -43,50 +43,50 @@ def words(
     path, model = list(first["loc"]), models[""]
     where: list[str] = []
     part = ""
-    while path and path[0] in models and path[0] in _keys(model):
+    while path and path[0] in models and path[0] in _list_keys(model):
         part = str(path.pop(0))
         model = models[part]
         if path and isinstance(path[0], int):
-            where.append(_which(part, path.pop(0), found))
+            where.append(_name_field_or_marker(part, path.pop(0), found))
         else:
             where.append(f"[{part}]" if part in found else part)
     if first["type"] == "missing" and not path:
         return f"expected {'[form]' if where == ['form'] else 'a [[field]]'}, which is missing"
-    if not path and first["type"] in _BRACKETED and where[-1:] == [f"[{part}]"]:
-        return f"[{part}]: expected {_BRACKETS[part]}"
+    if not path and first["type"] in _BRACKET_ERROR_TYPES and where[-1:] == [f"[{part}]"]:
+        return f"[{part}]: expected {_EXPECTED_BRACKETS[part]}"
     key = str(path[0]) if path else ""
-    return ": ".join([*where, _said(first, key, model)])
+    return ": ".join([*where, _describe_key_error(first, key, model)])
 
 
-def _said(error: Any, key: str, model: type[BaseModel]) -> str:
+def _describe_key_error(error: Any, key: str, model: type[BaseModel]) -> str:
     """Put one error of a key into words; an empty key is the table itself."""
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
-        return f"unknown key '{key}'{_nearest(key, _keys(model))}"
-    if key in _SHAPES and kind != "value_error" and error["loc"][-1] != key:
-        return f"{key}: expected {_SHAPES[key]}"  # one of its numbers
+        return f"unknown key '{key}'{_suggest_key(key, _list_keys(model))}"
+    if key in _SHAPES_BY_KEY and kind != "value_error" and error["loc"][-1] != key:
+        return f"{key}: expected {_SHAPES_BY_KEY[key]}"  # one of its numbers
     if kind == "missing":
         return f"expected {key}, which is missing"
-    if key in _SHAPES and kind != "value_error":
-        return f"{key}: expected {_SHAPES[key]}, got {given!r}"
-    text = _PLAIN.get(kind) or error["msg"].removeprefix("Value error, ")
+    if key in _SHAPES_BY_KEY and kind != "value_error":
+        return f"{key}: expected {_SHAPES_BY_KEY[key]}, got {given!r}"
+    text = _MESSAGES_BY_TYPE.get(kind) or error["msg"].removeprefix("Value error, ")
     text = text if not key else f"{key}: {text[0].lower()}{text[1:]}"
     return text if isinstance(given, dict | list) else f"{text}, got {given!r}"
 
 
-def _which(part: str, number: Any, found: dict[str, Any]) -> str:
+def _name_field_or_marker(part: str, number: Any, found: dict[str, Any]) -> str:
     """Name the n-th field or marker as its writer knows it."""
     one = (found if part == "field" else found["form"])[part][number]
     known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
     return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
+def _list_keys(model: type[BaseModel]) -> list[str]:
     """List what a table may hold; `place` is no key but the template's own path."""
     names = (field.alias or name for name, field in model.model_fields.items())
     return [name for name in names if name != "place"]
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _suggest_key(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(known)}"

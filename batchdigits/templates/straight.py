@@ -6,50 +6,50 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
-from batchdigits.templates.template import DICTIONARIES, Box, Marker
+from batchdigits.records import GreyImage
+from batchdigits.templates.template import ARUCO_DICTIONARIES, Box, Marker
 
-FINE = 6
+SEARCH_PX_PER_MM = 6
 """Pixels a millimetre of the picture that is searched, whatever the scan's."""
-MOST = 12.0
+MAX_SKEW_DEGREES = 12.0
 """Greatest angle that a page is turned back by, degrees."""
-LEAST = 0.03
+MIN_SKEW_DEGREES = 0.03
 """Smallest, degrees: 0.1 mm over the length of an A4 page."""
-SHORT, ENOUGH = 4.0, 40.0
+MIN_LINE_MM, MAX_LINE_WEIGHT_MM = 4.0, 40.0
 """Lines under so many mm say nothing of the page's angle; longer than the second they say no more:
 edges of the paper are among them."""
-ALIKE = 0.15
+MARKER_SIZE_TOLERANCE = 0.15
 """How much the sides of a form's markers may differ."""
 
 
-def angle(grey: Grey, size: tuple[float, float]) -> float:
+def measure_skew(grey: GreyImage, size: tuple[float, float]) -> float:
     """Measure how far a page's lines are turned, degrees clockwise; 0 where it has none.
 
     Args:
         grey: the page, uint8, (height, width).
         size: width and height of the paper in it, mm.
     """
-    found = cv2.createLineSegmentDetector().detect(_small(grey, size))[0]
+    found = cv2.createLineSegmentDetector().detect(_resize_for_search(grey, size))[0]
     if found is None:
         return 0.0
     across, down = (found.reshape(-1, 4)[:, 2:] - found.reshape(-1, 4)[:, :2]).T
-    length = np.hypot(across, down) / FINE
+    length = np.hypot(across, down) / SEARCH_PX_PER_MM
     turned = (np.degrees(np.arctan2(down, across)) + 45) % 90 - 45
-    kept = (length >= SHORT) & (np.abs(turned) <= MOST)
+    kept = (length >= MIN_LINE_MM) & (np.abs(turned) <= MAX_SKEW_DEGREES)
     if not kept.any():
         return 0.0
     order = np.argsort(turned[kept])
-    weight = np.cumsum(np.minimum(length[kept], ENOUGH)[order])
+    weight = np.cumsum(np.minimum(length[kept], MAX_LINE_WEIGHT_MM)[order])
     return float(turned[kept][order][np.searchsorted(weight, weight[-1] / 2)])
 
 
-def _small(grey: Grey, size: tuple[float, float]) -> Grey:
-    pixels = [max(1, round(side * FINE)) for side in size]
+def _resize_for_search(grey: GreyImage, size: tuple[float, float]) -> GreyImage:
+    pixels = [max(1, round(side * SEARCH_PX_PER_MM)) for side in size]
     how = cv2.INTER_AREA if pixels[0] < grey.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(grey, pixels, interpolation=how), np.uint8)
 
 
-def straightened(grey: Grey, degrees: float) -> Grey:
+def deskew_page(grey: GreyImage, degrees: float) -> GreyImage:
     """Turn a page back about its middle; what comes in at the corners is white."""
     high, wide = grey.shape
     matrix = cv2.getRotationMatrix2D(((wide - 1) / 2, (high - 1) / 2), degrees, 1)
@@ -59,7 +59,7 @@ def straightened(grey: Grey, degrees: float) -> Grey:
     )
 
 
-def markers(grey: Grey, size: tuple[float, float]) -> tuple[str, list[Marker]]:
+def detect_form_markers(grey: GreyImage, size: tuple[float, float]) -> tuple[str, list[Marker]]:
     """Find a form's ArUco markers.
 
     Args:
@@ -70,13 +70,15 @@ def markers(grey: Grey, size: tuple[float, float]) -> tuple[str, list[Marker]]:
         The dictionary's name as a template has it, and three markers or more, by id; none where
         no dictionary has three of one size on the page.
     """
-    small = _small(grey, size)
-    found = [(name, _alike(_found(small, name))) for name in DICTIONARIES]
+    small = _resize_for_search(grey, size)
+    found = [
+        (name, _keep_same_size_markers(_detect_markers(small, name))) for name in ARUCO_DICTIONARIES
+    ]
     name, best = max(found, key=lambda one: len(one[1]))
     return name, sorted(best, key=lambda one: one.id) if len(best) >= 3 else []
 
 
-def _found(small: Grey, name: str) -> Iterator[Marker]:
+def _detect_markers(small: GreyImage, name: str) -> Iterator[Marker]:
     side = name[0]
     dictionary = getattr(cv2.aruco, f"DICT_{side}X{side}_1000")
     settings = cv2.aruco.DetectorParameters()
@@ -84,10 +86,12 @@ def _found(small: Grey, name: str) -> Iterator[Marker]:
     detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(dictionary), settings)
     quads, ids, _ = detector.detectMarkers(small)
     for quad, number in zip(quads, [] if ids is None else ids.ravel().tolist(), strict=True):
-        yield Marker(id=number, box=_upright((quad[0].astype(np.float64) + 0.5) / FINE))
+        yield Marker(
+            id=number, box=_fit_upright_box((quad[0].astype(np.float64) + 0.5) / SEARCH_PX_PER_MM)
+        )
 
 
-def _upright(quad: NDArray[np.float64]) -> Box:
+def _fit_upright_box(quad: NDArray[np.float64]) -> Box:
     """Give the upright box of four corners, mm."""
     across, down = np.sort(quad, axis=0).T
     left, right = across[:2].mean(), across[2:].mean()
@@ -97,12 +101,14 @@ def _upright(quad: NDArray[np.float64]) -> Box:
     return x, y, wide, high
 
 
-def _alike(found: Iterator[Marker]) -> list[Marker]:
+def _keep_same_size_markers(found: Iterator[Marker]) -> list[Marker]:
     """Keep markers of one size: a chance likeness in print has another."""
     listed = list({one.id: one for one in found}.values())
     if not listed:
         return []
     usual = float(np.median([one.box[2] for one in listed]))
     return [
-        one for one in listed if all(abs(side - usual) <= ALIKE * usual for side in one.box[2:])
+        one
+        for one in listed
+        if all(abs(side - usual) <= MARKER_SIZE_TOLERANCE * usual for side in one.box[2:])
     ]

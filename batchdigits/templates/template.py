@@ -20,40 +20,40 @@ from pydantic import Field as Setting
 from batchdigits.errors import TemplateError
 from batchdigits.templates import patterns, slips
 
-MARKER, MARGIN = 8.0, 8.0
+MARKER_SIDE_MM, MARKER_MARGIN_MM = 8.0, 8.0
 """Side of a corner marker, and its distance from the page's edges, mm; where a template does not
 say otherwise."""
-DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
+ARUCO_DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
 """Squares of a marker, without its border."""
-NEAR = 0.2
+MAX_OVERLAP_MM = 0.2
 """Boxes that overlap by less, in mm, touch."""
-SHORTEST, LONGEST, LEAST = 20.0, 2000.0, 1.0
+MIN_PAGE_SIDE_MM, MAX_PAGE_SIDE_MM, MIN_BOX_SIDE_MM = 20.0, 2000.0, 1.0
 """Sides of a page, and the least of a box, mm: in smaller ones nobody writes."""
 
 Box = tuple[float, float, float, float]
 """x and y of the top left corner, width and height, mm from the page's top left corner."""
 
 Anchor = Literal["markers", "image", "page"]
-Check = Literal["luhn", "mod11", "mod97"]
+CheckDigitKind = Literal["luhn", "mod11", "mod97"]
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     """Every key is known, and of its own kind: no "8" for 8, no true for 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _has_area(box: Box) -> Box:
+def _check_positive_area(box: Box) -> Box:
     if box[2] <= 0 or box[3] <= 0:
         raise ValueError(f"expected a width and a height over 0, got {box[2]:g} x {box[3]:g}")
     return box
 
 
-_List = Setting(strict=False)  # for a tuple
-Area = Annotated[Box, AfterValidator(_has_area), _List]
+_ALLOW_LIST = Setting(strict=False)  # for a tuple
+NonEmptyBox = Annotated[Box, AfterValidator(_check_positive_area), _ALLOW_LIST]
 
 
-class Marker(_Strict):
+class Marker(_StrictModel):
     """One ArUco marker.
 
     Attributes:
@@ -62,10 +62,10 @@ class Marker(_Strict):
     """
 
     id: int = Setting(ge=0, le=999)
-    box: Area
+    box: NonEmptyBox
 
 
-class Form(_Strict):
+class Form(_StrictModel):
     """The page.
 
     Attributes:
@@ -80,29 +80,31 @@ class Form(_Strict):
     """
 
     name: str = Setting(max_length=80)
-    size: Annotated[tuple[float, float], _List]
+    size: Annotated[tuple[float, float], _ALLOW_LIST]
     anchor: Anchor
     reference: str | None = None
     dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = "4x4"
-    markers: Annotated[tuple[Marker, ...], _List] = ()
+    markers: Annotated[tuple[Marker, ...], _ALLOW_LIST] = ()
 
     @field_validator("name")
     @classmethod
-    def _is_a_line(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if not name.isprintable() or not name.strip():
             raise ValueError("expected one line of text")
         return name
 
     @field_validator("size")
     @classmethod
-    def _is_paper(cls, size: tuple[float, float]) -> tuple[float, float]:
-        if not all(SHORTEST <= side <= LONGEST for side in size):
-            sides = f"{SHORTEST:g} to {LONGEST:g} mm, got {size[0]:g} x {size[1]:g}"
+    def _check_size(cls, size: tuple[float, float]) -> tuple[float, float]:
+        if not all(MIN_PAGE_SIDE_MM <= side <= MAX_PAGE_SIDE_MM for side in size):
+            sides = (
+                f"{MIN_PAGE_SIDE_MM:g} to {MAX_PAGE_SIDE_MM:g} mm, got {size[0]:g} x {size[1]:g}"
+            )
             raise ValueError(f"expected sides of {sides}")
         return size
 
     @model_validator(mode="after")
-    def _has_what_its_anchor_needs(self) -> Self:
+    def _check_anchor(self) -> Self:
         if self.anchor == "image" and self.reference is None:
             raise ValueError('anchor = "image" needs a reference: the picture of a blank form')
         if self.markers and self.anchor != "markers":
@@ -115,19 +117,20 @@ class Form(_Strict):
         return self
 
     @property
-    def marks(self) -> tuple[Marker, ...]:
+    def effective_markers(self) -> tuple[Marker, ...]:
         """The template's own markers, or the four in the corners."""
         if self.markers or self.anchor != "markers":
             return self.markers
-        left, top = MARGIN, MARGIN
-        right, bottom = (side - MARGIN - MARKER for side in self.size)
+        left, top = MARKER_MARGIN_MM, MARKER_MARGIN_MM
+        right, bottom = (side - MARKER_MARGIN_MM - MARKER_SIDE_MM for side in self.size)
         places = ((left, top), (right, top), (right, bottom), (left, bottom))
         return tuple(
-            Marker(id=number, box=(x, y, MARKER, MARKER)) for number, (x, y) in enumerate(places)
+            Marker(id=number, box=(x, y, MARKER_SIDE_MM, MARKER_SIDE_MM))
+            for number, (x, y) in enumerate(places)
         )
 
 
-class Field(_Strict):
+class Field(_StrictModel):
     """One field.
 
     Attributes:
@@ -144,25 +147,25 @@ class Field(_Strict):
     """
 
     name: str = Setting(max_length=64)
-    box: Area
+    box: NonEmptyBox
     cells: int | None = Setting(None, ge=1, le=64)
     gap: float = Setting(0, ge=0)
     pattern: str | None = None
     min: float | None = None
     max: float | None = None
-    check: Check | None = None
+    check: CheckDigitKind | None = None
     decimals: int = Setting(0, ge=0, le=9)
     optional: bool = False
 
     @field_validator("name")
     @classmethod
-    def _is_a_column(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ValueError("expected lower case letters, digits and _, a letter first")
         return name
 
     @model_validator(mode="after")
-    def _can_be_filled_in(self) -> Self:
+    def _check_settings(self) -> Self:
         if self.cells is None and self.gap:
             raise ValueError("gap is for boxes in a row: give cells, or leave gap out")
         if self.cells is not None and self.box[2] <= self.gap * (self.cells - 1):
@@ -171,18 +174,20 @@ class Field(_Strict):
                 f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
             )
         wide, high = self.boxes()[0][2:]
-        if min(wide, high) < LEAST:
-            raise ValueError(f"expected boxes of {LEAST:g} mm or more, got {wide:.2f} x {high:.2f}")
+        if min(wide, high) < MIN_BOX_SIDE_MM:
+            raise ValueError(
+                f"expected boxes of {MIN_BOX_SIDE_MM:g} mm or more, got {wide:.2f} x {high:.2f}"
+            )
         if self.pattern is not None:
             try:
-                patterns.check(self.pattern, self.cells)
+                patterns.check_pattern(self.pattern, self.cells)
             except ValueError as error:
                 raise ValueError(f"pattern: {error}") from None
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is over max {self.max:g}")
         if self.cells is not None and self.decimals >= self.cells:
             raise ValueError(f"{self.decimals} decimals leave none of {self.cells} boxes before")
-        most = (10 ** (self.cells or patterns.MOST) - 1) / 10**self.decimals
+        most = (10 ** (self.cells or patterns.MAX_VALUE_DIGITS) - 1) / 10**self.decimals
         if self.min is not None and self.min > most:
             raise ValueError(f"min {self.min:g} is over {most:g}, the most that fits the boxes")
         if self.max is not None and self.max < 0:
@@ -203,7 +208,7 @@ class Field(_Strict):
         return [(x + n * (wide + self.gap), y, wide, height) for n in range(self.cells)]
 
 
-class Template(_Strict):
+class Template(_StrictModel):
     """A form's template.
 
     Attributes:
@@ -218,16 +223,16 @@ class Template(_Strict):
 
     @field_validator("fields")
     @classmethod
-    def _names_are_their_own(cls, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    def _check_field_names(cls, fields: tuple[Field, ...]) -> tuple[Field, ...]:
         names = [field.name for field in fields]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two fields are named '{twice[0]}'")
         return fields
 
     @model_validator(mode="after")
-    def _boxes_have_their_own_place(self) -> Self:
+    def _check_boxes(self) -> Self:
         width, height = self.form.size
-        places = [(f"marker {one.id}", one.box) for one in self.form.marks]
+        places = [(f"marker {one.id}", one.box) for one in self.form.effective_markers]
         places += [(f"field '{one.name}'", one.box) for one in self.fields]
         for words, box in places:
             over = {
@@ -237,32 +242,33 @@ class Template(_Strict):
                 "bottom": box[1] + box[3] - height,
             }
             for side, by in over.items():
-                if by > NEAR:
+                if by > MAX_OVERLAP_MM:
                     raise ValueError(
                         f"{words} goes {by:g} mm over the {side} edge of a page of "
                         f"{width:g} x {height:g} mm"
                     )
         for n, (words, box) in enumerate(places):
             for other, its in places[:n]:
-                if overlap(box, its):
+                if has_overlap(box, its):
                     raise ValueError(f"{words} overlaps {other}")
         return self
 
 
-def corners(box: Box) -> NDArray[np.float64]:
+def compute_box_corners(box: Box) -> NDArray[np.float64]:
     """List the corners of a box: (4, 2), mm, clockwise from the top left."""
     x, y, wide, high = box
     return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
 
 
-def overlap(one: Box, two: Box) -> bool:
+def has_overlap(one: Box, two: Box) -> bool:
     """Tell whether two boxes share more than an edge."""
     return all(
-        min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > NEAR for n in (0, 1)
+        min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > MAX_OVERLAP_MM
+        for n in (0, 1)
     )
 
 
-def read(path: str) -> Template:
+def load_template(path: str) -> Template:
     """Read a template.
 
     Raises:
@@ -279,14 +285,14 @@ def read(path: str) -> Template:
         raise TemplateError(f"{name}: expected text in UTF-8: save it so") from None
     except ValueError:
         raise TemplateError(f"{name}: not a path: it holds a zero byte") from None
-    return parsed(text, path)
+    return parse_template(text, path)
 
 
-def parsed(text: str, path: str) -> Template:
+def parse_template(text: str, path: str) -> Template:
     """Make a template of its text; `path` is where it lies.
 
     Raises:
-        TemplateError: as `read`.
+        TemplateError: as `load_template`.
     """
     name = f"template '{path}'"
     try:
@@ -300,5 +306,5 @@ def parsed(text: str, path: str) -> Template:
     except ValidationError as error:
         tables: dict[str, type[BaseModel]] = {"form": Form, "field": Field, "markers": Marker}
         raise TemplateError(
-            f"{name}: {slips.words(error, found, {'': Template, **tables})}"
+            f"{name}: {slips.describe_first_error(error, found, {'': Template, **tables})}"
         ) from None

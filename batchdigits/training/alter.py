@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 
 SIDE = 64
 """Side of the canvas, pixels."""
@@ -51,17 +51,17 @@ PENS = (2, 2, 3, 3, 4, 5)
 """Sides of what strokes are eaten or grown by, pixels of the canvas."""
 
 
-def inked(crop: Grey) -> Grey:
+def inked(crop: GreyImage) -> GreyImage:
     """Bring a crop, ink light, to no paper and full ink: uint8, its own shape."""
     paper = float(np.median(crop))
     full = max(float(np.quantile(crop, 0.995)), paper + 40)
-    stretched: Grey = cv2.convertScaleAbs(
+    stretched: GreyImage = cv2.convertScaleAbs(
         np.maximum(crop.astype(np.float32) - paper, 0), alpha=255 / (full - paper)
     )
     return stretched
 
 
-def alter(ink: Grey, random: Random, neighbour: Grey | None = None) -> Grey:
+def alter(ink: GreyImage, random: Random, neighbour: GreyImage | None = None) -> GreyImage:
     """Alter a digit as another hand, pen and scanner would have made it, up to hard to read.
 
     Args:
@@ -82,7 +82,7 @@ def alter(ink: Grey, random: Random, neighbour: Grey | None = None) -> Grey:
     return scanned(canvas, random)
 
 
-def again(ink: Grey, random: Random) -> Grey:
+def again(ink: GreyImage, random: Random) -> GreyImage:
     """Write a digit once more by the same hand: a little turned, much trembling.
 
     Returns:
@@ -92,7 +92,7 @@ def again(ink: Grey, random: Random) -> Grey:
     return other_pen(canvas, random) if random.random() < 0.25 else canvas
 
 
-def written_otherwise(ink: Grey, label: int, random: Random) -> Grey:
+def written_otherwise(ink: GreyImage, label: int, random: Random) -> GreyImage:
     """Give a 0 its slash, a 1 its upstroke, or a 7 its bar, in a pen as wide as the digit's own.
 
     Returns:
@@ -113,14 +113,14 @@ def written_otherwise(ink: Grey, label: int, random: Random) -> Grey:
 Stroke = tuple[tuple[int, int], tuple[int, int]]
 
 
-def _slash(big: Grey, random: Random) -> Stroke:
+def _slash(big: GreyImage, random: Random) -> Stroke:
     height, width = big.shape
     inset = 0.15 + random.uniform(-0.05, 0.12)
     left, right = round(width * inset), round(width * (1 - inset))
     return (left, round(height * (1 - inset))), (right, round(height * inset))
 
 
-def _upstroke(big: Grey, random: Random) -> Stroke | None:
+def _upstroke(big: GreyImage, random: Random) -> Stroke | None:
     """Lead up to the top, 35 degrees under level at least: a 7 has its stroke more level."""
     y, x = np.nonzero(big > 127)
     if not len(y) or np.ptp(x) > 0.5 * np.ptp(y):
@@ -132,7 +132,7 @@ def _upstroke(big: Grey, random: Random) -> Stroke | None:
     return (round(left), round(low)), tip
 
 
-def _bar(big: Grey, random: Random) -> Stroke | None:
+def _bar(big: GreyImage, random: Random) -> Stroke | None:
     height, width = big.shape
     level = int(height * random.uniform(0.42, 0.6))
     stem = np.flatnonzero(big[level] > 127)
@@ -143,7 +143,7 @@ def _bar(big: Grey, random: Random) -> Stroke | None:
     return (left, round(level + lean)), (right, round(level - lean))
 
 
-def laid(ink: Grey, random: Random, hand: Hand = ANOTHER) -> Grey:
+def laid(ink: GreyImage, random: Random, hand: Hand = ANOTHER) -> GreyImage:
     """Warp a digit, as for `alter`, onto the canvas: turned, slanted, stretched, trembling."""
     height, width = ink.shape
     turn = np.radians(random.normal(0, hand.turn))
@@ -173,7 +173,7 @@ def _grid() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return x, y
 
 
-def other_pen(canvas: Grey, random: Random) -> Grey:
+def other_pen(canvas: GreyImage, random: Random) -> GreyImage:
     """Make strokes thinner or bolder: from a hairline pen to a marker."""
     pen = random.random()
     if pen < 0.5:
@@ -187,14 +187,14 @@ def other_pen(canvas: Grey, random: Random) -> Grey:
     return canvas
 
 
-def _broken(canvas: Grey, random: Random) -> Grey:
+def _broken(canvas: GreyImage, random: Random) -> GreyImage:
     """Press strokes unevenly, down to gaps, as a dry pen or a hard pencil does."""
     field = random.uniform(0.2, 1.7, (9, 9)).astype(np.float32)
     pressed = cv2.resize(field, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(canvas * np.clip(pressed, 0, 1), 0, 255), np.uint8)
 
 
-def _reaching_in(other: Grey, random: Random) -> Grey:
+def _reaching_in(other: GreyImage, random: Random) -> GreyImage:
     """Move a neighbour so that it reaches in at one side, seldom from above or below."""
     side = random.random()
     step = int(random.uniform(0.5, 0.8) * SIDE)
@@ -205,7 +205,7 @@ def _reaching_in(other: Grey, random: Random) -> Grey:
     return np.asarray(cv2.warpAffine(other, matrix, (SIDE, SIDE)), np.uint8)
 
 
-def _boxed(canvas: Grey, random: Random) -> Grey:
+def _boxed(canvas: GreyImage, random: Random) -> GreyImage:
     """Draw box lines, or pieces of them, near the canvas's sides."""
     light, thick = int(random.uniform(90, 256)), int(random.integers(1, 4))
     near = random.integers(0, 12, 4)
@@ -226,7 +226,7 @@ def _boxed(canvas: Grey, random: Random) -> Grey:
     return np.maximum(canvas, out)
 
 
-def scanned(canvas: Grey, random: Random) -> Grey:
+def scanned(canvas: GreyImage, random: Random) -> GreyImage:
     """Scan a canvas (64, 64): coarser, soft, one-bit, faint and grainy, as JPEG; each by chance."""
     out = canvas
     if random.random() < 0.35:
@@ -243,7 +243,7 @@ def scanned(canvas: Grey, random: Random) -> Grey:
     return out
 
 
-def _papered(canvas: Grey, random: Random) -> Grey:
+def _papered(canvas: GreyImage, random: Random) -> GreyImage:
     """Lay ink on uneven, grainy paper, and compress it as JPEG at times."""
     contrast = random.uniform(0.35, 0.95)
     corners = random.uniform(0, 255 * (1 - contrast), (2, 2)).astype(np.float32)

@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from batchdigits import calibrate, labelled, predict
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.extract.tasks import Task
-from batchdigits.extract.worker import prepare
+from batchdigits.extract.worker import extract_chunk
 from batchdigits.job import load_card
-from batchdigits.labelled import Labelled, joined
+from batchdigits.labelled import LabelledCrops, join_labelled_crops
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import MAX_PIXELS, Invert, RunOptions
-from batchdigits.predict.bundle import READER
-from batchdigits.records import Grey, Source
+from batchdigits.predict.bundle import READER_FILE
+from batchdigits.records import GreyImage, Source
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
 AT_ONCE = 8192
 """Pictures turned into floats at a time, 25 MiB."""
-FILES = ({"model.keras", "card.json"}, {"model.keras", "card.json", READER})
+FILES = ({"model.keras", "card.json"}, {"model.keras", "card.json", READER_FILE})
 
 Card = dict[str, Any]
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -41,7 +41,7 @@ class Beside:
 
     Attributes:
         logits: float32, shape (N, classes), of sources that those models never saw.
-        labels: int64, shape (N,), as in `labelled.Labelled`.
+        labels: int64, shape (N,), as in `labelled.LabelledCrops`.
         sources: int64, shape (N,), which source each comes from, counted from 0.
         words: what the card says of them.
     """
@@ -53,7 +53,7 @@ class Beside:
 
 
 def calibrated(
-    sets: Sequence[Labelled],
+    sets: Sequence[LabelledCrops],
     options: RunOptions,
     *,
     name: str,
@@ -79,9 +79,9 @@ def calibrated(
         ModelError: the model cannot be used, or reads hardly anything of the data.
     """
     card = load_card(options.model)
-    data = joined(list(sets))
+    data = join_labelled_crops(list(sets))
     enough(data, source)
-    classifier = predict.load(card, device=options.device)
+    classifier = predict.load_classifier(card, device=options.device)
     logits, legible = crops_read(data.crops, classifier.logits, invert=options.invert)
     if legible.sum() < LEAST:
         raise UsageError(
@@ -95,7 +95,7 @@ def calibrated(
         labels = np.concatenate([labels, beside.labels])
         sources = np.concatenate([sources, beside.sources + len(sets)])
         words = f"{words}; {beside.words}"
-    fitted = calibrate.fitted(logits, labels, sources=sources)
+    fitted = calibrate.fit_calibration(logits, labels, sources=sources)
     unknown = [{"source": "not known: it came as a .keras file", "licence": "not known"}]
     return {
         **card.whole,
@@ -114,12 +114,12 @@ def calibrated(
 
 
 def crops_read(
-    crops: Sequence[Grey] | NDArray[np.uint8], network: Network, *, invert: Invert = "auto"
+    crops: Sequence[GreyImage] | NDArray[np.uint8], network: Network, *, invert: Invert = "auto"
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Read crops as `run` does, as far as to logits.
 
     Args:
-        crops: N crops, as in `labelled.Labelled`.
+        crops: N crops, as in `labelled.LabelledCrops`.
         network: float32, shape (M, 28, 28, 1), in [0, 1] → float32, shape (M, classes).
         invert: as in `normalize`.
 
@@ -127,23 +127,23 @@ def crops_read(
         The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,).
     """
     tasks = [Task(Source("", ""), image=crop) for crop in crops]
-    prepared = prepare(tasks, as_="digit", invert=invert, max_pixels=MAX_PIXELS)
+    prepared = extract_chunk(tasks, as_="digit", invert=invert, max_pixels=MAX_PIXELS)
     legible = np.array([item.spots[0].status is None for item in prepared.items], bool)
     if not legible.any():
-        return np.zeros((0, len(predict.CLASSES)), np.float32), legible
+        return np.zeros((0, len(predict.DIGIT_CLASSES)), np.float32), legible
     pictures = prepared.pictures
     parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
     return np.concatenate([network(shares(part)) for part in parts]), legible
 
 
-def enough(data: Labelled, source: str) -> None:
+def enough(data: LabelledCrops, source: str) -> None:
     """Say whether labelled crops are enough to calibrate on, as far as labels tell.
 
     Raises:
         UsageError: too few digits, or one of the ten missing.
     """
-    counts = np.bincount(data.labels[data.labels >= 0], minlength=calibrate.DIGITS)
-    digits = counts[: calibrate.DIGITS]
+    counts = np.bincount(data.labels[data.labels >= 0], minlength=calibrate.DIGIT_COUNT)
+    digits = counts[: calibrate.DIGIT_COUNT]
     if digits.sum() < LEAST:
         raise UsageError(
             f"'{source}': expected {LEAST} labelled digits or more to calibrate on, "
@@ -156,12 +156,14 @@ def enough(data: Labelled, source: str) -> None:
         )
 
 
-def _measured(data: Labelled, legible: NDArray[np.bool_], fitted: calibrate.Fitted) -> Card:
+def _measured(
+    data: LabelledCrops, legible: NDArray[np.bool_], fitted: calibrate.Calibration
+) -> Card:
     """Say how the labelled crops are read, those among them that hold no legible digit too."""
     right, ok = np.zeros((2, len(legible)), bool)
     count = int(legible.sum())  # the first are the data's own
     right[legible], ok[legible] = fitted.right[:count], fitted.ok[:count]
-    digit = labelled.digits(data.labels)
+    digit = labelled.is_digit(data.labels)
     out = {
         "how": "each half of the crops by temperature and threshold of the other half",
         "digits": int(digit.sum()),
@@ -216,9 +218,9 @@ def write(out: str, model: str | None, card: Card, *, reader: Path | None = None
         ModelError: the model cannot be read any more.
     """
     check(out)
-    weights = {"model.keras": _read(predict.file_of(model))}
+    weights = {"model.keras": _read(predict.resolve_keras_path(model))}
     if "numbers" in card:
-        weights[READER] = _read(reader or predict.reader_of(model))
+        weights[READER_FILE] = _read(reader or predict.resolve_reader_path(model))
     place = Path(os.path.realpath(out))
     aside, old = _aside(place), _aside(place)
     with _faults(out):

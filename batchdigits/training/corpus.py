@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
-from batchdigits.labelled import EMPTY, NONE, Labelled
+from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
 from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
-from batchdigits.options import processors
-from batchdigits.records import Grey
+from batchdigits.options import count_processors
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import Random, again, alter, inked, written_otherwise
 from batchdigits.training.strangers import stranger
 
@@ -55,17 +55,17 @@ class Corpus(NamedTuple):
     Attributes:
         inks: N pictures of any size, uint8, ink light on no paper, cropped to the ink.
         plain: uint8, shape (N, 28, 28): the same as `run` would show them to the network.
-        labels: shape (N,), 0 to 9, or `labelled.NONE`.
+        labels: shape (N,), 0 to 9, or `labelled.NO_DIGIT_LABEL`.
         sources: shape (N,), which set each comes from, counted from 0; never falling.
     """
 
-    inks: list[Grey]
+    inks: list[GreyImage]
     plain: Pictures
     labels: Labels
     sources: NDArray[np.int64]
 
 
-def gather(sets: Mapping[str, Labelled]) -> Corpus:
+def gather(sets: Mapping[str, LabelledCrops]) -> Corpus:
     """Normalise labelled sets.
 
     What has no ink is left out; ink in a crop labelled empty, a piece of a box say, is no digit.
@@ -73,7 +73,7 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
     Raises:
         UsageError: no crop has ink.
     """
-    inks: list[Grey] = []
+    inks: list[GreyImage] = []
     plain, labels, sources = [], [], []
     for number, found in enumerate(sets.values()):
         for start in range(0, len(found.crops), SHARD):
@@ -88,11 +88,11 @@ def gather(sets: Mapping[str, Labelled]) -> Corpus:
         shown = ", ".join(f"'{name}'" for name in sets)
         raise UsageError(f"{shown}: expected crops with ink, found none")
     known = np.concatenate(labels)
-    known[known == EMPTY] = NONE
+    known[known == EMPTY_LABEL] = NO_DIGIT_LABEL
     return Corpus(inks, np.concatenate(plain), known, np.concatenate(sources))
 
 
-def cropped(crops: Sequence[Grey]) -> list[Grey]:
+def cropped(crops: Sequence[GreyImage]) -> list[GreyImage]:
     """Bring crops of either polarity to ink light on no paper, cut to the ink.
 
     Which is ink is decided as `normalize` does it. What is larger than it works on is reduced.
@@ -102,7 +102,7 @@ def cropped(crops: Sequence[Grey]) -> list[Grey]:
     return [_cropped(crop if bright else 255 - crop) for crop, bright in pairs]
 
 
-def _cropped(crop: Grey) -> Grey:
+def _cropped(crop: GreyImage) -> GreyImage:
     ink = inked(crop)
     y, x = np.nonzero(ink > 40)
     if len(y):
@@ -126,7 +126,7 @@ Often = list[tuple[NDArray[np.int64], float]]
 def _often(corpus: Corpus) -> Often:
     """Say which rows belong together, and how often an epoch shows them: small sources more."""
     digits = [
-        np.flatnonzero((corpus.sources == source) & (corpus.labels != NONE))
+        np.flatnonzero((corpus.sources == source) & (corpus.labels != NO_DIGIT_LABEL))
         for source in range(int(corpus.sources.max()) + 1)
     ]
     largest = max(len(rows) for rows in digits)
@@ -135,7 +135,7 @@ def _often(corpus: Corpus) -> Often:
         for rows in digits
         if len(rows)
     ]
-    none = np.flatnonzero(corpus.labels == NONE)
+    none = np.flatnonzero(corpus.labels == NO_DIGIT_LABEL)
     if len(none):
         total = sum(len(rows) * times for rows, times in often)
         often.append((none, min(1.0, STRANGERS / 2 / (1 - STRANGERS) * total / len(none))))
@@ -161,7 +161,7 @@ def epochs(
     if first >= count:
         return
     pool = ProcessPoolExecutor(
-        min(MAKERS, processors()),
+        min(MAKERS, count_processors()),
         get_context("forkserver"),
         initializer=_set_corpus,
         initargs=(corpus,),
@@ -172,7 +172,7 @@ def epochs(
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
         early = (making + 1) * SHOWN <= (1 - FINISH) * count
         unaltered = UNALTERED if early else AS_THEY_ARE
-        return np.where(rows < 0, NONE, corpus.labels[rows]), [
+        return np.where(rows < 0, NO_DIGIT_LABEL, corpus.labels[rows]), [
             pool.submit(_shard, shard, (seed, making, at), unaltered)
             for at, shard in enumerate(shards)
         ]
@@ -226,7 +226,7 @@ def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> 
     return out
 
 
-def _altered(corpus: Corpus, row: int, random: Random) -> Grey:
+def _altered(corpus: Corpus, row: int, random: Random) -> GreyImage:
     if row < 0:
         return stranger(
             random, [corpus.inks[at] for at in random.integers(len(corpus.inks), size=2)]
@@ -237,7 +237,7 @@ def _altered(corpus: Corpus, row: int, random: Random) -> Grey:
     if label in {0, 1, 7} and random.random() < OTHERWISE:
         ink = written_otherwise(ink, label, random)
     neighbour = None
-    if label != NONE and random.random() < NEIGHBOURED:
+    if label != NO_DIGIT_LABEL and random.random() < NEIGHBOURED:
         source = corpus.sources[row]
         start, end = np.searchsorted(corpus.sources, [source, source + 1])
         neighbour = corpus.inks[start + random.integers(end - start)]

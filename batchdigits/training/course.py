@@ -12,7 +12,7 @@ import numpy as np
 
 from batchdigits import predict
 from batchdigits.errors import ModelError, OutputError, UsageError
-from batchdigits.labelled import label_map
+from batchdigits.labelled import parse_label_map
 from batchdigits.normalize import shares
 from batchdigits.options import TrainOptions
 from batchdigits.predict import backend
@@ -128,18 +128,18 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Trained:
         OutputError: the folder cannot be written.
     """
     recipe, out = chosen(options.recipe), Path(options.out)
-    names = label_map(options.labels)
+    names = parse_label_map(options.labels)
     _check(out)
     keeper = _Keeper(out, options.recipe, options.epochs or recipe.epochs, tell, bar)
     with _kept(keeper):
         parts = digits.read(options.data[0], names) if options.data else None
-        with backend.hushed():
-            keras, device = predict.started(options.device)
+        with backend.silence_stderr():
+            keras, device = predict.start_keras(options.device)
         parts = parts or digits.read(None, names)
         with faults(out, device), keras.device(device):
-            with backend.hushed():
+            with backend.silence_stderr():
                 if options.seed is not None:
-                    backend.repeatable()
+                    backend.enable_determinism()
                     keras.utils.set_random_seed(options.seed)
                 keeper.model = network(recipe)
                 if options.fine_tune is not None:
@@ -190,10 +190,10 @@ def to_start_from(path: str) -> Any:
     Raises:
         ModelError: there is none.
     """
-    place = predict.file_of(path)
+    place = predict.resolve_keras_path(path)
     if not place.exists():
         raise ModelError(f"--fine-tune '{path}': expected a bundle's folder or a .keras file")
-    return predict.loaded(place)
+    return predict.load_keras_model(place)
 
 
 def _start_from(path: str, model: Any, name: str) -> None:
@@ -228,7 +228,7 @@ def _course(keeper: _Keeper, recipe: Recipe, parts: digits.Parts) -> Trained:
     show.text(out / "summary.txt", "\n".join(about) + "\n")
     show.samples(out / "samples.png", parts.train)
     (x, y), test = (_fed(part, recipe) for part in (parts.train, parts.test))
-    with backend.hushed():  # what is printed when a device is first used
+    with backend.silence_stderr():  # what is printed when a device is first used
         model(x[: recipe.batch])
     _fit(keeper, recipe, (x, y), test if recipe.validation else None)
     figures = model.evaluate(*test, batch_size=recipe.batch, verbose=0, return_dict=True)

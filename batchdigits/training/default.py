@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import ModelError
-from batchdigits.labelled import NONE, Labelled
+from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
 from batchdigits.normalize import shares
-from batchdigits.predict import backend, loaded
+from batchdigits.predict import backend, load_keras_model
 from batchdigits.training import corpus, show
 from batchdigits.training.network import network, with_weights_of
 
@@ -31,7 +31,7 @@ ONE_IN, MOST = 5, 500
 Tell = Callable[[int, float, Any], None]
 
 
-def held_out(found: Labelled) -> tuple[Labelled, Labelled]:
+def held_out(found: LabelledCrops) -> tuple[LabelledCrops, LabelledCrops]:
     """Part a set into what is trained on and what is not: the last of each class.
 
     The last, and not some by chance: neighbours in a set are often by one hand.
@@ -40,7 +40,7 @@ def held_out(found: Labelled) -> tuple[Labelled, Labelled]:
     for label in np.unique(found.labels):
         places = np.flatnonzero(found.labels == label)
         out[places[len(places) - min(len(places) // ONE_IN, MOST) :]] = True
-    return found.taken(np.flatnonzero(~out)), found.taken(np.flatnonzero(out))
+    return found.select(np.flatnonzero(~out)), found.select(np.flatnonzero(out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Plan:
 
 
 def fit(
-    sets: Mapping[str, Labelled], plan: Plan, *, tell: Tell | None = None, start: Any = None
+    sets: Mapping[str, LabelledCrops], plan: Plan, *, tell: Tell | None = None, start: Any = None
 ) -> Any:
     """Train the network on labelled sets, altered anew in each epoch.
 
@@ -115,7 +115,7 @@ def weighed(model: Any, before: float, now: float) -> Any:
         now: the share that it shall reckon with.
     """
     kernel, bias = model.layers[-1].get_weights()
-    bias[NONE] += _log_odds(now) - _log_odds(before)
+    bias[NO_DIGIT_LABEL] += _log_odds(now) - _log_odds(before)
     model.layers[-1].set_weights([kernel, bias])
     return model
 
@@ -136,7 +136,7 @@ def _mark(found: corpus.Corpus, start: Any) -> int:
 def _fresh(name: str, steps: int, start: Any) -> Any:
     import keras  # noqa: PLC0415
 
-    dtype = backend.fast_dtype()
+    dtype = backend.choose_training_dtype()
     if start is None:
         model, highest = network(dtype), RATE
     else:
@@ -154,7 +154,7 @@ def _fresh(name: str, steps: int, start: Any) -> Any:
 
 
 def _resumed(checkpoint: Path, name: str) -> Any:
-    model = loaded(checkpoint, compiled=True)
+    model = load_keras_model(checkpoint, compiled=True)
     if model.name != name:
         raise ModelError(
             f"'{checkpoint}' is of another training ({model.name}, this is {name}): remove it, "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from batchdigits import labelled
 from batchdigits.errors import UsageError
-from batchdigits.labelled import Labelled
+from batchdigits.labelled import LabelledCrops
 from batchdigits.normalize import grey_levels
 
 ONE_IN = 7
@@ -51,7 +51,7 @@ def read(place: str | None, names: Mapping[str, str]) -> Parts:
     train, test = mnist() if place is None else _parts(place, names, remarks)
     shown = place or "MNIST"
     labels = np.concatenate([train.labels, test.labels])
-    if strange := int((~labelled.digits(labels)).sum()):
+    if strange := int((~labelled.is_digit(labels)).sum()):
         raise UsageError(
             f"'{shown}': recipes learn digits alone, and {strange:,} crops are empty or no digits: "
             "leave them out by --labels LABEL=skip"
@@ -70,7 +70,7 @@ def read(place: str | None, names: Mapping[str, str]) -> Parts:
     return Parts(_as_they_are(train), _as_they_are(test), remarks)
 
 
-def mnist() -> tuple[Labelled, Labelled]:
+def mnist() -> tuple[LabelledCrops, LabelledCrops]:
     """Have Keras download MNIST, or take it from where Keras keeps what it has downloaded."""
     import keras  # noqa: PLC0415  (heavy: only when called)
 
@@ -85,23 +85,25 @@ def mnist() -> tuple[Labelled, Labelled]:
         ) from None
     finally:
         socket.setdefaulttimeout(before)
-    train, test = (Labelled(x, y.astype(np.int64), [""] * len(x)) for x, y in parts)
+    train, test = (LabelledCrops(x, y.astype(np.int64), [""] * len(x)) for x, y in parts)
     return train, test
 
 
-def _parts(place: str, names: Mapping[str, str], remarks: list[str]) -> tuple[Labelled, Labelled]:
-    train = labelled.read(place, part="train", names=names)
-    if "test" in labelled.parts(place):
-        return train, labelled.read(place, part="test", names=names)
+def _parts(
+    place: str, names: Mapping[str, str], remarks: list[str]
+) -> tuple[LabelledCrops, LabelledCrops]:
+    train = labelled.load_labelled_crops(place, part="train", names=names)
+    if "test" in labelled.list_parts(place):
+        return train, labelled.load_labelled_crops(place, part="test", names=names)
     random = np.random.default_rng(0)
     mixed = random.permutation(len(train.labels))
     ordered = mixed[np.argsort(train.labels[mixed], kind="stable")]
     kept, out = np.sort(ordered[np.arange(len(ordered)) % ONE_IN > 0]), np.sort(ordered[::ONE_IN])
     remarks.append(f"'{place}' has no test part: one digit in {ONE_IN} is held out for it")
-    return train.taken(kept), train.taken(out)
+    return train.select(kept), train.select(out)
 
 
-def _as_mnist(found: Labelled) -> bool:
+def _as_mnist(found: LabelledCrops) -> bool:
     """Tell whether pictures are 28 x 28 with light ink: the border's median is dark."""
     crops = found.crops
     if not isinstance(crops, np.ndarray) or crops.shape[1:] != (28, 28):
@@ -109,10 +111,10 @@ def _as_mnist(found: Labelled) -> bool:
     return bool(np.median(np.stack([crops[:, [0, -1]], crops[:, :, [0, -1]].swapaxes(1, 2)])) < 128)
 
 
-def _as_they_are(found: Labelled) -> Digits:
+def _as_they_are(found: LabelledCrops) -> Digits:
     return Digits(np.asarray(found.crops), found.labels)
 
 
-def normalized(found: Labelled) -> Digits:
+def normalized(found: LabelledCrops) -> Digits:
     """Bring crops of any kind to pictures as `run` shows them to a model."""
     return Digits(grey_levels(list(found.crops)).pictures[..., 0], found.labels)

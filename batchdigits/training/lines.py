@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import Random
 
 SEPARATOR, FLOURISH, OTHER = 10, 11, 12
@@ -19,7 +19,7 @@ class Sign(NamedTuple):
     """One sign of a string: what it is, and its ink, cut to it."""
 
     label: int
-    ink: Grey
+    ink: GreyImage
 
 
 class Written(NamedTuple):
@@ -31,12 +31,12 @@ class Written(NamedTuple):
         boxed: columns where one box ends and the next begins; none where there are no boxes.
     """
 
-    ink: Grey
+    ink: GreyImage
     labels: list[int]
     boxed: list[int]
 
 
-def cut(ink: Grey) -> Grey:
+def cut(ink: GreyImage) -> GreyImage:
     """Cut a picture to its ink."""
     mask = ink > 40
     x, y = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
@@ -45,7 +45,7 @@ def cut(ink: Grey) -> Grey:
     return ink[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
 
 
-def proportioned(ink: Grey, random: Random) -> Grey:
+def proportioned(ink: GreyImage, random: Random) -> GreyImage:
     """Give a digit other proportions: a small loop on a long stem, or the other way round."""
     out = ink
     for axis, spread in ((0, 0.22), (1, 0.12)):
@@ -54,7 +54,7 @@ def proportioned(ink: Grey, random: Random) -> Grey:
     return out
 
 
-def pressed(ink: Grey, pen: int) -> Grey:
+def pressed(ink: GreyImage, pen: int) -> GreyImage:
     """Bring a digit to full ink; or write it anew in a pen of another width, along its middle.
 
     Args:
@@ -74,8 +74,8 @@ def pressed(ink: Grey, pen: int) -> Grey:
 
 
 def sized(
-    ink: Grey, high: float, widest: float = 4 * HIGH, stretch: float | np.floating = 1.0
-) -> Grey:
+    ink: GreyImage, high: float, widest: float = 4 * HIGH, stretch: float | np.floating = 1.0
+) -> GreyImage:
     """Scale ink to a height, stretched across by a factor, and no wider than so much."""
     share = min(high / ink.shape[0], widest / ink.shape[1])
     wide = min(ink.shape[1] * share * stretch, widest)
@@ -84,7 +84,7 @@ def sized(
     return np.asarray(cv2.resize(ink, size, interpolation=way), np.uint8)
 
 
-def lay(canvas: Grey, ink: Grey, x: int, y: int) -> None:
+def lay(canvas: GreyImage, ink: GreyImage, x: int, y: int) -> None:
     """Lay ink on a canvas; what would leave it is cut off."""
     top, left = max(0, y), max(0, x)
     bottom, right = min(canvas.shape[0], y + ink.shape[0]), min(canvas.shape[1], x + ink.shape[1])
@@ -128,7 +128,7 @@ def _level(label: int, tall: int, random: Random) -> float:
     return HIGH * random.uniform(0.1, 0.9) - tall / 2
 
 
-def laid_out(placed: Sequence[tuple[Grey, float, float]]) -> Grey:
+def laid_out(placed: Sequence[tuple[GreyImage, float, float]]) -> GreyImage:
     """Lay inks by their x, y on a canvas that holds them all."""
     left, top = int(min(x for _, x, _ in placed)) - 1, int(min(y for *_, y in placed)) - 1
     right = max(int(x) + ink.shape[1] for ink, x, _ in placed)
@@ -139,7 +139,7 @@ def laid_out(placed: Sequence[tuple[Grey, float, float]]) -> Grey:
     return canvas
 
 
-def _slanted(ink: Grey, slant: float) -> Grey:
+def _slanted(ink: GreyImage, slant: float) -> GreyImage:
     """Slant a whole string to the right; at most by 0.7."""
     slant = float(np.clip(slant, -0.4, 0.7))
     height, width = ink.shape

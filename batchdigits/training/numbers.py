@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from batchdigits.errors import ModelError
 from batchdigits.normalize import shares
 from batchdigits.normalize.strips import MARGIN, strip
-from batchdigits.predict import backend, loaded
-from batchdigits.predict.slanted import altered
-from batchdigits.records import Grey
+from batchdigits.predict import backend, load_keras_model
+from batchdigits.predict.slanted import distort_strip
+from batchdigits.records import GreyImage
 from batchdigits.training import show
 from batchdigits.training.alter import Random
 from batchdigits.training.corpus import Corpus
@@ -57,9 +57,9 @@ class Real(NamedTuple):
         labels: of these, 0 to 9.
     """
 
-    crops: Sequence[Grey]
+    crops: Sequence[GreyImage]
     digits: Sequence[str]
-    inks: Sequence[Grey] = ()
+    inks: Sequence[GreyImage] = ()
     labels: Sequence[int] = ()
 
 
@@ -121,13 +121,13 @@ def fit(
     keras.utils.set_random_seed(plan.seed)
     name = f"numbers_{plan.rounds}_seed{plan.seed}"
     if plan.checkpoint.exists():
-        model = loaded(plan.checkpoint)
+        model = load_keras_model(plan.checkpoint)
         if not model.name.startswith(name):
             raise ModelError(f"'{plan.checkpoint}' is of another training: remove it")
         first = int(model.name.rpartition("_at")[2])
     else:
         dropout = DROPOUT[0] if real is None else DROPOUT[1]
-        model, first = network(backend.fast_dtype(), dropout), 0
+        model, first = network(backend.choose_training_dtype(), dropout), 0
         if start is not None:
             model.set_weights(start.get_weights())
     optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
@@ -225,20 +225,20 @@ def _set(corpus: Corpus, real: Real | None) -> None:
     _hands[:] = [(Hands(corpus, favourite), real)]
 
 
-def _moved(picture: Grey, random: Random) -> Grey:
+def _moved(picture: GreyImage, random: Random) -> GreyImage:
     """Alter a strip a little, as its slant and its box are measured a little otherwise."""
     if not picture.shape[1]:
         return picture
     lean, wider, taller, right = random.normal(0, 1, 4) * MOVED
     room = 2 * 0.8 * MARGIN / picture.shape[1]  # what leaves the strip cannot be read
     wider, taller = np.exp([np.clip(wider, -room, room), taller])
-    return altered(picture, lean=lean, wider=wider, taller=taller, right=right)
+    return distort_strip(picture, lean=lean, wider=wider, taller=taller, right=right)
 
 
 def _shard(seed: tuple[int, ...], share: float) -> list[Strips]:
     """Make strips by chance, sorted by width."""
     (hands, real), random = _hands[0], np.random.default_rng(seed)
-    by_width: dict[int, list[tuple[Grey, list[int]]]] = {}
+    by_width: dict[int, list[tuple[GreyImage, list[int]]]] = {}
     for _ in range(SHARD):
         if real is not None and random.random() < share:
             at = int(random.integers(len(real.crops)))

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import Random
 
 Shades = NDArray[np.float32]
 
 
-def scanned(ink: Grey, boxed: Sequence[int], random: Random) -> Grey:
+def scanned(ink: GreyImage, boxed: Sequence[int], random: Random) -> GreyImage:
     """Scan a string.
 
     Args:
@@ -46,7 +46,7 @@ def scanned(ink: Grey, boxed: Sequence[int], random: Random) -> Grey:
     return grey
 
 
-def _pen(canvas: Grey, random: Random) -> Grey:
+def _pen(canvas: GreyImage, random: Random) -> GreyImage:
     """Make all strokes of a string thinner or bolder."""
     chance, wide = random.random(), int(random.integers(2, 5))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
@@ -57,7 +57,7 @@ def _pen(canvas: Grey, random: Random) -> Grey:
     return canvas
 
 
-def _turned(canvas: Grey, random: Random) -> Grey:
+def _turned(canvas: GreyImage, random: Random) -> GreyImage:
     """Turn a strip a little, as paper lies askew."""
     angle = random.normal(0, 1.2)
     height, width = canvas.shape
@@ -67,7 +67,7 @@ def _turned(canvas: Grey, random: Random) -> Grey:
     return np.asarray(cv2.warpAffine(canvas, matrix, (width, height + 2 * extra)), np.uint8)
 
 
-def _rules(lines: Grey, base: int, random: Random) -> None:
+def _rules(lines: GreyImage, base: int, random: Random) -> None:
     """Draw ruled lines: under the number, above it, at its sides."""
     height, width = lines.shape
     light, thick = 255, int(random.integers(1, 4))
@@ -84,7 +84,9 @@ def _rules(lines: Grey, base: int, random: Random) -> None:
             cv2.line(lines, (int(x), 0), (int(x), height), light, thick, cv2.LINE_AA)
 
 
-def _boxes(lines: Grey, boxed: Sequence[int], place: tuple[int, int, int], random: Random) -> None:
+def _boxes(
+    lines: GreyImage, boxed: Sequence[int], place: tuple[int, int, int], random: Random
+) -> None:
     """Draw boxes: a comb, or separate ones; faint, or not at all where a form drops them out."""
     left, top, high = place
     thick, apart = int(random.integers(1, 4)), int(random.integers(0, 5))
@@ -96,7 +98,7 @@ def _boxes(lines: Grey, boxed: Sequence[int], place: tuple[int, int, int], rando
         cv2.rectangle(lines, corner, (left + end - apart, top + high - 1), 255, thick)
 
 
-def _printed(strokes: Shades, random: Random) -> Grey:
+def _printed(strokes: Shades, random: Random) -> GreyImage:
     """Lay strokes on paper: patterned, shaded, grainy; compress it as JPEG at times."""
     paper = random.uniform(120, 255)
     dark = paper * random.uniform(0.35, 0.95)
@@ -142,7 +144,7 @@ def _pattern(shape: tuple[int, ...], random: Random) -> Shades:
     return out
 
 
-def rescanned(crop: Grey, random: Random) -> Grey:
+def rescanned(crop: GreyImage, random: Random) -> GreyImage:
     """Scan a real string once more: a little slanted, stretched, turned, in another light.
 
     Args:

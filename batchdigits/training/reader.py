@@ -75,4 +75,4 @@ def loss(labels: Any, logits: Any) -> Any:
         [logits[..., : SIGNS[0]], ops.full_like(signs, -30.0), other, blank], axis=-1
     )
     logits = ops.where(untold[..., None] > 0, merged, logits)
-    return backend.temporal_loss(string, logits, BLANK)
+    return backend.compute_ctc_loss(string, logits, BLANK)

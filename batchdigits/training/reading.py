@@ -12,8 +12,8 @@ from batchdigits import calibrate, predict
 from batchdigits.normalize.strips import VERSION, strip
 from batchdigits.postprocess import numbers
 from batchdigits.predict import slanted
-from batchdigits.predict.decoding import BEAM, Decoded
-from batchdigits.records import Grey
+from batchdigits.predict.decoding import BEAM_WIDTH, DecodedStrip
+from batchdigits.records import GreyImage
 from batchdigits.training import bundle
 
 THRESHOLD = 0.95
@@ -37,7 +37,9 @@ class Judged(NamedTuple):
     right: NDArray[np.bool_]
 
 
-def read(model: Any, crops: Sequence[Grey], device: str = "cpu:0") -> list[Decoded | None]:
+def read(
+    model: Any, crops: Sequence[GreyImage], device: str = "cpu:0"
+) -> list[DecodedStrip | None]:
     """Read crops of numbers, as `run` does; None where there is nothing to read.
 
     Args:
@@ -47,19 +49,25 @@ def read(model: Any, crops: Sequence[Grey], device: str = "cpu:0") -> list[Decod
     """
     strips = [strip(crop) for crop in crops]
     some = [one.picture for one in strips if not one.fault]
-    found = slanted.read(predict.NumberReader(model, device).logits, some, [BEAM] * len(some))
+    found = slanted.read_strips(
+        predict.NumberReader(model, device).logits, some, [BEAM_WIDTH] * len(some)
+    )
     each = iter(found)
     return [None if one.fault else next(each) for one in strips]
 
 
-def judged(found: Sequence[Decoded | None], truth: Sequence[str], temperature: float) -> Judged:
+def judged(
+    found: Sequence[DecodedStrip | None], truth: Sequence[str], temperature: float
+) -> Judged:
     """Judge readings as `run` does, without a field's rules."""
     values, sure = [], np.zeros(len(found))
     for at, one in enumerate(found):
         value = ""
         if one is not None:
-            likely = one._replace(candidates=calibrate.calibrated(one.candidates, temperature))
-            said = numbers.of_number(None, likely, 0.0)
+            likely = one._replace(
+                candidates=calibrate.calibrate_candidates(one.candidates, temperature)
+            )
+            said = numbers.judge_number(None, likely, 0.0)
             value = said.value
             sure[at] = said.confidence or 0.0 if said.status == "ok" else 0.0
         values.append(value)
@@ -67,7 +75,7 @@ def judged(found: Sequence[Decoded | None], truth: Sequence[str], temperature: f
     return Judged(values, sure, right)
 
 
-def calibrated(parts: Sequence[tuple[Sequence[Decoded | None], Sequence[str]]]) -> Card:
+def calibrated(parts: Sequence[tuple[Sequence[DecodedStrip | None], Sequence[str]]]) -> Card:
     """Fit the temperature on strings that were held out, part by part.
 
     Args:
@@ -83,7 +91,7 @@ def calibrated(parts: Sequence[tuple[Sequence[Decoded | None], Sequence[str]]]) 
         judgements.append(judged(found, truth, temperature(others)))
     sure = np.concatenate([one.confidence for one in judgements])
     right = np.concatenate([one.right for one in judgements])
-    readings = calibrate.readings(sure[sure > 0], right[sure > 0])
+    readings = calibrate.group_by_confidence(sure[sure > 0], right[sure > 0])
     ok = sure >= THRESHOLD
     least = np.argsort(-sure, kind="stable")[: round(0.9 * len(sure))]
     return {
@@ -104,11 +112,13 @@ def calibrated(parts: Sequence[tuple[Sequence[Decoded | None], Sequence[str]]]) 
     }
 
 
-def temperature(parts: Sequence[tuple[Sequence[Decoded | None], Sequence[str]]]) -> float:
+def temperature(parts: Sequence[tuple[Sequence[DecodedStrip | None], Sequence[str]]]) -> float:
     """Fit the temperature on all strings of some parts."""
     pairs = [pair for found, truth in parts for pair in zip(found, truth, strict=True)]
     read_ = [(one.candidates, right) for one, right in pairs if one is not None]
-    return calibrate.fit_strings([one for one, _ in read_], [right for _, right in read_])
+    return calibrate.fit_string_temperature(
+        [one for one, _ in read_], [right for _, right in read_]
+    )
 
 
 def join(place: Path, weights: Path, said: Card) -> None:
@@ -123,10 +133,10 @@ def join(place: Path, weights: Path, said: Card) -> None:
         OutputError: the bundle cannot be written; the old one stays.
         ModelError: there is no such bundle.
     """
-    card = {**predict.card(str(place)).whole, "numbers": said}
+    card = {**predict.load_card(str(place)).whole, "numbers": said}
     bundle.write(str(place), str(place), card, reader=weights)
 
 
 def said_of(place: Path) -> str:
     """Give what a bundle's card says of its number reader, for people."""
-    return json.dumps(predict.card(str(place)).whole.get("numbers", {}).get("measured", {}))
+    return json.dumps(predict.load_card(str(place)).whole.get("numbers", {}).get("measured", {}))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchdigits.errors import UsageError
-from batchdigits.options import nearest
+from batchdigits.options import suggest_name
 
 Layer = tuple[str, dict[str, Any]]
 """The name of a layer of Keras, and its settings where they are not Keras's defaults."""
@@ -123,7 +123,7 @@ def chosen(name: str) -> Recipe:
     if name not in RECIPES:
         known = ["default", *RECIPES]
         raise UsageError(
-            f"--recipe '{name}': expected one of {', '.join(known)}{nearest(name, known)}"
+            f"--recipe '{name}': expected one of {', '.join(known)}{suggest_name(name, known)}"
         )
     return RECIPES[name]
 

@@ -12,7 +12,13 @@ import numpy as np
 
 from batchdigits import labelled, predict
 from batchdigits.errors import UsageError
-from batchdigits.labelled import NONE, Labelled, joined, label_map, read
+from batchdigits.labelled import (
+    NO_DIGIT_LABEL,
+    LabelledCrops,
+    join_labelled_crops,
+    load_labelled_crops,
+    parse_label_map,
+)
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import RunOptions, TrainOptions
 from batchdigits.predict import backend
@@ -70,15 +76,15 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
     """
     del bar
     bundle.check(options.out)
-    names = label_map(options.labels)
-    sets = {place: read(place, part="train", names=names) for place in options.data}
-    with backend.hushed():
-        predict.started(options.device)
+    names = parse_label_map(options.labels)
+    sets = {place: load_labelled_crops(place, part="train", names=names) for place in options.data}
+    with backend.silence_stderr():
+        predict.start_keras(options.device)
     return make(sets or {"MNIST": digits.mnist()[0]}, options, tell)
 
 
 def make(
-    sets: Mapping[str, Labelled],
+    sets: Mapping[str, LabelledCrops],
     options: TrainOptions,
     tell: Tell,
     *,
@@ -104,8 +110,8 @@ def make(
     """
     bundle.check(options.out)
     _check(sets)
-    with backend.hushed():
-        keras, device = predict.started(options.device)
+    with backend.silence_stderr():
+        keras, device = predict.start_keras(options.device)
         start = None
         if options.fine_tune is not None:
             start = course.to_start_from(options.fine_tune)
@@ -114,21 +120,21 @@ def make(
     learned = {name: part for name, (part, _) in parted.items()}
     unseen = [part for _, part in parted.values()]
     held = with_degraded(unseen, seed)
-    bundle.enough(joined(held), HELD)  # now, and not when hours have passed
+    bundle.enough(join_labelled_crops(held), HELD)  # now, and not when hours have passed
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
     plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
     with course.faults(work, device), _kept(plan, work):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
-        diary = _Diary(work, plan, joined(unseen), tell)
+        diary = _Diary(work, plan, join_labelled_crops(unseen), tell)
         with keras.device(device):
             model = fit(learned, plan, tell=diary.note, start=start)
             draft = uncalibrated(model, work)
         diary.draw()
     card = bundle.calibrated(
         held,
-        RunOptions.of({"model": draft, "device": options.device}),
+        RunOptions.from_settings({"model": draft, "device": options.device}),
         name=place.name,
         source=HELD,
         beside=beside,
@@ -145,7 +151,7 @@ def make(
     return Shipped(plan.count, card, options.out)
 
 
-def _check(sets: Mapping[str, Labelled]) -> None:
+def _check(sets: Mapping[str, LabelledCrops]) -> None:
     known = set(np.concatenate([[], *(found.labels for found in sets.values())]).tolist())
     if sets and (missing := sorted(set(range(10)) - known)):
         raise UsageError(
@@ -170,12 +176,12 @@ def _kept(plan: Plan, work: Path) -> Iterator[None]:
         raise
 
 
-def _some(sets: Mapping[str, Labelled]) -> Labelled:
+def _some(sets: Mapping[str, LabelledCrops]) -> LabelledCrops:
     """Take the first few of each digit of each set."""
     few = -(-6 // len(sets))
-    return joined(
+    return join_labelled_crops(
         [
-            found.taken(
+            found.select(
                 np.concatenate([np.flatnonzero(found.labels == n)[:few] for n in range(10)])
             )
             for found in sets.values()
@@ -189,7 +195,7 @@ def uncalibrated(model: Any, work: Path) -> str:
     model.save(file)
     card = {
         "name": "uncalibrated",
-        "classes": [*predict.CLASSES, predict.NONE],
+        "classes": [*predict.DIGIT_CLASSES, predict.NONE_CLASS],
         "preprocessing": VERSION,
         "calibration": {"temperature": 1.0},
         "threshold": 1.0,
@@ -199,18 +205,18 @@ def uncalibrated(model: Any, work: Path) -> str:
     return draft
 
 
-def with_degraded(unseen: Sequence[Labelled], seed: int) -> list[Labelled]:
+def with_degraded(unseen: Sequence[LabelledCrops], seed: int) -> list[LabelledCrops]:
     """Add to what was held out of each set its digits degraded: what a bundle is calibrated on."""
-    return [joined([one, degraded(one, seed)]) for one in unseen]
+    return [join_labelled_crops([one, degraded(one, seed)]) for one in unseen]
 
 
-def degraded(found: Labelled, seed: int) -> Labelled:
+def degraded(found: LabelledCrops, seed: int) -> LabelledCrops:
     """Write digits once more by the same hand, and scan them: coarse, one-bit, faint, as JPEG."""
-    random = np.random.default_rng((seed, NONE))
-    digit = np.flatnonzero(labelled.digits(found.labels))
+    random = np.random.default_rng((seed, NO_DIGIT_LABEL))
+    digit = np.flatnonzero(labelled.is_digit(found.labels))
     inks = cropped([found.crops[n] for n in digit.tolist()])
     crops = [scanned(again(ink, random), random) for ink in inks]
-    return Labelled(
+    return LabelledCrops(
         crops, found.labels[digit], [f"{found.names[n]}, degraded" for n in digit.tolist()]
     )
 
@@ -218,7 +224,7 @@ def degraded(found: Labelled, seed: int) -> Labelled:
 class _Diary:
     """Notes after each epoch how well what is held out is read, and draws the curves."""
 
-    def __init__(self, work: Path, plan: Plan, unseen: Labelled, tell: Tell) -> None:
+    def __init__(self, work: Path, plan: Plan, unseen: LabelledCrops, tell: Tell) -> None:
         seen = gather({"held out": unseen})
         self._pictures, self._labels = shares(seen.plain[..., np.newaxis]), seen.labels
         self._work, self._count, self._tell = work, plan.count, tell

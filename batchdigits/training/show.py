@@ -73,7 +73,7 @@ def samples(place: Path, digits: Digits) -> None:
         under.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
 
 
-@backend.hushed()  # matplotlib may say that it is building its cache of fonts
+@backend.silence_stderr()  # matplotlib may say that it is building its cache of fonts
 def curves(place: Path, title: str, epochs: History) -> bool:
     """Draw loss and accuracy by epoch, training and, where there is one, validation.
 

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import Random
 from batchdigits.training.lines import HIGH, cut, laid_out, sized
 
 
-def point(sign: str, pen: int, random: Random) -> Grey:
+def point(sign: str, pen: int, random: Random) -> GreyImage:
     """Draw a point, a comma or an apostrophe."""
     ink = np.zeros((40, 40), np.uint8)
     if sign == ".":
@@ -22,7 +22,7 @@ def point(sign: str, pen: int, random: Random) -> Grey:
     return cut(ink)
 
 
-def flourish(sign: str, pen: int, random: Random) -> Grey:
+def flourish(sign: str, pen: int, random: Random) -> GreyImage:
     """Draw what stands before and after amounts: one of - ~ = $ # *."""
     ink = np.zeros((64, 110), np.uint8)
     strokes: list[list[tuple[float, float]]] = []
@@ -50,13 +50,13 @@ def flourish(sign: str, pen: int, random: Random) -> Grey:
     return cut(ink)
 
 
-def _through(ink: Grey, points: NDArray[np.float64], pen: int) -> None:
+def _through(ink: GreyImage, points: NDArray[np.float64], pen: int) -> None:
     """Draw a line through points (N, 2), x before y, px."""
     fixed = np.rint(points * 8).astype(np.int32)
     cv2.polylines(ink, [fixed], False, 255, pen, cv2.LINE_AA, 3)
 
 
-def struck(ink: Grey, random: Random) -> Grey:
+def struck(ink: GreyImage, random: Random) -> GreyImage:
     """Strike a string out: by lines through all of it, a cross, or a scribble."""
     out = np.pad(ink, ((6, 6), (10, 10)))
     height, width = out.shape
@@ -77,7 +77,7 @@ def struck(ink: Grey, random: Random) -> Grey:
     return out
 
 
-def stacked(upper: Grey, lower: Grey, random: Random) -> Grey:
+def stacked(upper: GreyImage, lower: GreyImage, random: Random) -> GreyImage:
     """Write one string above another."""
     above = sized(upper, max(12, upper.shape[0] * random.uniform(0.6, 1.0)), 2000)
     y = above.shape[0] + HIGH * random.uniform(-0.15, 0.4)

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import SIDE, Random, laid, other_pen, scanned
 
 Points = NDArray[np.float64]
 
 
-def stranger(random: Random, digits: Sequence[Grey]) -> Grey:
+def stranger(random: Random, digits: Sequence[GreyImage]) -> GreyImage:
     """Draw something that is no digit, as a pen would and a scanner would see it.
 
     Args:
@@ -31,7 +31,7 @@ def stranger(random: Random, digits: Sequence[Grey]) -> Grey:
     return scanned(other_pen(kind(random, digits), random), random)
 
 
-def _stroke(canvas: Grey, points: Points, thick: int) -> None:
+def _stroke(canvas: GreyImage, points: Points, thick: int) -> None:
     """Draw a smooth stroke through points (N, 2), x before y, in pixels of the canvas."""
     steps = np.linspace(0, len(points) - 1, 8 * len(points))
     x, y = (np.interp(steps, np.arange(len(points)), points[:, axis]) for axis in (0, 1))
@@ -40,7 +40,7 @@ def _stroke(canvas: Grey, points: Points, thick: int) -> None:
     cv2.polylines(canvas, [np.rint(line * 8).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 3)
 
 
-def _empty() -> Grey:
+def _empty() -> GreyImage:
     return np.zeros((SIDE, SIDE), np.uint8)
 
 
@@ -48,7 +48,7 @@ def _thick(random: Random) -> int:
     return int(random.choice((2, 3, 3, 4, 4, 5, 6)))
 
 
-def _tick(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _tick(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     canvas = _empty()
     low = random.uniform((24, 40), (34, 52))
     left = low + random.uniform((-18, -20), (-8, -6))
@@ -59,7 +59,7 @@ def _tick(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _cross(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _cross(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """An x, a plus, or a star of two to four strokes through one middle."""
     canvas, strokes = _empty(), int(random.choice((2, 2, 2, 3, 4)))
     start, thick = random.uniform(0, np.pi), _thick(random)
@@ -71,7 +71,7 @@ def _cross(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _scribble(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _scribble(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """A pen that goes to and fro, or wanders."""
     canvas, turns = _empty(), int(random.integers(8, 18))
     if random.random() < 0.5:
@@ -87,7 +87,7 @@ def _scribble(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _crossed_out(random: Random, digits: Sequence[Grey]) -> Grey:
+def _crossed_out(random: Random, digits: Sequence[GreyImage]) -> GreyImage:
     """A digit struck through, twice at least, or scribbled over."""
     canvas = laid(digits[0], random)
     if random.random() < 0.3:
@@ -101,7 +101,7 @@ def _crossed_out(random: Random, digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _corner(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _corner(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """A corner, a tee or a grid of ruled lines that meet within the picture."""
     canvas, thick = _empty(), int(random.integers(1, 5))
     x, y = random.uniform(14, 50, 2)
@@ -113,13 +113,13 @@ def _corner(random: Random, _digits: Sequence[Grey]) -> Grey:
     upright = [[x, y if meets < 0.4 else top], [x, bottom]]
     for line in (level, upright):
         _stroke(canvas, np.array(line) + random.normal(0, 0.5, (2, 2)), thick)
-    turned: Grey = np.ascontiguousarray(
+    turned: GreyImage = np.ascontiguousarray(
         np.rot90(canvas, int(random.integers(3 if meets < 0.4 else 4)))
     )
     return turned
 
 
-def _angle(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _angle(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """Two strokes that meet, opening to a side, up or down: < > ^ v."""
     canvas = _empty()
     reach, half = random.uniform(18, 34), random.uniform(0.3, 0.9)
@@ -135,7 +135,7 @@ def _angle(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _bracket(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _bracket(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """Brackets, braces and parentheses, and what lies on its side like them."""
     high, deep = random.uniform(15, 25), random.uniform(6, 14)
     shape = int(random.integers(3))
@@ -157,7 +157,7 @@ def _bracket(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _dashes(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _dashes(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """Level strokes: a dash, an equals sign, a tilde."""
     canvas, thick = _empty(), _thick(random)
     half, apart = random.uniform(10, 28), random.uniform(10, 18)
@@ -170,7 +170,7 @@ def _dashes(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _dots(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _dots(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """One to five dots and specks."""
     canvas = _empty()
     for _ in range(int(random.integers(1, 6))):
@@ -180,7 +180,7 @@ def _dots(random: Random, _digits: Sequence[Grey]) -> Grey:
     return canvas
 
 
-def _blot(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _blot(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """A filled spot with an uneven edge."""
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     reach = random.uniform(8, 26, 2)
@@ -189,7 +189,7 @@ def _blot(random: Random, _digits: Sequence[Grey]) -> Grey:
     return np.asarray(cv2.fillPoly(_empty(), [np.rint(points).astype(np.int32)], 255), np.uint8)
 
 
-def _several(random: Random, digits: Sequence[Grey]) -> Grey:
+def _several(random: Random, digits: Sequence[GreyImage]) -> GreyImage:
     """Two whole digits that touch, as where boxes were cut apart wrongly."""
     first, second = (_columns(laid(digit, random), random.uniform(0.6, 1)) for digit in digits[:2])
     left, wide = first.shape[1], second.shape[1]
@@ -203,7 +203,7 @@ def _several(random: Random, digits: Sequence[Grey]) -> Grey:
     return np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _columns(canvas: Grey, squeezed: float) -> Grey:
+def _columns(canvas: GreyImage, squeezed: float) -> GreyImage:
     """Cut a canvas to the columns with ink, and make them narrower by a factor."""
     x = np.flatnonzero(canvas.any(axis=0))
     cut = canvas[:, x[0] : x[-1] + 1] if len(x) else canvas
@@ -211,7 +211,7 @@ def _columns(canvas: Grey, squeezed: float) -> Grey:
     return np.asarray(cv2.resize(cut, (wide, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _loops(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _loops(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """Loops one after the other: a signature's beginning, a coil."""
     loops, thick = random.uniform(2.2, 5), _thick(random)
     angle = np.linspace(0, 2 * np.pi * loops, int(10 * loops))
@@ -220,7 +220,7 @@ def _loops(random: Random, _digits: Sequence[Grey]) -> Grey:
     points = np.column_stack([along + reach[0] * np.cos(angle), 32 + reach[1] * np.sin(angle)])
     canvas = _empty()
     _stroke(canvas, points, thick)
-    turned: Grey = np.ascontiguousarray(np.rot90(canvas, int(random.integers(4))))
+    turned: GreyImage = np.ascontiguousarray(np.rot90(canvas, int(random.integers(4))))
     return turned
 
 
@@ -250,7 +250,7 @@ _SIGNS: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
 """Strokes of # % & ? $ @ and the Euro sign, by points (x, y) of a square of side 1."""
 
 
-def _sign(random: Random, _digits: Sequence[Grey]) -> Grey:
+def _sign(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     """A sign of those that are written by hand."""
     canvas, thick = _empty(), _thick(random)
     wide, high = random.uniform(22, 40), random.uniform(30, 46)
@@ -260,7 +260,7 @@ def _sign(random: Random, _digits: Sequence[Grey]) -> Grey:
     return laid(canvas, random)
 
 
-_KINDS: tuple[Callable[[Random, Sequence[Grey]], Grey], ...] = (
+_KINDS: tuple[Callable[[Random, Sequence[GreyImage]], GreyImage], ...] = (
     _tick,
     _cross,
     _scribble,

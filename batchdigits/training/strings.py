@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.labelled import NONE
-from batchdigits.records import Grey
+from batchdigits.labelled import NO_DIGIT_LABEL
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import Hand, Random, laid, written_otherwise
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import (
@@ -83,7 +83,7 @@ class Hands:
         """
         self._inks = corpus.inks
         self._digits: list[list[NDArray[np.int64]]] = []
-        self._none = np.flatnonzero(corpus.labels == NONE)
+        self._none = np.flatnonzero(corpus.labels == NO_DIGIT_LABEL)
         for source in range(int(corpus.sources.max()) + 1):
             of = corpus.sources == source
             each = [np.flatnonzero(of & (corpus.labels == digit)) for digit in range(10)]
@@ -94,7 +94,7 @@ class Hands:
         size = np.array([sum(map(len, each)) for each in self._digits], np.float64)
         self._weights = size**SIZE / (size**SIZE).sum()
 
-    def strip(self, random: Random) -> tuple[Grey, list[int]]:
+    def strip(self, random: Random) -> tuple[GreyImage, list[int]]:
         """Compose one string as a scan; return it with its labels."""
         written = self.written(random)
         return scanned(written.ink, written.boxed, random), written.labels
@@ -146,7 +146,7 @@ class Hands:
             mixed=random.random() < 0.25,
         )
 
-    def _digit(self, digit: int, script: Script, random: Random) -> Grey:
+    def _digit(self, digit: int, script: Script, random: Random) -> GreyImage:
         """Write one digit, at times as in countries that give 1 an upstroke and 7 a bar."""
         if script.by or (not script.plain and random.random() < STROKES):
             ink = cut(drawn(digit, script.by or writer(random), random))
@@ -161,7 +161,7 @@ class Hands:
     def _source(self, random: Random) -> int:
         return int(random.choice(len(self._weights), p=self._weights))
 
-    def _stranger(self, random: Random) -> Grey:
+    def _stranger(self, random: Random) -> GreyImage:
         """Give something that is no digit: a letter, a sign, a scribble."""
         if len(self._none) and random.random() < 0.6:
             chosen = self._inks[int(self._none[random.integers(len(self._none))])]

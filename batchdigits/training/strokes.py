@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.training.alter import Random
 
 SIDE, REACH = 64, 44
@@ -92,7 +92,7 @@ def writer(random: Random) -> Writer:
     return Writer(tuple(shapes), int(random.integers(2, 6)))
 
 
-def drawn(digit: int, by: Writer, random: Random) -> Grey:
+def drawn(digit: int, by: Writer, random: Random) -> GreyImage:
     """Draw a digit, unsteady.
 
     Args:

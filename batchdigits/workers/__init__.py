@@ -23,17 +23,23 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from batchdigits.errors import BatchdigitsError, UsageError
-from batchdigits.workers.faults import OUT_OF_MEMORY, Limits, is_memory, obituary, text
-from batchdigits.workers.slots import Answer, Seat
+from batchdigits.workers.faults import (
+    MEMORY_EXIT_CODE,
+    Limits,
+    describe_error,
+    describe_worker_exit,
+    is_memory_error,
+)
+from batchdigits.workers.slots import Answer, WorkerSlot
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LONGEST_SECONDS = 1_000_000  # poll(2) counts milliseconds in 31 bits
+_MAX_SECONDS = 1_000_000  # poll(2) counts milliseconds in 31 bits
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T, R]):
+class ChunkOutcome(Generic[T, R]):
     """What came of one chunk, or of one item of a chunk that failed as a whole.
 
     Attributes:
@@ -49,20 +55,20 @@ class Outcome(Generic[T, R]):
     more: bool = field(default=False, compare=False)
 
 
-def alive() -> None:
-    """Say, from within a function that `run` calls, that one item is done, or a part of one.
+def send_heartbeat() -> None:
+    """Say, from within a function that `map_chunks` calls, that one item is done, or a part of one.
 
     The time limit begins anew, so that it is each part's own, however many a chunk has.
     """
-    for say in LISTENERS:
+    for say in HEARTBEAT_LISTENERS:
         say()
 
 
-LISTENERS: list[Callable[[], None]] = []
-"""Whom `alive` tells: in a worker, its parent."""
+HEARTBEAT_LISTENERS: list[Callable[[], None]] = []
+"""Whom `send_heartbeat` tells: in a worker, its parent."""
 
 
-def run(  # noqa: PLR0913
+def map_chunks(  # noqa: PLR0913
     function: Callable[[list[T]], R],
     chunks: Iterable[list[T]],
     *,
@@ -70,13 +76,13 @@ def run(  # noqa: PLR0913
     seconds: float,
     memory_mib: int,
     ahead: int = 2,
-) -> Generator[Outcome[T, R], None, None]:
+) -> Generator[ChunkOutcome[T, R], None, None]:
     """Call a function on every chunk, in worker processes that may die without harm.
 
     A chunk whose call fails in any way is run again item by item, each alone under the same
     limits, so that only the items at fault lose their result; the function may thus see an item
     up to three times. Outcomes keep the order of the chunks and of the items in them. At most
-    `ahead * workers + 1` chunks are taken from `chunks` beyond those whose outcomes were handed
+    `ahead * workers + 1` chunks are taken from `make_chunks` beyond those whose outcomes were handed
     out. Close the generator to stop early: its workers are then killed and reaped.
 
     Args:
@@ -85,7 +91,7 @@ def run(  # noqa: PLR0913
         chunks: lists of items; may be lazy.
         workers: number of processes; 0 calls the function in this process, without limits.
         seconds: wall-clock limit of one call, be it for a chunk or a single item; and of each part
-            of it, where the function says `alive` between them.
+            of it, where the function says `send_heartbeat` between them.
         memory_mib: MiB that a worker may take beyond what its imports took.
         ahead: chunks per worker that may wait, as chunks or as outcomes.
 
@@ -98,19 +104,19 @@ def run(  # noqa: PLR0913
             if no worker can be started.
     """
     limits = Limits(seconds, memory_mib)
-    if min(workers, ahead) < 0 or not 0 < seconds <= _LONGEST_SECONDS or memory_mib < 1:
+    if min(workers, ahead) < 0 or not 0 < seconds <= _MAX_SECONDS or memory_mib < 1:
         raise UsageError(
-            f"expected 0 or more workers, up to {_LONGEST_SECONDS} seconds and 1 MiB or more, "
+            f"expected 0 or more workers, up to {_MAX_SECONDS} seconds and 1 MiB or more, "
             f"not {workers} workers, {seconds} seconds and {memory_mib} MiB"
         )
     if workers == 0:
-        return _serial(function, chunks, limits)
+        return _map_serially(function, chunks, limits)
     if os.name != "posix":
         raise UsageError(f"worker processes need Linux or macOS; use 0 workers, not {workers}")
-    return _parallel(chunks, workers, ahead, _greeting(function, limits), limits)
+    return _map_in_workers(chunks, workers, ahead, _encode_greeting(function, limits), limits)
 
 
-def _greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
+def _encode_greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
     """Pickle the first message to every worker; refuse what only the user's script defines."""
     try:
         greeting = pickle.dumps((function, *limits))
@@ -119,57 +125,62 @@ def _greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
     except Exception as error:
         raise BatchdigitsError(
             f"workers need a function that they can import, and {function!r} cannot be sent to "
-            f"them: {text(error)}; put it at the top of a module of its own"
+            f"them: {describe_error(error)}; put it at the top of a module of its own"
         ) from error
     return greeting
 
 
-def _outcomes(chunk: list[T], call: Callable[[list[T]], Answer]) -> list[Outcome[T, Any]]:
+def _call_chunk(chunk: list[T], call: Callable[[list[T]], Answer]) -> list[ChunkOutcome[T, Any]]:
     """Call once for the chunk; if that fails, once for each item of it."""
     answer = call(chunk)
     if answer.fault and len(chunk) > 1:
-        return [each for item in chunk for each in _outcomes([item], call)]
+        return [each for item in chunk for each in _call_chunk([item], call)]
     if answer.doubtful:
         answer = call(chunk)  # in a fresh worker now, whose death nothing else can have caused
-    return [Outcome(chunk, answer.result, answer.fault)]
+    return [ChunkOutcome(chunk, answer.result, answer.fault)]
 
 
-def _together(outcomes: list[Outcome[T, Any]]) -> list[Outcome[T, Any]]:
+def _mark_more(outcomes: list[ChunkOutcome[T, Any]]) -> list[ChunkOutcome[T, Any]]:
     return [*(replace(one, more=True) for one in outcomes[:-1]), *outcomes[-1:]]
 
 
-def _serial(
+def _map_serially(
     function: Callable[[list[T]], R], chunks: Iterable[list[T]], limits: Limits
-) -> Generator[Outcome[T, R], None, None]:
+) -> Generator[ChunkOutcome[T, R], None, None]:
     def call(items: list[T]) -> Answer:
         try:
             return Answer(function(items), "")
         except (Exception, SystemExit) as error:
-            memory = is_memory(error)
-            return Answer(None, obituary(OUT_OF_MEMORY, limits) if memory else text(error))
+            memory = is_memory_error(error)
+            return Answer(
+                None,
+                describe_worker_exit(MEMORY_EXIT_CODE, limits) if memory else describe_error(error),
+            )
 
     for chunk in chunks:
-        yield from _together(_outcomes(chunk, call))
+        yield from _mark_more(_call_chunk(chunk, call))
 
 
-def _parallel(
+def _map_in_workers(
     chunks: Iterable[list[T]], workers: int, ahead: int, greeting: bytes, limits: Limits
-) -> Generator[Outcome[T, R], None, None]:
+) -> Generator[ChunkOutcome[T, R], None, None]:
     tasks: SimpleQueue[Any] = SimpleQueue()  # of (chunk, future); None ends a thread
-    seats = [Seat(greeting, limits, _outcomes) for _ in range(workers)]
+    seats = [WorkerSlot(greeting, limits, _call_chunk) for _ in range(workers)]
     # Daemons, and a hook at exit: a generator that an uncaught exception keeps alive must not
     # hold up the interpreter's end, which waits for the threads of a ThreadPoolExecutor.
-    threads = [threading.Thread(target=seat.serve, args=(tasks,), daemon=True) for seat in seats]
+    threads = [
+        threading.Thread(target=seat.run_tasks, args=(tasks,), daemon=True) for seat in seats
+    ]
 
     def close() -> None:
         for seat in seats:
-            seat.shut()
+            seat.shut_down()
             tasks.put(None)
         for thread in filter(threading.Thread.is_alive, threads):
             thread.join()
 
     atexit.register(close)
-    waiting: deque[Future[list[Outcome[T, R]]]] = deque()
+    waiting: deque[Future[list[ChunkOutcome[T, R]]]] = deque()
     try:
         for thread in threads:
             thread.start()
@@ -177,9 +188,9 @@ def _parallel(
             waiting.append(Future())
             tasks.put((chunk, waiting[-1]))
             if len(waiting) > ahead * workers:
-                yield from _together(waiting.popleft().result())
+                yield from _mark_more(waiting.popleft().result())
         while waiting:
-            yield from _together(waiting.popleft().result())
+            yield from _mark_more(waiting.popleft().result())
     finally:
         close()
         atexit.unregister(close)

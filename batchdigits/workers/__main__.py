@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from batchdigits import workers
-from batchdigits.workers.faults import OUT_OF_MEMORY, Limits, is_memory, text
+from batchdigits.workers.faults import MEMORY_EXIT_CODE, Limits, describe_error, is_memory_error
 
 if sys.platform != "win32":
     import resource
 
 
-def _work(line: Connection) -> None:
+def _serve_parent(line: Connection) -> None:
     """Be the worker: answer the parent until it closes its end."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:
@@ -32,7 +32,7 @@ def _work(line: Connection) -> None:
         limits = Limits(*rest)
         _limit_resources(limits)
     except Exception as error:
-        return line.send_bytes(pickle.dumps((None, text(error))))
+        return line.send_bytes(pickle.dumps((None, describe_error(error))))
     line.send_bytes(pickle.dumps((None, "")))
     heard = float("-inf")
 
@@ -47,24 +47,24 @@ def _work(line: Connection) -> None:
             line.send_bytes(b"")
             heard = now
 
-    workers.LISTENERS.append(watched)
+    workers.HEARTBEAT_LISTENERS.append(watched)
     while True:
         message = line.recv_bytes()
         heard = float("-inf")
         watched()
-        reply = _reply(function, message)
+        reply = _answer_message(function, message)
         signal.setitimer(signal.ITIMER_REAL, 0)
         line.send_bytes(reply)
 
 
-def _reply(function: Callable[[list[Any]], Any], message: bytes) -> bytes:
+def _answer_message(function: Callable[[list[Any]], Any], message: bytes) -> bytes:
     try:
         result = function(pickle.loads(message))
         return pickle.dumps((result, ""), pickle.HIGHEST_PROTOCOL)
     except (Exception, SystemExit) as error:
-        if is_memory(error):
-            os._exit(OUT_OF_MEMORY)  # too little is left to go on, or even to send an answer
-        return pickle.dumps((None, text(error)))
+        if is_memory_error(error):
+            os._exit(MEMORY_EXIT_CODE)  # too little is left to go on, or even to send an answer
+        return pickle.dumps((None, describe_error(error)))
 
 
 def _limit_resources(limits: Limits) -> None:
@@ -81,4 +81,4 @@ def _limit_resources(limits: Limits) -> None:
 if __name__ == "__main__":
     os.set_inheritable(int(sys.argv[1]), False)
     with Connection(int(sys.argv[1])) as parent, suppress(EOFError, OSError):
-        _work(parent)
+        _serve_parent(parent)

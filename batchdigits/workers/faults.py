@@ -3,9 +3,9 @@
 import signal
 from typing import NamedTuple
 
-OUT_OF_MEMORY = 213
+MEMORY_EXIT_CODE = 213
 """Exit code by which a worker says that its memory did not suffice."""
-OUT_OF_TIME = -14
+TIMEOUT_EXIT_CODE = -14
 """What Popen gives for SIGALRM."""
 
 
@@ -16,11 +16,11 @@ class Limits(NamedTuple):
     memory_mib: int
 
 
-def obituary(code: int | None, limits: Limits) -> str:
+def describe_worker_exit(code: int | None, limits: Limits) -> str:
     """Say why a call got no answer, from its worker's exit code as Popen gives it."""
-    if code == OUT_OF_MEMORY:
+    if code == MEMORY_EXIT_CODE:
         return f"needs more than {limits.memory_mib} MiB of memory"
-    if code == OUT_OF_TIME:
+    if code == TIMEOUT_EXIT_CODE:
         return f"took longer than {limits.seconds:g} s"
     if code is None or code >= 0:
         return f"the worker died (exit code {code})"
@@ -28,13 +28,13 @@ def obituary(code: int | None, limits: Limits) -> str:
     return f"the worker died (signal {-code}, {name})"
 
 
-def text(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Say what an exception is, in one line of some 300 characters at most."""
     words = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-def is_memory(error: BaseException) -> bool:
+def is_memory_error(error: BaseException) -> bool:
     """Say whether an exception means that memory did not suffice."""
     # OpenCV raises its own class, told apart only by its words; C++ libraries pass on bad_alloc.
     words = ("Insufficient memory", "bad_alloc", "Cannot allocate memory")

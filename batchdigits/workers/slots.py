@@ -15,9 +15,14 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from batchdigits.errors import BatchdigitsError
-from batchdigits.workers.faults import OUT_OF_TIME, Limits, obituary, text
+from batchdigits.workers.faults import (
+    TIMEOUT_EXIT_CODE,
+    Limits,
+    describe_error,
+    describe_worker_exit,
+)
 
-_STARTS = 3
+_MAX_STARTS = 3
 _START_SECONDS = 120.0  # a cold network drive may take its time over a first import
 _REAP_SECONDS = 10.0
 
@@ -33,7 +38,7 @@ class Answer(NamedTuple):
 Call = Callable[[list[Any]], Answer]
 
 
-class Seat:
+class WorkerSlot:
     """The place of one worker, and of whoever replaces it; one thread uses all but `shut`."""
 
     def __init__(
@@ -48,7 +53,7 @@ class Seat:
         self._shut = False
         self._lock = threading.Lock()  # between a start and `shut`, so that no start slips by
 
-    def serve(self, tasks: SimpleQueue[Any]) -> None:
+    def run_tasks(self, tasks: SimpleQueue[Any]) -> None:
         """Work off the tasks, in a thread of its own, until None comes."""
         # Workers inherit this mask. A terminal's Ctrl-C and a service manager's stop reach every
         # process of the group; a worker that died of it would look like a fault of its items.
@@ -57,46 +62,46 @@ class Seat:
         while task := tasks.get():
             chunk, future = task
             try:
-                future.set_result(self._outcomes(chunk, self._call))
+                future.set_result(self._outcomes(chunk, self._call_worker))
             except BaseException as error:  # somebody waits for this future in any case
                 future.set_exception(error)
-        self._stop()
+        self._stop_worker()
 
-    def shut(self) -> None:
+    def shut_down(self) -> None:
         """Kill the worker and let no other take its place; the seat's own thread reaps it."""
         with self._lock:
             self._shut = True
             if self._process is not None:
                 self._process.kill()
 
-    def _call(self, items: list[Any]) -> Answer:
+    def _call_worker(self, items: list[Any]) -> Answer:
         try:
             message = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
         except Exception as error:
-            return Answer(None, text(error))
+            return Answer(None, describe_error(error))
         if self._process is None:
-            self._fill()
-        return self._ask(message, self._limits)
+            self._start_worker()
+        return self._request_answer(message, self._limits)
 
-    def _fill(self) -> None:
+    def _start_worker(self) -> None:
         """Start a worker and see it ready."""
         cause = ""
-        for _ in range(_STARTS):
+        for _ in range(_MAX_STARTS):
             try:
-                self._start()
-                cause = self._ask(self._greeting, Limits(_START_SECONDS, 0)).fault
+                self._spawn_process()
+                cause = self._request_answer(self._greeting, Limits(_START_SECONDS, 0)).fault
             except OSError as error:
-                cause = text(error)
+                cause = describe_error(error)
             if not cause:
                 self._used = False
                 return
-            self._stop()
+            self._stop_worker()
         raise BatchdigitsError(
             f"a worker process cannot be started: {cause}; to see what it prints, set "
             "BATCHDIGITS_DEBUG=1 in the environment"
         )
 
-    def _start(self) -> None:
+    def _spawn_process(self) -> None:
         with self._lock:
             if self._shut:
                 raise BatchdigitsError("no worker can be started: the run was closed")
@@ -108,26 +113,28 @@ class Seat:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=None if os.environ.get("BATCHDIGITS_DEBUG") else subprocess.DEVNULL,
-                    env=_environment(),
+                    env=_build_environment(),
                 )
 
-    def _ask(self, message: bytes, limits: Limits) -> Answer:
+    def _request_answer(self, message: bytes, limits: Limits) -> Answer:
         """Send a message and wait for the answer; without one, the worker is stopped."""
         used, self._used = self._used, True
-        code: int | None = OUT_OF_TIME
+        code: int | None = TIMEOUT_EXIT_CODE
         try:
             self._line.send_bytes(message)
             while self._line.poll(limits.seconds):
                 if answer := self._line.recv_bytes():  # else it is alive
                     return Answer(*pickle.loads(answer))
-            self._stop()
+            self._stop_worker()
         except (EOFError, OSError):
-            code = self._stop()
+            code = self._stop_worker()
         except Exception as error:  # a result that can be pickled and not unpickled
-            return Answer(None, text(error))
-        return Answer(None, obituary(code, limits), doubtful=used and code != OUT_OF_TIME)
+            return Answer(None, describe_error(error))
+        return Answer(
+            None, describe_worker_exit(code, limits), doubtful=used and code != TIMEOUT_EXIT_CODE
+        )
 
-    def _stop(self) -> int | None:
+    def _stop_worker(self) -> int | None:
         """Kill and reap the worker, if there is one; give its exit code if it has one."""
         with self._lock:
             process, self._process = self._process, None
@@ -140,7 +147,7 @@ class Seat:
         return None
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     """Give the workers' environment: one thread each, and modules found where we find them.
 
     OpenCV, which prints its complaints, is silent unless the environment says otherwise.

@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import undescribed
 
 from batchdigits import layout
-from batchdigits.labelled import read
+from batchdigits.labelled import load_labelled_crops
 from batchdigits.training.default import held_out
 
 SAME = 0.5
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worst", type=Path, help="folder for pictures of pages with errors")
     given = parser.parse_args()
-    _, held = held_out(read(str(given.mnist), part="train"))
+    _, held = held_out(load_labelled_crops(str(given.mnist), part="train"))
     crops = np.asarray(held.crops)
     digits = {label: crops[held.labels == label] for label in range(10)}
     counts: Counter[str] = Counter()

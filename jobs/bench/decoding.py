@@ -6,4 +6,4 @@ from batchdigits.records import Source
 
 def pages(files: list[Source]) -> int:
     """Decode files and throw the pages away; return how many there were."""
-    return sum(1 for file in files for _ in decoded.read(file.path, max_pixels=10**8))
+    return sum(1 for file in files for _ in decoded.load_pages(file.path, max_pixels=10**8))

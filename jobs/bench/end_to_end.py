@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("mnist", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    from batchdigits.predict import file_of
+    from batchdigits.predict import resolve_keras_path
 
     with tempfile.TemporaryDirectory() as place:
         inbox, out = Path(place, "inbox"), Path(place, "out.csv")
@@ -54,7 +54,7 @@ def main() -> None:
             "0",
             "--quiet",
         ]
-        keras = [sys.executable, "-c", KERAS, str(inbox), str(file_of(None))]
+        keras = [sys.executable, "-c", KERAS, str(inbox), str(resolve_keras_path(None))]
         took: dict[str, list[float]] = {"batchdigits run": [], "Keras's own reader": []}
         for _ in range(given.rounds):
             for name, line in zip(took, (ours, keras), strict=True):

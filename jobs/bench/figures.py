@@ -8,6 +8,6 @@ def note(model: str | None, name: str, figures: list[dict[str, Any]]) -> None:
     from batchdigits import predict
     from batchdigits.training import bundle
 
-    place, card = str(predict.place_of(model)), predict.card(model).whole
+    place, card = str(predict.resolve_model_path(model)), predict.load_card(model).whole
     known = {**card.get("figures", {}), name: figures}
     bundle.write(place, place, {**card, "figures": known})

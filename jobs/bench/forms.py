@@ -30,7 +30,7 @@ import paper
 
 from batchdigits import register, templates
 from batchdigits.job import Inputs, resolve_job
-from batchdigits.labelled import read
+from batchdigits.labelled import load_labelled_crops
 from batchdigits.options import RunOptions
 from batchdigits.run import run_job
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--target-error", type=float, help="as for run; else the model's threshold")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    template = templates.read(given.template)
+    template = templates.load_template(given.template)
     digits = unseen(given.mnist)
     counts: Counter[str] = Counter()
     for start in range(0, given.pages, BATCH):
@@ -76,7 +76,7 @@ def unseen(place: Path) -> paper.Digits:
     """Take the digits that the default recipe holds out of MNIST's training part."""
     from batchdigits.training.default import held_out
 
-    _, held = held_out(read(str(place), part="train"))
+    _, held = held_out(load_labelled_crops(str(place), part="train"))
     crops = np.asarray(held.crops)
     return {label: crops[held.labels == label] for label in range(10)}
 
@@ -104,9 +104,9 @@ def straight(template: templates.Template, made: list[Made]) -> Counter[str]:
     for one in made:
         grey = cv2.imread(one.file, cv2.IMREAD_GRAYSCALE)
         begin = time.perf_counter()
-        found = register.match(grey, [template])
+        found = register.match_form(grey, [template])
         counts["register ms"] += round(1000 * (time.perf_counter() - begin))
-        if isinstance(found, register.Lost):
+        if isinstance(found, register.RegistrationFailure):
             counts["lost"] += 1
             print(f"lost: {Path(one.file).name}: {found.why}: {one.done}", file=sys.stderr)
             continue
@@ -127,7 +127,8 @@ def values(
         options = {name: getattr(given, name) for name in ("template", "model", "target_error")}
         tables = {"out": f"{aside}/rows.csv", "digits_out": f"{aside}/digits.csv"}
         job = resolve_job(
-            RunOptions.of({**options, **tables, "device": "cpu", "settle": 0}), Inputs([folder])
+            RunOptions.from_settings({**options, **tables, "device": "cpu", "settle": 0}),
+            Inputs([folder]),
         )
         begin = time.perf_counter()
         run_job(job)

@@ -187,11 +187,11 @@ def templates(random: Random, count: int, keep: Path | None) -> Counter[str]:
 def states(random: Random, count: int, keep: Path | None) -> Counter[str]:
     """Run with damaged states."""
     counts = Counter({"states": count, WRONG_STATE: 0})
-    card = predict.card(None)  # loaded once, not once a run
-    model = predict.load(card, device="cpu")
-    reader = predict.load_reader(card, device="cpu")
-    predict.load = lambda _card, **_device: model
-    predict.load_reader = lambda _card, **_device: reader
+    card = predict.load_card(None)  # loaded once, not once a run
+    model = predict.load_classifier(card, device="cpu")
+    reader = predict.load_number_reader(card, device="cpu")
+    predict.load_classifier = lambda _card, **_device: model
+    predict.load_number_reader = lambda _card, **_device: reader
     shutil.rmtree("in", ignore_errors=True)
     Path("in").mkdir()
     for name, data in sound_named([one for one in kinds(3) if one[0] != "pdf"]):
@@ -218,7 +218,7 @@ def command(*words: str) -> tuple[int, str]:
     """Run a command in this process; gives its exit code, and what it said on standard error."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = cli._exit_code(list(words))
+        code = cli._run_command_line(list(words))
     return code, said.getvalue()
 
 

@@ -23,10 +23,10 @@ import leave_one_out
 import sources
 
 from batchdigits import labelled
-from batchdigits.labelled import Labelled
+from batchdigits.labelled import LabelledCrops
 
 LEFT_OUT = ("usps", "ardis", "dida")
-Sets = dict[str, Labelled]
+Sets = dict[str, LabelledCrops]
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def only_mnist(sets: Sets) -> Sets:
     return {
         name: found
         if name == "mnist"
-        else found.taken(np.flatnonzero(~labelled.digits(found.labels)))
+        else found.select(np.flatnonzero(~labelled.is_digit(found.labels)))
         for name, found in sets.items()
     }
 
@@ -69,7 +69,7 @@ def only_mnist(sets: Sets) -> Sets:
 def digits(sets: Sets) -> Sets:
     """Leave out what is no digit."""
     return {
-        name: found.taken(np.flatnonzero(labelled.digits(found.labels)))
+        name: found.select(np.flatnonzero(labelled.is_digit(found.labels)))
         for name, found in sets.items()
     }
 
@@ -91,20 +91,20 @@ def trained(
 
 def line(found: np.lib.npyio.NpzFile) -> str:
     """Say how a network reads each source that it never saw, and what is no digit."""
-    from batchdigits.calibrate import judged
+    from batchdigits.calibrate import predict_digits
 
     shares, confidences, strangers = [], [], []
     count = 0
     for name in sorted({key.partition("/")[0] for key in found}):
         logits, labels, legible = (found[f"{name}/{p}"] for p in ("logits", "labels", "legible"))
-        seen, known = judged(logits, 1.0), labels[legible]
+        seen, known = predict_digits(logits, 1.0), labels[legible]
         sure = np.where(seen.other, 0, seen.confidence)
         if name in LEFT_OUT:
             shares.append((name, (seen.digit == known).mean()))
         else:
-            confidences.append(sure[labelled.digits(known)])
-        strangers.append(sure[~labelled.digits(known)])
-        count += (~labelled.digits(labels)).sum()
+            confidences.append(sure[labelled.is_digit(known)])
+        strangers.append(sure[~labelled.is_digit(known)])
+        count += (~labelled.is_digit(labels)).sum()
     threshold = np.quantile(np.concatenate(confidences), 0.01)
     ok = (np.concatenate(strangers) >= threshold).sum()
     by_name = dict(shares)

@@ -65,7 +65,7 @@ def read(strips: Sequence[np.ndarray], classifier: predict.Classifier, temperatu
     laid = [edges(one) if one.shape[1] else ([], []) for one in strips]
     crops = [edge.crop for _, some in laid for edge in some]
     seen = grey_levels(crops, invert="no")
-    likely = calibrate.probabilities(classifier.logits(shares(seen.pictures)), temperature)
+    likely = calibrate.compute_probabilities(classifier.logits(shares(seen.pictures)), temperature)
     blank = np.array([not _whole(crop, one) for crop, one in zip(crops, seen.extent, strict=True)])
     out, start = [], 0
     for at, some in laid:

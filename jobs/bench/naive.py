@@ -28,7 +28,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from batchdigits import normalize, predict
 
-    classifier = predict.load(predict.card(given.model), device="cpu")
+    classifier = predict.load_classifier(predict.load_card(given.model), device="cpu")
 
     def share(pictures: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
         right = classifier.logits(pictures).argmax(axis=1) == labels

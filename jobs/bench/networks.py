@@ -24,20 +24,20 @@ def main() -> None:
     from batchdigits import predict
     from batchdigits.training.recipes import RECIPES, network
 
-    _, device = predict.started("cpu")
-    names = {"default": predict.loaded(predict.file_of(given.model))}
+    _, device = predict.start_keras("cpu")
+    names = {"default": predict.load_keras_model(predict.resolve_keras_path(given.model))}
     names |= {name: network(recipe) for name, recipe in RECIPES.items()}
     random = np.random.default_rng(0)
-    chunks = random.random((CHUNKS, predict.CHUNK, 28, 28, 1), np.float32)
+    chunks = random.random((CHUNKS, predict.MODEL_BATCH_SIZE, 28, 28, 1), np.float32)
     fastest = dict.fromkeys(names, np.inf)
     for _ in range(ROUNDS + 1):  # in the first one Keras traces
         for name, model in names.items():
-            shaped = chunks.reshape(CHUNKS, predict.CHUNK, *model.input_shape[1:])
+            shaped = chunks.reshape(CHUNKS, predict.MODEL_BATCH_SIZE, *model.input_shape[1:])
             start = time.perf_counter()
             for chunk in shaped:
                 model.predict_on_batch(chunk)
             fastest[name] = min(fastest[name], time.perf_counter() - start)
-    digits = CHUNKS * predict.CHUNK
+    digits = CHUNKS * predict.MODEL_BATCH_SIZE
     print(f"on {device}\n{'network':16}{'parameters':>12}{'digits/s':>12}{'to conv3':>10}")
     for name, model in names.items():
         ratio = fastest["conv3"] / fastest[name]

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from batchdigits.normalize import normalize
-from batchdigits.options import processors
+from batchdigits.options import count_processors
 
 CHUNK, CHUNKS, ROUNDS = 1024, 20, 5
 
@@ -55,7 +55,7 @@ def work(kind: str, barrier, seconds) -> None:
 def main() -> None:
     """Print a line for each kind of crops."""
     context = get_context("spawn")
-    count = processors()
+    count = count_processors()
     for kind in ("28 x 28", "24 to 63 px, any aspect"):
         barrier, seconds = context.Barrier(count), context.SimpleQueue()
         processes = [

@@ -24,9 +24,9 @@ import decoding
 import paper
 
 from batchdigits import templates, workers
-from batchdigits.extract.tasks import Tasks
+from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Inputs, Job, resolve_job
-from batchdigits.options import RunOptions, processors
+from batchdigits.options import RunOptions, count_processors
 from batchdigits.records import Source
 from batchdigits.run import find_files, read_rows
 
@@ -50,7 +50,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             make(given.mnist, place, kind, given.pages)
-            options = RunOptions.of({"template": str(place / "form.toml"), "device": "cpu"})
+            options = RunOptions.from_settings(
+                {"template": str(place / "form.toml"), "device": "cpu"}
+            )
             job = resolve_job(options, Inputs([folder]))
             files = find_files(job.inputs, job.paths).sources
             rates = [fastest(way, files, job, given.rounds) for way in (decoded, read)]
@@ -68,7 +70,7 @@ def make(mnist: Path, folder: Path, kind: str, count: int) -> None:
     )
     head = '[form]\nname = "bench"\nsize = [210, 297]\nanchor = "markers"\n'
     (folder / "form.toml").write_text(head + fields)
-    template = templates.read(str(folder / "form.toml"))
+    template = templates.load_template(str(folder / "form.toml"))
     blank = paper.blank(template, 300)
     scan = paper.RANGES._replace(
         dpi=(300, 300), skew=2, scale=0, border=(0, 0), photograph=0, corner=0, one_bit=0, jpeg=0
@@ -110,15 +112,15 @@ def decoded(files: list[Source], job: Job) -> int:
     """Decode pages in worker processes, and throw them away."""
     chunks = ([file] for file in files)
     seconds = job.options.page_seconds
-    outcomes = workers.run(
-        decoding.pages, chunks, workers=processors(), seconds=seconds, memory_mib=1024
+    outcomes = workers.map_chunks(
+        decoding.pages, chunks, workers=count_processors(), seconds=seconds, memory_mib=1024
     )
     return sum(outcome.result or 0 for outcome in outcomes)
 
 
 def read(files: list[Source], job: Job) -> int:
     """Read pages as `run` does; give the number of those without an error."""
-    rows = [row for batch in read_rows(job, Tasks(files)) for row in batch]
+    rows = [row for batch in read_rows(job, FileTasks(files)) for row in batch]
     return len({row.file for row in rows if row.status != "error"})
 
 

@@ -67,25 +67,25 @@ def told(name: str, judged) -> None:
 
 def folded(runs: Path, real, fold: np.ndarray):
     """Read each fold by the network that has not seen it, calibrated on the other folds."""
-    from batchdigits.predict import loaded
+    from batchdigits.predict import load_keras_model
     from batchdigits.training import reading
 
     parts = []
     for n in range(cheques.FOLDS):
-        unseen = cheques.taken(real, fold == n)
-        model = loaded(runs / f"fold-{n}.keras")
+        unseen = cheques.select(real, fold == n)
+        model = load_keras_model(runs / f"fold-{n}.keras")
         parts.append((reading.read(model, unseen.crops), unseen.digits))
     return crosswise(parts, fold)
 
 
 def composed(runs: Path, real, fold: np.ndarray):
     """Read all by the network that has seen no real string; calibrated fold by fold."""
-    from batchdigits.predict import loaded
+    from batchdigits.predict import load_keras_model
     from batchdigits.training import reading
 
-    found = reading.read(loaded(runs / "composed.keras"), real.crops)
+    found = reading.read(load_keras_model(runs / "composed.keras"), real.crops)
     parts = [
-        ([found[at] for at in np.flatnonzero(fold == n)], cheques.taken(real, fold == n).digits)
+        ([found[at] for at in np.flatnonzero(fold == n)], cheques.select(real, fold == n).digits)
         for n in range(cheques.FOLDS)
     ]
     return crosswise(parts, fold)
@@ -109,9 +109,9 @@ def cut_up(real):
     from batchdigits import predict
     from batchdigits.normalize.strips import strip
 
-    card = predict.card(None)
+    card = predict.load_card(None)
     strips = [strip(crop).picture for crop in real.crops]
-    found = lattice.read(strips, predict.load(card, device="cpu"), card.temperature)
+    found = lattice.read(strips, predict.load_classifier(card, device="cpu"), card.temperature)
     values = [text for text, _ in found]
     right = np.array([a == b for a, b in zip(values, real.digits, strict=True)])
     return values, np.array([sure for _, sure in found]), right
@@ -179,7 +179,7 @@ def speed(real, bundle: str | None) -> None:
         for at, crop in enumerate([*real.crops] * 3):
             (inbox / f"{at:05}.png").write_bytes(cv2.imencode(".png", crop)[1].tobytes())
         given = {"workers": 2, "device": "cpu", "as": "number", "model": bundle, "settle": 0}
-        options = RunOptions.of({**given, "out": f"{folder}/out.csv"})
+        options = RunOptions.from_settings({**given, "out": f"{folder}/out.csv"})
         begin = time.perf_counter()
         run_job(resolve_job(options, Inputs([str(inbox)])))
         took = time.perf_counter() - begin
@@ -189,7 +189,7 @@ def speed(real, bundle: str | None) -> None:
 
 def sheet(place: Path, real, judged) -> None:
     """Draw the worst twenty: wrong, and the most confident of those."""
-    from batchdigits.evaluate.sheet import contact_sheet
+    from batchdigits.evaluate.sheet import draw_contact_sheet
 
     values, sure, right = judged
     wrong = np.flatnonzero(~right)
@@ -205,7 +205,7 @@ def sheet(place: Path, real, judged) -> None:
         }
         for at in worst
     ]
-    picture = contact_sheet(pd.DataFrame(rows), lambda file, _: real.crops[int(file)])
+    picture = draw_contact_sheet(pd.DataFrame(rows), lambda file, _: real.crops[int(file)])
     place.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 
 

@@ -24,7 +24,13 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import paper
 
-from batchdigits.register import LIMIT, Lost, Reference, learned, register
+from batchdigits.register import (
+    MAX_RESIDUAL_MM,
+    Reference,
+    RegistrationFailure,
+    build_reference,
+    register_page,
+)
 from batchdigits.templates.template import Template
 
 FINAL = 20_260_000
@@ -102,7 +108,7 @@ def outcomes(
     """Draw, damage and register a page for each seed."""
     form = template(anchor)
     blank = paper.blank(template("markers"), 300, markers=anchor == "markers")
-    reference = learned(blank) if anchor == "image" else None
+    reference = build_reference(blank) if anchor == "image" else None
     for seed in tqdm(seeds, unit="page", disable=None):
         random = np.random.default_rng(seed)
         page, _ = paper.filled(form, digits, random, page=blank)
@@ -119,9 +125,9 @@ def outcome(
 ) -> Outcome:
     """Register a page, and measure how far off the corners of its boxes are, at most."""
     start = time.process_time()
-    pose = register(grey, form, reference)
+    pose = register_page(grey, form, reference)
     seconds = time.process_time() - start
-    if isinstance(pose, Lost):
+    if isinstance(pose, RegistrationFailure):
         return Outcome(seed, float("nan"), pose.why, seconds)
     boxes = np.array([box for field in form.fields for box in field.boxes()])
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
@@ -139,18 +145,18 @@ def outcome(
 def told(found: list[Outcome]) -> None:
     """Print figures."""
     off = np.array([one.off for one in found])
-    right = off <= LIMIT
+    right = off <= MAX_RESIDUAL_MM
     print(f"pages {len(found)}")
-    print(f"within {LIMIT} mm {right.mean():.2%} ({right.sum()})")
+    print(f"within {MAX_RESIDUAL_MM} mm {right.mean():.2%} ({right.sum()})")
     print(f"lost {np.isnan(off).sum()}")
-    print(f"wrong without being told {(off > LIMIT).sum()}")
+    print(f"wrong without being told {(off > MAX_RESIDUAL_MM).sum()}")
     if right.any():
         print(
             f"off at most, mm: median {np.median(off[right]):.3f}, largest {off[right].max():.3f}"
         )
     print(f"CPU seconds a page {np.mean([one.seconds for one in found]):.3f}")
     for one in found:
-        if not one.off <= LIMIT:
+        if not one.off <= MAX_RESIDUAL_MM:
             print(f"  seed {one.seed}: {one.off:.2f} mm off, {one.why}")
 
 

@@ -32,7 +32,7 @@ import sources
 from figures import note
 
 from batchdigits import labelled
-from batchdigits.labelled import NONE, Labelled
+from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
 
 BANDS = (0, 0.9, 0.99, 0.999, 1)
 EACH = 300
@@ -60,8 +60,8 @@ def main() -> None:
     from batchdigits import predict
     from batchdigits.training import bundle
 
-    card = predict.card(given.model)
-    classifier = predict.load(card, device="cpu")
+    card = predict.load_card(given.model)
+    classifier = predict.load_classifier(card, device="cpu")
     every = left_out(given.runs)
     for name, found in by_bundle(given.data, given.signs).items():
         logits, legible = bundle.crops_read(found.crops, classifier.logits)
@@ -91,7 +91,7 @@ def left_out(runs: Path) -> dict[str, Read]:
     return out
 
 
-def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
+def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, LabelledCrops]:
     """Gather what the bundle did not learn from."""
     from batchdigits.training import default
 
@@ -110,16 +110,16 @@ def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, Labelled]:
     if signs is not None:
         found = punctuation(signs)
         alone = strokes(found.crops)
-        out["scanned punctuation"] = found.taken(np.flatnonzero(~alone))
-        out["scanned strokes like a 1"] = found.taken(np.flatnonzero(alone))
+        out["scanned punctuation"] = found.select(np.flatnonzero(~alone))
+        out["scanned strokes like a 1"] = found.select(np.flatnonzero(alone))
     return out
 
 
-def alike(place: Path, _: str) -> Labelled:
+def alike(place: Path, _: str) -> LabelledCrops:
     """Read the letters and strokes that look like digits."""
     with np.load(place) as found:
         crops = found["x_alike"]
-    return Labelled(crops, np.full(len(crops), NONE), [""] * len(crops))
+    return LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [""] * len(crops))
 
 
 def strokes(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
@@ -130,7 +130,7 @@ def strokes(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
     return could_be_one(grey_levels(crops).pictures[..., 0])
 
 
-def strangers(digits: Labelled) -> dict[str, Labelled]:
+def strangers(digits: LabelledCrops) -> dict[str, LabelledCrops]:
     """Draw strangers of each kind, by a seed that no training has; the digits serve for pieces.
 
     As in training, what is nothing but an upright stroke is left out.
@@ -149,11 +149,11 @@ def strangers(digits: Labelled) -> dict[str, Labelled]:
         ]
         crops = [drawn[n] for n in np.flatnonzero(~strokes(drawn))[:EACH]]
         name = f"drawn: {kind.__name__.strip('_').replace('_', ' ')}"
-        out[name] = Labelled(crops, np.full(len(crops), NONE), [name] * len(crops))
+        out[name] = LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [name] * len(crops))
     return out
 
 
-def punctuation(folder: Path) -> Labelled:
+def punctuation(folder: Path) -> LabelledCrops:
     """Cut the boxes out of the pages: white areas of 150 to 230 px within a dark grid."""
     crops = []
     for place in sorted(p for p in folder.iterdir() if p.suffix.lower() in {".jpeg", ".jpg"}):
@@ -163,18 +163,18 @@ def punctuation(folder: Path) -> Labelled:
         for x, y, width, height, area in areas[1:].tolist():
             if 150 < width < 230 and 150 < height < 230 and area > 20_000:
                 crops.append(page[y : y + height, x : x + width])
-    return Labelled(crops, np.full(len(crops), NONE), [""] * len(crops))
+    return LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [""] * len(crops))
 
 
 def keeping(share: float, reads: list[Read], temperature: float) -> float:
     """Find the highest threshold that so many of the digits are `ok` at."""
-    from batchdigits.calibrate import judged
+    from batchdigits.calibrate import predict_digits
 
     sure = []
     for read in reads:
-        seen, known = judged(read.logits, temperature), read.labels[read.legible]
-        digit = labelled.digits(known)
-        missed = (labelled.digits(read.labels) & ~read.legible).sum()
+        seen, known = predict_digits(read.logits, temperature), read.labels[read.legible]
+        digit = labelled.is_digit(known)
+        missed = (labelled.is_digit(read.labels) & ~read.legible).sum()
         sure += [np.where(seen.other, 0, seen.confidence)[digit], np.zeros(missed)]
     down = -np.sort(-np.concatenate(sure))
     return float(down[int(np.ceil(share * len(down))) - 1])
@@ -182,12 +182,12 @@ def keeping(share: float, reads: list[Read], temperature: float) -> float:
 
 def figured(name: str, read: Read, card: Any, level: float) -> dict[str, Any]:
     """Measure one set: what `HEAD` names."""
-    from batchdigits.calibrate import judged
+    from batchdigits.calibrate import predict_digits
 
-    seen, known = judged(read.logits, card.temperature), read.labels[read.legible]
+    seen, known = predict_digits(read.logits, card.temperature), read.labels[read.legible]
     sure = np.where(seen.other, 0, seen.confidence)
-    none = ~labelled.digits(read.labels)
-    digit = labelled.digits(known)
+    none = ~labelled.is_digit(read.labels)
+    digit = labelled.is_digit(known)
     out: dict[str, Any] = {"set": name}
     if none.any():
         count = int(none.sum())

@@ -17,7 +17,7 @@ import paper
 from PIL import Image
 
 from batchdigits import templates
-from batchdigits.templates.paper import printed
+from batchdigits.templates.paper import draw_blank_form
 
 FORMS = Path("samples/forms")
 SCAN = paper.Ranges(
@@ -55,8 +55,8 @@ def main() -> None:
     """Write the pages, the blank form and the truth."""
     data = np.load(sys.argv[1])
     digits = {label: data["x_test"][data["y_test"] == label] for label in range(10)}
-    template = templates.read(str(FORMS / "membership.toml"))
-    (FORMS / "blank.pdf").write_bytes(printed(template))
+    template = templates.load_template(str(FORMS / "membership.toml"))
+    (FORMS / "blank.pdf").write_bytes(draw_blank_form(template))
     truth = [("blank.pdf", field.name, "") for field in template.fields]
     for number, (name, ranges) in enumerate(PAGES.items()):
         random = np.random.default_rng((4, number))

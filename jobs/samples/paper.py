@@ -13,7 +13,7 @@ import pypdfium2
 from numpy.typing import NDArray
 
 from batchdigits.postprocess import rules
-from batchdigits.records import Grey
+from batchdigits.records import GreyImage
 from batchdigits.templates import paper
 from batchdigits.templates.template import Field, Template
 
@@ -71,7 +71,7 @@ RANGES = Ranges()
 """Issue 4's, set before the reader was tuned."""
 
 
-def blank(template: Template, dpi: float, *, markers: bool = True, lines: float = 1.0) -> Grey:
+def blank(template: Template, dpi: float, *, markers: bool = True, lines: float = 1.0) -> GreyImage:
     """Draw a form as `form print` prints it: uint8, (height, width), to scale.
 
     Args:
@@ -84,14 +84,14 @@ def blank(template: Template, dpi: float, *, markers: bool = True, lines: float 
     if not markers:
         bare = template.form.model_copy(update={"anchor": "page", "markers": ()})
         printed = template.model_copy(update={"form": bare})
-    document = pypdfium2.PdfDocument(paper.printed(printed))
+    document = pypdfium2.PdfDocument(paper.draw_blank_form(printed))
     bitmap = document[0].render(scale=dpi / 72, grayscale=True)
     page = np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width)
     bitmap.close()
     document.close()
     if lines < 1:
         ink = np.zeros_like(page)
-        width = int(np.ceil((paper.LINE + 0.2) * dpi / INCH))
+        width = int(np.ceil((paper.LINE_WIDTH_MM + 0.2) * dpi / INCH))
         for field in template.fields:
             for x, y, wide, high in field.boxes():
                 ends = np.array([x, y, x + wide, y + high]) * dpi / INCH - 0.5
@@ -112,10 +112,10 @@ def filled(  # noqa: PLR0913 - each is said by its name
     digits: Digits,
     random: np.random.Generator,
     *,
-    page: Grey | None = None,
+    page: GreyImage | None = None,
     dpi: float = 300,
     missing: float = 0.3,
-) -> tuple[Grey, dict[str, str]]:
+) -> tuple[GreyImage, dict[str, str]]:
     """Fill in a form by hand: digits of varied size, place and pressure, some on a box's line.
 
     Args:
@@ -144,7 +144,7 @@ def _value(field: Field, random: np.random.Generator) -> str:
     count = field.cells or max(1, min(8, int(field.box[2] / field.box[3] / 0.7)))
     for _ in range(20_000):
         value = "".join(map(str, random.integers(0, 10, count)))
-        if not rules.broken(field, value):
+        if not rules.describe_broken_rule(field, value):
             return value
     raise ValueError(f"no value of {count} digits was found that field '{field.name}' allows")
 
@@ -155,7 +155,7 @@ def punctuated(digits: str, decimals: int) -> str:
 
 
 def _write(  # noqa: PLR0913, PLR0917 - what it writes, where, with what
-    grey: Grey,
+    grey: GreyImage,
     field: Field,
     value: str,
     digits: Digits,
@@ -188,8 +188,8 @@ def _trimmed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def scanned(
-    page: Grey, random: np.random.Generator, ranges: Ranges = RANGES, *, dpi: float = 300
-) -> tuple[Grey, Matrix, dict[str, Any]]:
+    page: GreyImage, random: np.random.Generator, ranges: Ranges = RANGES, *, dpi: float = 300
+) -> tuple[GreyImage, Matrix, dict[str, Any]]:
     """Take a page as a scanner or a telephone might.
 
     Args:
@@ -215,8 +215,8 @@ def scanned(
 
 
 def _torn(
-    page: Grey, random: np.random.Generator, ranges: Ranges, done: dict[str, Any], fine: float
-) -> Grey:
+    page: GreyImage, random: np.random.Generator, ranges: Ranges, done: dict[str, Any], fine: float
+) -> GreyImage:
     """Take a corner away, or cover it."""
     done["corner"] = ""
     if random.random() >= ranges.corner:
@@ -232,7 +232,7 @@ def _torn(
 
 
 def _laid(
-    page: Grey, random: np.random.Generator, ranges: Ranges, done: dict[str, Any], dpi: float
+    page: GreyImage, random: np.random.Generator, ranges: Ranges, done: dict[str, Any], dpi: float
 ) -> tuple[Matrix, tuple[int, int]]:
     """Draw how the page lies: page px → picture px, and the picture's (width, height)."""
     low, high = np.log(ranges.dpi)
@@ -258,8 +258,8 @@ def _laid(
 
 
 def _worn(
-    grey: Grey, random: np.random.Generator, ranges: Ranges, done: dict[str, Any], fine: float
-) -> Grey:
+    grey: GreyImage, random: np.random.Generator, ranges: Ranges, done: dict[str, Any], fine: float
+) -> GreyImage:
     """Crease, shade, blur, grain, and what a file format does."""
     high, wide = grey.shape
     done |= {"shadow": bool(random.random() < ranges.shadow)}

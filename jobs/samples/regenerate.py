@@ -151,28 +151,30 @@ def no_digits(pick: Pick) -> Iterator[tuple[str, Grey]]:
 def expect(folder: Path, inputs: list[Path], options: dict[str, str]) -> None:
     """Write the expected table of what is in a folder, if it is no worse than the present one."""
     from batchdigits import outputs
-    from batchdigits.evaluate import read_results, read_truth, right, with_truth
+    from batchdigits.evaluate import is_right, match_truth, read_results, read_truth
     from batchdigits.job import Inputs, resolve_job
     from batchdigits.options import RunOptions
     from batchdigits.run import read_rows
 
     place = folder / "expected.csv"
     truth = read_truth(str(folder / "truth.csv"))
-    job = resolve_job(RunOptions.of({"workers": 1, **options}), Inputs(list(map(str, inputs))))
+    job = resolve_job(
+        RunOptions.from_settings({"workers": 1, **options}), Inputs(list(map(str, inputs)))
+    )
     rows = [row for batch in read_rows(job) for row in batch]
     if len(rows) != len(truth.lines):
         sys.exit(f"{folder}: truth.csv and the pictures do not belong together: run with --mnist")
-    readings = with_truth(outputs.table(rows), truth).readings
-    good = right(readings)
+    readings = match_truth(outputs.build_dataframe(rows), truth).readings
+    good = is_right(readings)
     for name in readings["file"][(readings["status"] == "ok") & ~good]:
         sys.exit(f"refused: {name} is read wrong and called ok")
     before = 0
     if place.exists():
         known = read_results(str(place))
-        before = right(known.merge(truth.lines, on=truth.key)).sum()
+        before = is_right(known.merge(truth.lines, on=truth.key)).sum()
     if good.sum() < before:
         sys.exit(f"refused: {good.sum()} of {len(readings)} are right, {before} were before")
-    with outputs.writer(str(place)) as write:
+    with outputs.open_table_writer(str(place)) as write:
         write(rows)
     print(f"{folder}: {good.sum()} of {len(readings)} are right; {before} were before")
 

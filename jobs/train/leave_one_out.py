@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import sources
 
-from batchdigits.labelled import Labelled
+from batchdigits.labelled import LabelledCrops
 
 RUNS: dict[str, tuple[str, ...]] = {
     "usps": ("usps",),
@@ -63,8 +63,8 @@ def main() -> None:
 
 
 def parted(
-    sets: dict[str, Labelled], left_out: tuple[str, ...]
-) -> tuple[dict[str, Labelled], dict[str, Labelled]]:
+    sets: dict[str, LabelledCrops], left_out: tuple[str, ...]
+) -> tuple[dict[str, LabelledCrops], dict[str, LabelledCrops]]:
     """Part the sets into what is learned and what is not, the held-out digits of the first too."""
     from batchdigits.training import default
 
@@ -79,7 +79,7 @@ def parted(
     return learned, unseen
 
 
-def without_shared(found: Labelled, others: Labelled) -> Labelled:
+def without_shared(found: LabelledCrops, others: LabelledCrops) -> LabelledCrops:
     """Leave out the crops that are also in another set."""
     from batchdigits.normalize import grey_levels
 
@@ -89,10 +89,10 @@ def without_shared(found: Labelled, others: Labelled) -> Labelled:
         return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 
     alike = unit(list(found.crops)) @ unit(list(others.crops)).T
-    return found.taken(np.flatnonzero(alike.max(axis=1) < ALIKE))
+    return found.select(np.flatnonzero(alike.max(axis=1) < ALIKE))
 
 
-def read(model, sets: dict[str, Labelled]) -> dict[str, np.ndarray]:
+def read(model, sets: dict[str, LabelledCrops]) -> dict[str, np.ndarray]:
     """Read sets as `run` does: logits of legible crops, labels of all, and which are legible."""
     from batchdigits.training.bundle import crops_read
 

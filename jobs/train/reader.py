@@ -46,7 +46,7 @@ def main() -> None:
 
 def train(given: argparse.Namespace) -> None:
     """Train the network of composed strings, those of the folds, and that of all."""
-    from batchdigits.predict import loaded
+    from batchdigits.predict import load_keras_model
     from batchdigits.training import corpus, default
     from batchdigits.training.numbers import Plan, fit
 
@@ -64,8 +64,8 @@ def train(given: argparse.Namespace) -> None:
         plan = Plan(given.rounds, given.seed, given.out / f"{name}.checkpoint.keras")
         some, start = None, None
         if name != "composed":
-            some = cheques.taken(real, wanted[name], cut)
-            start = loaded(given.out / "composed.keras")
+            some = cheques.select(real, wanted[name], cut)
+            start = load_keras_model(given.out / "composed.keras")
             plan = plan.finer(given.finer, RATE, REAL)
         model = fit(digits, plan, real=some, start=start, tell=teller(name))
         model.save(given.out / f"{name}.keras")
@@ -83,15 +83,15 @@ def teller(name: str):
 
 def join(given: argparse.Namespace) -> None:
     """Calibrate the network of all strings by what the folds' networks read, and add it."""
-    from batchdigits.predict import loaded
+    from batchdigits.predict import load_keras_model
     from batchdigits.training import reading
 
     real = cheques.read(given.real)
     fold = cheques.folds(len(real.digits))
     parts = []
     for n in range(cheques.FOLDS):
-        unseen = cheques.taken(real, fold == n)
-        model = loaded(given.out / f"fold-{n}.keras")
+        unseen = cheques.select(real, fold == n)
+        model = load_keras_model(given.out / f"fold-{n}.keras")
         parts.append((reading.read(model, unseen.crops), unseen.digits))
     said = reading.calibrated(parts)
     said["training"] = [

@@ -40,7 +40,7 @@ def main() -> None:
     if given.weights:
         calibrate(given.weights, given.out, sets, given.seed, beside)
         return
-    options = TrainOptions.of(
+    options = TrainOptions.from_settings(
         {
             "recipe": "default",
             "out": str(given.out),
@@ -65,7 +65,7 @@ def calibrate(weights: str, out: Path, sets, seed: int, beside) -> None:
     from batchdigits.training import bundle, default, shipped
 
     held = shipped.with_degraded([default.held_out(found)[1] for found in sets.values()], seed)
-    options = RunOptions.of({"model": weights, "device": "cpu"})
+    options = RunOptions.from_settings({"model": weights, "device": "cpu"})
     card = bundle.calibrated(held, options, name=out.name, source=shipped.HELD, beside=beside)
     bundle.write(str(out), weights, card)
 

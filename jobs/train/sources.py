@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
-from batchdigits.labelled import EMPTY, NONE, Labelled, read
+from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops, load_labelled_crops
 
 ABOUT = {
     "mnist": ("MNIST, training part (LeCun, Cortes, Burges)", "CC BY-SA 3.0"),
@@ -30,21 +30,23 @@ ABOUT = {
 }
 
 
-def arrays(place: Path, part: str = "train") -> Labelled:
+def arrays(place: Path, part: str = "train") -> LabelledCrops:
     """Read the digits of an .npz; USPS fills its frame, and gets a margin as a scan has one."""
-    found = read(str(place), part=part, names={"10": "skip"} if place.stem == "fonts" else {})
+    found = load_labelled_crops(
+        str(place), part=part, names={"10": "skip"} if place.stem == "fonts" else {}
+    )
     if place.stem != "usps":
         return found
     return found._replace(crops=np.pad(np.asarray(found.crops), ((0, 0), (4, 4), (4, 4))))
 
 
-def letters(place: Path, part: str = "train") -> Labelled:
+def letters(place: Path, part: str = "train") -> LabelledCrops:
     """Read what is no digit of an .npz."""
     names = {str(digit): "skip" for digit in range(10)} | {"10": "none"}
-    return read(str(place), part=part, names=names)
+    return load_labelled_crops(str(place), part=part, names=names)
 
 
-def zipped(place: Path, label: Callable[[PurePosixPath], int]) -> Labelled:
+def zipped(place: Path, label: Callable[[PurePosixPath], int]) -> LabelledCrops:
     """Read the pictures of a .zip, each labelled by its path in it."""
     crops, labels, names = [], [], []
     with zipfile.ZipFile(place) as archive:
@@ -55,7 +57,7 @@ def zipped(place: Path, label: Callable[[PurePosixPath], int]) -> Labelled:
                 crops.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
                 labels.append(label(path))
                 names.append(name)
-    return Labelled(crops, np.array(labels, np.int64), names)
+    return LabelledCrops(crops, np.array(labels, np.int64), names)
 
 
 def folder(path: PurePosixPath) -> int:
@@ -65,12 +67,12 @@ def folder(path: PurePosixPath) -> int:
 
 def cell(path: PurePosixPath) -> int:
     """Take the label from the folder, of which 0 holds the empty cells."""
-    return folder(path) or EMPTY
+    return folder(path) or EMPTY_LABEL
 
 
 def dial(path: PurePosixPath) -> int:
     """Take the label from the name's first letter; NaN is between two digits."""
-    return int(path.name[0]) if path.name[0].isdigit() else NONE
+    return int(path.name[0]) if path.name[0].isdigit() else NO_DIGIT_LABEL
 
 
 def photographed(path: PurePosixPath) -> int:
@@ -81,7 +83,7 @@ def photographed(path: PurePosixPath) -> int:
     return int(found[1])
 
 
-READERS: dict[str, tuple[str, Callable[[Path], Labelled]]] = {
+READERS: dict[str, tuple[str, Callable[[Path], LabelledCrops]]] = {
     "mnist": ("mnist.npz", arrays),
     "usps": ("usps.npz", arrays),
     "ardis": ("ardis.npz", arrays),
@@ -95,7 +97,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Labelled]]] = {
 }
 
 
-def sets(*folders: Path) -> dict[str, Labelled]:
+def sets(*folders: Path) -> dict[str, LabelledCrops]:
     """Read all sets that are in the folders, in the order of `READERS`."""
     out = {}
     for name, (file, reader) in READERS.items():
