@@ -1,21 +1,29 @@
-"""What the README says is true: options, columns, exit codes, the crontab line."""
+"""What the README and `docs/` say is true: commands, options, snippets, columns, links."""
 
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 import pytest
+import typer
 from conftest import FakeClassifier, Save, drawn
 
 from batchdigits import cli, errors, outputs, predict
-from batchdigits.options import TrainOptions
+from batchdigits.options import RunOptions, TrainOptions
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
-
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")))
+}
+"""The README, the documents beside it, and the pages of `docs/`: text by path."""
+README = PAGES["README.md"]
 
 COMMANDS = [one.callback.__name__ for one in cli.app.registered_commands if one.callback]
 COMMANDS += ["form print", "form draft", "form check"]
@@ -26,12 +34,98 @@ def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_every_option_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    ours = re.sub(r"`systemctl [^`]*`", "", README)
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)) - {"--version"}
+def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    others = r"`(?:systemctl|python) [^`]*`|^(?:python|find) .*$"  # commands that are not ours
+    ours = re.sub(others, "", "\n".join(PAGES.values()), flags=re.M)
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)) - {"--install-completion"}
     assert len(named) >= 6
     text = "\n".join(help_of(command, capsys) for command in COMMANDS)
     assert {option for option in named if option not in text} == set()
+
+
+def shell_lines(text: str) -> Iterator[str]:
+    """Yield the lines of the blocks that hold commands."""
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        if language in ("", "sh"):
+            yield from block.replace("\\\n", " ").splitlines()
+
+
+def own_commands(text: str) -> Iterator[list[str]]:
+    """Yield the arguments of every `batchdigits ...` in those lines, in pipes too."""
+    for line in shell_lines(text):
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        for is_operator, group in groupby(words, lambda word: set(word) <= set("|;&")):
+            first, *arguments = group
+            if not is_operator and Path(first).name == "batchdigits":
+                yield arguments
+
+
+SHOWN = [(page, shlex.join(one)) for page, text in PAGES.items() for one in own_commands(text)]
+
+
+@pytest.mark.parametrize(("page", "line"), SHOWN)
+def test_every_command_is_understood(page: str, line: str) -> None:
+    """Options exist and have their values, arguments are as many as there should be."""
+    name, *arguments = shlex.split(line)
+    command: Any = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    if name == "form":
+        name, *arguments = arguments
+        command = command.commands[name]
+    given = command.make_context(name, arguments).params
+    if kind := {"run": RunOptions, "train": TrainOptions}.get(name):
+        kind.of({key: one for key, one in given.items() if key not in ("inputs", "_config")})
+
+
+def test_every_command_is_shown() -> None:
+    shown = {" ".join(line.split()[: 2 if line.startswith("form ") else 1]) for _, line in SHOWN}
+    assert shown == set(COMMANDS) - {"info", "form"}
+
+
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
+def test_the_python_snippets_run(page: str, save: Save, fake_classifier: FakeClassifier) -> None:
+    """Those of a page after each other, beside an inbox, its table and the truth."""
+    for digit in range(3):
+        save(f"{digit}.png", drawn(digit))
+    assert cli._run_command_line(["run", "inbox", "--out", "results.csv", "--workers", "0", "-q"]) == 0
+    Path("truth.csv").write_text("file,value\ninbox/1.png,1\n")
+    names: dict[str, object] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```$", PAGES[page], re.M | re.S):
+        exec(compile(snippet, page, "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", PAGES[page]):
+        path, _, heading = "".join(link).partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if heading:
+            titles = re.sub(r"[^\w\n -]", "", target.read_text("utf-8").lower()).replace(" ", "-")
+            assert f"-{heading}" in titles.splitlines(), link
+
+
+def test_scripts_that_show_figures_exist() -> None:
+    texts = PAGES.values()
+    shown = [line for text in texts for line in shell_lines(text)]
+    shown += re.findall(r"(?<!`)`([^`]+)`(?!`)", "\n".join(texts))
+    for command in shown:
+        for script in re.findall(r"\bjobs/[\w/]+\.py\b", command):
+            options = re.findall(r"--[a-z-]+", command.partition(script)[2])
+            source = (ROOT / script).read_text("utf-8")
+            assert [one for one in options if f'"{one}"' not in source] == [], command
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    assert README.count("\n") <= 150
+    pages = {page for page in PAGES if page.startswith("docs/")}
+    assert pages - set(re.findall(r"\]\(([^)#]+)\)", README)) == set()
+
+
+def test_the_tables_of_the_readme_are_those_of_the_samples() -> None:
+    first, second = re.findall(r"```csv\n(.*?)```", README, re.S)
+    assert (ROOT / "samples/expected.csv").read_text("utf-8").startswith(first)
+    assert second in (ROOT / "samples/forms/expected.csv").read_text("utf-8")
 
 
 TYPED_ONLY = {
@@ -56,8 +150,8 @@ def test_every_option_reads_the_environment(
 
 
 def test_the_columns_are_the_tables() -> None:
-    table = README.partition("| column |")[2].partition("\n\n")[0]
-    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.RESULT_COLUMNS
+    table = PAGES["docs/output.md"].partition("| column |")[2].partition("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.FIELD_COLUMNS
 
 
 def test_the_exit_codes_are_the_errors() -> None:
@@ -70,7 +164,7 @@ def test_the_exit_codes_are_the_errors() -> None:
 
 
 def test_no_figure_is_missing() -> None:
-    assert "@@" not in README
+    assert {page for page, text in PAGES.items() if "@@" in text} == set()
 
 
 def test_both_set_up_lines_are_single_lines() -> None:
@@ -87,7 +181,9 @@ def test_the_crontab_line_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (line,) = re.findall(r"^\d+ \d+ \* \* \* .*$", README, re.M)
+    texts = README, PAGES["docs/nightly.md"]
+    (line,), (again,) = (re.findall(r"^\d+ \d+ \* \* \* .*$", text, re.M) for text in texts)
+    assert line == again
     words = shlex.split(line.partition("&&")[2])
     assert words[0].endswith("/bin/batchdigits")
     save("a.png", drawn(1))
@@ -103,7 +199,7 @@ def test_the_lines_on_evaluation_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    section = README.partition("## Evaluate and compare")[2].partition("\n## ")[0]
+    section = PAGES["docs/evaluate.md"]
     lines = re.findall(r"^batchdigits (?:evaluate|compare) .*$", section, re.M)
     assert len(lines) == 4
     for name in ("7/a.png", "10/b.png", "x/c.png"):
@@ -118,8 +214,6 @@ def test_the_lines_on_evaluation_run(
     for line in lines:
         assert cli._run_command_line(shlex.split(line)[1:]) == 0, line
     assert {"readings.csv", "mistakes.png"} <= {path.name for path in Path("report").iterdir()}
-    (python,) = re.findall(r"```python\n(.*?)```", section, re.S)
-    exec(compile(python, "README.md", "exec"), {})
 
 
 def shipped_without_its_last_class(place: str) -> None:
@@ -137,7 +231,7 @@ def shipped_without_its_last_class(place: str) -> None:
 def test_the_lines_on_a_model_of_your_own_run(
     save: Save, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    section = README.partition("## A model of your own")[2].partition("\n## ")[0]
+    section = PAGES["docs/models.md"].partition("## A model of your own")[2].partition("\n## ")[0]
     lines = re.findall(r"^batchdigits .*$", section, re.M)
     assert [line.split()[1] for line in lines] == ["calibrate", "run"]
     for n in range(500):
@@ -164,7 +258,7 @@ def test_the_lines_on_the_default_recipe_are_understood(
         return shipped.Shipped(1, {"measured": {"digits": 1, "right": 1.0}}, options.out)
 
     monkeypatch.setattr(shipped, "run", run)
-    section = README.partition("## Train a network yourself")[2].partition("\n## ")[0]
+    section = PAGES["docs/models.md"].partition("## Train a bundle")[2].partition("\n## ")[0]
     lines = re.findall(r"^batchdigits .*$", section, re.M)
     assert len(lines) == 2
     for line in lines:
@@ -178,7 +272,7 @@ def test_the_lines_on_the_default_recipe_are_understood(
 def test_the_lines_on_forms_run(
     inbox: Path, capsys: pytest.CaptureFixture[str], fake_classifier: FakeClassifier
 ) -> None:
-    section = README.partition("## Forms")[2].partition("\n## ")[0]
+    section = PAGES["docs/forms.md"].partition("## Pages without a template")[0]
     lines = re.findall(r"^batchdigits .*$", section, re.M)
     assert [line.split()[2] for line in lines[:4]] == ["print", "draft", "check", "check"]
     (template,) = re.findall(r"```toml\n(.*?)```", section, re.S)
@@ -215,7 +309,7 @@ def test_info_tells_versions_and_the_card(
 
 
 def test_nothing_names_this_machine_or_a_registry() -> None:
-    texts = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    texts = [ROOT / page for page in PAGES]
     texts += [ROOT / "pyproject.toml", ROOT / "constraints.txt", *ROOT.glob("jobs/**/*.py")]
     for path in texts:
         assert not re.search(r"(?i)\bpypi\b|file://|/(?:work|root)/", path.read_text("utf-8")), path
