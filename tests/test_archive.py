@@ -629,13 +629,13 @@ def test_a_signal_ends_it_between_two_files() -> None:
 
 
 def moves_until_asked(stop: StopRequest) -> None:
-    real = stop.check
+    real = stop.raise_if_asked
 
     def check() -> None:
         if tree("done") or tree("failed"):
             real()
 
-    stop.check = check  # type: ignore[method-assign]
+    stop.raise_if_asked = check  # type: ignore[method-assign]
     run(stop=stop)
 
 

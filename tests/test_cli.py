@@ -991,7 +991,7 @@ def test_the_log_steers_no_terminal(inbox: Path, capfd: pytest.CaptureFixture[st
     code = (
         "import logging\nfrom batchdigits.cli import logs\n"
         "from batchdigits.options import RunOptions\n"
-        "logs.send(RunOptions.of({'log_file': 'b.log'}))\n"
+        "logs.configure_logging(RunOptions.from_settings({'log_file': 'b.log'}))\n"
         "logging.getLogger('batchdigits').warning('of a library: \\x1b[31m\\nand more')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -1008,7 +1008,7 @@ def test_when_quiet_only_what_somebody_must_know_is_said(
     code = (
         "import logging\nfrom batchdigits.cli import logs\n"
         "from batchdigits.options import RunOptions\n"
-        f"logs.send(RunOptions.of({{'quiet': True{more}}}))\n"
+        f"logs.configure_logging(RunOptions.from_settings({{'quiet': True{more}}}))\n"
         "for say in ('info', 'warning', 'error'):\n"
         "    getattr(logging.getLogger('batchdigits.run'), say)(say)\n"
     )

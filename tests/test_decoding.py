@@ -47,7 +47,7 @@ def seen(*columns: int | dict[int, float], sure: float = 0.97) -> NDArray[np.flo
 def test_columns_become_a_string(columns: tuple[int, ...], digits: str, written: str) -> None:
     found = decode_logits(seen(*columns))
     assert found.candidates[0][0] == digits
-    assert found.seen == written
+    assert found.full_text == written
 
 
 def brute(logits: NDArray[np.float32]) -> dict[str, float]:
@@ -104,8 +104,8 @@ def test_a_long_strip_has_a_probability() -> None:
 def test_a_separator_hardly_seen_is_not_told_of() -> None:
     hardly = {BLANK: 0.75, SEPARATOR: 0.2}
     clearly = {BLANK: 0.45, SEPARATOR: 0.5}
-    assert decode_logits(seen(1, hardly, 2)).seen == "12"
-    assert decode_logits(seen(1, clearly, 2)).seen == "1.2"
+    assert decode_logits(seen(1, hardly, 2)).full_text == "12"
+    assert decode_logits(seen(1, clearly, 2)).full_text == "1.2"
 
 
 def test_boxes_hold_the_ink_of_their_signs() -> None:
@@ -130,10 +130,10 @@ class Doubtful:
     """Reads a bright strip for sure; a dim one as 7, and as 1 where it leans the least bit."""
 
     def __init__(self) -> None:
-        self.seen: list[GreyImage] = []
+        self.full_text: list[GreyImage] = []
 
     def __call__(self, strips: Sequence[GreyImage]) -> list[NDArray[np.float32]]:
-        self.seen += strips
+        self.full_text += strips
         return [self._one(one) for one in strips]
 
     @staticmethod
@@ -154,7 +154,7 @@ def test_only_what_is_in_doubt_is_looked_at_again() -> None:
     network = Doubtful()
     sure, doubtful = upright_stroke(255), upright_stroke(120)
     found = slanted.read_strips(network, [sure, doubtful, sure], [10, 10, 10])
-    assert len(network.seen) == 3 + len(slanted.LOOK_DISTORTIONS)
+    assert len(network.full_text) == 3 + len(slanted.LOOK_DISTORTIONS)
     assert [one.candidates[0][0] for one in found] == ["4", "1", "4"]
     assert found[1].signs == [DecodedSign("1", 1)]
     share = dict(found[1].candidates)

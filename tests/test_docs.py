@@ -74,7 +74,9 @@ def test_every_command_is_understood(page: str, line: str) -> None:
         command = command.commands[name]
     given = command.make_context(name, arguments).params
     if kind := {"run": RunOptions, "train": TrainOptions}.get(name):
-        kind.of({key: one for key, one in given.items() if key not in ("inputs", "_config")})
+        kind.from_settings(
+            {key: one for key, one in given.items() if key not in ("inputs", "_config")}
+        )
 
 
 def test_every_command_is_shown() -> None:
@@ -87,7 +89,9 @@ def test_the_python_snippets_run(page: str, save: Save, fake_classifier: FakeCla
     """Those of a page after each other, beside an inbox, its table and the truth."""
     for digit in range(3):
         save(f"{digit}.png", drawn(digit))
-    assert cli._run_command_line(["run", "inbox", "--out", "results.csv", "--workers", "0", "-q"]) == 0
+    assert (
+        cli._run_command_line(["run", "inbox", "--out", "results.csv", "--workers", "0", "-q"]) == 0
+    )
     Path("truth.csv").write_text("file,value\ninbox/1.png,1\n")
     names: dict[str, object] = {}
     for snippet in re.findall(r"^```python\n(.*?)^```$", PAGES[page], re.M | re.S):
@@ -151,7 +155,7 @@ def test_every_option_reads_the_environment(
 
 def test_the_columns_are_the_tables() -> None:
     table = PAGES["docs/output.md"].partition("| column |")[2].partition("\n\n")[0]
-    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.FIELD_COLUMNS
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == outputs.RESULT_COLUMNS
 
 
 def test_the_exit_codes_are_the_errors() -> None:

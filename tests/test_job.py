@@ -80,7 +80,15 @@ def test_each_fact_is_resolved_once_a_run(
     cli._run_command_line(arguments)
     assert capfd.readouterr().err
     assert counts == dict.fromkeys(
-        ("card", "fingerprint", "gathered", "learned", "threshold_for", "resolve_job"), 1
+        (
+            "load_card",
+            "fingerprint_model",
+            "load_templates",
+            "build_reference",
+            "find_threshold",
+            "resolve_job",
+        ),
+        1,
     )
 
 

@@ -634,7 +634,7 @@ def test_a_ledger_holds_what_a_table_is_made_of() -> None:
     """Stored and read again, findings are what they were: the same rows, to the last bit."""
     run()
     with state.open_store(f"{OUT}.state") as known:
-        texts = [one.findings for one in known.told()]
+        texts = [one.findings for one in known.list_file_records()]
     assert len(texts) == 5
     for text in texts:
         assert encode_findings(decode_findings(text)) == text

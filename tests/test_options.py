@@ -303,7 +303,7 @@ SAY = """
 import json
 from dataclasses import asdict
 from batchdigits.options import RunOptions
-print(json.dumps(asdict(RunOptions.of({}))))
+print(json.dumps(asdict(RunOptions.from_settings({}))))
 """
 
 
@@ -372,7 +372,7 @@ def test_neither_pydantic_nor_numpy_is_imported_to_declare_options() -> None:
         "import sys, batchdigits, batchdigits.options\n"
         "heavy = {'pydantic', 'numpy', 'pandas', 'cv2', 'typer'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
-        "batchdigits.options.RunOptions.of({})\n"
+        "batchdigits.options.RunOptions.from_settings({})\n"
         "assert 'pydantic' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

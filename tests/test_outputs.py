@@ -111,8 +111,8 @@ def many(count: int) -> list[Row]:
 CODE = """
 import random, sys
 from batchdigits.errors import OutputError
-from batchdigits.records import Digit, Row
-from batchdigits.outputs import writer
+from batchdigits.records import DigitRow, Row
+from batchdigits.outputs import open_table_writer
 
 def some(count):
     for i in range(count):
@@ -477,7 +477,7 @@ def test_the_old_table_stands_until_the_end(ending: str) -> None:
 def test_a_hard_kill_leaves_the_old_table(ending: str) -> None:
     old = put(f"out{ending}", TRICKY)
     code = f"""
-with writer("out{ending}") as write:
+with open_table_writer("out{ending}") as write:
     write(some(20_000))
     print("half", flush=True)
     sys.stdin.read()
@@ -501,7 +501,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
-    with writer("out{ending}") as write:
+    with open_table_writer("out{ending}") as write:
         write(some(2000))
 except OutputError as fault:
     print(fault, end="")
@@ -682,7 +682,7 @@ def test_standard_output_is_csv(
 
 
 WIDE = """
-with writer("-") as write:
+with open_table_writer("-") as write:
     write([Row("値", 1, "", "7", 0.9, "ok", "")])
 """
 
@@ -695,7 +695,7 @@ def test_standard_output_is_utf8_whatever_the_locale() -> None:
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     code = """
 try:
-    with writer("-") as write:
+    with open_table_writer("-") as write:
         write(some(50_000))
 except BrokenPipeError:
     sys.exit(0)
@@ -717,7 +717,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
-    with writer("-") as write:
+    with open_table_writer("-") as write:
         write(some(1))
 except OutputError as fault:
     sys.exit(5)
@@ -733,7 +733,7 @@ except OutputError as fault:
 def test_full_standard_output_is_told_and_the_exit_code_kept(count: int, unbuffered: str) -> None:
     code = f"""
 try:
-    with writer("-") as write:
+    with open_table_writer("-") as write:
         write(some({count}))
 except OutputError as fault:
     print(fault, file=sys.stderr, end="")

@@ -620,7 +620,7 @@ def test_what_libtiff_prints_is_caught_without_a_standard_error(tmp_path: Path) 
     (tmp_path / "in.tif").write_bytes(LOSSLESS["tiff-lzw"])
     code = (
         "import os, sys; from batchdigits import pages; os.close(2)\n"
-        "print([*pages.read(sys.argv[1], max_pixels=9999)][0].grey.shape)"
+        "print([*pages.load_pages(sys.argv[1], max_pixels=9999)][0].grey.shape)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "in.tif")]
     assert subprocess.run(command, check=True, capture_output=True).stdout == b"(24, 40)\n"
@@ -783,7 +783,7 @@ def test_want_of_memory_is_not_taken_for_damage(kind: str, tmp_path: Path) -> No
         "taken = int(Path('/proc/self/statm').read_text().split()[5]) * resource.getpagesize()\n"
         "for room in (20, 40, 60, 90):\n"
         "    resource.setrlimit(resource.RLIMIT_DATA, (taken + (room << 20), -1))\n"
-        "    try:\n        print([*pages.read(sys.argv[1], max_pixels=10**8)][0].grey[0, 0])\n"
+        "    try:\n        print([*pages.load_pages(sys.argv[1], max_pixels=10**8)][0].grey[0, 0])\n"
         "    except MemoryError:\n        print('memory')\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x")]
@@ -900,7 +900,7 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     assert isinstance(page, Page)
 
 
-@pytest.mark.parametrize("place", ["_decode", "plain_png", "_sniff"])
+@pytest.mark.parametrize("place", ["_decode_image", "decode_plain_png", "_identify_format"])
 def test_only_want_of_memory_escapes(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

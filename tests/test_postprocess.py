@@ -238,8 +238,8 @@ def test_a_place_on_a_page_is_where_its_digits_are() -> None:
     crop = line("19")
     crop = cv2.resize(crop, None, fx=2, fy=2)  # drawn twice as large as it is on the page
     desk = ChunkBuilder("auto")
-    desk.number(0, 1, None, crop, (300, 400, crop.shape[1] / 2, crop.shape[0] / 2), "")
-    prepared = desk.done()
+    desk.add_number(0, 1, None, crop, (300, 400, crop.shape[1] / 2, crop.shape[0] / 2), "")
+    prepared = desk.finish_chunk()
     (item,), (packed,) = prepared.items, prepared.strips
     strip = decode_strip(packed)
     assert item.number is not None

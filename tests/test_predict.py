@@ -908,9 +908,9 @@ READ_ONE = """
 import json, sys
 import numpy as np
 from batchdigits import predict
-print(predict.devices())
+print(predict.describe_devices())
 picture = np.load(sys.argv[1])
-print(json.dumps(predict.load(predict.card(None), device="cpu").logits(picture).tolist()))
+print(json.dumps(predict.load_classifier(predict.load_card(None), device="cpu").logits(picture).tolist()))
 """
 
 
@@ -944,7 +944,7 @@ def python(script: str, *arguments: str, **environ: str) -> subprocess.Completed
 
 START = """
 import faulthandler, io, os, sys
-from batchdigits.predict.backend import hushed
+from batchdigits.predict.backend import silence_stderr
 """
 
 
@@ -953,7 +953,7 @@ def test_what_native_code_says_is_kept_away_while_all_goes_well() -> None:
         START
         + """
 print("before", file=sys.stderr)
-with hushed():
+with silence_stderr():
     os.write(2, b"native\\n")
     print("python", file=sys.stderr)
     os.system("echo child >&2")
@@ -972,14 +972,14 @@ def test_what_native_code_says_is_told_when_it_goes_wrong(error: str) -> None:
         START
         + f"""
 try:
-    with hushed():
+    with silence_stderr():
         os.write(2, b"native\\n")
         print("python", file=sys.stderr)
         raise {error}
 except BaseException as error:
     print(repr(error))
 os.write(2, b"after\\n")
-with hushed():
+with silence_stderr():
     os.write(2, b"hidden\\n")
 """
     )
@@ -993,8 +993,8 @@ def test_hushed_within_hushed(inner: str) -> None:
         START
         + f"""
 try:
-    with hushed():
-        with hushed():
+    with silence_stderr():
+        with silence_stderr():
             os.write(2, b"inner\\n"){inner}
         os.write(2, b"outer\\n")
 except ValueError:
@@ -1011,7 +1011,7 @@ def test_a_crash_leaves_a_trace_on_the_real_standard_error() -> None:
         + """
 import resource
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-with hushed():
+with silence_stderr():
     os.abort()
 """
     )
@@ -1028,7 +1028,7 @@ def test_the_fault_handler_is_left_as_it_was(enabled: bool) -> None:
 faulthandler.enable() if {enabled} else faulthandler.disable()
 for body in ("pass", "1 / 0"):
     try:
-        with hushed():
+        with silence_stderr():
             exec(body)
     except ZeroDivisionError:
         pass
@@ -1044,7 +1044,7 @@ def test_descriptors_do_not_leak() -> None:
         + """
 before = os.listdir("/proc/self/fd")
 for _ in range(20):
-    with hushed():
+    with silence_stderr():
         pass
 print(before == os.listdir("/proc/self/fd"))
 """
@@ -1054,7 +1054,7 @@ print(before == os.listdir("/proc/self/fd"))
 
 CLOSED = """
 try:
-    with hushed():
+    with silence_stderr():
         print("inside")
         if len(sys.argv) > 1:
             raise ValueError("bad")
@@ -1079,7 +1079,7 @@ def test_a_service_may_run_without_standard_error(arguments: list[str]) -> None:
 
 def test_a_file_opened_in_the_place_of_standard_error_is_unharmed(tmp_path: Path) -> None:
     script = START + "opened = open(sys.argv[1], 'w'); print(opened.fileno())\n"
-    script += "with hushed():\n    pass\nopened.write('mine'); opened.close()\n"
+    script += "with silence_stderr():\n    pass\nopened.write('mine'); opened.close()\n"
     place = tmp_path / "file"
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", script, str(place)],
@@ -1099,7 +1099,7 @@ def test_standard_error_may_be_something_without_a_descriptor(instead: str) -> N
         + f"""
 faulthandler.enable()
 sys.stderr = {instead}
-with hushed():
+with silence_stderr():
     os.write(2, b"native")
 print("after")
 """
@@ -1115,7 +1115,7 @@ from_it, into = os.pipe()
 os.close(from_it)
 os.dup2(into, 2)
 try:
-    with hushed():
+    with silence_stderr():
         os.write(2, b"native")
         raise ValueError("bad")
 except Exception as error:

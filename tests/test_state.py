@@ -34,16 +34,16 @@ def path(tmp_path: Path) -> str:
 def kept(path: str, *, key: str = "model 1") -> None:
     """A ledger of three files: one read, one that failed, one empty of words."""
     with state.open_store(path) as known, known.transaction():
-        number = known.key(key, '{"threshold": 0.9}')
-        known.put(entry("b.png"), number, "seven", failed=False)
-        known.put(entry("a.png"), number, "could not be read", failed=True)
-        known.put(entry("ä.png"), number, "", failed=False)
+        number = known.add_key(key, '{"threshold": 0.9}')
+        known.save_findings(entry("b.png"), number, "seven", failed=False)
+        known.save_findings(entry("a.png"), number, "could not be read", failed=True)
+        known.save_findings(entry("ä.png"), number, "", failed=False)
         known.save_table_record("table", TableRecord(10, 20, b"digest", "0.9", "3 ok"))
 
 
 def told(path: str) -> list[FileRecord]:
     with state.open_store(path) as known:
-        return list(known.told())
+        return list(known.list_file_records())
 
 
 def aside(path: str) -> list[Path]:
@@ -59,8 +59,8 @@ def test_what_is_put_is_told_again_in_the_order_of_bytes(path: str) -> None:
     ]
     assert {one.thresholds for one in told(path)} == {'{"threshold": 0.9}'}
     with state.open_store(path) as known:
-        assert known.written("table") == TableRecord(10, 20, b"digest", "0.9", "3 ok")
-        assert known.written("digits") is None
+        assert known.load_table_record("table") == TableRecord(10, 20, b"digest", "0.9", "3 ok")
+        assert known.load_table_record("digits") is None
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_only_what_is_new_changed_or_failed_is_read(
     kept(path)
     with state.open_store(path) as known:
         known.set_run_files([entry("ä.png"), now])
-        assert (1 in known.find_files_to_read(known.key(key, "{}"))) is read
+        assert (1 in known.find_files_to_read(known.add_key(key, "{}"))) is read
 
 
 def test_a_file_that_may_change_unseen_is_looked_into_again(path: str) -> None:
     """Written to within the clock's grain of when it was read: size and time prove nothing."""
     with state.open_store(path) as known:
-        key = known.key("model", "{}")
-        known.put(entry("a.png", sure=False), key, "seven", failed=False)
+        key = known.add_key("model", "{}")
+        known.save_findings(entry("a.png", sure=False), key, "seven", failed=False)
         known.set_run_files([entry("a.png")])
         assert known.find_files_to_read(key) == [0]
         assert known.reuse_reading(entry("a.png"), key)
@@ -99,38 +99,40 @@ def test_a_moved_file_is_known_by_its_content_under_the_same_key_alone(path: str
     kept(path)
     moved = entry("c.png", content="b.png")
     with state.open_store(path) as known:
-        assert not known.reuse_reading(moved, known.key("model 2", "{}"))
-        assert not known.reuse_reading(entry("c.png", content="a.png"), known.key("model 1", "{}"))
-        assert known.reuse_reading(moved, known.key("model 1", "{}"))
-        assert {one.file: one.findings for one in known.told()}["c.png"] == "seven"
+        assert not known.reuse_reading(moved, known.add_key("model 2", "{}"))
+        assert not known.reuse_reading(
+            entry("c.png", content="a.png"), known.add_key("model 1", "{}")
+        )
+        assert known.reuse_reading(moved, known.add_key("model 1", "{}"))
+        assert {one.file: one.findings for one in known.list_file_records()}["c.png"] == "seven"
 
 
 def test_files_that_are_gone_stay_until_they_are_pruned(path: str) -> None:
     kept(path)
     with state.open_store(path) as known:
         known.set_run_files([entry("b.png")])
-        assert [(one.file, one.here) for one in known.told()] == [
+        assert [(one.file, one.here) for one in known.list_file_records()] == [
             ("a.png", False),
             ("b.png", True),
             ("ä.png", False),
         ]
-        assert known.gone() == [("a.png", True), ("ä.png", False)]
-        assert known.prune(["ä.png"], moved=True) == 1
-        assert [one.file for one in known.told()] == ["a.png", "b.png"]
-        assert known.prune(["a.png"], moved=True) == 1
+        assert known.list_gone_files() == [("a.png", True), ("ä.png", False)]
+        assert known.prune_files(["ä.png"], moved=True) == 1
+        assert [one.file for one in known.list_file_records()] == ["a.png", "b.png"]
+        assert known.prune_files(["a.png"], moved=True) == 1
         known.drop_unused_findings()
-        assert [one.file for one in known.told()] == ["b.png"]
+        assert [one.file for one in known.list_file_records()] == ["b.png"]
     assert len(told(path)) == 1
 
 
 def test_what_is_told_of_a_file_takes_the_place_of_what_was(path: str) -> None:
     kept(path)
     with state.open_store(path) as known:
-        key = known.key("model 2", "{}")
-        known.put(entry("b.png", size=9, content="new"), key, "eight", failed=False)
-        known.put(entry("a.png"), key, "nine", failed=False)
+        key = known.add_key("model 2", "{}")
+        known.save_findings(entry("b.png", size=9, content="new"), key, "eight", failed=False)
+        known.save_findings(entry("a.png"), key, "nine", failed=False)
         known.drop_unused_findings()
-        assert [(one.file, one.findings) for one in known.told()] == [
+        assert [(one.file, one.findings) for one in known.list_file_records()] == [
             ("a.png", "nine"),
             ("b.png", "eight"),
             ("ä.png", ""),
@@ -141,7 +143,7 @@ def test_all_that_is_put_together_is_kept_or_none_of_it(path: str) -> None:
     kept(path)
     before = told(path)
     with state.open_store(path) as known, pytest.raises(KeyboardInterrupt), known.transaction():
-        known.put(entry("c.png"), known.key("model 1", "{}"), "one", failed=False)
+        known.save_findings(entry("c.png"), known.add_key("model 1", "{}"), "one", failed=False)
         raise KeyboardInterrupt
     assert told(path) == before
 
@@ -151,10 +153,10 @@ def test_a_process_that_dies_in_the_middle_leaves_what_was_kept(path: str) -> No
     before = told(path)
     script = (
         "import os, sys\nfrom batchdigits import state\n"
-        "with state.opened(sys.argv[1]) as known, known.together():\n"
-        "    key = known.key('model 1', '{}')\n"
+        "with state.open_store(sys.argv[1]) as known, known.transaction():\n"
+        "    key = known.add_key('model 1', '{}')\n"
         "    for n in range(20000):\n"
-        "        known.put(state.Entry(f'{n}', 1, 1, True, b'%d' % n), key, 'x' * 200,"
+        "        known.save_findings(state.FileSnapshot(f'{n}', 1, 1, True, b'%d' % n), key, 'x' * 200,"
         " failed=False)\n"
         "    os._exit(9)\n"
     )
@@ -216,7 +218,7 @@ def version_of(path: str) -> int:
 def look(known: state.StateStore) -> int:
     """Look at the file of the rows above of which a page was read; gives the key."""
     known.set_run_files([entry("long.pdf")])
-    return known.key("model 1", "{}")
+    return known.add_key("model 1", "{}")
 
 
 @pytest.mark.parametrize("version", [0, 1, 2, 3])
@@ -226,12 +228,12 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(path: str, version: 
     wanted = [("b.png", named), ("\u0378", name_findings("[]")), ("\xe4.png", named)]
     for _ in range(2):  # the second time it is as this version left it
         with state.open_store(path) as known:
-            found = [(one.file, one.findings) for one in known.told()]
+            found = [(one.file, one.findings) for one in known.list_file_records()]
             assert found == (sorted(wanted) if version else [])
             left = TableRecord(10, 20, b"digest", "0.9", "3 ok") if version >= 2 else None
-            assert known.written("table") == left
+            assert known.load_table_record("table") == left
             pages = {"long.pdf": {4: named}} if version >= 3 else {}
-            assert known.pages(look(known)) == pages
+            assert known.load_page_findings(look(known)) == pages
         assert version_of(path) == len(migrations.STEPS) == 4
     kept(path)
     assert len(told(path)) == (4 if version else 3)
@@ -316,7 +318,7 @@ def test_a_process_that_dies_while_it_migrates_leaves_the_old_version(path: str)
         "    last(made)\n"
         "    os._exit(9)\n"
         "migrations.STEPS[-1] = dies\n"
-        "with state.opened(sys.argv[1]): pass\n"
+        "with state.open_store(sys.argv[1]): pass\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(state.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", script, path], env=environment, check=False)
@@ -580,9 +582,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[FileRecor
     path = str(tmp_path_factory.mktemp("sound") / "results.csv.state")
     kept(path)
     with state.open_store(path) as known, known.transaction():
-        key = known.key("model 1", "{}")
+        key = known.add_key("model 1", "{}")
         for n in range(40):
-            known.put(entry(f"{n:03}.png"), key, f"digit {n}", failed=n % 9 == 0)
+            known.save_findings(entry(f"{n:03}.png"), key, f"digit {n}", failed=n % 9 == 0)
     Path(path).with_name("whole").write_bytes(Path(path).read_bytes())
     return path, told(path)
 
@@ -662,19 +664,19 @@ def test_what_was_moved_is_not_gone_and_what_comes_in_its_place_is_new(path: str
     kept(path)
     here = [entry("b.png"), entry("ä.png")]
     with state.open_store(path) as known:
-        key = known.key("model 1", "{}")
+        key = known.add_key("model 1", "{}")
         known.set_run_files(here)
-        assert (known.find_files_to_read(key), known.gone()) == ([], [("a.png", True)])
+        assert (known.find_files_to_read(key), known.list_gone_files()) == ([], [("a.png", True)])
         known.update_entries([entry("b.png")._replace(size=state.MOVED, time=state.MOVED)])
         assert known.find_files_to_read(key) == [0]
         assert known.has_moved_predecessor(entry("b.png", content="other"))
         assert not known.has_moved_predecessor(entry("b.png"))
         assert not known.has_moved_predecessor(entry("ä.png", content="other"))
         known.set_run_files([])
-        assert [file for file, _ in known.gone()] == ["a.png", "ä.png"]
-        assert [one.findings for one in known.told()].count("seven") == 1
-        assert known.prune([], moved=False) == 0
-        assert known.prune([], moved=True) == 1
+        assert [file for file, _ in known.list_gone_files()] == ["a.png", "ä.png"]
+        assert [one.findings for one in known.list_file_records()].count("seven") == 1
+        assert known.prune_files([], moved=False) == 0
+        assert known.prune_files([], moved=True) == 1
     assert not aside(path)
 
 
@@ -682,8 +684,8 @@ def test_what_is_told_anew_of_a_content_takes_the_place_of_what_was(path: str) -
     """Another machine, or another version of a library, may read it otherwise."""
     kept(path)
     with state.open_store(path) as known:
-        key = known.key("model 1", "{}")
-        known.put(entry("c.png", content="b.png"), key, "eight", failed=False)
+        key = known.add_key("model 1", "{}")
+        known.save_findings(entry("c.png", content="b.png"), key, "eight", failed=False)
     found = {one.file: one.findings for one in told(path)}
     assert (found["b.png"], found["c.png"], len(found)) == ("eight", "eight", 4)
     assert not aside(path)
@@ -692,7 +694,7 @@ def test_what_is_told_anew_of_a_content_takes_the_place_of_what_was(path: str) -
 def test_a_file_with_anothers_name_size_and_time_is_in_doubt(path: str) -> None:
     kept(path)
     with state.open_store(path) as known:
-        key = known.key("model 1", "{}")
+        key = known.add_key("model 1", "{}")
         known.set_run_files([entry("b.png")])
         assert known.find_files_to_read(key) == []
         known.set_run_files([entry("b.png")._replace(sure=2)])
@@ -702,7 +704,7 @@ def test_a_file_with_anothers_name_size_and_time_is_in_doubt(path: str) -> None:
 def test_files_are_given_part_by_part(path: str) -> None:
     kept(path)
     with state.open_store(path) as known:
-        key = known.key("model 1", "{}")
+        key = known.add_key("model 1", "{}")
         known.set_run_files([entry("ä.png"), entry("x.png"), entry("b.png"), entry("a.png")])
         parts, after = [], ""
         while part := known.list_read_files(key, after, 2):
@@ -714,6 +716,6 @@ def test_files_are_given_part_by_part(path: str) -> None:
             "",
             "",
         ]
-        assert known.list_read_files(known.key("model 2", "{}"), "", 9) == []
+        assert known.list_read_files(known.add_key("model 2", "{}"), "", 9) == []
         assert known.has_file("a.png")
         assert not known.has_file("x.png")

@@ -393,8 +393,8 @@ def test_workers_that_never_start_end_the_run(
 def test_an_unguarded_script_may_call_it(start: Start) -> None:
     script = """
 import workers_functions
-from batchdigits.workers import run
-for outcome in run(workers_functions.shout, [["a"], ["b"]], workers=2, seconds=9, memory_mib=256):
+from batchdigits.workers import map_chunks
+for outcome in map_chunks(workers_functions.shout, [["a"], ["b"]], workers=2, seconds=9, memory_mib=256):
     print(outcome.result)
 """
     process = start(script)
@@ -405,8 +405,8 @@ for outcome in run(workers_functions.shout, [["a"], ["b"]], workers=2, seconds=9
 def test_workers_find_a_package_that_was_found_in_the_current_folder() -> None:
     script = """
 import workers_functions
-from batchdigits.workers import run
-print(next(run(workers_functions.shout, [["a"]], workers=1, seconds=9, memory_mib=256)).result)
+from batchdigits.workers import map_chunks
+print(next(map_chunks(workers_functions.shout, [["a"]], workers=1, seconds=9, memory_mib=256)).result)
 """
     ended = subprocess.run(
         [sys.executable, "-c", script],
@@ -423,12 +423,12 @@ print(next(run(workers_functions.shout, [["a"]], workers=1, seconds=9, memory_mi
 def test_a_function_of_the_script_itself_is_a_clear_error(start: Start) -> None:
     script = """
 from functools import partial
-from batchdigits.workers import run
+from batchdigits.workers import map_chunks
 def mine(items, more=None):
     return items
 for function in mine, partial(mine), partial(max, key=mine):
     try:
-        run(function, [["a"]], workers=1, seconds=9, memory_mib=256)
+        map_chunks(function, [["a"]], workers=1, seconds=9, memory_mib=256)
     except Exception as error:
         print(type(error).__name__, "defined in the script" in str(error))
 """
@@ -438,8 +438,8 @@ for function in mine, partial(mine), partial(max, key=mine):
 def test_an_uncaught_exception_ends_the_script_and_its_workers(start: Start) -> None:
     script = """
 import workers_functions
-from batchdigits.workers import run
-outcomes = run(workers_functions.act, [["a"], ["hang"], ["hang"], ["hang"]], workers=1,
+from batchdigits.workers import map_chunks
+outcomes = map_chunks(workers_functions.act, [["a"], ["hang"], ["hang"], ["hang"]], workers=1,
                seconds=100_000, memory_mib=256)
 for outcome in outcomes:
     raise RuntimeError("a bug of the caller")
@@ -459,9 +459,9 @@ def test_ctrl_c_ends_the_script_with_no_words_from_workers(
     script = """
 import sys
 import workers_functions
-from batchdigits.workers import run
+from batchdigits.workers import map_chunks
 try:
-    list(run(workers_functions.note_pid_and_hang, [[path] for path in sys.argv[1:]], workers=2,
+    list(map_chunks(workers_functions.note_pid_and_hang, [[path] for path in sys.argv[1:]], workers=2,
              seconds=100_000, memory_mib=256))
 except KeyboardInterrupt:
     sys.exit(130)
@@ -483,12 +483,12 @@ def test_signals_to_the_whole_group_are_no_fault_of_an_item(start: Start) -> Non
     script = """
 import os, signal
 import workers_functions
-from batchdigits.workers import run
+from batchdigits.workers import map_chunks
 signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 for number in signals:
     signal.signal(number, lambda *_: None)
 pids = set()
-for outcome in run(workers_functions.pid, ([n] for n in range(30)), workers=1, seconds=9,
+for outcome in map_chunks(workers_functions.pid, ([n] for n in range(30)), workers=1, seconds=9,
                    memory_mib=256):
     assert not outcome.fault, outcome
     pids.add(outcome.result)
@@ -504,8 +504,8 @@ def test_a_waiting_worker_does_not_outlive_its_parent(start: Start, tmp_path: Pa
     script = """
 import sys, time
 import workers_functions
-from batchdigits.workers import run
-outcomes = run(workers_functions.pid, [[0]] * 9, workers=1, seconds=9, memory_mib=256)
+from batchdigits.workers import map_chunks
+outcomes = map_chunks(workers_functions.pid, [[0]] * 9, workers=1, seconds=9, memory_mib=256)
 pid = next(outcomes).result
 with open(sys.argv[1], "w") as file:
     file.write(str(pid))
@@ -523,8 +523,8 @@ def test_a_worker_stuck_in_a_call_does_not_outlive_its_parent(start: Start, tmp_
     script = """
 import sys
 import workers_functions
-from batchdigits.workers import run
-list(run(workers_functions.kill_parent_and_hang, [sys.argv[1:]], workers=1, seconds=1,
+from batchdigits.workers import map_chunks
+list(map_chunks(workers_functions.kill_parent_and_hang, [sys.argv[1:]], workers=1, seconds=1,
          memory_mib=256))
 """
     note = tmp_path / "pid"
