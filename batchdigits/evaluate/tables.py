@@ -1,16 +1,11 @@
 """Results tables and truth, in every format that `run` writes → DataFrames of checked columns."""
 
-import csv
-import io
-import json
-import os
-import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import get_args
 
 import pandas as pd
 
+from batchdigits import outputs
 from batchdigits.errors import UsageError
 from batchdigits.records import Status
 from batchdigits.sources.names import UNESCAPED_CHARACTER
@@ -22,12 +17,11 @@ VALUE_PATTERN = r"[0-9]+\.[0-9]+|[0-9]*"
 RESULT_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
 """The columns of the results that an evaluation uses."""
 STATUSES: tuple[str, ...] = get_args(Status)
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
 
 def is_table(path: str) -> bool:
     """Tell by the suffix whether a path is a table's, and no picture's or folder's."""
-    return os.path.splitext(path)[1].lower() in TABLE_SUFFIXES
+    return outputs.find_format(path) is not None
 
 
 def read_results(path: str) -> pd.DataFrame:
@@ -102,57 +96,11 @@ def read_text_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
     Raises:
         UsageError: it cannot be read, or lacks a column.
     """
-    reader = _READERS.get(os.path.splitext(path)[1].lower())
-    if reader is None:
-        raise UsageError(f"'{path}' is no table: expected {', '.join(TABLE_SUFFIXES)}")
-    try:
-        table = reader(path)
-    except ImportError as error:
-        install = f"pip install 'batchdigits[{os.path.splitext(path)[1][1:]}]'"
-        raise UsageError(f"cannot read '{path}' ({error}): {install}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from None
-    except Exception as error:  # each library has its own ways to say that a file is damaged
-        raise UsageError(f"'{path}' cannot be read as a table: {error}") from None
-    table.columns = table.columns.astype(str).str.strip()
+    table = outputs.read_table(path)
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise UsageError(
             f"'{path}' lacks the column '{missing[0]}': expected {', '.join(needed)}, "
             f"got {', '.join(table.columns) or 'none'}"
         )
-    return table.astype(object).where(table.notna(), "").astype("str")
-
-
-def _read_delimited(path: str) -> pd.DataFrame:
-    text = Path(path).read_text("utf-8-sig")
-    header = text.partition("\n")[0]
-    separator = max("\t;,", key=header.count)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            dtype="str",
-            keep_default_na=False,
-            index_col=False,
-            quoting=csv.QUOTE_MINIMAL,
-        )
-
-
-def _read_json_lines(path: str) -> pd.DataFrame:
-    lines = Path(path).read_text("utf-8-sig").split("\n")
-    rows = [json.loads(line) for line in lines if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("expected an object on each line")
-    json.dumps(rows, ensure_ascii=False).encode()  # raises where text is none, as half a surrogate
-    return pd.DataFrame(rows, dtype=object)
-
-
-_READERS: dict[str, Callable[[str], pd.DataFrame]] = {
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
-    ".jsonl": _read_json_lines,
-    ".parquet": lambda path: pd.read_parquet(path, dtype_backend="numpy_nullable"),
-    ".xlsx": lambda path: pd.read_excel(path, dtype="str", keep_default_na=False),
-}
+    return table
