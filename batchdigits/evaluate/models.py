@@ -9,7 +9,7 @@ import pandas as pd
 from batchdigits import labelled, outputs
 from batchdigits.errors import UsageError
 from batchdigits.evaluate.sheet import PictureLookup
-from batchdigits.evaluate.tables import RESULT_COLUMNS
+from batchdigits.evaluate.tables import READING_COLUMNS
 from batchdigits.evaluate.truth import MatchedReadings, Truth, check_truth_rows, match_folder_labels
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
@@ -65,7 +65,7 @@ def read_files(
         UsageError: a device that is not there.
     """
     batches = read_rows(job, FileTasks(files), progress)
-    return outputs.build_dataframe(row for batch in batches for row in batch)[RESULT_COLUMNS]
+    return outputs.build_dataframe(row for batch in batches for row in batch)[READING_COLUMNS]
 
 
 def is_array_set(place: str) -> bool:
@@ -89,7 +89,7 @@ def read_crops(data: LabelledCrops, job: Job) -> MatchedReadings:
     """
     files = [Source(escape_path(name), "") for name in data.names]
     batches = read_rows(job, FileTasks(files, images=data.crops))
-    table = outputs.build_dataframe(row for batch in batches for row in batch)[RESULT_COLUMNS]
+    table = outputs.build_dataframe(row for batch in batches for row in batch)[READING_COLUMNS]
     truth = pd.Series([_TRUTH_BY_LABEL[label] for label in data.labels.tolist()], dtype="str")
     return MatchedReadings(table.assign(truth=truth), 0, 0)
 

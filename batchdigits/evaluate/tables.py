@@ -14,7 +14,7 @@ KEY_COLUMNS = ("file", "page", "field")
 """What a value is known by, in results and in truth."""
 VALUE_PATTERN = r"[0-9]+\.[0-9]+|[0-9]*"
 """What a value may be: digits, those of an amount with a separator, or nothing."""
-RESULT_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
+READING_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
 """The columns of the results that an evaluation uses."""
 STATUSES: tuple[str, ...] = get_args(Status)
 
@@ -57,7 +57,7 @@ def read_results(path: str) -> pd.DataFrame:
     check_column(
         path, table["file"], table.duplicated(list(KEY_COLUMNS)), "every file, page and field once"
     )
-    return table[RESULT_COLUMNS]
+    return table[READING_COLUMNS]
 
 
 def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
