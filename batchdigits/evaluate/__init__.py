@@ -1,6 +1,6 @@
 """Readings against truth: how many are right, whether confidences hold, and what changed.
 
-In Python: `measure(with_truth(read_results("results.csv"), read_truth("truth.csv")).readings)`.
+In Python: `compute_metrics(match_truth(read_results(...), read_truth(...)).readings)`.
 """
 
 from batchdigits.evaluate.differences import CONFIDENCE_TOLERANCE, compare_results

@@ -1,4 +1,4 @@
-"""An evaluation's files: CSV, plots and the contact sheet in a folder."""
+"""The files of an evaluation: CSV, plots and the contact sheet, in a folder."""
 
 import os
 from dataclasses import fields
@@ -18,10 +18,10 @@ _MATCHED_COLUMNS = [*READING_COLUMNS, "truth"]
 
 
 def make_folder(place: str) -> None:
-    """Make the folder for an evaluation's files, where it is missing, before the work begins.
+    """Make the folder for the files of an evaluation, unless it exists.
 
     Raises:
-        OutputError: it cannot be made, or is no folder.
+        OutputError: it cannot be made, or is not a folder.
     """
     try:
         Path(place).mkdir(parents=True, exist_ok=True)
@@ -35,18 +35,18 @@ def write_evaluation(
     """Write `readings.csv`, a CSV file for each of the figures, plots, and `mistakes.png`.
 
     Args:
-        place: the folder, which is there; files of the same names are replaced.
-        readings: as in `Matched.readings`; what `run --calibration` takes.
-        figures: what `compute_metrics` found in them.
-        picture: where the pictures of the mistakes come from; None: from their files.
+        place: the folder, which exists; files of the same names are replaced.
+        readings: as in `MatchedReadings.readings`; `run --calibration` takes this file.
+        figures: of these readings, by `compute_metrics`.
+        picture: finds the pictures of the mistakes; None reads them from their files.
 
     Returns:
-        Empty; or, where matplotlib is missing, a line on how to get the plots.
+        Empty, or a line on how to get the plots where matplotlib is missing.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    tables = {one.name: getattr(figures, one.name) for one in fields(figures)}
+    tables = {field.name: getattr(figures, field.name) for field in fields(figures)}
     tables["readings"] = readings[_MATCHED_COLUMNS]
     contents = {f"{name}.csv": format_csv(table).encode() for name, table in tables.items()}
     sheet = draw_contact_sheet(figures.mistakes, picture or load_picture)
@@ -66,11 +66,11 @@ def write_evaluation(
 
 
 def format_csv(table: pd.DataFrame) -> str:
-    """Give a table as CSV: confidences with four decimals, other shares with six digits."""
+    """Return a table as CSV: confidences with four decimals, other shares with six digits."""
     shown = table.copy()
     for name in shown.columns[shown.dtypes == "float64"]:
-        form = "{:.4f}" if name.endswith("confidence") else "{:.6g}"
-        shown[name] = shown[name].map(form.format, na_action="ignore").astype("str")
+        spec = "{:.4f}" if name.endswith("confidence") else "{:.6g}"
+        shown[name] = shown[name].map(spec.format, na_action="ignore").astype("str")
     return shown.to_csv(index=False, lineterminator="\n")
 
 

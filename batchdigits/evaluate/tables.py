@@ -1,4 +1,4 @@
-"""Results tables and truth, in every format that `run` writes → DataFrames of checked columns."""
+"""Results tables → DataFrames with checked columns."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -11,16 +11,16 @@ from batchdigits.records import Status
 from batchdigits.sources.names import UNESCAPED_CHARACTER
 
 KEY_COLUMNS = ("file", "page", "field")
-"""What a value is known by, in results and in truth."""
+"""Columns that identify a value, in results and in truth."""
 VALUE_PATTERN = r"[0-9]+\.[0-9]+|[0-9]*"
-"""What a value may be: digits, those of an amount with a separator, or nothing."""
+"""A value: digits, an amount with a decimal point, or nothing."""
 READING_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
-"""The columns of the results that an evaluation uses."""
+"""Columns of the results that an evaluation uses."""
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
 def is_table(path: str) -> bool:
-    """Tell by the suffix whether a path is a table's, and no picture's or folder's."""
+    """Return whether a path has the suffix of a table, and is not a picture or folder."""
     return outputs.find_format(path) is not None
 
 
@@ -28,16 +28,15 @@ def read_results(path: str) -> pd.DataFrame:
     """Read a results table.
 
     Args:
-        path: a table as `run` writes it: .csv or .tsv (separated by comma, semicolon or tab,
-            with or without a byte order mark), .jsonl, .parquet or .xlsx. Columns `page` and
-            `field` may be missing: page 1, no field.
+        path: as in `outputs.read_table`. Columns `page` and `field` may be missing: page 1, no
+            field.
 
     Returns:
-        One line a row, in the order of the table: `file`, `field`, `value` and `status` str,
+        A line per row, in the order of the table: `file`, `field`, `value` and `status` str,
         `page` int64, `confidence` float64 in [0, 1], NaN where there is none.
 
     Raises:
-        UsageError: it cannot be read, lacks a column, or holds what no run writes.
+        UsageError: it cannot be read, lacks a column, or has a cell that no run writes.
     """
     table = read_text_table(path, ("file", "value", "confidence", "status"))
     table["page"] = parse_page_numbers(table.get("page", pd.Series("1", table.index)), path)
@@ -45,9 +44,9 @@ def read_results(path: str) -> pd.DataFrame:
     check_column(
         path, table["value"], ~table["value"].str.fullmatch(VALUE_PATTERN), "a value of digits"
     )
-    for name in ("file", "field"):  # what is written by hand must not steer what shows it
-        foul = table[name].map(lambda cell: bool(UNESCAPED_CHARACTER.search(cell))).astype(bool)
-        check_column(path, table[name], foul, f"a {name} as a run writes it")
+    for name in ("file", "field"):  # control characters could steer a terminal
+        raw = table[name].map(lambda cell: bool(UNESCAPED_CHARACTER.search(cell))).astype(bool)
+        check_column(path, table[name], raw, f"a {name} as a run writes it")
     known = table["status"].isin(STATUSES)
     check_column(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
     written = table["confidence"]
@@ -61,10 +60,10 @@ def read_results(path: str) -> pd.DataFrame:
 
 
 def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
-    """Turn page numbers as text into int64; an empty one is page 1.
+    """Turn page numbers as text into int64; empty text is page 1.
 
     Raises:
-        UsageError: one is no whole number from 1.
+        UsageError: a page is not a whole number from 1.
     """
     numbers = pd.to_numeric(written.where(written != "", "1"), errors="coerce")
     check_column(path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1")
@@ -72,10 +71,16 @@ def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
 
 
 def check_column(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
-    """Name the first wrong cell of a column and count the others.
+    """Check that no cell of a column is wrong.
+
+    Args:
+        path: of the table, for the message.
+        column: its cells.
+        wrong: bool, one for each cell.
+        expected: what a cell should be, for the message.
 
     Raises:
-        UsageError: there is one.
+        UsageError: a cell is wrong; it names the first, and counts the others.
     """
     if wrong.any():
         first, more = column[wrong].iloc[0], int(wrong.sum()) - 1
@@ -87,11 +92,11 @@ def check_column(path: str, column: pd.Series, wrong: pd.Series, expected: str) 
 
 
 def read_text_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
-    """Read any table as text: every column str, empty where a cell has nothing.
+    """Read a table as text, and check that it has some columns.
 
     Args:
-        path: as in `read_results`.
-        needed: columns that must be there.
+        path: as in `outputs.read_table`.
+        needed: names of the columns.
 
     Raises:
         UsageError: it cannot be read, or lacks a column.
