@@ -14,7 +14,8 @@ from pathlib import Path
 
 from batchdigits import files, outputs
 from batchdigits.job import Job
-from batchdigits.state import StateStore, TableRecord, find_free_name
+from batchdigits.state import StateStore, TableRecord
+from batchdigits.state.aside import find_free_name
 from batchdigits.summary import Summary
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def encode_table_settings(job: Job) -> str:
     return json.dumps([TABLE_VERSION, chosen, columns, inputs])
 
 
-def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
+def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
     """Return whether the tables need not be written, or must not be; the summary says the rest.
 
     They need not where they stand as they were left, made of what is known now. A table must not
@@ -45,9 +46,9 @@ def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
     """
     out = str(job.paths.out)
     if (
-        not book.has_file_records()
+        not store.has_file_records()
         and os.path.exists(out)
-        and (book.has_readings() or is_table_edited(out, book))
+        and (store.has_readings() or is_table_edited(out, store))
     ):
         log.error(
             "nothing was read, and no rows of these INPUTs are known: '%s' is left as it is", out
@@ -55,7 +56,7 @@ def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
         summary.unchanged = True
         return True
     description = encode_table_settings(job)
-    standing = [_find_current_table(path, book, description) for path in job.paths.tables]
+    standing = [_find_current_table(path, store, description) for path in job.paths.tables]
     if not all(standing) or standing[0] is None:
         return False
     statuses = json.loads(standing[0].summary)
@@ -65,9 +66,9 @@ def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
     return True
 
 
-def _find_current_table(path: str, book: StateStore, description: str) -> TableRecord | None:
+def _find_current_table(path: str, store: StateStore, description: str) -> TableRecord | None:
     """Return how a table was left, if it stands so, and was made as described of what is known."""
-    written = None if path == "-" else book.load_table_record(_name_table(path, book))
+    written = None if path == "-" else store.load_table_record(_name_table(path, store))
     if written is None or written.settings != description or not _is_table_unchanged(path, written):
         return None
     return written
@@ -86,15 +87,15 @@ def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
         return False
 
 
-def is_table_edited(path: str, book: StateStore) -> bool:
+def is_table_edited(path: str, store: StateStore) -> bool:
     """Return whether a table is there that is not as it was left."""
     return os.path.exists(path) and not _is_table_unchanged(
-        path, book.load_table_record(_name_table(path, book))
+        path, store.load_table_record(_name_table(path, store))
     )
 
 
 @contextmanager
-def guard_tables(job: Job, book: StateStore, summary: Summary) -> Iterator[None]:
+def guard_tables(job: Job, store: StateStore, summary: Summary) -> Iterator[None]:
     """Replace the job's tables within the block; edited ones are kept under another name.
 
     Raises:
@@ -104,19 +105,19 @@ def guard_tables(job: Job, book: StateStore, summary: Summary) -> Iterator[None]
     with ExitStack() as stack:
         for path in job.paths.tables:
             counts = partial(json.dumps, summary.statuses)
-            stack.enter_context(_guard_table(path, book, description, counts))
+            stack.enter_context(_guard_table(path, store, description, counts))
         yield
 
 
 @contextmanager
 def _guard_table(
-    path: str, book: StateStore, description: str, summary: Callable[[], str]
+    path: str, store: StateStore, description: str, summary: Callable[[], str]
 ) -> Iterator[None]:
     """Replace a table within the block; one that somebody edited is kept under another name.
 
     Args:
         path: of the table; `-` is no file.
-        book: knows how it was left, and is told how it is left now.
+        store: knows how it was left, and is told how it is left now.
         description: what it depends on.
         summary: returns what is said of it, once it is written.
     """
@@ -125,7 +126,7 @@ def _guard_table(
         return
     kept = ""
     with outputs.wrap_os_errors(path):
-        if is_table_edited(path, book):
+        if is_table_edited(path, store):
             kept = _keep_edited_table(path)
     try:
         yield
@@ -148,8 +149,8 @@ def _guard_table(
             os.unlink(kept)
         elif kept:
             log.error(EDITED_MESSAGE, path, kept)
-    with book.transaction():
-        book.save_table_record(_name_table(path, book), left)
+    with store.transaction():
+        store.save_table_record(_name_table(path, store), left)
 
 
 def _keep_edited_table(path: str) -> str:
@@ -183,9 +184,9 @@ def restrict_state_access(state: str, table: str) -> None:
             os.chmod(state, stat.S_IMODE(found.st_mode) & may)
 
 
-def _name_table(path: str, book: StateStore) -> str:
+def _name_table(path: str, store: StateStore) -> str:
     """Name a table in the ledger: as seen from there, as folders may move with all in them."""
-    name = os.path.relpath(os.path.realpath(path), book.folder)
+    name = os.path.relpath(os.path.realpath(path), store.folder)
     return name.encode("utf-8", "backslashreplace").decode()
 
 
