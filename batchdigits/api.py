@@ -137,8 +137,8 @@ def read_images(images: Iterable[Any], options: ImageKeywords) -> "pd.DataFrame"
     Args:
         images: NumPy arrays, or what NumPy converts to one, each of shape (height, width),
             (height, width, 3) as red, green, blue, or (height, width, 4) with opacity, which is
-            laid over white; dtype uint8, bool (true is white), uint16 (grey only), or a float from 0 to 1. A stack
-            of shape (N, height, width) is N pictures.
+            laid over white; dtype uint8, bool (true is white), uint16 (grey only), or a float from
+            0 to 1. A stack of shape (N, height, width) is N pictures.
         options: given as keyword arguments; each is listed below. None takes the default.
 
     Returns:
