@@ -74,10 +74,8 @@ class StateStore:
 
     def list_absent_files(self) -> Iterator[str]:
         """Yield the names of known files that are not among those of this run."""
-        found = self._base.execute(
-            "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
-        )
-        return (file for (file,) in found)
+        what = "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
+        return (file for (file,) in self._base.execute(what))
 
     def rename_file(self, file: str, name: str) -> None:
         """Rename a known file to a name that no known file has."""
@@ -103,10 +101,8 @@ class StateStore:
 
     def has_file_records(self) -> bool:
         """Return whether `list_file_records` yields anything."""
-        found = self._base.execute(
-            "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
-        )
-        return found.fetchone() is not None
+        what = "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
+        return self._base.execute(what).fetchone() is not None
 
     def find_files_to_read(self, key: int) -> list[int]:
         """Return the indexes of this run's files that are new, changed, or failed before."""
@@ -121,11 +117,7 @@ class StateStore:
         return [at for (at,) in found]
 
     def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
-        """Give a file the findings of its content, if that was read before under any name.
-
-        Returns:
-            Whether it was.
-        """
+        """Return whether a file's content was read before; if so, the file gets its findings."""
         found = self._base.execute(
             "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
             (entry.content, key),
@@ -171,11 +163,7 @@ class StateStore:
         )
 
     def load_page_findings(self, key: int) -> dict[str, dict[int, str]]:
-        """Return the findings of single pages of this run's files that have not changed.
-
-        Returns:
-            By file, then by page, counted from 1.
-        """
+        """Return the findings of pages of unchanged files, by file and by page from 1."""
         found = self._base.execute(
             "SELECT file, page, findings FROM pages JOIN here USING (file)"
             " WHERE pages.size = here.size AND pages.time = here.time AND key = ?",
