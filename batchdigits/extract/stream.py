@@ -61,15 +61,14 @@ def extract_files(
     if tasks.in_memory:  # one chunk is prepared sooner than a worker starts
         first = list(islice(cut, 2))
         cut, count = chain(first, cut), count if len(first) > 1 else 0
-    outcomes = workers.map_chunks(
-        prepare_chunk,
-        cut,
-        workers=count,
+    executor = workers.choose_executor(
+        count,
         seconds=options.page_seconds,
         memory_mib=WORKER_MEMORY_MIB,
         ahead=max(2, MAX_READY_CHUNKS // max(count, 1)),
     )
-    with closing(outcomes):  # whatever happens, no worker stays behind
+    # whatever happens, no worker stays behind
+    with closing(executor.map_chunks(prepare_chunk, cut)) as outcomes:
         yield from _gather_batches(outcomes, options.batch_size, known)
 
 
@@ -119,14 +118,11 @@ def plan_files(files: Sequence[Source], options: RunOptions) -> Iterator[Planned
     look_at = partial(
         plan_chunk, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
     )
-    outcomes = workers.map_chunks(
-        look_at,
-        make_chunks(FileTasks(files), len(files), options.workers),
-        workers=options.workers,
-        seconds=options.page_seconds,
-        memory_mib=WORKER_MEMORY_MIB,
+    executor = workers.choose_executor(
+        options.workers, seconds=options.page_seconds, memory_mib=WORKER_MEMORY_MIB
     )
-    with closing(outcomes):
+    chunks = make_chunks(FileTasks(files), len(files), options.workers)
+    with closing(executor.map_chunks(look_at, chunks)) as outcomes:
         for outcome in outcomes:
             if outcome.result is None:
                 yield PlannedFile(outcome.items[0].source.file, "error", 1, outcome.fault)
