@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import zipfile
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ SHIPPED_BUNDLE = Path(__file__).parent.parent / "models" / "default"
 """The bundle inside the package."""
 DIGIT_CLASSES = tuple("0123456789")
 """What the outputs of a model mean, in order; `NONE_CLASS` may follow, for what is not a digit."""
+NONE_CLASS = "none"
 READER_FILE = "number.keras"
 """The number reader's file in a bundle's folder."""
-NONE_CLASS = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,71 +131,36 @@ def load_card(path: str | None) -> Card:
 
 
 def _load_bundle_card(place: Path) -> Card:
+    from pydantic import ValidationError  # noqa: PLC0415  (slow to import)
+
+    from batchdigits.predict.card_schema import CardSchema, describe_card_error  # noqa: PLC0415
+
     try:
         whole = json.loads(place.read_text("utf-8"))
-        found = Card(
-            name=" ".join(str(whole["name"]).split()),
-            preprocessing=int(whole["preprocessing"]),
-            temperature=float(whole["calibration"]["temperature"]),
-            threshold=float(whole["threshold"]),
-            calibrated=True,
-            whole=whole,
-            classes=tuple(str(name) for name in whole["classes"]),
-            readings=_parse_readings(whole["calibration"].get("readings", [])),
-            numbers=_parse_reader_card(whole.get("numbers")),
-            place=place.parent,
-            network=place.parent / "model.keras",
-        )
+        found = CardSchema.model_validate(whole)
     except FileNotFoundError:
         raise ModelError(
             f"'{place.parent}' is not a model bundle: expected card.json and model.keras in it"
         ) from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except ValidationError as error:
+        raise ModelError(f"'{place}' cannot be used: {describe_card_error(error):.200}") from None
+    except (OSError, ValueError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
-    if found.classes not in (DIGIT_CLASSES, (*DIGIT_CLASSES, NONE_CLASS)):
-        got = " ".join(", ".join(found.classes).split())
-        raise ModelError(
-            f"'{place}': expected the classes 0 to 9, with '{NONE_CLASS}' after them or without, "
-            f"got {got:.100}"
-        )
-    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
-        raise ModelError(
-            f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
-            f"got {found.temperature} and {found.threshold}"
-        )
-    return found
-
-
-def _parse_reader_card(said: dict[str, Any] | None) -> NumberReaderCard | None:
-    """Take over what a card says of the number reader."""
-    if said is None:
-        return None
-    found = NumberReaderCard(
-        int(said["preprocessing"]),
-        float(said["calibration"]["temperature"]),
-        float(said["threshold"]),
+    numbers = None
+    if (reader := found.numbers) is not None:
+        temperature = reader.calibration.temperature
+        numbers = NumberReaderCard(reader.preprocessing, temperature, reader.threshold)
+    return Card(
+        name=found.name,
+        preprocessing=found.preprocessing,
+        temperature=found.calibration.temperature,
+        threshold=found.threshold,
+        calibrated=True,
+        whole=whole,
+        classes=found.classes,
+        readings=found.calibration.readings,
+        numbers=numbers,
+        place=place.parent,
+        network=place.parent / "model.keras",
     )
-    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
-        raise ValueError(
-            "numbers: expected a temperature above 0 and a threshold from 0 to 1, "
-            f"got {found.temperature} and {found.threshold}"
-        )
-    return found
-
-
-def _parse_readings(listed: list[Any]) -> tuple[CalibrationBin, ...]:
-    """Check and take over what a card lists under `calibration.readings`."""
-    readings = tuple(CalibrationBin(float(c), int(right), int(wrong)) for c, right, wrong in listed)
-    for one in readings:
-        if not (0 <= one.confidence <= 1 and one.right >= 0 and one.wrong >= 0):
-            raise ValueError(f"calibration.readings hold {list(one)}")
-    return readings
