@@ -62,10 +62,9 @@ def compute_probabilities(logits: NDArray[np.float32], temperature: float) -> ND
     Returns:
         float64, shape (N, classes), each row summing to 1.
     """
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    out: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return out
+    from scipy.special import softmax  # noqa: PLC0415  (slow to import)
+
+    return softmax(logits.astype(np.float64) / temperature, axis=1)
 
 
 def truncate_probabilities(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -145,13 +144,14 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
         The temperature with the least mean negative log-likelihood, to one part in 500: it has a
         single minimum in log-temperature, so a fine grid finds it.
     """
+    from scipy.special import log_softmax  # noqa: PLC0415  (slow to import)
+
     grid = np.exp(np.linspace(np.log(0.1), np.log(10), 2303))
     scaled = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    right = np.take_along_axis(scaled, labels[:, None], axis=1)[:, 0]
 
     def loss(temperature: float) -> float:
-        normaliser = np.log(np.exp(scaled / temperature).sum(axis=1))
-        return float(np.mean(normaliser - right / temperature))
+        likely = log_softmax(scaled / temperature, axis=1)
+        return -float(np.mean(np.take_along_axis(likely, labels[:, None], axis=1)))
 
     coarse = min(grid[::48], key=loss)
     near = grid[(grid > coarse / 1.12) & (grid < coarse * 1.12)]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.calibrate import compute_probabilities
 from batchdigits.records import GreyImage
 
 SEPARATOR_CHARACTERS = ".-"
@@ -78,7 +79,7 @@ def decode_logits(logits: NDArray[np.float32], beam: int = BEAM_WIDTH) -> Decode
 
 def find_candidates(logits: NDArray[np.float32], beam: int = BEAM_WIDTH) -> list[tuple[str, float]]:
     """Give what a strip may say, as in `DecodedStrip`, and not where."""
-    return _run_beam_search(_merge_into_blank(_compute_softmax(logits)), beam)
+    return _run_beam_search(_merge_into_blank(compute_probabilities(logits, 1.0)), beam)
 
 
 def find_signs(logits: NDArray[np.float32], text: str) -> list[DecodedSign]:
@@ -88,15 +89,8 @@ def find_signs(logits: NDArray[np.float32], text: str) -> list[DecodedSign]:
         logits: as for `decode_logits`.
         text: a candidate.
     """
-    shares = _compute_softmax(logits)
+    shares = compute_probabilities(logits, 1.0)
     return _add_separator_signs(text, _align_text(_merge_into_blank(shares), text), shares)
-
-
-def _compute_softmax(logits: NDArray[np.float32]) -> Probabilities:
-    levels = logits.astype(np.float64)
-    powers = np.exp(levels - levels.max(axis=1, keepdims=True))
-    shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _merge_into_blank(shares: Probabilities) -> Probabilities:
