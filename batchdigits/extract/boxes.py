@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import cells, layout
-from batchdigits.extract.desk import ChunkBuilder
+from batchdigits.extract.chunk_builder import ChunkBuilder
 from batchdigits.normalize.minus import leads
 from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
@@ -26,12 +26,12 @@ its height."""
 
 
 def extract_boxes(
-    desk: ChunkBuilder, index: int, page: int, ways: Sequence[GreyImage]
+    builder: ChunkBuilder, index: int, page: int, ways: Sequence[GreyImage]
 ) -> Sequence[layout.Found]:
     """Find the boxes of a page and lay them on the desk, in reading order.
 
     Args:
-        desk: that of the chunk.
+        builder: gathers the chunk.
         index: of the page's file within the chunk.
         page: its number.
         ways: the page, uint8, (height, width), dark ink on light paper; also inverted where it is
@@ -48,15 +48,15 @@ def extract_boxes(
         boxes = [_cut_box(grey, box) for box in group.boxes]
         if group.kind == "boxes":
             field = _make_field(group.names[0], len(boxes))
-            desk.add_boxes(index, page, field, boxes, cells.describe_low_resolution(boxes))
+            builder.add_boxes(index, page, field, boxes, cells.describe_low_resolution(boxes))
             laid += 1
             continue
         for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
             if not printed:
-                _add_box(desk, index, page, name, box)
+                _add_box(builder, index, page, name, box)
                 laid += 1
     if not laid:
-        desk.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
+        builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
     return found
 
 
@@ -142,13 +142,13 @@ def _binarize_ink(crop: GreyImage) -> GreyImage:
     return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
 
 
-def _add_box(desk: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
+def _add_box(builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
     """Lay down a box, or a cell of a table: one digit, or a number."""
     why = cells.describe_low_resolution([box])
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
-        desk.add_boxes(index, page, _make_field(name, 1), [box], why)
+        builder.add_boxes(index, page, _make_field(name, 1), [box], why)
     else:
-        desk.add_number(index, page, _make_field(name, None), box.crop, box.shown, why)
+        builder.add_number(index, page, _make_field(name, None), box.crop, box.shown, why)
 
 
 def has_single_sign(crop: GreyImage) -> bool:

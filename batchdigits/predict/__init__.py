@@ -28,7 +28,7 @@ from batchdigits.predict.bundle import (
     resolve_model_path,
     resolve_reader_path,
 )
-from batchdigits.predict.model_shape import check_input_shape, gives_probabilities, takes_bytes
+from batchdigits.predict.model_signature import check_signature, gives_probabilities, takes_bytes
 from batchdigits.predict.number_reader import NumberReader
 
 __all__ = [
@@ -86,7 +86,7 @@ class Classifier:
         """
         self.device = device
         self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
-        self._shape = check_input_shape(model, classes)
+        self._shape = check_signature(model, classes)
         self._classes = classes
         self._chunk = model.input_shape[0] or chunk  # a model may be bound to a batch of its own
         self._scale = np.float32(255 if takes_bytes(model) else 1)

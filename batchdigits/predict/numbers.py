@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate
-from batchdigits.extract.desk import StripPlacement
+from batchdigits.extract.chunk import StripPlacement
 from batchdigits.normalize.strips import HEIGHT
-from batchdigits.predict import decoding, slanted
+from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import NO_DIGIT, SEPARATOR_CHARACTERS, DecodedStrip
 from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
@@ -48,7 +48,7 @@ def read_numbers(
     ]
     return [
         found._replace(candidates=calibrate.calibrate_candidates(found.candidates, temperature))
-        for found in slanted.read_strips(logits, strips, beams)
+        for found in augmentation.read_strips(logits, strips, beams)
     ]
 
 

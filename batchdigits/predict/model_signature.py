@@ -6,7 +6,7 @@ from typing import Any
 from batchdigits.errors import ModelError
 
 
-def check_input_shape(model: Any, classes: int) -> tuple[int, ...]:
+def check_signature(model: Any, classes: int) -> tuple[int, ...]:
     """Check what the model takes and gives; return the shape of one input."""
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if not (
