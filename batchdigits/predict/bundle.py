@@ -1,4 +1,4 @@
-"""What is known about a model without loading it: the card in its bundle."""
+"""Model bundles: where their files are, and the card, which is read without loading the model."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ READER_FILE = "number.keras"
 
 @dataclass(frozen=True, slots=True)
 class NumberReaderCard:
-    """What a card says of the bundle's number reader.
+    """The part of a card about the bundle's number reader.
 
     Attributes:
-        preprocessing: version of `normalize.strips` that it was trained with.
-        temperature: what the logarithms of its candidates' probabilities are divided by.
+        preprocessing: version of `normalize.strips` that the reader was trained with.
+        temperature: divides the logarithms of the candidates' probabilities.
         threshold: default confidence from which a number is `ok`.
     """
 
@@ -37,19 +37,19 @@ class NumberReaderCard:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a bundle's `card.json` says; for a plain `.keras` file what is assumed.
+    """The card of a model, from a bundle's `card.json`; for a plain `.keras` file the defaults.
 
     Attributes:
         name: of the model.
-        preprocessing: version of `normalize` it was trained with; None where unknown.
-        temperature: what logits are divided by before the softmax; 1 where uncalibrated.
+        preprocessing: version of `normalize` that the model was trained with; None if unknown.
+        temperature: divides the logits before the softmax; 1 if uncalibrated.
         threshold: default confidence from which a value is `ok`.
         calibrated: whether temperature and threshold were fitted on data.
-        whole: the card as read, for people.
+        whole: everything that `card.json` holds, for people.
         classes: what the model's outputs mean: `DIGIT_CLASSES`, or those and `NONE_CLASS`.
-        readings: right and wrong values of the calibration data by confidence; empty where the
-            card has none.
-        numbers: of the number reader; None where the bundle has none.
+        readings: right and wrong values of the calibration data by confidence; empty if the card
+            has none.
+        numbers: the number reader's part; None if the bundle has no number reader.
         place: the bundle's folder, or the `.keras` file.
         network: the `.keras` file of single digits.
     """
@@ -71,21 +71,21 @@ UNCALIBRATED_THRESHOLD = 0.95
 
 
 def resolve_model_path(path: str | None) -> Path:
-    """Tell where a model lies: None is the one in the package."""
+    """Return the path of a model; None stands for the model in the package."""
     return SHIPPED_BUNDLE if path is None else Path(path)
 
 
 def resolve_keras_path(path: str | None) -> Path:
-    """Tell where a model's `.keras` file lies, in a bundle's folder or by itself."""
+    """Return the path of a model's `.keras` file, in a bundle's folder or by itself."""
     place = resolve_model_path(path)
     return place / "model.keras" if place.is_dir() else place
 
 
 def fingerprint_model(path: str | None) -> str:
-    """Name a model by what is in its files: a digest (BLAKE2b, 160 bits), in hexadecimal.
+    """Compute the digest of a model's files (BLAKE2b, 160 bits), in hexadecimal.
 
     Raises:
-        ModelError: one of them cannot be read.
+        ModelError: a file cannot be read.
     """
     place = resolve_model_path(path)
     files = [place / name for name in ("card.json", "model.keras", READER_FILE)]
@@ -100,21 +100,21 @@ def fingerprint_model(path: str | None) -> str:
 
 
 def resolve_reader_path(path: str | None) -> Path:
-    """Tell where the number reader of a bundle lies, if there is one."""
+    """Return the path of a bundle's number reader; the file need not exist."""
     return resolve_model_path(path) / READER_FILE
 
 
 def load_card(path: str | None) -> Card:
-    """Read what is known about a model without loading it.
+    """Load the card of a model, without loading the model.
 
     Args:
         path: a bundle's folder, or a `.keras` file; None for the model in the package.
 
     Raises:
-        ModelError: there is no such thing, or its card is damaged.
+        ModelError: there is no model at the path, or its card is damaged.
     """
     place = resolve_model_path(path)
-    if os.path.isdir(place):  # os.path takes any name, where Path raises for some
+    if os.path.isdir(place):  # os.path accepts any name; Path raises for some
         return _load_bundle_card(place / "card.json")
     if not os.path.exists(place):
         raise ModelError(
