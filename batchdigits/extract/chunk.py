@@ -13,11 +13,11 @@ from batchdigits.templates.template import Field
 
 
 class DigitSpot(NamedTuple):
-    """One place where a digit may stand: a box of a field, or an image of one digit.
+    """One place for a digit: a box of a field, or an image of one digit.
 
     Attributes:
-        status: None where there is a picture, the next in order; else blank, or review.
-        detail: why there is none.
+        status: None if there is a picture, the next in order; else blank or review.
+        detail: why there is no picture.
         place: x, y, width, height in the page as scanned, px.
     """
 
@@ -27,11 +27,11 @@ class DigitSpot(NamedTuple):
 
 
 class StripPlacement(NamedTuple):
-    """Where the strip of a number lies in its page.
+    """The placement of a number's strip in its page.
 
     Attributes:
         origin: x, y of the strip's top left corner in the page as scanned, px.
-        scale: pixels of the page that one of the strip covers, across and down.
+        scale: pixels of the page per pixel of the strip, across and down.
         slant: as in `normalize.strips.Strip`.
     """
 
@@ -41,17 +41,17 @@ class StripPlacement(NamedTuple):
 
 
 class ExtractedItem(NamedTuple):
-    """What became of an image of one digit or number, or of one field of a page.
+    """The extraction of an image of one digit or number, or of one field of a page.
 
     Attributes:
         source: index of its file within the chunk.
         page: counted from 1.
-        status: None where there are spots, or a number, to judge; else what the row says.
-        detail: why; with status None, why whatever is read is for review.
+        status: None if there are spots or a number to judge; else the status of the row.
+        detail: why; with status None, why the value is for review whatever is read. Empty for none.
         field: the template's field; None for an image of one digit, and for a whole page.
         spots: its boxes, from left to right.
-        number: of a number of several digits, of which there is a strip, the next in order.
-        described: whether a template says what it is, or an image is it; else it was found.
+        number: the placement of a number's strip, the next strip in order; None for no strip.
+        described: whether a template describes it, or it is a whole image; else layout found it.
     """
 
     source: int
@@ -70,9 +70,9 @@ class DebugPage(NamedTuple):
     Attributes:
         source: index of its file within the chunk.
         page: counted from 1.
-        picture: PNG, made smaller where it is large.
-        boxes: (N, 4, 2): corners of its boxes, px of that picture.
-        names: of each box's row; empty for a box that has none.
+        picture: PNG, scaled down if it is large.
+        boxes: float32, (N, 4, 2): corners of the page's boxes, px of that picture.
+        names: the name of each box's row; empty for a box without a row.
     """
 
     source: int
@@ -86,13 +86,14 @@ class ExtractedChunk(NamedTuple):
     """What a worker returns for a chunk.
 
     Attributes:
-        items: what became of each page, in order.
-        pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
-            own float32 would take on the way, and no less exact.
-        strips: of the numbers, in order; each as `decode_strip` takes it: a tenth of the bytes.
-        laid: the pages of forms that were laid straight, with the index of their file.
-        stood: of each task that asked for it, how its file stood; None where it changed.
-        shown: the pages that people want to see.
+        items: in the order of the pages.
+        pictures: uint8, shape (M, 28, 28, 1), 0 to 255: as exact as `normalize`'s float32, in a
+            quarter of the bytes.
+        strips: of the numbers, in order, compressed to a tenth; see `decode_strip`.
+        laid: the registered pages, with the index of their file.
+        stood: for each task the size and time of its file, with the last also its digest; None if
+            the file changed, or the task wants no snapshot.
+        shown: the pages for `--debug-pages`.
     """
 
     items: list[ExtractedItem]
@@ -104,10 +105,10 @@ class ExtractedChunk(NamedTuple):
 
 
 def decode_strip(strip: bytes) -> GreyImage:
-    """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
+    """Decompress a strip of `ExtractedChunk.strips`; uint8, shape (height, width)."""
     return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
 
 
 def make_empty_pictures() -> NDArray[np.uint8]:
-    """Give pictures of nothing: shape (0, 28, 28, 1)."""
+    """Return no pictures: uint8, shape (0, 28, 28, 1)."""
     return np.zeros((0, 28, 28, 1), np.uint8)

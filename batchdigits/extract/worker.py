@@ -26,7 +26,7 @@ DARK_PAGE_LEVEL = 110
 """Median grey level under which a page may have light ink on dark paper."""
 
 
-def extract_chunk(  # noqa: PLR0913 - each is said by its name
+def extract_chunk(  # noqa: PLR0913 - each is named
     chunk: list[Task],
     *,
     as_: ReadAs,
@@ -35,7 +35,16 @@ def extract_chunk(  # noqa: PLR0913 - each is said by its name
     forms: FormTemplates = FormTemplates(),  # noqa: B008  (a tuple of constants)
     shows: bool = False,
 ) -> ExtractedChunk:
-    """Extract the digits and numbers of a chunk of files; workers call this."""
+    """Extract the digits and numbers of a chunk of files; workers call this.
+
+    Args:
+        chunk: tasks, in order.
+        as_: what images without a template are read as.
+        invert: whether ink is light or dark.
+        max_pixels: of a page; larger ones are not decoded.
+        forms: the forms that pages may be; without any, layout finds the boxes.
+        shows: whether debug pages are wanted.
+    """
     builder = ChunkBuilder("yes" if forms.templates else invert, shows=shows)
     for index, task in enumerate(chunk):
         source = task.source
@@ -183,7 +192,7 @@ def _is_dark_page(grey: GreyImage) -> bool:
 
 
 def _snapshot_if_unchanged(task: Task) -> FileSnapshot | None:
-    """Return a file's size, time and digest; None where it changed since it was listed."""
+    """Return a file's size and time, with its last task also its digest; None if it changed."""
     if task.entry is None or task.source.fault:
         return task.entry
     now = inspection.hash_source(task.source) if task.last else inspection.stat_source(task.source)
