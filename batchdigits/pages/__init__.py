@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from batchdigits.formats import FORMAT_BYTES, FORMATS, identify_format
 from batchdigits.pages import webp
 from batchdigits.pages.jpeg import check_jpeg2000, decode_jpeg
 from batchdigits.pages.pdf import inspect_pdf, load_pdf_pages
@@ -40,28 +41,9 @@ from batchdigits.pages.trouble import (
 )
 from batchdigits.records import MAX_FILE_BYTES, Failure, GreyImage, Page
 
-_SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-    b"GIF8": "GIF",
-    b"\0\0\0\x0cjP  ": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"BM": "BMP",
-}
 _BYTES_PER_PIXEL = {"JPEG 2000": 6, "TIFF": 6, "WebP": 15}
 """Bytes a pixel that decoders of the kinds take which say of a lack of memory that data are broken:
 measured, of greys, colours of 8 bits, and both with transparency."""
-_UNSUPPORTED_BRANDS = {
-    b"avi": "AVIF",
-    b"hei": "HEIC",
-    b"hev": "HEIC",
-    b"mif": "HEIC",
-    b"msf": "HEIC",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +81,7 @@ def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterat
     with ExitStack() as stack:
         try:
             file = stack.enter_context(_open_file(path))
-            head = file.read(1024)
+            head = file.read(FORMAT_BYTES)
             kind = _identify_format(head)
             data = b"" if kind == "PDF" else head + file.read()
         except MemoryError:
@@ -134,7 +116,7 @@ def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure
     kind = "file"
     try:
         with _open_file(path) as file, _silence_pillow():
-            kind = _identify_format(file.read(1024))
+            kind = _identify_format(file.read(FORMAT_BYTES))
             if kind == "PDF":
                 pages, width, height = inspect_pdf(file, max_pixels)
                 return ImageFileInfo(kind, width, height, pages)
@@ -183,24 +165,18 @@ def _open_file(path: str) -> BinaryIO:
 
 
 def _identify_format(head: bytes) -> str:
-    """Name the format by its first bytes; names and suffixes are often wrong."""
+    """Return the name of the format that a file's first bytes show: suffixes are often wrong."""
     if not head:
         raise UnreadableFileError("empty file (0 bytes)")
-    for signature, kind in _SIGNATURES.items():
-        if head.startswith(signature):
-            return kind
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WebP"
-    if b"%PDF" in head:  # readers allow junk of up to 1024 bytes before it
-        return "PDF"
-    brands = head[8:64] if head[4:8] == b"ftyp" else b""
-    for brand, name in _UNSUPPORTED_BRANDS.items():
-        if brand in brands:
-            raise UnreadableFileError(f"{name} is not read: convert it to PNG or JPEG")
-    raise UnreadableFileError(
-        f"not an image: begins with {head[:8]!r}; "
-        "expected PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000 or PDF"
-    )
+    found = identify_format(head)
+    if found is None:
+        *names, last = (one.name for one in FORMATS if one.is_read)
+        raise UnreadableFileError(
+            f"not an image: begins with {head[:8]!r}; expected {', '.join(names)} or {last}"
+        )
+    if not found.is_read:
+        raise UnreadableFileError(f"{found.name} is not read: convert it to PNG or JPEG")
+    return found.name
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from batchdigits.errors import UsageError
+from batchdigits.formats import has_image_suffix
 from batchdigits.records import Source
 from batchdigits.sources import inspection
 from batchdigits.sources.inspection import FILE_MISSING
@@ -275,7 +276,7 @@ class _Search:
 
 def _describe_skip(item: os.DirEntry[str], fault: str) -> str:
     """Why a file of a folder is not a source; empty if it is one."""
-    if inspection.has_image_suffix(item.name):
+    if has_image_suffix(item.name):
         return ""
     if fault:
         return _SKIP_UNREADABLE

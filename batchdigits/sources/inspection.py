@@ -6,10 +6,10 @@ Nothing that could block is ever opened.
 import contextlib
 import hashlib
 import os
-import re
 import stat
 import time
 
+from batchdigits import formats
 from batchdigits.records import MAX_FILE_BYTES, FileSnapshot, Source
 
 FILE_MISSING = "no such file: it was listed but is not there"
@@ -29,25 +29,6 @@ DIGEST_BYTES = 20
 """Bytes of a content's digest (BLAKE2b)."""
 HASH_PIECE_BYTES = 1 << 20
 """Bytes that are read at a time."""
-_IMAGE_SUFFIX = re.compile(
-    r"\.(?:png|jpe?g|jpe|jfif|tiff?|bmp|dib|webp|gif|jp2|j2k|jp[fxc]|pdf|mpo|hei[cf]|avif)\Z",
-    re.IGNORECASE | re.ASCII,
-)
-_HEAD_BYTES = 18
-"""As many bytes as the longest entry of `_SIGNATURES` looks at."""
-_SIGNATURES = (
-    rb"\x89PNG\r\n\x1a\n",
-    rb"\xff\xd8\xff",  # JPEG
-    rb"II[*+]\x00|MM\x00[*+]",  # TIFF in both byte orders; + is BigTIFF
-    # "BM" begins many a text: ask as well for a known size of the header that follows at 14.
-    rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00",
-    rb"RIFF.{4}WEBP",
-    rb"GIF8[79]a",
-    rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",  # JPEG 2000: in boxes, bare codestream
-    rb"%PDF-",
-    rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|miaf|msf1|avi[fs])",  # HEIF and AVIF: ISO-BMFF brands
-)
-_IMAGE_SIGNATURE = re.compile(b"|".join(_SIGNATURES), re.DOTALL)
 
 
 def get_entry_type(item: os.DirEntry[str]) -> int:
@@ -88,25 +69,20 @@ def describe_error(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def has_image_suffix(name: str) -> bool:
-    """Return whether a file's name ends as an image's does."""
-    return bool(_IMAGE_SUFFIX.search(name))
-
-
 def has_image_signature(path: str) -> bool:
     """Return whether a file's first bytes are those of an image.
 
     Raises:
         OSError: it cannot be read.
     """
-    return bool(_IMAGE_SIGNATURE.match(_load_first_bytes(path)))
+    return formats.has_image_signature(_load_first_bytes(path))
 
 
 def _load_first_bytes(path: str) -> bytes:
     # Without O_NONBLOCK, a pipe put in the file's place since it was listed would hang the run.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        return os.read(handle, _HEAD_BYTES)
+        return os.read(handle, formats.SIGNATURE_BYTES)
     finally:
         os.close(handle)
 
