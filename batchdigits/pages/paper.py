@@ -6,6 +6,7 @@ from pathlib import Path
 import pypdfium2  # type: ignore[import-untyped]
 from PIL import Image
 
+from batchdigits.formats import FORMAT_BYTES, identify_format
 from batchdigits.pages.picture import get_exif_orientation
 
 MIN_DPI, MAX_DPI = 90.0, 2400.0
@@ -23,8 +24,8 @@ def find_paper_size(path: str, number: int) -> tuple[float, float] | None:
     """
     try:
         with Path(path).open("rb") as file:
-            drawn = b"%PDF" in file.read(1024)
-        if not drawn:
+            format_ = identify_format(file.read(FORMAT_BYTES))
+        if format_ is None or format_.name != "PDF":
             return _compute_scan_size(path, number)
         with closing(pypdfium2.PdfDocument(path)) as document:
             width, height = document[number - 1].get_size()
