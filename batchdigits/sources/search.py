@@ -49,8 +49,8 @@ class SourceSearch:
         self.unseen: list[str] = []
         self.seen: set[str] = set()
         self.top = ""
-        self.real_folder = functools.cache(lambda path: os.path.realpath(path or "."))
-        self.marked = functools.cache(
+        self.resolve_folder = functools.cache(lambda path: os.path.realpath(path or "."))
+        self.is_flagged = functools.cache(
             lambda folder: os.path.lexists(os.path.join(folder, MOVED_FOLDER_FLAG))
         )
 
@@ -155,7 +155,7 @@ class SourceSearch:
         """Return a path with its folder resolved, and its last name as it is."""
         folder, name = os.path.split(path)
         try:
-            return os.path.join(self.real_folder(folder), name)
+            return os.path.join(self.resolve_folder(folder), name)
         except ValueError:  # no name can hold this, see `inspection.inspect_path`
             return path
 
@@ -174,7 +174,7 @@ class SourceSearch:
             real: absolute, without links.
             marks: whether a `MOVED_FOLDER_FLAG` makes such a folder too.
         """
-        while real not in self.moved and not (marks and self.marked(real)):
+        while real not in self.moved and not (marks and self.is_flagged(real)):
             above = os.path.dirname(real)
             if above == real:
                 return False
