@@ -33,12 +33,6 @@ MAX_INLIER_DISTANCE_MM = 1.0
 """How far, mm, the middles of boxes that agree may be from each other by a pose."""
 MAX_SCORED_BOXES = 60
 """Of the template's boxes so many are counted, evenly drawn."""
-SHIFT_GRID_MM = 0.5
-"""Shifts of a template that are alike to so many mm are one."""
-MAX_SHIFTS = 8
-"""Shifts that are tried, at most."""
-MIN_SYMMETRY_SHARE = 0.85
-"""Share of a template's boxes that fall on each other when it looks the same at another turn."""
 MAX_TRANSFORMS_PER_TURN = 2
 """Ways of lying that are followed up at each of the four turns, at most."""
 MIN_SCORE_RATIO = 0.6
@@ -127,7 +121,8 @@ def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix
     return [matrix for score, matrix in found if score > MIN_SCORE_RATIO * most]
 
 
-def _build_tree(points: Points) -> "cKDTree":
+def build_tree(points: Points) -> "cKDTree":
+    """Build a tree that finds the nearest of N points."""
     from scipy.spatial import cKDTree  # noqa: PLC0415  (a third of a second)
 
     return cKDTree(points)
@@ -139,7 +134,7 @@ def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64
         return quads
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     centre = quads.mean(axis=1)
-    _, taken = _pair_boxes(_build_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
+    _, taken = _pair_boxes(build_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
     return np.asarray(np.delete(quads, taken, axis=0))
 
 
@@ -153,7 +148,7 @@ def _find_transforms_at_turn(
     place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
     reach = MATCH_DISTANCE_SHARE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
     score = _score_similarities(place, reach, seen.centre)
-    tree = _build_tree(seen.centre)
+    tree = build_tree(seen.centre)
     out: list[tuple[float, Matrix]] = []
     for _ in range(MAX_TRANSFORMS_PER_TURN):
         if score.max(initial=0) < 2:
@@ -162,45 +157,13 @@ def _find_transforms_at_turn(
         likely = float(score[best])
         score[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
         grown = _refine_transform(
-            tree, seen.centre, _build_similarity(*guesses[best]), middle, boxes
+            tree, seen.centre, build_similarity(*guesses[best]), middle, boxes
         )
         if grown is not None and all(
             is_distinct_transform(grown, other, boxes) for _, other in out
         ):
             out.append((likely, grown))
     return out
-
-
-def _build_similarity(turn: complex, shift: complex) -> Matrix:
-    return np.array(
-        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
-    )
-
-
-def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
-    """List turns, mm → mm, by which a template's boxes all but fall on each other."""
-    middle = boxes[:, :2] + boxes[:, 2:] / 2
-    tree = _build_tree(middle)
-    centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
-    every = (_build_similarity(turn, centre - turn * centre) for turn in (1j, -1, -1j))
-    least = boxes[:, 2:].min(axis=1)
-    return [
-        turn
-        for turn in every
-        if (tree.query(project_points(turn, middle))[0] < MATCH_DISTANCE_SHARE * least).mean()
-        > MIN_SYMMETRY_SHARE
-    ]
-
-
-def list_symmetry_shifts(boxes: NDArray[np.float64]) -> Points:
-    """List the ways a template's boxes may be shifted so that most fall on others: (N, 2), mm."""
-    middle = boxes[:, :2] + boxes[:, 2:] / 2
-    every = (middle[:, None] - middle[None]).reshape(-1, 2)
-    near = np.rint(every / SHIFT_GRID_MM).astype(np.int64)
-    _, first, count = np.unique(near, axis=0, return_index=True, return_counts=True)
-    often = (count > len(boxes) / 3) & (count < len(boxes))
-    order = np.argsort(-count[often], kind="stable")[:MAX_SHIFTS]
-    return np.asarray(every[first[often][order]])
 
 
 def is_distinct_transform(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
@@ -210,9 +173,16 @@ def is_distinct_transform(one: Matrix, other: Matrix, boxes: NDArray[np.float64]
     return bool(np.median(np.linalg.norm(back - middle, axis=1)) > 0.5 * np.median(boxes[:, 3]))
 
 
+def build_similarity(turn: complex, shift: complex) -> Matrix:
+    """Return the matrix that maps a point z, as a complex number, to `turn` z + `shift`."""
+    return np.array(
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
+    )
+
+
 def _count_same_size(size: Points) -> NDArray[np.int64]:
     """Count for each box how many others are as large: a form's boxes come in numbers."""
-    tree = _build_tree(np.log(size))
+    tree = build_tree(np.log(size))
     return np.asarray(
         tree.query_ball_point(np.log(size), SIZE_TOLERANCE_LOG / 2, return_length=True)
     )
