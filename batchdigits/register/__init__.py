@@ -1,8 +1,8 @@
-"""A page → where the paper lies in it: one transform from millimetres to pixels.
+"""A page → its pose: the transform from millimetres on paper to pixels in the page.
 
-First poses come from what the template is anchored by. Each is drawn to the printed lines of every
-other box, and measured on those of the others, which no fit has used: a page whose residual is over
-the limit, or whose lines are not there, is another form, and never read.
+The template's anchor gives initial poses. Each is refined on the printed lines of every other box.
+The lines of the other boxes, which no fit has used, measure its residual. If the residual is over
+the limit, or lines are missing, the page is another form and is never read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +31,11 @@ __all__ = [
 
 
 class FormTemplates(NamedTuple):
-    """The forms that pages may be of.
+    """The templates of the forms that pages may be.
 
     Attributes:
-        templates: none where no page is known to be a form.
-        references: a form's name → its reference, of the forms that are anchored by one.
+        templates: empty if no page is known to be a form.
+        references: form's name → its reference, for forms with anchor = "image".
     """
 
     templates: Sequence[Template] = ()
@@ -43,23 +43,26 @@ class FormTemplates(NamedTuple):
 
     @property
     def only_template(self) -> Template | None:
-        """Give the one form that every page is known to be, where there is one."""
+        """The template of every page, if there is only one."""
         return self.templates[0] if len(self.templates) == 1 else None
 
 
 MAX_PAGE_SIDE_PX = 16_000
-"""Longer pages, px, are made smaller first: OpenCV samples none over 32,767."""
+"""Longest side, px; larger pages are reduced first, as OpenCV samples none over 32,767."""
 
 
 def register_page(
     grey: GreyImage, template: Template, reference: Reference | None = None
 ) -> Pose | RegistrationFailure:
-    """Find where the paper of a form lies in a page.
+    """Find the pose of a form's paper in a page.
 
     Args:
         grey: the page, uint8, (height, width), dark ink on light paper, at any turn.
         template: the form's.
         reference: what `build_reference` makes of the blank form's picture; for anchor = "image".
+
+    Returns:
+        The pose, or why the page has none.
 
     Raises:
         TemplateError: anchor = "image" without a reference.
@@ -84,7 +87,7 @@ def match_form(
     templates: Sequence[Template],
     references: Mapping[str, Reference] | None = None,
 ) -> tuple[Template, Pose] | RegistrationFailure:
-    """Find which of several forms a page is, and where it lies in it.
+    """Find which of several forms a page is, and the pose of its paper.
 
     Args:
         grey: as in `register_page`.
@@ -92,8 +95,8 @@ def match_form(
         references: form's name → what `build_reference` makes of its reference.
 
     Returns:
-        The form with the most printed lines in place; lost where none is this page's, or where two
-        are so alike that either may be.
+        The form with the most printed lines in place, and its pose; or a failure if no form fits,
+        or two fit so alike that the page may be either.
 
     Raises:
         TemplateError: as `register_page`.

@@ -27,15 +27,15 @@ from batchdigits.templates.template import Template
 from batchdigits.templates.template import compute_box_corners as of_box
 
 MAX_CHANCE_LINE_SHARE = 0.1
-"""Share of the lines that may be found by chance where the scanner dropped them all."""
+"""Share of the lines that may be found by chance if the scanner dropped their colour."""
 MIN_STRAY_BOXES, MIN_STRAY_BOX_MM = 3, 3.0
-"""From so many boxes, of so many mm, a page with none of the template's lines is another form."""
+"""A page without the template's lines is another form if it has so many boxes, of so many mm."""
 MAX_MARKER_OFFSET_MM = 1.0
-"""How far markers may be, mm, from where a pose puts them that was found without them."""
+"""Largest distance, mm, of markers from where a pose that was found without them puts them."""
 
 
 def register_by_lines(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
-    """Lay the template's boxes on the page's; in a photograph, once its edges are laid straight."""
+    """Find the pose by printed boxes; if that fails, by the paper's edges too, as in photographs."""
     every, seen = list_boxes(template), boxes.detect_boxes(grey)
     found = [InitialPose(way, "printed boxes") for way in boxes.find_box_transforms(seen, every)]
     pose = select_best_pose(grey, found, template, alone=True)
@@ -57,7 +57,7 @@ def register_by_lines(grey: GreyImage, template: Template) -> Pose | Registratio
 
 
 def register_by_markers(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
-    """Lay a template on a page by its markers; printed boxes help where there are under three."""
+    """Find the pose by markers; by printed boxes, checked on the markers, if fewer than three."""
     found = marks.detect_markers(grey, template.form)
     count = f"{len(found.quads)} of {len(template.form.effective_markers)} markers"
     if len(found.twice) > 1:
@@ -72,7 +72,7 @@ def register_by_markers(grey: GreyImage, template: Template) -> Pose | Registrat
         return lost
     paper = marks.list_marker_corners(template.form, list(found.quads))
     picture = np.concatenate(list(found.quads.values()))
-    if len(found.quads) < 3:  # too few to lay the page by, but enough to prove where it lies
+    if len(found.quads) < 3:  # too few for a fit, but enough to confirm a pose
         alone = register_by_lines(grey, template)
         if (
             isinstance(alone, RegistrationFailure)
@@ -96,10 +96,16 @@ def register_by_markers(grey: GreyImage, template: Template) -> Pose | Registrat
 def _register_by_markers_alone(
     grey: GreyImage, first: InitialPose, template: Template, lost: RegistrationFailure
 ) -> Pose | RegistrationFailure:
-    """Measure a pose by markers alone, each left out of a fit to the others in turn.
+    """Measure a pose by markers alone: each in turn is left out of a fit to the others.
 
-    Scanners that drop a colour leave none of the boxes; but where there are other boxes than the
-    template's, it is another form.
+    This serves scanners that drop the colour of the boxes. A page with boxes, but not the
+    template's, is another form.
+
+    Args:
+        grey: the page.
+        first: the pose by markers.
+        template: the form's.
+        lost: the failure to return for another form.
     """
     fine = np.sqrt(abs(np.linalg.det(first.matrix[:2, :2])))
     if first.held is None:
@@ -115,7 +121,7 @@ def _register_by_markers_alone(
     left = []
     for n in range(count):
         out = np.arange(len(paper)) // 4 == n
-        if count == 3:  # two markers tell nothing of the third; half of its corners do
+        if count == 3:  # two markers do not predict the third, so half of its corners are kept
             out &= np.arange(len(paper)) % 2 == 0
         fit = fits.fit_transform(paper[~out], picture[~out])
         left.append(fits.measure_distances(fit, paper[out], picture[out]))
@@ -130,7 +136,7 @@ def _register_by_markers_alone(
 def register_by_image(
     grey: GreyImage, template: Template, reference: Reference | None
 ) -> Pose | RegistrationFailure:
-    """Lay a template on a page by features of its reference, and refine it by printed lines.
+    """Find the pose by features of the reference, refined on printed lines if there are boxes.
 
     Raises:
         TemplateError: `reference` is None.
@@ -153,9 +159,9 @@ def register_by_image(
 def _register_by_features_alone(
     found: Sequence[features.FeaturePose], template: Template
 ) -> Pose | RegistrationFailure:
-    """Measure a pose by features alone: how far apart each half of them puts the fields' corners.
+    """Measure a pose by features alone, for forms without boxes.
 
-    For forms without boxes, whose numbers stand on lines, or on nothing.
+    The residual is how far apart two fits, each to half of the features, put the fields' corners.
     """
     if not found:
         return RegistrationFailure("another form: too little of the reference is found in the page")

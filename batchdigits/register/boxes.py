@@ -1,4 +1,4 @@
-"""Printed boxes in a page, and where a template's boxes would lie among them."""
+"""Printed boxes in a page, and the poses that put a template's boxes on them."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 MAX_SIDE_PX = 1600
-"""Longest side, px, that boxes are looked for at."""
+"""Longest side, px, of the reduced page in which boxes are detected."""
 MIN_BOX_SIDE_PX = 10
-"""Least side of a box, px at that size."""
+"""Least side of a box, px, in the reduced page."""
 MIN_FILL_SHARE = 0.86
-"""Share of its upright frame that a box fills; an ellipse fills π / 4."""
+"""Least share of its smallest rectangle that a box fills; an ellipse fills π / 4."""
 MAX_PAGE_BOXES = 500
-"""Boxes that are looked at, the commonest sizes first."""
+"""Most boxes of a page that are used, the commonest sizes first."""
 SHAPE_TOLERANCE_LOG, SIZE_TOLERANCE_LOG, TURN_TOLERANCE_RAD = 0.25, 0.15, 0.1
-"""How far, as natural logarithms, the shape and the size of a box may be off, and how far, in
-radians, the way from one box to another."""
+"""Largest error of a box's shape and size, natural logarithms, and of the direction from one box
+to another, radians."""
 MAX_PAGE_PAIRS = 20
-"""Pairs of boxes in the page that are tried as any pair of the template's."""
+"""Pairs of boxes in the page that are compared with all pairs of the template's."""
 MATCH_DISTANCE_SHARE = 0.4
-"""A box falls on another when their middles are nearer than this share of its lesser side."""
+"""A box falls on another if their centres are nearer than this share of its shorter side."""
 MAX_INLIER_DISTANCE_MM = 1.0
-"""How far, mm, the middles of boxes that agree may be from each other by a pose."""
+"""Largest distance, mm, of the centres of matching boxes under a pose."""
 MAX_SCORED_BOXES = 60
-"""Of the template's boxes so many are counted, evenly drawn."""
+"""Most boxes of the template that count in a score; they are drawn evenly."""
 MAX_TRANSFORMS_PER_TURN = 2
-"""Ways of lying that are followed up at each of the four turns, at most."""
+"""Most poses that are refined at each of the four turns."""
 MIN_SCORE_RATIO = 0.6
-"""And of those none that is less likely than the likeliest by this factor."""
+"""Least score of a pose that is returned, as a share of the best score."""
 
 
 Quads = NDArray[np.float64]
-"""Corners of boxes, (N, 4, 2), px, each box's in order round it."""
+"""Corners of boxes, (N, 4, 2), px, those of each box in order around it."""
 
 
 class _PageBoxes(NamedTuple):
-    """Boxes in a page, N of them.
+    """N boxes in a page.
 
     Attributes:
         centre: (N, 2), px.
-        size: (N, 2), px, along and across `measure_skew`.
+        size: (N, 2), px, along and across `angle`.
         angle: (N,), radians, within half a right angle of upright.
     """
 
@@ -58,7 +58,7 @@ class _PageBoxes(NamedTuple):
 
 
 def detect_boxes(grey: GreyImage) -> Quads:
-    """Find what looks like a printed box, at any turn: light, with four sides and a line round."""
+    """Find printed boxes at any turn: light areas with four sides and a line around them."""
     small = reduce_page(grey, MAX_SIDE_PX)
     light = cv2.adaptiveThreshold(
         small.grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12
@@ -79,7 +79,7 @@ def detect_boxes(grey: GreyImage) -> Quads:
 
 
 def measure_short_sides(quads: Quads) -> NDArray[np.float64]:
-    """Give the lesser side of each box: (N,), px."""
+    """Return the shorter side of each box: (N,), px."""
     return np.asarray(_measure_boxes(quads).size.min(axis=1))
 
 
@@ -94,18 +94,18 @@ def _measure_boxes(quads: Quads) -> _PageBoxes:
 
 
 def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
-    """Find how a template may lie in a page so that its boxes fall on the page's.
+    """Find poses by which a template's boxes fall on the page's.
 
-    Two boxes of the page, far from each other, are taken for every two of the template's that are
-    as large and lie as far and in the same direction from each other; how many others then fall on
-    boxes says which is likely.
+    Pairs of boxes that are far apart in the page are matched with all pairs of the template's that
+    have the same sizes, distance and direction. Each match is scored by how many other boxes then
+    fall on boxes.
 
     Args:
         quads: the page's boxes.
         boxes: (N, 4), the template's, x, y, width, height, mm.
 
     Returns:
-        Poses, mm → px, the likeliest first; none where there is too little to go by.
+        Poses, mm → px, the best first; empty if there are fewer than three boxes.
     """
     if len(quads) < 3 or len(boxes) < 3:
         return []
@@ -129,7 +129,7 @@ def build_tree(points: Points) -> "cKDTree":
 
 
 def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64]) -> Quads:
-    """Give the page's boxes on which none of a template's falls, by a pose."""
+    """Return the page's boxes on which a pose puts none of a template's."""
     if not len(quads):
         return quads
     middle = boxes[:, :2] + boxes[:, 2:] / 2
@@ -141,7 +141,7 @@ def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64
 def _find_transforms_at_turn(
     seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> list[tuple[float, Matrix]]:
-    """Find the likeliest ways at one of the four turns, each with how likely it is."""
+    """Find the best poses at one of the four turns; return each with its score."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     guesses = _propose_similarities(seen, boxes, angle, quarter)
     some = np.linspace(0, len(boxes) - 1, min(len(boxes), MAX_SCORED_BOXES)).astype(int)
@@ -167,7 +167,7 @@ def _find_transforms_at_turn(
 
 
 def is_distinct_transform(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
-    """Tell whether two poses put a template's boxes in other places: by over half their height."""
+    """Return whether two poses put a template's boxes over half their height apart."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     back = project_points(np.linalg.inv(one), project_points(other, middle))
     return bool(np.median(np.linalg.norm(back - middle, axis=1)) > 0.5 * np.median(boxes[:, 3]))
@@ -181,7 +181,7 @@ def build_similarity(turn: complex, shift: complex) -> Matrix:
 
 
 def _count_same_size(size: Points) -> NDArray[np.int64]:
-    """Count for each box how many others are as large: a form's boxes come in numbers."""
+    """Count for each box how many have its size: a form has many boxes of the same size."""
     tree = build_tree(np.log(size))
     return np.asarray(
         tree.query_ball_point(np.log(size), SIZE_TOLERANCE_LOG / 2, return_length=True)
@@ -191,11 +191,11 @@ def _count_same_size(size: Points) -> NDArray[np.int64]:
 def _propose_similarities(
     seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> NDArray[np.complex128]:
-    """Take pairs of boxes in the page for pairs of the template's.
+    """Match pairs of boxes in the page with pairs of the template's.
 
     Returns:
-        Similarities (G, 2): a point z, mm, as a complex number, comes to lie at
-        px z * [:, 0] + [:, 1].
+        G similarities, complex (G, 2): a point z, mm, as a complex number, maps to
+        z * [:, 0] + [:, 1], px.
     """
     size = seen.size[:, ::-1] if quarter % 2 else seen.size
     turned = angle + quarter * np.pi / 2
@@ -212,7 +212,7 @@ def _propose_similarities(
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
-        turn = leap / np.where(step == 0, 1e-9, step)  # far too large, where it is the same box
+        turn = leap / np.where(step == 0, 1e-9, step)  # for a box and itself: far too large
         grown = np.log(np.abs(turn))
         good = np.abs(np.angle(turn * np.exp(-1j * turned))) < TURN_TOLERANCE_RAD
         good &= np.abs(grown - scale[one, froms][:, None]) < SIZE_TOLERANCE_LOG
@@ -225,7 +225,16 @@ def _propose_similarities(
 def _score_similarities(
     place: NDArray[np.complex128], reach: NDArray[np.float64], centre: Points
 ) -> NDArray[np.float64]:
-    """Sum for each guess how near the template's boxes fall to one in the page: (G,), up to N."""
+    """Score each guess by how near the template's boxes fall to boxes in the page.
+
+    Args:
+        place: (G, N), px, complex: where each guess puts N of the template's boxes.
+        reach: (G, N), px: the distance from which a box counts nothing.
+        centre: (M, 2), px: of the page's boxes.
+
+    Returns:
+        (G,), 0 to N.
+    """
     low, high = centre.min(axis=0), centre.max(axis=0)
     cell = max(1.0, float((high - low).max()) / 500)
     size: NDArray[np.int64] = np.ceil((high - low) / cell).astype(np.int64) + 3
@@ -242,7 +251,7 @@ def _score_similarities(
 def _pair_boxes(
     tree: "cKDTree", matrix: Matrix, middle: Points, least: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair the template's boxes with the page's where they fall on one: indices of either."""
+    """Pair the template's boxes with the page's on which they fall; return indices of both."""
     distance, near = tree.query(project_points(matrix, middle))
     reach = MATCH_DISTANCE_SHARE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
     mine = np.flatnonzero(distance < reach)
@@ -254,10 +263,13 @@ def _pair_boxes(
 def _refine_transform(
     tree: "cKDTree", centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
-    """Fit a pose to more and more pairs, until no more fall together.
+    """Fit a pose to the pairs that it gives, again and again, until it gives no more pairs.
 
-    A similarity that holds here is off there in a photograph, and pairs are wrong there; so the
-    fit is by most of them, not by all.
+    In a photograph a similarity holds in one place and is off in another, where it gives wrong
+    pairs. So the fit is robust against outliers.
+
+    Returns:
+        The pose; None if it is degenerate or has fewer than three pairs.
     """
     count = 0
     for _ in range(10):

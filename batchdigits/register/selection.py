@@ -1,4 +1,4 @@
-"""Several first poses → the one that fits best, if only one does."""
+"""Several initial poses → the pose that fits best, if it is the only one that fits."""
 
 from collections.abc import Sequence
 
@@ -18,24 +18,31 @@ from batchdigits.register.poses import (
 from batchdigits.templates.template import Template
 
 MIN_LINE_SHARE_ALONE = 0.85
-"""The same, where nothing but the lines themselves tells where the paper lies."""
+"""Like `MIN_LINE_SHARE`, where only the lines themselves show where the paper lies."""
 CERTAIN_LINE_SHARE = 0.97
-"""Share of lines in place from which on no other place is tried."""
+"""Share of lines in place from which no other pose is tried."""
 AMBIGUITY_MARGIN = 0.05
-"""Two ways a page may lie, or two forms it may be, are alike when neither has so much more, as a
-share, of lines in place."""
+"""Two poses of a page, or two forms that it may be, are alike if the share of lines in place by
+which the better one leads is at most this."""
 AMBIGUOUS_POSE = RegistrationFailure(
     "lies in two ways that fit as well: the form is there twice, or looks the same at another "
     "turn; cut the page, or give the form markers"
 )
 SECOND_COPY_SHARE = 0.5
-"""Share of the template's boxes that are left over where there is a second copy, at least."""
+"""Least share of the template's boxes, or of the first copy's features, that a second copy has."""
 
 
 def reject_duplicate_form(
     grey: GreyImage, pose: Pose, template: Template, seen: boxes.Quads
 ) -> Pose | RegistrationFailure:
-    """Look for a second copy of the form among the boxes that a pose leaves over."""
+    """Return the pose, or a failure if the boxes that it leaves unmatched are a second copy.
+
+    Args:
+        grey: the page.
+        pose: of the form.
+        template: the form's.
+        seen: the page's boxes.
+    """
     every = list_boxes(template)
     left = boxes.find_unmatched_boxes(seen, pose.matrix, every)
     if len(left) < SECOND_COPY_SHARE * len(every):
@@ -53,13 +60,17 @@ def reject_duplicate_form(
 def select_best_pose(
     grey: GreyImage, firsts: Sequence[InitialPose], template: Template, *, alone: bool = False
 ) -> Pose | RegistrationFailure:
-    """Settle poses, and choose the one with the most lines in place, if there is one.
+    """Refine initial poses, and return the one with the most lines in place.
 
     Args:
         grey: the page.
-        firsts: first poses.
+        firsts: initial poses.
         template: the form's.
-        alone: whether lines alone tell where the paper lies, and which way up.
+        alone: whether lines alone show where the paper lies, and which way up.
+
+    Returns:
+        The pose; `AMBIGUOUS_POSE` if another fits as well; or the failure of the pose that saw
+        the most lines.
     """
     every = list_boxes(template)
     good: list[Pose] = []
@@ -95,7 +106,7 @@ def select_best_pose(
 def _try_shifted_poses(
     grey: GreyImage, pose: Pose, how: str, template: Template, fewest: float
 ) -> Pose:
-    """Try whether the page fits better a box further: rows of boxes look alike from box to box."""
+    """Return the best of a pose and its shifts by a box: rows of boxes look alike when shifted."""
     every = list_boxes(template)
     if pose.lines >= CERTAIN_LINE_SHARE * len(lines.list_side_pieces(every).box):
         return pose

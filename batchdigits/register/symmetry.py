@@ -8,15 +8,15 @@ from batchdigits.register.fits import Matrix
 from batchdigits.register.lines import Points, project_points
 
 SHIFT_GRID_MM = 0.5
-"""Shifts of a template that are alike to so many mm are one."""
+"""Shifts of a template that are equal to so many mm count as one."""
 MAX_SHIFTS = 8
-"""Shifts that are tried, at most."""
+"""Most shifts that are tried."""
 MIN_SYMMETRY_SHARE = 0.85
-"""Share of a template's boxes that fall on each other when it looks the same at another turn."""
+"""Least share of a template's boxes that fall on each other if it looks the same when turned."""
 
 
 def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
-    """List turns, mm → mm, by which a template's boxes all but fall on each other."""
+    """List quarter turns, mm → mm, by which almost all of a template's boxes fall on each other."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     tree = build_tree(middle)
     centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
@@ -31,7 +31,7 @@ def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
 
 
 def list_symmetry_shifts(boxes: NDArray[np.float64]) -> Points:
-    """List the ways a template's boxes may be shifted so that most fall on others: (N, 2), mm."""
+    """List shifts, (N, 2), mm, by which over a third of a template's boxes fall on others."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     every = (middle[:, None] - middle[None]).reshape(-1, 2)
     near = np.rint(every / SHIFT_GRID_MM).astype(np.int64)
