@@ -35,7 +35,7 @@ MAX_MARKER_OFFSET_MM = 1.0
 
 
 def register_by_lines(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
-    """Find the pose by printed boxes; if that fails, by the paper's edges too, as in photographs."""
+    """Find the pose by printed boxes; if that fails, by the paper's edges too, as in a photo."""
     every, seen = list_boxes(template), boxes.detect_boxes(grey)
     found = [InitialPose(way, "printed boxes") for way in boxes.find_box_transforms(seen, every)]
     pose = select_best_pose(grey, found, template, alone=True)

@@ -1,6 +1,6 @@
 """Fits: a pose to points, and its correction to lines."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -116,18 +116,18 @@ def _solve_robustly(
 ) -> NDArray[np.float64]:
     """Solve told (N, 8) @ x = offset (N,) for x (8,), each row with a weight `sure` (N,)."""
     weight = sure
-    solved = np.zeros(8)
+    solved: NDArray[np.floating[Any]] = np.zeros(8)
     for _ in range(8):
         scaled = told * weight[:, None]
         solved = np.linalg.solve(scaled.T @ told + PRIOR_WEIGHT * np.eye(8), scaled.T @ offset)
         left = np.abs(offset - told @ solved)
         wide = BISQUARE * max(MIN_LINE_ERROR_MM, 1.48 * float(np.median(left)))
         weight = sure * np.clip(1 - (left / wide) ** 2, 0, None) ** 2
-    return solved
+    return np.asarray(solved, np.float64)
 
 
 def _apply_correction(matrix: Matrix, solved: NDArray[np.float64], centre: Points) -> Matrix:
-    """Return a pose with the correction t, A, g (8,) about a point (2,), mm, before it."""
+    """Return a pose after the correction t, A, g (8,) of the paper about a point (2,), mm."""
     shares = solved / LENGTH_UNIT_MM
     inner = np.eye(3)
     inner[:2, :2] += shares[2:6].reshape(2, 2)
