@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from batchdigits.errors import UsageError
 from batchdigits.files import make_lock_path
+from batchdigits.formats import has_image_suffix
 from batchdigits.options import RunOptions
 from batchdigits.sources import inspection
 
@@ -125,7 +126,7 @@ def _is_scan(path: str) -> bool:
         return (
             os.path.getsize(path) > 0
             and os.path.isfile(path)
-            and (inspection.has_image_suffix(path) or inspection.has_image_signature(path))
+            and (has_image_suffix(path) or inspection.has_image_signature(path))
         )
     except OSError:  # it does not exist, or cannot be read, so it is not written to either
         return False
