@@ -80,7 +80,8 @@ def _describe_unread(found: Summary) -> str:
         "left for next time, as they were just written to": found.left,
         "gone or not asked for, their rows kept": found.gone,
         "gone, their rows dropped": found.pruned,
-        "rows of other INPUTs left out (--append keeps them)": found.others,
+        f"{'row' if found.others == 1 else 'rows'} of other INPUTs left out (--append keeps "
+        f"{'it' if found.others == 1 else 'them'})": found.others,
         "moved as done": found.moved["done"],
         "moved as failed": found.moved["failed"],
     }
