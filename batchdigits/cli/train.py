@@ -1,4 +1,4 @@
-"""`train`: labelled digits become a model."""
+"""`train`: train a model on labelled digits."""
 
 import io
 import shlex
@@ -25,19 +25,20 @@ class TrainingResult(Protocol):
 
 @with_options(TrainOptions)
 def train(options: TrainOptions) -> None:
-    """Train a network: by the recipe of a published tutorial, or as the shipped model is made.
+    """Train a network by the recipe of a published tutorial, or a bundle as the package has one.
 
-    The tutorials' networks are fed as the tutorials feed them: grey levels divided by 255. What is
-    saved is the model after the last epoch; an interrupted training leaves the best epoch's.
+    The tutorials' networks get grey levels divided by 255, as in the tutorials. The model of the
+    last epoch is saved; if the training is interrupted, that of the best epoch.
 
-    The recipe default learns from one set or several, altered anew in every epoch, and learns what
-    is no digit. Of each class the last in five are held out, and calibrate the bundle it makes.
-    The recipe numbers makes a reader of numbers, which joins a bundle: it learns from strings that
-    are composed of the digits, and from folders of NUMBER/*.png where there are any. These are
-    parted into five; each part is read by a network that has not seen it, and calibrates.
+    The recipe default learns from one set or several, altered in every epoch, and learns what is
+    not a digit. The last fifth of each class is held out and calibrates the bundle.
 
-    With both, an interrupted training goes on from OUT.training when the same command is given
-    again.
+    The recipe numbers trains a number reader and puts it into a bundle. It learns from strings that
+    are composed of the digits, and from folders of NUMBER/*.png. Five networks each leave a fifth
+    of these out; what they read of it calibrates the bundle.
+
+    If a training by these two is interrupted, give the same command again: it goes on from
+    OUT.training.
     """
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.training import course, number_bundle, shipped  # noqa: PLC0415
@@ -49,7 +50,7 @@ def train(options: TrainOptions) -> None:
         "numbers": number_bundle.train_number_reader,
     }
     train_by = by_recipe.get(options.recipe, course.run)
-    with redirect_stdout(shown or io.StringIO()):  # where Keras prints its bars
+    with redirect_stdout(shown or io.StringIO()):  # Keras prints its bars there
         done = train_by(options, (lambda _: None) if options.quiet else report.print_text, bar=bar)
     if options.quiet:
         return

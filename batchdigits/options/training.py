@@ -18,7 +18,7 @@ from batchdigits.options.types import (
 BUNDLE_RECIPES = ("default", "numbers")
 """The recipes that learn from several sets, and make a bundle."""
 RECIPE_NAMES = (*BUNDLE_RECIPES, "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
-"""The names of `batchdigits.training.recipes`, which cost too much to import for `--help`."""
+"""All recipes. They are listed here because importing `training` would slow `--help` down."""
 
 
 @declare_options
@@ -96,7 +96,7 @@ class TrainOptions(Options):
         """Refuse several sets for a recipe that learns from one.
 
         Raises:
-            UsageError: so many were given.
+            UsageError: several are given.
         """
         if self.recipe not in BUNDLE_RECIPES and len(self.data) > 1:
             raise UsageError(
