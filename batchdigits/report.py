@@ -1,6 +1,6 @@
-"""What a command tells people: progress, a line at the end, lists, tables, versions.
+"""What commands print for people: progress, a last line, lists, tables, versions.
 
-Standard output carries data alone; the rest goes to standard error.
+Only data goes to standard output; the rest goes to standard error.
 """
 
 import csv
@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MESSAGE_LOG = logging.getLogger("batchdigits.said")
-"""What is said on standard error, for a log file that wants it too."""
+"""The messages on standard error, for a log file."""
 MESSAGE_LOG.propagate = False
 LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
 
 
 @contextmanager
 def show_progress(quiet: bool) -> Iterator[Progress]:
-    """Show a bar on a terminal, counting files; elsewhere, and when quiet, nothing."""
+    """Show a bar that counts files on a terminal; elsewhere, and when quiet, nothing.
+
+    Yields:
+        A function that takes the number of files done, and of all files.
+    """
     hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
     bar: tqdm[NoReturn]
     with tqdm(unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
@@ -48,7 +52,11 @@ def show_progress(quiet: bool) -> Iterator[Progress]:
 
 
 def print_summary(found: Summary, out: str, options: RunOptions) -> int:
-    """Tell in one line how a run went; return its exit code: 3 if too much failed, else 0."""
+    """Print how a run went, on one line.
+
+    Returns:
+        The exit code: 3 if too many files failed, else 0.
+    """
     share = Fraction(options.fail_over).limit_denominator(10**9)  # as floats, 0.29 * 100 < 29
     bad = found.failed > share * found.files
     line = f"{_describe_counts(found)}{_describe_unread(found)} -> {_describe_output(out)}"
@@ -74,13 +82,14 @@ def _describe_counts(found: Summary) -> str:
 
 
 def _describe_unread(found: Summary) -> str:
-    """Tell of files that were not read, and why."""
+    """Return how many files and rows are not in the counts, and why."""
     notes = {
         "known already": max(found.files - found.read - found.left, 0),
         "left for next time, as they were just written to": found.left,
         "gone or not asked for, their rows kept": found.gone,
         "gone, their rows dropped": found.pruned,
-        "rows of other INPUTs left out (--append keeps them)": found.others,
+        f"{'row' if found.others == 1 else 'rows'} of other INPUTs left out (--append keeps "
+        f"{'it' if found.others == 1 else 'them'})": found.others,
         "moved as done": found.moved["done"],
         "moved as failed": found.moved["failed"],
     }
@@ -94,7 +103,7 @@ def _describe_skipped(skipped: dict[str, int]) -> str:
 
 
 def _describe_residuals(residuals: Sequence[float]) -> str:
-    """Say how well pages of forms were laid straight."""
+    """Return how well pages of forms were registered; residuals are in mm."""
     if not residuals:
         return ""
     pages = f"{len(residuals):,} {'page' if len(residuals) == 1 else 'pages'} laid straight"
@@ -109,12 +118,12 @@ def _describe_output(out: str) -> str:
 
 
 def print_tables(*several: "pd.DataFrame") -> None:
-    """Print tables on standard output, aligned for people, an empty line between them."""
+    """Print tables on standard output, aligned, with an empty line between them."""
     write_stdout("\n".join(_format_table(table) for table in several))
 
 
 def _format_table(table: "pd.DataFrame") -> str:
-    """Lay a table out: the first column to the left, the others to the right."""
+    """Return a table as text: the first column aligned left, the others right."""
     columns = [[name, *map(_format_cell, table[name].tolist())] for name in table.columns]
     widths = [max(map(len, column)) for column in columns]
     lines = []
@@ -125,14 +134,14 @@ def _format_table(table: "pd.DataFrame") -> str:
 
 
 def _format_cell(value: Any) -> str:
-    """Write a cell: numbers that are no whole ones with four digits, nothing for what is none."""
+    """Return a cell as text: a float with four decimals, a missing value empty."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4f}"
     return "" if value is None or str(value) == "<NA>" else str(value)
 
 
 def write_stdout(text: str) -> None:
-    """Put text on standard output.
+    """Write text to standard output.
 
     Raises:
         OutputError: it is closed.
@@ -163,7 +172,7 @@ def print_plan(lines: Iterable[PlannedFile], skipped: dict[str, int], quiet: boo
 
 
 def print_calibration(card: dict[str, Any], out: str, quiet: bool) -> None:
-    """Tell in one line what a calibration found."""
+    """Print what a calibration measured, on one line."""
     measured, threshold = card["measured"], card["threshold"]
     if not quiet:
         print_message(
@@ -179,7 +188,7 @@ def print_calibration(card: dict[str, Any], out: str, quiet: bool) -> None:
 
 
 def describe_installation(model: str | None) -> Iterator[str]:
-    """Give the lines of `describe_installation`: versions, devices, and what the model's card says.
+    """Yield the lines of `info`: versions, devices, and the model's card.
 
     Raises:
         ModelError: there is no such model.
@@ -193,7 +202,7 @@ def describe_installation(model: str | None) -> Iterator[str]:
 
 
 def _describe_card(card: predict.Card) -> Iterator[str]:
-    """Lay out what people want of a card; the file itself has the rest."""
+    """Yield the lines of a card that matter to people; card.json has the rest."""
     if not card.calibrated:
         yield f"model {card.name}: uncalibrated (`batchdigits calibrate` makes a bundle of it)"
         yield f"  default threshold {card.threshold:.4f}"
@@ -208,23 +217,23 @@ def _describe_card(card: predict.Card) -> Iterator[str]:
     }
     shown["calibration"] = {**shown["calibration"], "readings": _describe_readings(card.readings)}
     if "numbers" in card.whole:
-        told = {key: one for key, one in card.whole["numbers"].items() if key != "calibration"}
-        shown["numbers of several digits"] = told
+        numbers = {key: one for key, one in card.whole["numbers"].items() if key != "calibration"}
+        shown["numbers of several digits"] = numbers
     yield from _format_nested(shown, "  ")
 
 
 def _describe_readings(readings: Sequence[CalibrationBin]) -> str:
-    """Sum up a card's calibration data, and say what --target-error they bear."""
+    """Sum up a card's calibration data, and the --target-error that they support."""
     if not readings:
         return "none: --target-error wants some (`batchdigits calibrate`)"
     right, wrong = (sum(one[column] for one in readings) for column in (1, 2))
     least = calibrate.compute_min_target_error(readings)
-    bear = "no --target-error" if least >= 1 else f"--target-error {least:g} and more"
-    return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {bear}"
+    supported = "no --target-error" if least >= 1 else f"--target-error {least:g} and more"
+    return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {supported}"
 
 
 def list_library_versions() -> dict[str, str]:
-    """Give the versions of the libraries that matter most."""
+    """Return the versions of the main libraries by name."""
     return {library: _find_version(library) for library in LIBRARIES}
 
 
@@ -236,7 +245,7 @@ def _find_version(library: str) -> str:
 
 
 def _format_nested(value: Any, indent: str) -> Iterator[str]:
-    """Lay out a card as indented lines."""
+    """Yield a nested dict or list as indented lines."""
     items = value.items() if isinstance(value, dict) else (("-", one) for one in value)
     for name, one in items:
         if isinstance(one, dict | list) and one and not _is_flat_list(one):
@@ -252,23 +261,23 @@ def _is_flat_list(value: Any) -> bool:
 
 
 def format_line(message: str) -> str:
-    """Put a message on one line, without what could steer a terminal."""
+    """Return a message on one line, without characters that could steer a terminal."""
     return make_printable(" ".join(message.split()))
 
 
 def make_printable(line: str) -> str:
-    """Take from a line what could steer a terminal."""
+    """Replace characters of a line that could steer a terminal."""
     shown = "".join(c if c.isprintable() else "?" for c in line)
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def print_text(text: str) -> None:
-    """Print lines on standard error as they are, if anybody takes them."""
+    """Print text on standard error as it is. A closed standard error is no fault."""
     _write_stderr(text)
 
 
 def print_message(message: str) -> None:
-    """Print one line on standard error, if anybody takes it: a good run stays good without."""
+    """Print a message on one line of standard error. A closed standard error is no fault."""
     MESSAGE_LOG.info(format_line(message))
     _write_stderr(f"batchdigits: {format_line(message)}")
 

@@ -402,7 +402,7 @@ def test_every_recipe_is_suggested() -> None:
     from batchdigits.training.recipes import RECIPES
 
     (recipe,) = (one for one in list_declarations(TrainOptions) if one.name == "recipe")
-    assert set(recipe.choices) == {*RECIPES, "default"}
+    assert set(recipe.choices) == {*RECIPES, "default", "numbers"}
 
 
 @declare_options

@@ -3,9 +3,11 @@
 import json
 import math
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from conftest import drawn
@@ -13,13 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, predict
+from batchdigits import calibrate, cli, predict, report
+from batchdigits.cli import words
 from batchdigits.errors import ModelError
 from batchdigits.labelled import LabelledCrops
 from batchdigits.normalize.strips import HEIGHT, strip
 from batchdigits.predict import NumberReader, backend
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip, decode_logits
-from batchdigits.training import bundle, corpus, numbers, reading, strings
+from batchdigits.training import (
+    bundle,
+    corpus,
+    number_bundle,
+    number_data,
+    numbers,
+    reading,
+    strings,
+)
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import FLOURISH, OTHER, SEPARATOR, in_row
 from batchdigits.training.lines import Sign as Written
@@ -192,10 +203,10 @@ def test_signs_that_are_not_told_of_cost_nothing(keras: Any) -> None:
 def test_a_training_goes_on_where_it_was_interrupted(
     keras: Any, digits: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numbers, "ROUND", 12)
-    monkeypatch.setattr(numbers, "SHARD", 12)
+    monkeypatch.setattr(numbers, "ROUND", 100)
+    monkeypatch.setattr(numbers, "SHARD", 100)
     monkeypatch.setattr(numbers, "SHOWN", 1)
-    monkeypatch.setattr(numbers, "COLUMNS", 700)
+    monkeypatch.setattr(numbers, "COLUMNS", 1400)
     crop = np.full((50, 140), 220, np.uint8)
     crop[10:40, 30:34] = crop[10:40, 70:74] = 50
     real = Real([crop], ["11"], digits.inks, digits.labels.tolist())
@@ -216,6 +227,152 @@ def test_a_training_goes_on_where_it_was_interrupted(
     assert out[0].shape == (96 // STRIDE, CLASSES)
     with pytest.raises(ModelError, match="another training"):
         numbers.fit(digits, plan.finer(3, 1e-4, 0.5))
+
+
+@pytest.fixture
+def tiny(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make each epoch a few strings, each shown once; batches of each width have their own size,
+    as in a real training: where two widths share one, TensorFlow on a CPU fails."""
+    for name, value in {"ROUND": 100, "SHARD": 100, "SHOWN": 1, "COLUMNS": 1400}.items():
+        monkeypatch.setattr(numbers, name, value)
+    monkeypatch.setattr(number_bundle, "COMPOSED_STRINGS", 40)
+    monkeypatch.setattr(number_data, "FOLD_COUNT", 2)
+    monkeypatch.setattr(number_bundle, "MIN_STRINGS", 20)
+
+
+def draw_number(text: str, seed: int) -> NDArray[np.uint8]:
+    return np.hstack([drawn(int(digit), seed=seed) for digit in text])
+
+
+def save_digits(count: int = 60) -> None:
+    np.savez(
+        "digits.npz",
+        x=np.stack([drawn(n % 10, seed=n) for n in range(count)]),
+        y=np.arange(count) % 10,
+    )
+
+
+def save_numbers(place: str, *names: str) -> None:
+    """Draw numbers into folders of their names, every second one light on dark."""
+    for seed, name in enumerate(names):
+        Path(place, name).mkdir(parents=True, exist_ok=True)
+        crop = draw_number(name, seed)
+        cv2.imwrite(f"{place}/{name}/{seed}.png", 255 - crop if seed % 2 else crop)
+
+
+def train(*more: object) -> int:
+    line = ("train", "--recipe", "numbers", "--out", "made", "--epochs", 1, "--device", "cpu")
+    return cli._run_command_line([*map(str, line), *map(str, more)])
+
+
+def test_a_number_reader_is_trained_on_digits_alone_and_joins_the_package_s_model(
+    tiny: None, inbox: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    save_digits()
+    assert train("--data", "digits.npz") == 0
+    out, err = capfd.readouterr()
+    told = dict(line.split(" ", 1) for line in out.splitlines())
+    assert list(told) == ["recipe", "epochs", "held_out_strings", "held_out_accuracy", "model"]
+    assert (told["recipe"], told["epochs"], told["held_out_strings"]) == ("numbers", "1", "40")
+    assert err.startswith("composed: epoch 1 of 1: loss ")
+    assert {path.name for path in Path("made").iterdir()} == {
+        "card.json",
+        "model.keras",
+        "number.keras",
+    }
+    assert not Path("made.training").exists()
+    card, shipped = predict.load_card("made"), predict.load_card(None)
+    assert card.name == "made"
+    assert card.network.read_bytes() == shipped.network.read_bytes()
+    assert card.whole["numbers"]["training"] == [{"source": "digits.npz", "crops": 60}]
+
+
+def test_a_number_reader_goes_on_from_a_bundle_with_strings_of_ones_own(
+    tiny: None, inbox: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    save_digits()
+    chance = random(5)
+    save_numbers("own", *(f"{n:03d}" for n in chance.integers(0, 999, 30)))
+    shipped = predict.resolve_model_path(None)
+    line = ("--data", "digits.npz", "--data", "own", "--fine-tune", shipped, "--quiet")
+    assert train(*line) == 0
+    assert capfd.readouterr() == ("", "")
+    said = predict.load_card("made").whole["numbers"]
+    assert said["measured"]["strings"] == 30
+    assert said["measured"]["right"] > 0.5, "it starts from a reader that can read"
+    assert {"source": "strings of --data", "strings": 30} in said["training"]
+    weights = [
+        np.concatenate([one.ravel() for one in predict.load_keras_model(place).get_weights()])
+        for place in (shipped / "number.keras", Path("made", "number.keras"))
+    ]
+    assert 0 < np.abs(weights[1] - weights[0]).max() < 0.1, "a few steps from where it started"
+    cv2.imwrite("number.png", draw_number("4207", 3))
+    line = ("run", "number.png", "--as", "number", "--out", "-", "--workers", "0", "--quiet")
+    assert cli._run_command_line([*line, "--model", "made"]) == 0
+    assert capfd.readouterr().out.splitlines()[1].startswith("number.png,1,,4207,")
+
+
+def test_an_interrupted_training_of_a_number_reader_goes_on(
+    tiny: None, inbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_digits()
+    save_numbers("own", *(str(n) for n in range(100, 130)))
+    line = ("--data", "digits.npz", "--data", "own")
+
+    def stop(text: str) -> None:
+        if text.startswith("fold-0: "):
+            raise words.StoppedBySignal(signal.SIGINT, at_once=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "print_text", stop)
+        assert train(*line) == 130
+    assert "made.training' keeps what was learned" in capsys.readouterr().err
+    kept = {path.name for path in Path("made.training").iterdir()}
+    assert kept == {"composed.keras", "fold-0.keras"}
+    assert train(*line, "--seed", 5) == 6
+    assert "composed.keras' is of another training: remove it" in capsys.readouterr().err
+    assert train(*line) == 0
+    told = [one.partition(":")[0] for one in capsys.readouterr().err.splitlines()]
+    assert told == ["fold-1", "all"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--data", "missing"), 2, "'missing' do not exist"),
+        (("--data", "few.npz"), 2, "expected a set with five or more of each of the ten digits"),
+        (("--data", "few"), 2, "expected 20 strings or more in which something can be read, got 2"),
+        (("--data", "mixed"), 2, "'word' is no digit 0 to 9: say what it means"),
+        (("--data", "mixed", "--labels", "word=none"), 2, "by --labels 'word=skip'"),
+        (("--fine-tune", "missing"), 6, "'missing' does not exist"),
+        (("--fine-tune", "plain.keras"), 6, "expected a bundle's folder, got a .keras file"),
+        (("--out", "digits.npz"), 5, "is no bundle"),
+    ],
+)
+def test_what_the_recipe_numbers_refuses_in_one_line(
+    more: tuple[str, ...],
+    code: int,
+    said: str,
+    tiny: None,
+    small: Any,
+    inbox: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    save_digits()
+    np.savez("few.npz", x=np.stack([drawn(n) for n in range(10)]), y=np.arange(10))
+    save_numbers("few", "12", "13")
+    save_numbers("mixed", "12")
+    Path("mixed", "word").mkdir()
+    cv2.imwrite("mixed/word/1.png", drawn(1))
+    small.save("plain.keras")
+    data = () if "few.npz" in more else ("--data", "digits.npz")
+    assert train(*data, *more) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert not Path("made").exists()
+    assert not Path("made.training").exists()
 
 
 # --- the model ---
@@ -310,7 +467,8 @@ def joined(small: Any, tmp_path: Path) -> Path:
     shutil.copytree(predict.resolve_model_path(None), place)
     small.save(tmp_path / "reader.keras")
     said = reading.calibrated([made_up(200, 1.0), made_up(200, 1.0)])
-    reading.join(place, tmp_path / "reader.keras", said)
+    card = {**predict.load_card(str(place)).whole, "numbers": said}
+    bundle.write(str(place), str(place), card, reader=tmp_path / "reader.keras")
     return place
 
 

@@ -153,6 +153,9 @@ def test_the_last_line_counts_the_rows_that_were_left_out(
     for inputs in ("inbox", "other"):
         assert cli._run_command_line(["run", inputs, "--out", OUT, "--workers", "0"]) == 0
     assert "; 3 rows of other INPUTs left out (--append keeps them)" in capsys.readouterr().err
+    for inputs in ("inbox/1.png", "other"):
+        assert cli._run_command_line(["run", inputs, "--out", "one.csv", "--workers", "0"]) == 0
+    assert "; 1 row of other INPUTs left out (--append keeps it)" in capsys.readouterr().err
 
 
 def test_a_table_that_stands_is_written_again_for_other_inputs() -> None:

@@ -1,4 +1,4 @@
-"""The door: commands, their options, and the words and exit codes that come of errors.
+"""The command line: commands, their options, and the lines and exit codes of errors.
 
 Nothing heavy is imported at the top, so that `--help` answers at once; each command imports
 what it needs when it is called.
@@ -41,7 +41,7 @@ def _common(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Hold the options that stand before the command."""
+    """Take the options that stand before the command."""
 
 
 app.command(cls=PanelCommand)(run.run)
@@ -54,12 +54,12 @@ app.add_typer(form.app, name="form")
 
 
 def _handle_signal(number: int, _frame: FrameType | None) -> None:
-    if run.stop.gentle and run.stop.asked is None:  # the chunk in hand is finished first
+    if run.stop.gentle and run.stop.asked is None:  # the run finishes its chunk first
         run.stop.asked = StoppedBySignal(number, at_once=False)
         run.stop.asked.add_note(run.stop.left)
         return
     for one in _STOP_SIGNALS:
-        signal.signal(one, signal.SIG_DFL)  # one more ends the process at once
+        signal.signal(one, signal.SIG_DFL)  # another signal ends the process at once
     run.stop.asked = StoppedBySignal(number, at_once=True)
     raise run.stop.asked
 
@@ -69,7 +69,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code."""
-    for descriptor in range(3):  # a missing one would be taken by the next file opened
+    for descriptor in range(3):  # else the next file opened would take the number of a closed one
         try:
             os.fstat(descriptor)
         except OSError:
@@ -79,18 +79,16 @@ def main() -> None:
             signal.signal(number, _handle_signal)
     try:
         code = _run_command_line(sys.argv[1:])
-        for (
-            number
-        ) in _STOP_SIGNALS:  # what is done is done: the interpreter's own end changes nothing
+        for number in _STOP_SIGNALS:  # the work is done: a signal now must not change the code
             signal.signal(number, signal.SIG_IGN)
-    except StoppedBySignal as late:  # its last words were being said
+    except StoppedBySignal as late:  # a signal came while the last line was printed
         code = late.exit_code
-    gc.freeze()  # else the interpreter walks through all that TensorFlow made before it ends: 0.5 s
+    gc.freeze()  # else collecting what TensorFlow made takes 0.5 s at the end
     sys.exit(code)
 
 
 def _run_command_line(arguments: list[str]) -> int:
-    """Run a command line; put every error into one line, and return the exit code."""
+    """Run a command line, print every error on one line, and return the exit code."""
     run.stop.asked = None
     try:
         code = app(arguments or ["--help"], prog_name="batchdigits", standalone_mode=False)
@@ -98,13 +96,13 @@ def _run_command_line(arguments: list[str]) -> int:
         return _report_error(error)
     except Exception as error:
         return _report_unexpected_error(error)
-    if code == 1:  # that means a bug, and Typer means a shell for which it has no completion
+    if code == 1:  # Typer's code for an unknown shell; ours for a bug
         return 2
     return code if isinstance(code, int) else 0
 
 
 def _report_unexpected_error(error: Exception) -> int:
-    """Say what an error means that nobody expected."""
+    """Report an error that is not one of ours, and return the exit code."""
     if isinstance(run.stop.asked, StoppedBySignal) and run.stop.asked.at_once:
         return _report_error(run.stop.asked)
     _, code = describe_error(error)
@@ -114,11 +112,11 @@ def _report_unexpected_error(error: Exception) -> int:
 
 
 def _report_error(error: BaseException) -> int:
-    """Print an error's line on standard error; return the exit code."""
+    """Print an error on standard error, and return the exit code."""
     line, code = describe_error(error)
     if isinstance(error, StoppedBySignal) and "batchdigits.report" not in sys.modules:
-        # NumPy, which that imports, cannot be imported again once that was cut short
-        with suppress(OSError, AttributeError):  # AttributeError: there is no standard error
+        # `report` imports NumPy, which cannot be imported again after an interrupted import
+        with suppress(OSError, AttributeError):  # AttributeError: standard error is closed
             sys.stderr.write(f"batchdigits: {line}\n")
         return code
     from batchdigits.report import print_message  # noqa: PLC0415

@@ -1,4 +1,7 @@
-"""How a run ended, for programs: told at every end, so that nobody takes an old story for new."""
+"""`--summary-json`: how a run ended, for programs.
+
+It is written at every end, so that nobody takes an old summary for a new one.
+"""
 
 import json
 import os
@@ -20,17 +23,20 @@ if TYPE_CHECKING:
     from batchdigits.run import Summary
 
 SUMMARY_PREFIX = b'{\n  "exit_code"'
-"""How each begins: a run that ends with an error takes the place of nothing else."""
+"""How each summary begins. A run that ends with an error replaces no other file."""
 
 
 @contextmanager
 def write_summary_at_end(options: "RunOptions") -> Iterator["Summary"]:
-    """Write --summary-json, where it is wanted, when the block ends: well, or with an error.
+    """Write --summary-json, if it is given, when the block ends, also with an error.
 
-    Not where another run is at work: that tells its own story. Gives what the block fills in.
+    If another run holds the output, nothing is written: that run writes its own summary.
+
+    Yields:
+        The summary, which the block fills in.
 
     Raises:
-        OutputError: the run ended well, and it cannot be written.
+        OutputError: the run ended well, and the summary cannot be written.
     """
     from batchdigits.run import Summary  # noqa: PLC0415
 
@@ -45,13 +51,13 @@ def write_summary_at_end(options: "RunOptions") -> Iterator["Summary"]:
         raise
     except BaseException as fault:
         if options.summary_json is not None and _is_replaceable(Path(options.summary_json)):
-            with suppress(Exception):  # what ended the run is what is said
+            with suppress(Exception):  # the error that ended the run is the one to report
                 _write_summary(options, known, *_describe_ending(fault))
         raise
 
 
 def _is_replaceable(path: Path) -> bool:
-    """Tell whether there is nothing, or the story of an earlier run."""
+    """Return whether `path` is free, or holds the summary of an earlier run."""
     try:
         if not os.path.lexists(path):
             return True
@@ -64,7 +70,7 @@ def _is_replaceable(path: Path) -> bool:
 
 
 def _describe_ending(fault: BaseException) -> tuple[int, str]:
-    """Give the exit code of an error, and what is said of it."""
+    """Return the exit code of an error, and its line."""
     from batchdigits.report import format_line  # noqa: PLC0415
 
     line, code = describe_error(fault)
@@ -74,13 +80,13 @@ def _describe_ending(fault: BaseException) -> tuple[int, str]:
 def _write_summary(options: "RunOptions", summary: "Summary", code: int, error: str | None) -> None:
     from batchdigits import files  # noqa: PLC0415
 
-    story = {
+    content = {
         "exit_code": code,
         "error": error,
         **_collect_counts(summary),
         **_collect_provenance(options, summary),
     }
-    files.write_file(str(options.summary_json), json.dumps(story, indent=2).encode() + b"\n")
+    files.write_file(str(options.summary_json), json.dumps(content, indent=2).encode() + b"\n")
 
 
 def _collect_counts(found: "Summary") -> dict[str, Any]:
@@ -110,10 +116,10 @@ def _collect_counts(found: "Summary") -> dict[str, Any]:
 
 
 def _collect_provenance(options: "RunOptions", found: "Summary") -> dict[str, Any]:
-    """Tell what made the readings, and when; the model is None where it cannot be used."""
+    """Return model, versions and time; the model is None if it cannot be used."""
     from batchdigits import predict, report  # noqa: PLC0415
 
-    if found.model is None:  # the run ended before it came to the model
+    if found.model is None:  # the run ended before it loaded the model
         with suppress(ModelError):
             card = predict.load_card(options.model)
             found.model = {

@@ -1,4 +1,4 @@
-"""`evaluate`: readings or a model against truth; `compare`: two tables against each other."""
+"""`evaluate` compares readings or a model with truth, `compare` two tables."""
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from batchdigits.evaluate.sheet import PictureLookup
 
 
-def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option)
     context: typer.Context,
     inputs: Annotated[
         list[str],
@@ -96,7 +96,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer i
 
 
 def _check_table_options(context: typer.Context, inputs: list[str]) -> None:
-    """Refuse what would change nothing, where it was typed; the environment is for all commands."""
+    """Refuse typed options that change nothing here; those of the environment may stay."""
     for name in ("model", "invert", "min_confidence", "device"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
@@ -109,7 +109,12 @@ def _check_table_options(context: typer.Context, inputs: list[str]) -> None:
 def _match_table(
     inputs: list[str], truth: str | None, from_folders: bool, names: dict[str, str]
 ) -> "MatchedReadings":
-    from batchdigits.evaluate import match_folder_labels, match_truth, read_results, read_truth
+    from batchdigits.evaluate import (  # noqa: PLC0415
+        match_folder_labels,
+        match_truth,
+        read_results,
+        read_truth,
+    )
 
     if len(inputs) > 1:
         raise UsageError(f"expected one results table, or pictures, got {len(inputs)} INPUTs")
@@ -128,7 +133,7 @@ def _match_pictures(
     out: str | None,
     settings: dict[str, Any],
 ) -> "tuple[MatchedReadings, PictureLookup | None]":
-    """Have a model read pictures, once what can be wrong with their labels is ruled out."""
+    """Read pictures with a model and match them with truth; check their labels first."""
     from batchdigits import evaluate as room  # noqa: PLC0415
     from batchdigits import report, sources  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
@@ -157,11 +162,11 @@ def _match_pictures(
 def _report_metrics(
     matched: "MatchedReadings", picture: "PictureLookup | None", out: str | None, quiet: bool
 ) -> None:
-    """Print the figures and write the files; say on standard error what was left out."""
+    """Print the metrics and write the files; standard error says what was left out."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.evaluate import compute_metrics, write_evaluation  # noqa: PLC0415
 
-    figures = compute_metrics(matched.readings)
+    metrics = compute_metrics(matched.readings)
     if not quiet:
         left_out = ((matched.unknown, "without a truth"), (matched.skipped, "skipped by --labels"))
         report.print_message(
@@ -169,17 +174,17 @@ def _report_metrics(
             + "".join(f"; left out {count:,} {why}" for count, why in left_out if count)
             + (f" -> {out}" if out else "")
         )
-    missing = "" if out is None else write_evaluation(out, matched.readings, figures, picture)
+    missing = "" if out is None else write_evaluation(out, matched.readings, metrics, picture)
     if missing:
         report.print_message(missing)
     with exit_on_broken_pipe():
         report.print_tables(
-            figures.summary,
-            figures.digits,
-            figures.confusion,
-            figures.bands,
-            figures.review,
-            figures.mistakes,
+            metrics.summary,
+            metrics.digits,
+            metrics.confusion,
+            metrics.bands,
+            metrics.review,
+            metrics.mistakes,
         )
 
 
@@ -205,12 +210,11 @@ def compare(
 ) -> None:
     """List as CSV what two results tables read differently. The exit code is 0 either way."""
     from batchdigits import report  # noqa: PLC0415
-    from batchdigits.evaluate import compare_results as differences  # noqa: PLC0415
-    from batchdigits.evaluate import format_csv, read_results  # noqa: PLC0415
+    from batchdigits.evaluate import compare_results, format_csv, read_results  # noqa: PLC0415
 
     if out is not None and any(os.path.realpath(out) == os.path.realpath(p) for p in (old, new)):
         raise UsageError(f"--out '{out}' is one of the tables to compare: choose another")
-    summary, rows = differences(read_results(old), read_results(new), tolerance=tolerance)
+    summary, rows = compare_results(read_results(old), read_results(new), tolerance=tolerance)
     if out is not None:
         write_file(out, format_csv(rows).encode())
     elif not quiet:

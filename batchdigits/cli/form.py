@@ -1,4 +1,4 @@
-"""`form print`, `form draft`, `form check`: a template's way to paper, from paper, and back."""
+"""`form print`, `form draft` and `form check`: print, draft and check templates."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def print_form(
 
 
 @app.command(cls=PanelCommand)
-def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+def draft(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option)
     blank: Annotated[
         str, typer.Argument(metavar="BLANK", help="A blank form: PDF, TIFF, PNG, JPEG.")
     ],
@@ -124,7 +124,7 @@ def draft(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is t
 def _find_paper_size(
     blank: str, page: int, size: str | None, grey: "GreyImage"
 ) -> tuple[float, float]:
-    """Find the size of a page's paper, mm, as --size says, or as the file does."""
+    """Return width and height of a page's paper, mm: from --size, or else from the file."""
     from batchdigits.pages.paper import find_paper_size  # noqa: PLC0415
     from batchdigits.templates.template import MAX_PAGE_SIDE_MM, MIN_PAGE_SIDE_MM  # noqa: PLC0415
 
@@ -135,14 +135,15 @@ def _find_paper_size(
         )
     if not all(MIN_PAGE_SIDE_MM <= side <= MAX_PAGE_SIDE_MM for side in found):
         raise UsageError(
-            f"'{blank}': expected paper with sides of {MIN_PAGE_SIDE_MM:g} to {MAX_PAGE_SIDE_MM:g} mm, got "
-            f"{found[0]:g} x {found[1]:g}: give --size, as A4 or 210x297"
+            f"'{blank}': expected paper with sides of {MIN_PAGE_SIDE_MM:g} to "
+            f"{MAX_PAGE_SIDE_MM:g} mm, got {found[0]:g} x {found[1]:g}: give --size, as A4 or "
+            "210x297"
         )
     return found if size is None else _orient_paper(found, blank, size, grey)
 
 
 def _parse_paper_size(size: str) -> tuple[float, float]:
-    """Read --size, mm."""
+    """Parse --size into width and height, mm."""
     if (known := PAPER_SIZES_MM.get(size.lower())) is not None:
         return known
     match = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", size.lower())
@@ -156,7 +157,7 @@ def _parse_paper_size(size: str) -> tuple[float, float]:
 def _orient_paper(
     given: tuple[float, float], blank: str, size: str, grey: "GreyImage"
 ) -> tuple[float, float]:
-    """Lay paper as the page's picture lies, if it can be such paper."""
+    """Return the paper size in the orientation of the page, if their proportions agree."""
     high, wide = grey.shape
     if (given[0] > given[1]) != (wide > high):
         given = (given[1], given[0])  # the paper lies on its side
@@ -170,7 +171,7 @@ def _orient_paper(
 
 
 def _load_page(place: str, number: int) -> "GreyImage":
-    """Read one page of a file."""
+    """Load one page of a file, counted from 1: uint8, shape (height, width)."""
     from batchdigits import pages  # noqa: PLC0415
     from batchdigits.options import MAX_PIXELS  # noqa: PLC0415
     from batchdigits.records import Page  # noqa: PLC0415
@@ -187,9 +188,11 @@ def _load_page(place: str, number: int) -> "GreyImage":
 
 
 def _save_reference(blank: str, out: str, found: "Draft", page: int) -> str:
-    """Name the picture that pages are recognised by: BLANK itself, or a straight copy of it."""
-    folder, its = (os.path.dirname(os.path.abspath(one)) for one in (out, blank))
-    beside = os.path.realpath(folder) == os.path.realpath(its)  # a link's name lies where it does
+    """Return the name of the reference picture: BLANK, or a straight copy that is saved."""
+    folder, blank_folder = (os.path.dirname(os.path.abspath(one)) for one in (out, blank))
+    beside = os.path.realpath(folder) == os.path.realpath(
+        blank_folder
+    )  # the folder of a link, not of its target
     named = os.path.basename(blank)
     if beside and not found.turned and page == 1 and named.isprintable():
         return named
@@ -202,7 +205,7 @@ def _save_reference(blank: str, out: str, found: "Draft", page: int) -> str:
 
 
 def _make_stem(place: str) -> str:
-    """Name a file without folder and suffix, in what a template can hold."""
+    """Return a file's name without folder and suffix, in characters that a template may hold."""
     stem = os.path.splitext(os.path.basename(place))[0]
     return "".join(one if one.isprintable() else "_" for one in stem)
 
@@ -222,7 +225,7 @@ def check(
     quiet: QuietOption = False,
     _config: ConfigOption = None,
 ) -> None:
-    """Say whether a template is sound; with PAGE, whether that is its form, and where.
+    """Say whether a template is sound; with PAGE, whether the page is its form, and where.
 
     The exit code is 6 where the template is not sound, or the page is another form.
     """
@@ -246,7 +249,7 @@ def check(
 
 
 def _load_reference(made: "Template") -> "Reference | None":
-    """Read the picture that pages are recognised by, where they are, as `run` does."""
+    """Load the reference picture, if the template is anchored by one, as `run` does."""
     if made.form.anchor != "image":
         return None
     from batchdigits.job import load_reference  # noqa: PLC0415
@@ -278,7 +281,7 @@ def _write_overlay(
 
 
 def _write_output(out: str, suffix: str, data: bytes, *inputs: str) -> None:
-    """Write a file, but never over another kind of file, or what it is made from."""
+    """Write a file, but never over another kind of file, or over an input."""
     from batchdigits import files  # noqa: PLC0415
 
     if not out.lower().endswith(suffix):

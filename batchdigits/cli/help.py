@@ -7,20 +7,20 @@ from typing import Any
 from typer.core import TyperCommand
 
 MAX_NAME_COLUMNS = 21
-"""At most so many columns for names; the text of a longer one begins on the next line."""
+"""Columns for names, at most. The text of a longer name begins on the next line."""
 NO_BREAK_SPACE = "\xa0"
-"""A space at which no line ends."""
+"""A space at which no line is broken."""
 
 
 class PanelCommand(TyperCommand):
-    """A command whose options stand under the headings they are declared with."""
+    """A command whose help lists the options in panels, by their declared headings."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Write arguments as their metavars say, without Typer's braces."""
+        """Return the pieces of the usage line: arguments by their metavars, without braces."""
         return [str(self.options_metavar), *map(_format_argument, _list_arguments(self, ctx))]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, then each panel; what is in none goes to the last."""
+        """Write the arguments, then each panel. Options without a panel go to the last one."""
         panels: dict[str, list[tuple[str, str]]] = {}
         last = "Options"
         for one in _list_arguments(self, ctx):
@@ -40,7 +40,7 @@ class PanelCommand(TyperCommand):
 
 
 def _format_row(name: str, text: str, indent: int, width: int) -> str:
-    """Write a name and, beside it, the text; what is in brackets is broken at `;` alone."""
+    """Return a name with its text beside it; notes in brackets are broken after `;` only."""
     whole = re.sub(r"\[[^]]*\]", lambda notes: re.sub("(?<!;) ", NO_BREAK_SPACE, notes[0]), text)
     lines = textwrap.wrap(whole, width - indent, break_on_hyphens=False)
     first = f"  {name:<{indent - 4}}  "

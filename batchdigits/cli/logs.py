@@ -1,4 +1,4 @@
-"""Where the log goes: a file of it ends no run."""
+"""Where the log goes. A log file that fails does not end a run."""
 
 import logging
 import sys
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from batchdigits.options import RunOptions
 
 MAX_LOG_BYTES = 1_000_000
-"""Of a log file, before it makes room for the next."""
+"""Size of a log file before the next one is begun."""
 
 
 class _PlainFormatter(logging.Formatter):
-    """Puts a message on one line that steers no terminal, whatever a library has quoted in it."""
+    """Puts a message on one line, without characters that could steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         from batchdigits.report import format_line  # noqa: PLC0415
@@ -25,15 +25,15 @@ class _PlainFormatter(logging.Formatter):
 
 
 class _LogFile(RotatingFileHandler):
-    """A log file, and three older; where it cannot be written any more, a line says so, once."""
+    """A log file, and three older ones; if it cannot be written any more, one line says so."""
 
     def __init__(self, path: str, *loggers: logging.Logger) -> None:
-        """Take what the loggers are told.
+        """Open the file and add it to the loggers.
 
         Raises:
             OSError: the file cannot be opened.
         """
-        if Path(path).is_fifo():  # to open it would wait for ever
+        if Path(path).is_fifo():  # opening it would wait for a reader
             raise OSError("it is a pipe")
         super().__init__(path, maxBytes=MAX_LOG_BYTES, backupCount=3, encoding="utf-8")
         self.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
@@ -43,7 +43,7 @@ class _LogFile(RotatingFileHandler):
             logger.setLevel(logging.INFO)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
-        """Let go of the file, instead of printing a traceback for each line."""
+        """Stop writing to the file, instead of printing a traceback for each line."""
         fault = sys.exc_info()[1]
         for logger in self._loggers:
             logger.removeHandler(self)
@@ -59,12 +59,12 @@ def configure_logging(options: "RunOptions") -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    told = logging.StreamHandler()
-    told.setFormatter(_PlainFormatter("batchdigits: %(levelname)s: %(message)s"))
+    console = logging.StreamHandler()
+    console.setFormatter(_PlainFormatter("batchdigits: %(levelname)s: %(message)s"))
     level = logging.ERROR if options.quiet else logging.WARNING
-    told.setLevel(level)  # whatever more a log file is told
-    logging.basicConfig(handlers=[told], level=level)
-    ours = logging.getLogger("batchdigits")  # how each page was laid straight, say
+    console.setLevel(level)  # a log file gets more
+    logging.basicConfig(handlers=[console], level=level)
+    ours = logging.getLogger("batchdigits")  # such as how each page was registered
     ours.setLevel(logging.NOTSET if options.quiet else logging.INFO)
     if options.log_file is None:
         return

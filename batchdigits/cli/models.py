@@ -1,4 +1,4 @@
-"""`calibrate` and `info`: a model's card is made, and shown."""
+"""`calibrate` makes a model's card, `info` shows it."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from batchdigits.cli.output import exit_on_broken_pipe
 from batchdigits.options import RunOptions
 
 
-def calibrate(  # noqa: PLR0913, PLR0917  (one parameter an option is how Typer is told of them)
+def calibrate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option)
     data: Annotated[
         str,
         make_option(

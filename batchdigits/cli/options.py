@@ -1,6 +1,7 @@
-"""What commands share: options as Typer takes them, and how a file gives settings.
+"""Options as Typer takes them, and the configuration file.
 
-The options of `run` and `train` are declared in `batchdigits.options`; here Typer is told of them.
+The options of `run` and `train` are declared in `batchdigits.options`; here they are made into
+Typer's.
 """
 
 import inspect
@@ -25,7 +26,7 @@ Chosen = TypeVar("Chosen", bound=Options)
 
 
 def _load_config(context: typer.Context, path: str | None) -> str | None:
-    """Take a configuration file's settings as defaults: command line and environment win."""
+    """Use the settings of a configuration file as defaults; command line and environment win."""
     if path is None:
         return None
     try:
@@ -54,7 +55,10 @@ def _load_config(context: typer.Context, path: str | None) -> str | None:
 
 
 def _describe_bad_value(value: Any) -> str:
-    """Say what is wrong with a setting of a file; a table would be taken for a file's name."""
+    """Return what is wrong with a setting of a file, or nothing.
+
+    Typer would take a table for the name of a file.
+    """
     if isinstance(value, dict | list):
         return f"expected one value, got a {'table' if isinstance(value, dict) else 'list'}"
     return f"expected no zero byte, got {value!r}" if "\0" in str(value) else ""
@@ -70,16 +74,16 @@ def make_option(  # noqa: PLR0913
     choices: tuple[str, ...] = (),
     **more: Any,
 ) -> Any:
-    """Make a Typer option, which also reads `BATCHDIGITS_` and its name from the environment.
+    """Make a Typer option, which also reads `BATCHDIGITS_NAME` from the environment.
 
     Args:
         name: as on the command line, without dashes.
         text: its help; the default and the variable's name are added.
         metavar: what stands for the value in the help.
         *flags: short names.
-        environment: whether it does read the environment.
+        environment: whether it reads the environment.
         default: in words; empty for none.
-        choices: values that a shell completes; without any, it completes names of files.
+        choices: values that a shell completes; without any, it completes file names.
         **more: as `typer.Option` takes it.
     """
 
@@ -102,7 +106,7 @@ def make_option(  # noqa: PLR0913
 
 
 def make_declared_option(one: Declaration, **more: Any) -> Any:
-    """Make a Typer option of a declared one; `more` is as `make_option` takes it."""
+    """Make a Typer option of a declaration; `more` is as in `make_option`."""
     told = one.option
     return make_option(
         one.cli_name,
@@ -117,26 +121,27 @@ def make_declared_option(one: Declaration, **more: Any) -> Any:
 
 
 def make_run_option(name: str) -> Any:
-    """Make the option of `run` by that name one of another command."""
+    """Make an option of `run` by its name, for another command."""
     (one,) = (one for one in list_declarations(RunOptions) if one.name == name)
     return make_declared_option(one)
 
 
 def make_out_option(text: str, metavar: str) -> Any:
-    """Declare --out; not from the environment, whose BATCHDIGITS_OUT is the results table."""
+    """Make --out. It is not read from the environment: BATCHDIGITS_OUT is the results table."""
     return make_option("out", text, metavar, "-o", environment=False)
 
 
 def with_options(
     kind: type[Chosen],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a command of a function whose last parameter takes checked options.
+    """Make a decorator that turns a function into a command with all options of a class.
 
-    Typer sees a parameter for each declared option, and `--config`, which stands in the last panel.
-    What is typed is text until it is checked, so that one voice tells what is wrong with it.
+    The function's last parameter takes the checked options. Typer sees a parameter for each
+    declared option, and `--config` in the last panel. It passes text, which pydantic checks, so
+    that all errors read alike.
 
     Args:
-        kind: what the options are checked as.
+        kind: the class of the options.
     """
     listed = sorted(list_declarations(kind), key=lambda one: kind.panels.index(one.option.panel))
 
@@ -158,7 +163,7 @@ def with_options(
 
 
 def _make_parameter(one: Declaration) -> inspect.Parameter:
-    """Make the parameter that Typer takes for an option: a flag, or texts that pydantic checks."""
+    """Make the parameter of an option for Typer: a flag, or texts that pydantic checks."""
     taken: Any = bool if one.type is bool else (list[str] if one.repeatable else str) | None
     return inspect.Parameter(
         one.name,
@@ -178,7 +183,7 @@ def _make_config_parameter(panel: str) -> inspect.Parameter:
 
 
 def make_config_option(**more: Any) -> Any:
-    """Declare --config, which is read before the other options."""
+    """Make --config, which is read before the other options."""
     return make_option(
         "config",
         "TOML file with these options by name; command line and environment win.",

@@ -1,4 +1,4 @@
-"""Standard output, which a reader may close."""
+"""Standard output, which its reader may close."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ import typer
 
 @contextmanager
 def exit_on_broken_pipe() -> Iterator[None]:
-    """End quietly, as filters do, when nobody reads standard output any more."""
+    """Exit with 0 and no message, as filters do, when the reader closes standard output."""
     try:
         yield
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the interpreter's own last flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where the interpreter's last flush goes
         raise typer.Exit(0) from None

@@ -1,4 +1,4 @@
-"""`run`: folders become a table."""
+"""`run`: read folders into a table."""
 
 import gc
 import sys
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from batchdigits.run import Summary
 
 GC_THRESHOLD = 50_000
-"""Objects that are made before Python looks for garbage among them. By default it walks through
-TensorFlow's 600,000 so often that 70,000 digits take an eighth longer."""
+"""New objects before Python collects garbage. By default it walks through TensorFlow's 600,000
+objects so often that 70,000 digits take an eighth longer."""
 stop = StopRequest()
-"""What a signal ends a run by; see `cli`."""
+"""Through this, the signal handler in `cli` asks a run to stop."""
 
 
 @with_options(RunOptions)
@@ -41,7 +41,7 @@ def run(inputs: InputsArgument, options: RunOptions) -> None:
 
 
 def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths") -> None:
-    """List what would be read."""
+    """Print what would be read, and read nothing."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.run import find_files, plan_files  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths")
 def _run_job(
     inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths", summary: "Summary"
 ) -> int:
-    """Write the table; return the exit code."""
+    """Run a job, print its last line, and return the exit code."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
     from batchdigits.run import run_job  # noqa: PLC0415
@@ -74,7 +74,7 @@ def _run_job(
 
 
 def _split_inputs(inputs: list[str], null: bool) -> "job.Inputs":
-    """Part INPUTs into those typed and, for `-`, those listed on standard input."""
+    """Split INPUTs into those typed and, for `-`, those listed on standard input."""
     from batchdigits.job import Inputs  # noqa: PLC0415
     from batchdigits.sources import parse_path_list  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What an error is told in: one line and an exit code, on standard error and in a summary alike."""
+"""The line and the exit code of an error, for standard error and the summary."""
 
 import errno
 import signal
@@ -8,28 +8,28 @@ import typer
 from batchdigits.errors import BatchdigitsError
 
 DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-"""Faults of a disk; but for standard output each place that writes tells its own."""
+"""Faults of a disk. They are reported here for standard output, elsewhere by what writes."""
 
 
 class StoppedBySignal(BaseException):
-    """A signal came: unwinds all, so that nothing half-written and no worker stays.
+    """A signal came. It unwinds everything, so that no half-written file and no worker stays.
 
     Attributes:
-        at_once: whether it was raised wherever the program stood: what is being imported there may
-            make another error of it.
-        exit_code: of the command.
-        word: for what the signal did.
+        at_once: whether it was raised wherever the program was; code that is being imported may
+            turn it into another error.
+        exit_code: of the command: 128 and the signal's number.
+        word: "interrupted" or "terminated".
     """
 
     def __init__(self, number: int, *, at_once: bool) -> None:
-        """Take the signal's number."""
+        """Make the exception for a signal's number."""
         self.at_once = at_once
         self.exit_code = 128 + number
         self.word = "interrupted" if number == signal.SIGINT else "terminated"
 
 
 def describe_error(error: BaseException) -> tuple[str, int]:
-    """Give the line that an error is told in, and the exit code."""
+    """Return the line that reports an error, and the exit code."""
     if isinstance(error, BatchdigitsError):
         return str(error), error.exit_code
     if isinstance(error, typer.TyperException):

@@ -1,7 +1,7 @@
 """The options of `run`, `batchdigits.read` and `train`, each declared once.
 
-A field is an option: its name, type and limits, what `--help` says of it, and its default. Command
-line, environment, configuration file and the keywords of `batchdigits.read` are made of that.
+A field is an option: its name, type, limits, help text and default. The command line, the
+environment, the configuration file and the keywords of `batchdigits.read` are made from it.
 """
 
 from dataclasses import field, fields
@@ -49,7 +49,7 @@ BATCH_SIZE = 2048
 SETTLE_SECONDS = 5.0
 
 INPUT, MODEL, OUTPUT, RUNNING = PANELS = ("Input", "Model", "Output", "Running")
-"""Of `run --help`, in their order."""
+"""The panels of `run --help`, in their order."""
 
 
 @declare_options
@@ -166,7 +166,7 @@ class ReadOptions(Options):
         """Refuse options that contradict each other.
 
         Raises:
-            UsageError: so they do.
+            UsageError: two of them do.
         """
         if self.target_error is None and self.calibration is not None:
             raise UsageError("--calibration is for --target-error: give that too, or leave it out")
@@ -179,7 +179,7 @@ class ReadOptions(Options):
 
     @classmethod
     def describe_unknown(cls, name: str) -> str:
-        """Return what is said of a name that is none of these; some are `run`'s alone."""
+        """Return the error for an unknown name, which may be an option of `run` only."""
         known = {one.name for one in fields(cls)}
         if name not in {one.name for one in fields(RunOptions)} - known:
             return super().describe_unknown(name)
@@ -299,7 +299,7 @@ class RunOptions(ReadOptions):
         """Refuse options that contradict each other.
 
         Raises:
-            UsageError: so they do.
+            UsageError: two of them do.
         """
         super().__post_init__()
         if self.wide and self.as_ in ("digit", "number"):
@@ -310,5 +310,5 @@ class RunOptions(ReadOptions):
 
     @property
     def moves(self) -> list[str]:
-        """The folders that files are moved to."""
+        """The folders of --move-done and --move-failed, those that are given."""
         return [one for one in (self.move_done, self.move_failed) if one is not None]

@@ -1,8 +1,8 @@
-"""How options are declared, each once, and what Python callers get of it: checks and keywords.
+"""How options are declared, and how Python callers give them as keywords.
 
 An option is a field of a frozen dataclass: its type, its limits and an `Option` in `Annotated`, and
-its default. `cli.options` makes the command line, the environment and the configuration file of the
-same declarations. Nothing heavy is imported here: pydantic checks the values, once there are some.
+its default. `cli.options` makes the command line, the environment and the configuration file from
+the same declarations. Nothing heavy is imported here; pydantic is imported when values are checked.
 """
 
 import difflib
@@ -40,16 +40,16 @@ Kept_co = TypeVar("Kept_co", covariant=True)
 
 @dataclass(frozen=True)
 class Option:
-    """What people are told of an option, and how they may write it on the command line.
+    """How an option is described and written on the command line.
 
     Attributes:
-        help: what it means, in a sentence.
-        panel: the heading it stands under in `--help`.
+        help: the text of `--help`.
+        panel: its heading in `--help`.
         metavar: what stands for the value in `--help`; None for the choices, or for a flag.
         flags: short names, as "-o".
-        default: the default in words, where the value itself would not say it.
-        suggest: values that a shell completes, where the type does not list them.
-        environment: whether `BATCHDIGITS_` and the name is read from the environment.
+        default: the default in words, if the value itself does not say it.
+        suggest: values that a shell completes, if the type does not list them.
+        environment: whether `BATCHDIGITS_NAME` is read from the environment.
     """
 
     help: str
@@ -63,12 +63,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Declaration:
-    """An option as it was declared.
+    """A declared option.
 
     Attributes:
         name: the keyword in Python.
         type: what a caller may give.
-        option: what people are told of it.
+        option: its description.
         field: the dataclass's own record of it.
     """
 
@@ -89,14 +89,14 @@ class Declaration:
 
     @property
     def default(self) -> Any:
-        """The default as of now; None where a value is required."""
+        """The default, computed now if it has a factory; None if a value is required."""
         if self.field.default_factory is not MISSING:
             return self.field.default_factory()
         return None if self.required else self.field.default
 
     @property
     def default_words(self) -> str:
-        """The default in words; empty for what is off or absent unless it is given."""
+        """The default in words; empty for flags, and if there is no default value."""
         default = self.default
         if self.option.default or default is None or isinstance(default, bool | tuple):
             return self.option.default
@@ -117,21 +117,21 @@ class Declaration:
 
 
 class Options:
-    """Settings of a command; the fields of a subclass are its options (see `declare_options`)."""
+    """Settings of a command. The fields of a subclass are its options (see `declare_options`)."""
 
     panels: ClassVar[tuple[str, ...]] = ("Options",)
-    """The headings of `--help`, in their order."""
+    """The panels of `--help`, in their order."""
     __dataclass_fields__: ClassVar[dict[str, "Field[Any]"]]
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Check settings by name; what is None takes its default.
+        """Make an instance from settings by name, and check them. None stands for the default.
 
         Args:
-            settings: as keywords; `as` is taken for `as_`, which Python reserves.
+            settings: by keyword; `as` is the same as `as_`, because Python reserves `as`.
 
         Raises:
-            UsageError: an unknown name, or a value that does not fit.
+            UsageError: a name is unknown, or a value does not fit.
         """
         from batchdigits.options.validation import validate_settings  # noqa: PLC0415  (pydantic: only when called)
 
@@ -150,27 +150,27 @@ class Options:
 
     @classmethod
     def describe_unknown(cls, name: str) -> str:
-        """Return what is said of a name that is no option of these."""
+        """Return the error for an unknown name."""
         known = [one.name for one in fields(cls)]
         return f"unknown option '{name}'{suggest_name(name, known)}"
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
 def declare_options(kind: type[Chosen]) -> type[Chosen]:
-    """Make a class of options a frozen dataclass that takes keywords alone.
+    """Make a class of options a frozen dataclass that takes only keywords.
 
-    Type checkers are not told that it is frozen: mypy would take a `ConvertedField` field of such a
-    class for what it is given.
+    Type checkers do not see that it is frozen, because mypy would then give a `ConvertedField` the
+    type that is given instead of the type that is kept.
     """
     return dataclass(frozen=True, kw_only=True)(kind)
 
 
 def list_declarations(kind: type[Options]) -> tuple[Declaration, ...]:
-    """List the options that a dataclass declares, in their order."""
+    """List the options of a class, in the order of their declarations."""
     types = get_type_hints(kind)
-    told = get_type_hints(kind, include_extras=True)
+    annotated = get_type_hints(kind, include_extras=True)
     return tuple(
-        Declaration(one.name, types[one.name], _find_option(told[one.name]), one)
+        Declaration(one.name, types[one.name], _find_option(annotated[one.name]), one)
         for one in fields(kind)
     )
 
@@ -183,13 +183,13 @@ def _find_option(annotated: Any) -> Option:
 def take_keywords(
     kind: Callable[P, Chosen],
 ) -> Callable[[Callable[[First, Chosen], Returned]], Callable[Concatenate[First, P], Returned]]:
-    """Make a function that takes its options as keyword arguments of one that takes them checked.
+    """Make a decorator that lets a function take its options as keywords.
 
     Type checkers see the keywords of the dataclass, `inspect.signature` shows each with type and
-    default, and `help` lists what they mean.
+    default, and `help` lists their descriptions.
 
     Args:
-        kind: the dataclass; its checked instance is the function's last argument.
+        kind: the class of the options; the function's last argument is a checked instance of it.
     """
     options = cast("type[Chosen]", kind)
     listed = list_declarations(options)
@@ -215,21 +215,21 @@ def take_keywords(
             for one in listed
         ]
         call.__signature__ = signature.replace(parameters=[*own, *keywords])  # type: ignore[attr-defined]
-        words = [f"{one.name}: {one.option.help}" for one in listed]
-        told = [textwrap.indent(textwrap.fill(one, 90), "    ") for one in words]
-        call.__doc__ = "\n".join([inspect.cleandoc(body.__doc__ or ""), "", "Options:", *told])
+        texts = [f"{one.name}: {one.option.help}" for one in listed]
+        lines = [textwrap.indent(textwrap.fill(text, 90), "    ") for text in texts]
+        call.__doc__ = "\n".join([inspect.cleandoc(body.__doc__ or ""), "", "Options:", *lines])
         return cast("Callable[Concatenate[First, P], Returned]", call)
 
     return decorate
 
 
 def format_option_name(name: str) -> str:
-    """Spell an option as on the command line: `as_` → `as`, `min_confidence` → `min-confidence`."""
+    """Return an option as on the command line: `as_` → `as`, `max_pixels` → `max-pixels`."""
     return name.rstrip("_").replace("_", "-")
 
 
 def suggest_name(name: str, known: list[str]) -> str:
-    """Say which known name is meant by an unknown one: `; did you mean 'x'?`, or nothing."""
+    """Return `; did you mean 'x'?` for an unknown name like a known one; else nothing."""
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean '{close[0]}'?" if close else ""
 
@@ -237,29 +237,29 @@ def suggest_name(name: str, known: list[str]) -> str:
 if TYPE_CHECKING:
 
     class ConvertedField(Generic[Given_contra, Kept_co]):
-        """A field of a dataclass that takes one type and keeps another, for type checkers."""
+        """A dataclass field that takes one type and keeps another, for type checkers."""
 
         def __get__(self, instance: object, owner: object) -> Kept_co:
-            """Tell what is kept."""
+            """Return what is kept."""
 
         def __set__(self, instance: object, value: Given_contra) -> None:
-            """Tell what may be given."""
+            """Take what is given."""
 
 
 @dataclass(frozen=True)
 class InputConverter:
-    """Has pydantic convert what is given, then check that it is of the type that is kept.
+    """Has pydantic convert a given value, and then check that it has the kept type.
 
     Attributes:
         kept: the type that is kept.
-        by: makes one of what is given; leaves what it does not know.
+        by: converts a given value; returns unknown ones as they are.
     """
 
     kept: Any
     by: Callable[[Any], Any]
 
     def __get_pydantic_core_schema__(self, _given: Any, handler: Any) -> Any:
-        """Tell pydantic so."""
+        """Return the schema that pydantic validates by."""
         from pydantic_core import core_schema  # noqa: PLC0415
 
         schema = handler.generate_schema(self.kept)
@@ -271,13 +271,13 @@ class ValueCheck:
     """Has pydantic call a function on a value of the right type.
 
     Attributes:
-        by: gives the value back, or raises ValueError that says what was expected.
+        by: returns the value, or raises ValueError that says what was expected.
     """
 
     by: Callable[[Any], Any]
 
     def __get_pydantic_core_schema__(self, given: Any, handler: Any) -> Any:
-        """Tell pydantic so."""
+        """Return the schema that pydantic validates by."""
         from pydantic_core import core_schema  # noqa: PLC0415
 
         return core_schema.no_info_after_validator_function(self.by, handler(given))

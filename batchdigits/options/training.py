@@ -15,8 +15,10 @@ from batchdigits.options.types import (
     PathList,
 )
 
-RECIPE_NAMES = ("default", "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
-"""The names of `batchdigits.training.recipes`, which cost too much to import for `--help`."""
+BUNDLE_RECIPES = ("default", "numbers")
+"""The recipes that learn from several sets, and make a bundle."""
+RECIPE_NAMES = (*BUNDLE_RECIPES, "conv1", "mlp", "conv3", "conv3-logits", "conv2-adadelta")
+"""All recipes. They are listed here because importing `training` would slow `--help` down."""
 
 
 @declare_options
@@ -35,8 +37,8 @@ class TrainOptions(Options):
         NonEmptyPath,
         Option(
             "Folder for model.keras, summary.txt, samples.png, history.csv and curves.png. It is "
-            "made where it is missing, and refused where it holds a model already. Recipe default "
-            "makes a bundle, which replaces one that is there.",
+            "made where it is missing, and refused where it holds a model already. Recipes default "
+            "and numbers make a bundle, which replaces one that is there.",
             metavar="FOLDER",
             flags=("-o",),
         ),
@@ -44,8 +46,9 @@ class TrainOptions(Options):
     data: Annotated[
         PathList,
         Option(
-            "Labelled digits: an .npz file, a folder of IDX files, or of LABEL/*.png; for "
-            "--recipe default several, each by its own --data.",
+            "Labelled digits: an .npz file, a folder of IDX files, or of LABEL/*.png; for recipes "
+            "default and numbers several, each by its own --data. Recipe numbers also takes a "
+            "folder of NUMBER/*.png.",
             metavar="PATH",
             default="MNIST, downloaded by Keras",
             environment=False,  # several, and a variable holds one
@@ -73,7 +76,11 @@ class TrainOptions(Options):
     ] = None
     fine_tune: Annotated[
         OptionalPath,
-        Option("Start from this bundle or .keras file, made by the same recipe.", metavar="BUNDLE"),
+        Option(
+            "Start from this bundle or .keras file, made by the same recipe. With recipe numbers, "
+            "the bundle that the number reader joins.",
+            metavar="BUNDLE",
+        ),
     ] = NO_PATH
     device: Annotated[
         Device,
@@ -89,9 +96,9 @@ class TrainOptions(Options):
         """Refuse several sets for a recipe that learns from one.
 
         Raises:
-            UsageError: so many were given.
+            UsageError: several are given.
         """
-        if self.recipe != "default" and len(self.data) > 1:
+        if self.recipe not in BUNDLE_RECIPES and len(self.data) > 1:
             raise UsageError(
                 f"--data: recipe {self.recipe} learns from one set, got {len(self.data)}: give "
                 "one, or use --recipe default"

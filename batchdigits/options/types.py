@@ -1,4 +1,4 @@
-"""What options are of: the choices, paths and shares that a user may give, and their defaults."""
+"""The types of options: choices, paths, shares, and their defaults."""
 
 import os
 import re
@@ -10,12 +10,11 @@ from annotated_types import Ge, Le, MinLen
 from batchdigits.options.declaration import InputConverter, ValueCheck
 
 ReadAs = Literal["auto", "digit", "number", "form"]
-"""What the images hold, as the user says; auto goes by each image's size."""
+"""What the images hold; auto decides by each image's size."""
 Invert = Literal["auto", "yes", "no"]
-"""Whether ink is dark on light paper, as the user says; auto decides for each crop."""
+"""Whether ink is dark on light paper; auto decides for each crop."""
 
 DAY_SECONDS = 86_400
-"""Seconds."""
 Share = Annotated[float, Ge(0), Le(1)]
 Seconds = Annotated[float, Ge(0), Le(DAY_SECONDS)]
 
@@ -28,7 +27,7 @@ def _convert_path(path: Any) -> Any:
 
 
 def _wrap_single_path(places: Any) -> Any:
-    """Take one path for a list of one."""
+    """Return a single path as a list; anything else as it is."""
     return [places] if isinstance(places, str | os.PathLike) else places
 
 
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     PathList: TypeAlias = ConvertedField[AnyPath | Sequence[AnyPath], tuple[str, ...]]
 else:
     NonEmptyPath = Annotated[AnyPath, InputConverter(Annotated[str, MinLen(1)], _convert_path)]
-    """A path; kept as str, as the three below."""
+    """A path; kept as str, as are the three below."""
     OptionalPath = Annotated[AnyPath, InputConverter(str, _convert_path)] | None
     """A path, or None."""
     OptionalNonEmptyPath = NonEmptyPath | None
@@ -61,9 +60,9 @@ else:
     """One path or several."""
 
 NO_PATH: Any = None
-"""The default of a path that may be left out."""
+"""The default of an optional path."""
 NO_PATHS: Any = ()
-"""The default of several that may be left out."""
+"""The default of an optional list of paths."""
 
 
 def count_processors() -> int:

@@ -1,4 +1,4 @@
-"""Settings are checked against the types they are declared with, by pydantic, in plain words."""
+"""Settings are checked by pydantic against their declared types; errors are in plain words."""
 
 from collections.abc import Hashable
 from functools import cache
@@ -15,8 +15,8 @@ def validate_settings(kind: type[Kind], settings: dict[str, Any]) -> Kind:
     """Make an instance of a dataclass from settings by field name.
 
     Raises:
-        UsageError: a value does not fit, or one without a default is missing; of several mistakes
-            the first is told.
+        UsageError: a value does not fit, or one without a default is missing. It tells the first
+            of several mistakes.
     """
     try:
         made: Kind = _make_adapter(cast("Hashable", kind)).validate_python(settings)
@@ -31,7 +31,7 @@ def _make_adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _describe_error(error: ValidationError) -> str:
-    """Tell the first thing that is wrong with the settings, on one line."""
+    """Return the first mistake in the settings, on one line."""
     first = error.errors()[0]
     name = str(first["loc"][0]).rstrip("_").replace("_", "-")
     if first["type"] == "missing":

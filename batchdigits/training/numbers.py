@@ -2,6 +2,7 @@
 
 import math
 import signal
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -55,12 +56,14 @@ class Real(NamedTuple):
         digits: in each, as text.
         inks: of single digits, uint8 each, ink light on no paper; strings are composed of them.
         labels: of these, 0 to 9.
+        owners: of these, which string each is cut from, counted from 0.
     """
 
     crops: Sequence[GreyImage]
     digits: Sequence[str]
     inks: Sequence[GreyImage] = ()
     labels: Sequence[int] = ()
+    owners: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,10 @@ class Plan:
         """Plan what comes after: with real strings among the composed."""
         return replace(self, rounds=rounds, rate=rate, real=real)
 
+    def keep_in(self, checkpoint: Path) -> "Plan":
+        """Return the same plan with another checkpoint."""
+        return replace(self, checkpoint=checkpoint)
+
 
 class Strips(NamedTuple):
     """Strips of one width with their labels, as `reader.loss` takes them."""
@@ -114,16 +121,23 @@ def fit(
         tell: called after each round with its number from 1, the mean loss, and the network.
 
     Returns:
-        The network, computing in float32.
+        The network, computing in float32; it is what the checkpoint then holds.
+
+    Raises:
+        ModelError: the checkpoint is of another training.
     """
     import keras  # noqa: PLC0415
 
     keras.utils.set_random_seed(plan.seed)
-    name = f"numbers_{plan.rounds}_seed{plan.seed}"
+    mark = _compute_mark(corpus, real, start, plan)
+    name = f"numbers_{plan.rounds}_seed{plan.seed}_{mark:08x}"
     if plan.checkpoint.exists():
         model = load_keras_model(plan.checkpoint)
         if not model.name.startswith(name):
-            raise ModelError(f"'{plan.checkpoint}' is of another training: remove it")
+            raise ModelError(
+                f"'{plan.checkpoint}' is of another training: remove it, or give the same data, "
+                "epochs, seed and start"
+            )
         first = int(model.name.rpartition("_at")[2])
     else:
         dropout = DROPOUT[0] if real is None else DROPOUT[1]
@@ -149,7 +163,23 @@ def fit(
             tell(number + 1, total / shown, model)
     out = network()
     out.set_weights(model.get_weights())
+    out.name = model.name
+    with show.aside(plan.checkpoint) as under:
+        out.save(under)
     return out
+
+
+def _compute_mark(corpus: Corpus, real: Real | None, start: Any, plan: Plan) -> int:
+    """Sum up in 32 bits what a training learns from, so that it goes on with the same alone."""
+    weights = [] if start is None else start.get_weights()
+    held = [corpus.plain, corpus.labels, corpus.sources, *weights]
+    mark = zlib.crc32(f"{plan.rate} {plan.real}".encode())
+    if real is not None:
+        held += [*real.crops, *real.inks]
+        mark = zlib.crc32(" ".join(real.digits).encode(), mark)
+    for one in held:
+        mark = zlib.crc32(np.ascontiguousarray(one).tobytes(), mark)
+    return mark
 
 
 def _rate(highest: float, done: float, *, warm: bool) -> float:
@@ -182,7 +212,7 @@ def rounds(
     def start(number: int) -> list[Any]:
         shards = ROUND // SHARD
         return [
-            pool.submit(_shard, (plan.seed, number, at), plan.real if real else 0.0)
+            pool.submit(_shard, (plan.seed, number, at), SHARD, plan.real if real else 0.0)
             for at in range(shards)
         ]
 
@@ -235,11 +265,11 @@ def _moved(picture: GreyImage, random: Random) -> GreyImage:
     return distort_strip(picture, lean=lean, wider=wider, taller=taller, right=right)
 
 
-def _shard(seed: tuple[int, ...], share: float) -> list[Strips]:
-    """Make strips by chance, sorted by width."""
+def _shard(seed: tuple[int, ...], count: int, share: float) -> list[Strips]:
+    """Make up to `count` strips by chance, sorted by width; `share` of them are real ones."""
     (hands, real), random = _hands[0], np.random.default_rng(seed)
     by_width: dict[int, list[tuple[GreyImage, list[int]]]] = {}
-    for _ in range(SHARD):
+    for _ in range(count):
         if real is not None and random.random() < share:
             at = int(random.integers(len(real.crops)))
             crop, signs = rescanned(real.crops[at], random), list(map(int, real.digits[at]))

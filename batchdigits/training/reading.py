@@ -1,8 +1,6 @@
-"""A trained number reader is measured on strings it has not seen, calibrated, put in a bundle."""
+"""A trained number reader is measured on strings that it has not seen, and calibrated."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +12,6 @@ from batchdigits.postprocess import numbers
 from batchdigits.predict import augmentation
 from batchdigits.predict.decoding import BEAM_WIDTH, DecodedStrip
 from batchdigits.records import GreyImage
-from batchdigits.training import bundle
 
 THRESHOLD = 0.95
 """Default confidence from which a number is `ok`. It is not fitted: of the real strings' labels one
@@ -119,24 +116,3 @@ def temperature(parts: Sequence[tuple[Sequence[DecodedStrip | None], Sequence[st
     return calibrate.fit_string_temperature(
         [one for one, _ in read_], [right for _, right in read_]
     )
-
-
-def join(place: Path, weights: Path, said: Card) -> None:
-    """Add a number reader to a bundle, or put it in the place of the one there.
-
-    Args:
-        place: the bundle's folder.
-        weights: the network's `.keras` file.
-        said: what the card says of it, as from `calibrated`.
-
-    Raises:
-        OutputError: the bundle cannot be written; the old one stays.
-        ModelError: there is no such bundle.
-    """
-    card = {**predict.load_card(str(place)).whole, "numbers": said}
-    bundle.write(str(place), str(place), card, reader=weights)
-
-
-def said_of(place: Path) -> str:
-    """Give what a bundle's card says of its number reader, for people."""
-    return json.dumps(predict.load_card(str(place)).whole.get("numbers", {}).get("measured", {}))

@@ -5,6 +5,7 @@ from typing import Any
 
 from batchdigits.errors import UsageError
 from batchdigits.options import suggest_name
+from batchdigits.options.training import BUNDLE_RECIPES
 
 Layer = tuple[str, dict[str, Any]]
 """The name of a layer of Keras, and its settings where they are not Keras's defaults."""
@@ -121,7 +122,7 @@ def chosen(name: str) -> Recipe:
         UsageError: there is none of that name.
     """
     if name not in RECIPES:
-        known = ["default", *RECIPES]
+        known = [*BUNDLE_RECIPES, *RECIPES]
         raise UsageError(
             f"--recipe '{name}': expected one of {', '.join(known)}{suggest_name(name, known)}"
         )

@@ -124,7 +124,7 @@ def make(
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
     plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
-    with course.faults(work, device), _kept(plan, work):
+    with course.faults(work, device), note_kept_work(work):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
         diary = _Diary(work, plan, join_labelled_crops(unseen), tell)
@@ -161,8 +161,8 @@ def _check(sets: Mapping[str, LabelledCrops]) -> None:
 
 
 @contextmanager
-def _kept(plan: Plan, work: Path) -> Iterator[None]:
-    """Where the training is interrupted, say what is kept."""
+def note_kept_work(work: Path) -> Iterator[None]:
+    """Add to an interruption of the block whether a checkpoint is kept in the folder `work`."""
     try:
         yield
     except Exception:
@@ -170,7 +170,7 @@ def _kept(plan: Plan, work: Path) -> Iterator[None]:
     except BaseException as stopped:
         stopped.add_note(
             f"'{work}' keeps what was learned: the same command goes on from there"
-            if plan.checkpoint.exists()
+            if any(work.glob("*.keras"))
             else "no epoch was finished, no model is kept"
         )
         raise

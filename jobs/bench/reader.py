@@ -2,12 +2,12 @@
 
     python jobs/bench/reader.py RUNS --real orand_car_a_train.zip --mnist mnist.npz --out figures/
 
-RUNS is the folder that `jobs/train/reader.py` has filled. Each of the 1,080 real strings is read by
-the network that had not seen its fold, by the network that has seen no real string at all, and by
-the lattice of the digit classifier (`lattice.py`). "Wrong" is the share of wrong values among those
-left when the least confident 10% go to a person; what is no number goes first. Boxed strips are
-made of MNIST's training digits, as the pages of `jobs/bench/forms.py` are. The worst twenty of each
-way, the most confident wrong ones, are drawn as contact sheets.
+RUNS is the folder `BUNDLE.training` that `jobs/train/reader.py` has filled. Each of the 1,080 real
+strings is read by the network that had not seen its fold, by the network that has seen no real
+string at all, and by the lattice of the digit classifier (`lattice.py`). "Wrong" is the share of
+wrong values among those left when the least confident 10% go to a person; what is no number goes
+first. Boxed strips are made of MNIST's training digits, as the pages of `jobs/bench/forms.py` are.
+The worst twenty of each way, the most confident wrong ones, are drawn as contact sheets.
 """
 
 import argparse
@@ -24,6 +24,8 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "train"))
 import cheques
+
+from batchdigits.training.number_data import FOLD_COUNT, assign_folds, select_strings
 
 WORST, BOXED = 20, 1000
 """Strings on a contact sheet; boxed strips that are made."""
@@ -42,7 +44,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given.out.mkdir(parents=True, exist_ok=True)
     real = cheques.read(given.real)
-    fold = cheques.folds(len(real.digits))
+    fold = assign_folds(len(real.digits))
     ways = {
         "network, five folds": folded(given.runs, real, fold),
         "network, no real strings": composed(given.runs, real, fold),
@@ -71,8 +73,8 @@ def folded(runs: Path, real, fold: np.ndarray):
     from batchdigits.training import reading
 
     parts = []
-    for n in range(cheques.FOLDS):
-        unseen = cheques.select(real, fold == n)
+    for n in range(FOLD_COUNT):
+        unseen = select_strings(real, fold == n)
         model = load_keras_model(runs / f"fold-{n}.keras")
         parts.append((reading.read(model, unseen.crops), unseen.digits))
     return crosswise(parts, fold)
@@ -85,8 +87,8 @@ def composed(runs: Path, real, fold: np.ndarray):
 
     found = reading.read(load_keras_model(runs / "composed.keras"), real.crops)
     parts = [
-        ([found[at] for at in np.flatnonzero(fold == n)], cheques.select(real, fold == n).digits)
-        for n in range(cheques.FOLDS)
+        ([found[at] for at in np.flatnonzero(fold == n)], select_strings(real, fold == n).digits)
+        for n in range(FOLD_COUNT)
     ]
     return crosswise(parts, fold)
 

@@ -1,4 +1,4 @@
-"""Real strings: the amounts of ORAND-CAR-A, and their split into five folds.
+"""Real strings: the amounts of ORAND-CAR-A.
 
 `orand_car_a_train.zip` holds 1,080 amounts cut from cheques, `labels.csv` with the digits of each,
 and `boxes_coco.json` with the box of every digit (Diem and others, "ICFHR 2014 competition on
@@ -22,7 +22,6 @@ ABOUT = (
     "ORAND-CAR-A, 1,080 amounts of cheques (ICFHR 2014 competition on handwritten digit strings)",
     "unknown for the pictures",
 )
-FOLDS = 5
 LEAST, WIDEST = 10, 60
 """Height of a digit in a strip at least, and its width at most, px."""
 
@@ -38,12 +37,8 @@ def read(place: Path) -> Real:
     return Real(crops, [row["digits"] for row in rows])
 
 
-def digits(place: Path, real: Real) -> tuple[list[np.ndarray], list[int], np.ndarray]:
-    """Cut the single digits out of all strings by their boxes in `boxes_coco.json`.
-
-    Returns:
-        Their ink, light on no paper; their labels; and which string each comes from.
-    """
+def cut_digits(place: Path, real: Real) -> Real:
+    """Cut the single digits out of all strings by their boxes in `boxes_coco.json`; add them."""
     with zipfile.ZipFile(place) as archive:
         said = json.loads(archive.read("boxes_coco.json"))
         names = [
@@ -61,7 +56,7 @@ def digits(place: Path, real: Real) -> tuple[list[np.ndarray], list[int], np.nda
             inks.append(ink)
             labels.append(label[one["category_id"]])
             owners.append(at)
-    return inks, labels, np.array(owners)
+    return real._replace(inks=inks, labels=labels, owners=owners)
 
 
 def inked(found: Strip, box: list[float]) -> np.ndarray | None:
@@ -85,19 +80,3 @@ def inked(found: Strip, box: list[float]) -> np.ndarray | None:
     rows, columns = np.nonzero(ink > 40)
     cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     return cut if cut.shape[0] >= LEAST and 2 <= cut.shape[1] <= WIDEST else None
-
-
-def folds(count: int) -> np.ndarray:
-    """Tell in which fold each string is: always the same, shape (count,)."""
-    return np.random.default_rng(0).permutation(count) % FOLDS
-
-
-def taken(real: Real, chosen: np.ndarray, cut=None) -> Real:
-    """Take the strings where `chosen` (N,) is true, and the digits cut out of them."""
-    places = np.flatnonzero(chosen)
-    some = Real([real.crops[n] for n in places], [real.digits[n] for n in places])
-    if cut is None:
-        return some
-    inks, labels, owners = cut
-    own = np.flatnonzero(chosen[owners])
-    return some._replace(inks=[inks[n] for n in own], labels=[labels[n] for n in own])
