@@ -102,6 +102,8 @@ WHOLE_HEADS = [
     b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif",
     b"\0\0\0\nftypavif",
     b"\0\0\0\x18ftypmiaf",
+    b"\0\0\0\x18ftyphevx",
+    b"\0\0\0\x18ftypmsf1",
     b"\0\0\0\x18ftypisom",
 ]
 
