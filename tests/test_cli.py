@@ -192,7 +192,11 @@ CALIBRATE = ["calibrate", "--out", "mine", "--data"]
         (["walk"], 2, "walk"),
         (["train", "--out", "new"], 2, "--recipe is missing"),
         (["train", "--recipe", "mlp"], 2, "--out is missing"),
-        (["train", "--recipe", "conv4", "--out", "new"], 2, "expected one of default, conv1"),
+        (
+            ["train", "--recipe", "conv4", "--out", "new"],
+            2,
+            "expected one of default, numbers, conv1",
+        ),
         (["train", "--recipe", "mlp", "--out", ""], 2, "out: "),
         (["train", "--recipe", "mlp", "--out", "text.keras"], 2, "expected a folder"),
         (["train", "--recipe", "mlp", "--out", "new", "--epochs", "0"], 2, "epochs: "),

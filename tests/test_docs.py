@@ -273,6 +273,23 @@ def test_the_lines_on_the_default_recipe_are_understood(
     ]
 
 
+def test_the_line_on_the_recipe_numbers_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    from batchdigits.training import number_bundle
+
+    asked = []
+
+    def run(options: TrainOptions, tell: object, *, bar: bool) -> number_bundle.NumberTraining:
+        asked.append((options.data, options.fine_tune, options.out))
+        card = {"numbers": {"measured": {"strings": 1, "right": 1.0}}}
+        return number_bundle.NumberTraining(1, card, options.out)
+
+    monkeypatch.setattr(number_bundle, "train_number_reader", run)
+    section = PAGES["docs/models.md"].partition("## Train a number reader")[2]
+    (line,) = re.findall(r"^batchdigits .*$", section, re.M)
+    assert cli._run_command_line(shlex.split(line)[1:]) == 0
+    assert asked == [(("mnist.npz", "amounts/"), "my-model", "my-numbers")]
+
+
 def test_the_lines_on_forms_run(
     inbox: Path, capsys: pytest.CaptureFixture[str], fake_classifier: FakeClassifier
 ) -> None:
