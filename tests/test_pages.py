@@ -787,7 +787,8 @@ def test_want_of_memory_is_not_taken_for_damage(kind: str, tmp_path: Path) -> No
         "taken = int(Path('/proc/self/statm').read_text().split()[5]) * resource.getpagesize()\n"
         "for room in (20, 40, 60, 90):\n"
         "    resource.setrlimit(resource.RLIMIT_DATA, (taken + (room << 20), -1))\n"
-        "    try:\n        print([*pages.load_pages(sys.argv[1], max_pixels=10**8)][0].grey[0, 0])\n"
+        "    try:\n"
+        "        print([*pages.load_pages(sys.argv[1], max_pixels=10**8)][0].grey[0, 0])\n"
         "    except MemoryError:\n        print('memory')\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x")]

@@ -910,7 +910,8 @@ import numpy as np
 from batchdigits import predict
 print(predict.describe_devices())
 picture = np.load(sys.argv[1])
-print(json.dumps(predict.load_classifier(predict.load_card(None), device="cpu").logits(picture).tolist()))
+classifier = predict.load_classifier(predict.load_card(None), device="cpu")
+print(json.dumps(classifier.logits(picture).tolist()))
 """
 
 

@@ -63,7 +63,7 @@ def make_fixture(folder: Path, kind: Kind) -> None:
 
 
 def record_run(folder: Path, arguments: list[str], table: str) -> dict[str, Any]:
-    """Run, and give what came of it; its table becomes `build_dataframe`, or has to be the one there."""
+    """Run, and return what came of it; its table becomes `table`, or has to be the one there."""
     ending = run(folder, arguments)
     found = (folder / TABLE).read_bytes()
     if not (folder / table).exists():
