@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,6 @@ MIN_INKED_BOXES, MIN_SURE_SHARE = 4, 0.3
 UNSURE_PAGE_DETAIL = (
     "most boxes of this page hold no sure number: it may lie on its side, or be no form"
 )
-RULELESS_FIELD = Field.model_validate(
-    {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
-)
-"""Stands for the field where an image is one number in boxes: there is no rule."""
 
 BoxPredictions = Sequence[tuple[DigitSpot, DigitPrediction | None]]
 """The boxes of a field with their readings; None where there was no picture."""
@@ -82,7 +79,7 @@ def _judge_finding(finding: Finding, thresholds: Thresholds) -> JudgedValue:
     filled = list(zip(item.spots, finding.reads, strict=True))
     if item.field is None and len(filled) == 1:
         return judge_digit(*filled[0], thresholds.digits)
-    return judge_field(item.field or RULELESS_FIELD, filled, thresholds.digits, item.detail)
+    return judge_field(item.field or rules.RULELESS_FIELD, filled, thresholds.digits, item.detail)
 
 
 def make_digit_rows(file: str, finding: Finding) -> list[DigitRow]:
@@ -167,30 +164,14 @@ def _format_digit(read: DigitPrediction | None) -> str:
 def _judge_digits(
     field: Field, raw: str, sure: float, reads: Mapping[int, DigitPrediction], threshold: float
 ) -> JudgedValue:
-    """Judge digits by the field's rule; what a rule lifts over the threshold says so."""
-    broken = rules.describe_broken_rule(field, raw)
-    if not broken and sure >= threshold:
-        return JudgedValue(raw, sure, "ok", "")
-    likely = None
-    if broken or field.check:  # without a rule to break there is nothing to choose by
-        likely = rules.find_likeliest_value(
-            field, np.array([read.likely for read in reads.values()])
-        )
-    confidence = calibrate.truncate_confidence(likely.confidence) if likely else 0.0
-    if not broken:
-        if field.check and likely and likely.digits == raw and confidence >= threshold:
-            return JudgedValue(
-                raw, confidence, "ok", f"confirmed by its check digit ({field.check})"
-            )
-        least = min(reads, key=lambda number: reads[number].confidence)
-        box = f"box {least} " if len(reads) > 1 else ""
-        detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
-        return JudgedValue(raw, sure, "review", detail)
-    if likely and confidence >= threshold:
-        detail = f"corrected by rule: read as {raw}, which {broken}"
-        return JudgedValue(likely.digits, confidence, "ok", detail)
-    instead = f"; may be {likely.digits}" if likely else ""
-    return JudgedValue(raw, sure, "review", f"{raw} {broken}{instead}")
+    least = min(reads, key=lambda number: reads[number].confidence)
+    box = f"box {least} " if len(reads) > 1 else ""
+    second = f"{box}may be {reads[least].second}"
+    confirmed = f"confirmed by its check digit ({field.check})" if field.check else ""
+    read = rules.Reading(raw, sure, second, confirmed)
+    cells = np.array([one.likely for one in reads.values()])
+    find_likeliest = partial(rules.find_likeliest_value, field, cells)
+    return rules.judge_by_rule(field, read, find_likeliest, threshold)
 
 
 def _describe_gap(filled: BoxPredictions, field: Field) -> str:

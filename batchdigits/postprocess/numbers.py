@@ -1,6 +1,7 @@
 """Candidates of a number become its value, and what to say of it."""
 
 import re
+from functools import partial
 
 import numpy as np
 
@@ -39,20 +40,20 @@ def judge_number(
     numbers = [(text, share) for text, share in found.candidates if text and NO_DIGIT not in text]
     raw, share = numbers[0] if numbers else ("", 0.0)
     sure = calibrate.truncate_confidence(share)
-    decimals = field.decimals if field else 0
+    field = field or rules.RULELESS_FIELD
     fault = why or _describe_number_fault(found, raw)
     if fault:
         return JudgedValue(
-            rules.insert_decimal_point(raw, decimals), sure if raw else 0.0, "review", fault
+            rules.insert_decimal_point(raw, field.decimals), sure if raw else 0.0, "review", fault
         )
-    value = _judge_candidates(field, numbers, threshold)
+    value = _judge_candidates(field, numbers, sure, threshold)
     inner, doubt = _describe_separators(field, found.full_text, value)
     if doubt and value.status == "ok":
         value = value._replace(status="review", detail=doubt)
     elif inner and value.status == "ok":
         both = (f"written {inner}", value.detail)
         value = value._replace(detail="; ".join(filter(None, both)))
-    return value._replace(value=rules.insert_decimal_point(value.value, decimals))
+    return value._replace(value=rules.insert_decimal_point(value.value, field.decimals))
 
 
 def _describe_number_fault(found: DecodedStrip, raw: str) -> str:
@@ -86,43 +87,32 @@ def _find_number_gap(columns: list[int]) -> int:
 
 
 def _judge_candidates(
-    field: Field | None, numbers: calibrate.Candidates, threshold: float
+    field: Field, numbers: calibrate.Candidates, sure: float, threshold: float
 ) -> JudgedValue:
-    """Judge candidates by the field's rule; what a rule lifts over the threshold says so."""
-    (raw, share), *others = numbers
-    sure = calibrate.truncate_confidence(share)
-    broken = rules.describe_broken_rule(field, raw) if field else ""
-    if not broken and sure >= threshold:
-        return JudgedValue(raw, sure, "ok", "")
-    likely = None
-    if field and (broken or field.check or field.pattern):
-        likely = rules.choose_candidate(field, numbers)
-    confidence = calibrate.truncate_confidence(likely.confidence) if likely else 0.0
-    if not broken:
-        if likely and likely.digits == raw and confidence >= threshold:
-            return JudgedValue(raw, confidence, "ok", "confirmed by its rule")
-        second = f"; may be {others[0][0]}" if others else ""
-        return JudgedValue(raw, sure, "review", f"under {round(threshold, 10)}{second}")
-    if likely and confidence >= threshold:
-        detail = f"corrected by rule: read as {raw}, which {broken}"
-        return JudgedValue(likely.digits, confidence, "ok", detail)
-    instead = f"; may be {likely.digits}" if likely else ""
-    return JudgedValue(raw, sure, "review", f"{raw} {broken}{instead}")
+    raw = numbers[0][0]
+    second = f"may be {numbers[1][0]}" if len(numbers) > 1 else ""
+    confirmed = "confirmed by its rule" if field.check or field.pattern else ""
+    read = rules.Reading(raw, sure, second, confirmed)
+    find_likeliest = partial(rules.choose_candidate, field, numbers)
+    return rules.judge_by_rule(field, read, find_likeliest, threshold)
 
 
-def _describe_separators(field: Field | None, seen: str, value: JudgedValue) -> tuple[str, str]:
+def _describe_separators(field: Field, seen: str, value: JudgedValue) -> tuple[str, str]:
     """Tell of the separators among the digits; give how it is written, and what is in doubt."""
     inner = seen.strip(SEPARATOR_CHARACTERS)
     parts = re.split(f"[{re.escape(SEPARATOR_CHARACTERS)}]+", inner)
-    decimals = field.decimals if field else 0
-    if decimals:
-        if len(parts) > 1 and len(parts[-1]) == decimals and _has_thousands_groups(parts[:-1]):
+    if field.decimals:
+        if (
+            len(parts) > 1
+            and len(parts[-1]) == field.decimals
+            and _has_thousands_groups(parts[:-1])
+        ):
             return "", ""
         where = f"written {inner}" if len(parts) > 1 else "no separator is seen"
         return "", f"{where}: which digits are decimals is not certain"
     if len(parts) == 1:
         return "", ""
-    if _has_thousands_groups(parts) or (field and field.pattern and value.status == "ok"):
+    if _has_thousands_groups(parts) or (field.pattern and value.status == "ok"):
         return inner, ""
     return "", f"written {inner}: the digits behind the separator may be decimals"
 

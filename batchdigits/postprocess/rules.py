@@ -2,12 +2,14 @@
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits import calibrate
+from batchdigits.records import JudgedValue
 from batchdigits.templates import patterns
 from batchdigits.templates.template import Field
 
@@ -16,10 +18,13 @@ MAX_VALUES_TRIED = 4096
 NEGLIGIBLE_PROBABILITY = 1e-6
 """Probability that may be left when no more are looked through."""
 
-
 RULE_BREAK_RATE = 0.01
 """How often what people write in a field breaks its rule: a slip of the pen, a number of another
 kind."""
+RULELESS_FIELD = Field.model_validate(
+    {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
+)
+"""The field of an image that is one number: it has no rule."""
 
 
 class LikelyValue(NamedTuple):
@@ -51,6 +56,61 @@ def describe_broken_rule(field: Field, digits: str) -> str:
     if field.check is not None and not _CHECK_DIGIT_TESTS[field.check](digits):
         return f"has a wrong check digit ({field.check})"
     return ""
+
+
+class Reading(NamedTuple):
+    """A value as it was read, before its field's rule is applied.
+
+    Attributes:
+        digits: as text, one or more.
+        confidence: probability that all of it is right, truncated.
+        second: what else it may be, for `detail`; empty if nothing else.
+        confirmed: what `detail` says when the rule lifts the value over the threshold; empty where
+            the rule says too little to do so.
+    """
+
+    digits: str
+    confidence: float
+    second: str
+    confirmed: str
+
+
+def judge_by_rule(
+    field: Field,
+    read: Reading,
+    find_likeliest: Callable[[], LikelyValue | None],
+    threshold: float,
+) -> JudgedValue:
+    """Judge a value by its field's rule.
+
+    Args:
+        field: its rule.
+        read: the value.
+        find_likeliest: finds the likeliest value that the rule allows. It is slow, and only called
+            where it can change the row.
+        threshold: the confidence from which a value is `ok`.
+
+    Returns:
+        The value that was read, or the one that the rule makes of it. `detail` says so where the
+        rule lifts a value over the threshold.
+    """
+    raw, sure = read.digits, read.confidence
+    broken = describe_broken_rule(field, raw)
+    if not broken and sure >= threshold:
+        return JudgedValue(raw, sure, "ok", "")
+    likely = find_likeliest() if broken or read.confirmed else None
+    confidence = calibrate.truncate_confidence(likely.confidence) if likely else 0.0
+    if likely and confidence >= threshold and (broken or likely.digits == raw):
+        corrected = f"corrected by rule: read as {raw}, which {broken}"
+        return JudgedValue(likely.digits, confidence, "ok", corrected if broken else read.confirmed)
+    if broken:
+        second = f"may be {likely.digits}" if likely else ""
+        return _send_to_review(raw, sure, f"{raw} {broken}", second)
+    return _send_to_review(raw, sure, f"under {round(threshold, 10)}", read.second)
+
+
+def _send_to_review(digits: str, confidence: float, fault: str, second: str) -> JudgedValue:
+    return JudgedValue(digits, confidence, "review", f"{fault}; {second}" if second else fault)
 
 
 def choose_candidate(field: Field, candidates: Sequence[tuple[str, float]]) -> LikelyValue | None:
