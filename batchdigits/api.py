@@ -1,4 +1,4 @@
-"""The Python interface: files or arrays become a DataFrame, as `batchdigits run` reads them."""
+"""The Python interface: read files or arrays, as `batchdigits run` does, into a DataFrame."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -47,11 +47,11 @@ class Reader:
 
     @take_keywords(ReadOptions)
     def __init__(self, options: ReadOptions) -> None:
-        """Resolve the options; a model is loaded when there is a first picture for it.
+        """Resolve the options; the first picture loads the model.
 
         Raises:
-            batchdigits.errors.UsageError: an option that is unknown, does not fit, or makes no
-                sense here.
+            batchdigits.errors.UsageError: an option is unknown, does not fit, or makes no sense
+                here.
             batchdigits.errors.ModelError: the model cannot be used.
             batchdigits.errors.TemplateError: a template cannot be used.
         """
@@ -79,7 +79,7 @@ class Reader:
         names: Sequence[str] | None = None,
         progress: ShowProgress = False,
     ) -> "pd.DataFrame":
-        """Read pictures that are in memory; see `batchdigits.read_images`."""
+        """Read pictures in memory; see `batchdigits.read_images`."""
         from batchdigits.errors import UsageError  # noqa: PLC0415
         from batchdigits.extract.tasks import FileTasks  # noqa: PLC0415
         from batchdigits.pages.arrays import convert_image  # noqa: PLC0415
@@ -114,16 +114,16 @@ def read(inputs: AnyPath | Iterable[AnyPath], options: ReadKeywords) -> "pd.Data
 
     Args:
         inputs: a folder (read with all below it) or a file, or several.
-        options: given as keyword arguments, as `min_confidence=0.99` or `as_="digit"`; each is
-            listed below, and named as that of `run`. None takes the default.
+        options: given as keyword arguments, for example `min_confidence=0.99` or `as_="digit"`;
+            each is listed below, and has the name of the option of `run`. None takes the default.
 
     Returns:
-        One line a row of the table `run` would write: `page` int64, `confidence` float64 (NaN
-        where there is none), `file`, `field`, `value`, `status` and `detail` str.
+        A row for each row of the table that `run` would write: `page` int64, `confidence` float64
+        (NaN if there is none), `file`, `field`, `value`, `status` and `detail` str.
 
     Raises:
-        batchdigits.errors.UsageError: an option that is unknown, does not fit, or makes no sense
-            where no table is written, or an input that is not there.
+        batchdigits.errors.UsageError: an option is unknown, does not fit, or makes no sense
+            without a table to write, or an input does not exist.
         batchdigits.errors.ModelError: the model cannot be used.
         batchdigits.errors.TemplateError: a template cannot be used.
     """
@@ -132,21 +132,21 @@ def read(inputs: AnyPath | Iterable[AnyPath], options: ReadKeywords) -> "pd.Data
 
 @take_keywords(ImageKeywords)
 def read_images(images: Iterable[Any], options: ImageKeywords) -> "pd.DataFrame":
-    """Read pictures that are in memory, each as a file of these pixels would be read.
+    """Read pictures in memory, each as a file of the same pixels is read.
 
     Args:
-        images: NumPy arrays, or what becomes one, each of shape (height, width), (height, width,
-            3) as red, green, blue, or (height, width, 4) with opacity, which is laid over white;
-            dtype uint8, bool (true is white), uint16 (grey only), or a float from 0 to 1. A stack
-            of shape (N, height, width) is N pictures.
+        images: NumPy arrays, or what NumPy converts to one, each of shape (height, width),
+            (height, width, 3) as red, green, blue, or (height, width, 4) with opacity, which is
+            laid over white; dtype uint8, bool (true is white), uint16 (grey only), or a float from
+            0 to 1. A stack of shape (N, height, width) is N pictures.
         options: given as keyword arguments; each is listed below. None takes the default.
 
     Returns:
-        As of `read`, in the order of the pictures; `file` is the picture's name.
+        The columns of `read`, in the order of the pictures; `file` is the picture's name.
 
     Raises:
-        batchdigits.errors.UsageError: no such picture, or as of `read`.
-        batchdigits.errors.ModelError, batchdigits.errors.TemplateError: as of `read`.
+        batchdigits.errors.UsageError: an image is no such array, or as for `read`.
+        batchdigits.errors.ModelError, batchdigits.errors.TemplateError: as for `read`.
     """
     reader = Reader(**_drop_options(options, "progress", "names"))
     return reader.read_images(images, names=options.names, progress=options.progress)

@@ -1,8 +1,7 @@
-"""Every error the user may meet, each with the exit code it ends the command with.
+"""Every error that the user may meet, each with the exit code of the command.
 
-The tree is flat on purpose: a class per exit code of the contract. The message is one line
-that says what was expected, what came, and what to do. `cli` alone turns one into words and
-an exit code.
+The tree is flat on purpose: a class for each kind of fault. A message is one line that says what
+was expected, what came, and what to do. Only `cli` prints an error and exits with its code.
 """
 
 
@@ -25,18 +24,18 @@ class BusyError(BatchdigitsError):
 
 
 class OutputError(BatchdigitsError):
-    """The results cannot be written where, or in the form, that was asked for."""
+    """The results cannot be written at the place, or in the form, that was asked for."""
 
     exit_code = 5
 
 
 class ModelError(BatchdigitsError):
-    """The model cannot be used for this: not a model, another shape, unknown layers."""
+    """The model cannot be used: it is no model, or has another shape or unknown layers."""
 
     exit_code = 6
 
 
 class TemplateError(BatchdigitsError):
-    """The template cannot be used for this: no template, or one that contradicts itself."""
+    """The template cannot be used: it is no template, or contradicts itself."""
 
     exit_code = 6

@@ -1,4 +1,4 @@
-"""Where a file goes: written aside, and put in its place whole or not at all."""
+"""Atomic writes: a file is written under another name, and renamed when it is complete."""
 
 import os
 import secrets
@@ -13,10 +13,10 @@ from batchdigits.errors import OutputError
 
 
 def write_file(out: str, data: bytes) -> None:
-    """Write a file whole; one that is there is replaced, and keeps its mode.
+    """Write a file, whole or not at all; an existing file is replaced and keeps its mode.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     with wrap_os_errors(out):
         check_writable(out)
@@ -25,10 +25,11 @@ def write_file(out: str, data: bytes) -> None:
 
 
 def check_writable(out: str) -> None:
-    """Say now whether a file can be written to `out`.
+    """Check that a file can be written to `out`.
 
     Raises:
-        OutputError: its folder is missing or not writable, or `out` is there and no file.
+        OutputError: the folder is missing, or `out` exists and is not a file.
+        OSError: the folder is not writable.
     """
     target = Path(os.path.realpath(out))
     folder = target.parent
@@ -36,15 +37,15 @@ def check_writable(out: str) -> None:
         raise OutputError(f"{out!r}: {str(folder)!r} is no folder: make it, or choose another")
     if target.exists() and not target.is_file():
         raise OutputError(f"{out!r} is a folder or no regular file: give a file's name")
-    if target.is_symlink():  # for all that could be followed
+    if target.is_symlink():  # although links were followed
         raise OutputError(f"{out!r} is a link that leads round in a circle: choose another name")
-    # Only trying tells: permission bits say nothing of network drives, or to root.
+    # Only trying tells: permission bits mean nothing on network drives, and to root.
     tempfile.TemporaryFile(prefix=".batchdigits-", suffix=".tmp", dir=folder).close()
 
 
 @contextmanager
 def wrap_os_errors(out: str) -> Iterator[None]:
-    """Turn what the operating system says while a file is written into an OutputError."""
+    """Turn an OSError while `out` is written into an OutputError."""
     try:
         yield
     except BrokenPipeError:
@@ -58,15 +59,16 @@ def wrap_os_errors(out: str) -> Iterator[None]:
 def open_atomic_file(
     target: Path, like: Path | None = None, *, alone: bool = False
 ) -> Iterator[BinaryIO]:
-    """Give a hidden new file beside `target`, which takes its place if all goes well.
+    """Open a hidden new file beside `target`, which replaces `target` if the block succeeds.
 
     Until then nobody else may read it.
 
     Args:
-        target: what it will be.
-        like: a file whose mode, owner and times it takes; None for the mode that `target` has.
-        alone: whether nobody else copies to this folder meanwhile: what a killed run has left there
-            makes room.
+        target: path of the file when it is complete.
+        like: a file whose mode, owner and times it takes; None for the mode of `target`, or of a
+            new file.
+        alone: whether nobody else copies to this folder meanwhile. The hidden file then has a
+            fixed name, and replaces what a killed run has left.
     """
     path = choose_temp_path(target)
     if alone:
@@ -82,18 +84,18 @@ def open_atomic_file(
         path.replace(target)
         sync_folder(target.parent)
     finally:
-        for tidy in (file.close, path.unlink):
+        for clean_up in (file.close, path.unlink):
             with suppress(OSError):
-                tidy()
+                clean_up()
 
 
 def choose_temp_path(target: Path) -> Path:
-    """Name a file beside another that no run takes for an input, and that nothing has yet."""
+    """Return an unused hidden path beside `target`, which no run takes for an input."""
     return target.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
-    """Have the disk know what names a folder holds, where it can."""
+    """Write the names in a folder to the disk, where the file system can."""
     with suppress(OSError):  # some network drives cannot
         handle = os.open(folder, os.O_RDONLY)
         with suppress(OSError):
@@ -102,23 +104,23 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read, for `open`."""
+    """Open a file that nobody else may read: an opener for `open`."""
     return os.open(path, flags, 0o600)
 
 
 def _set_file_attributes(handle: int, like: Path | None, target: Path) -> None:
     if like is None:
         return os.fchmod(handle, _get_file_mode(target))
-    found = like.stat()
+    wanted = like.stat()
     with suppress(OSError):  # only root may give files away
-        os.fchown(handle, found.st_uid, found.st_gid)
-    os.fchmod(handle, found.st_mode & 0o777)  # no more: who owned it may not be who owns it now
-    os.utime(handle, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.fchown(handle, wanted.st_uid, wanted.st_gid)
+    os.fchmod(handle, wanted.st_mode & 0o777)  # no set-user-ID bits: the owner may differ now
+    os.utime(handle, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
     return None
 
 
 def _get_file_mode(target: Path) -> int:
-    """Give the mode that a file has, or a new one in its place would have."""
+    """Return the mode of a file, or the mode that a new file in its place would have."""
     try:
         return stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
@@ -128,6 +130,6 @@ def _get_file_mode(target: Path) -> int:
 
 
 def make_lock_path(path: str) -> str:
-    """Name the lock of an output: hidden, beside it, left there when it is free."""
+    """Return the path of an output's lock: hidden, beside it; it stays when the lock is free."""
     folder, name = os.path.split(os.path.realpath(path))
     return os.path.join(folder, f".{name}.lock")

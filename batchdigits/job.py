@@ -1,4 +1,4 @@
-"""The job: everything that a run's options lead to, resolved once and then only read."""
+"""The job: everything that follows from a run's options, resolved once and then only read."""
 
 import hashlib
 import json
@@ -20,15 +20,15 @@ from batchdigits.register import FormTemplates
 from batchdigits.templates import Template
 
 READING_VERSION = 1
-"""Raised when the same file, model and templates would be read otherwise by a newer version."""
+"""Increased when a newer version would read the same file, model and templates differently."""
 
 
 class Inputs(NamedTuple):
-    """What is to be read.
+    """What to read.
 
     Attributes:
         typed: folders and files named on the command line or by the caller.
-        listed: paths from a list that was made earlier; one that is missing is an error row.
+        listed: paths from a list that was made earlier; a missing path becomes an error row.
     """
 
     typed: Sequence[str] = ()
@@ -40,21 +40,21 @@ NO_INPUTS = Inputs()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run reads, by what, and where its rows go.
+    """What a run reads, with which model, and where its rows go.
 
     Attributes:
         options: as given, checked.
-        inputs: what is to be read.
+        inputs: what to read.
         paths: where the run writes.
-        card: of the model.
+        card: the description of the model.
         fingerprint: a digest of the model's files, in hexadecimal.
         forms: the templates and their references.
-        layouts: of the table, as `open_tables` takes them; of several, an .xlsx has a sheet for
-            each, other formats hold the first.
-        threshold: chosen by the options, for all values; None: the model's own thresholds.
-        thresholds: of this run.
-        model_thresholds: the model's own.
-        reading_key: a digest of everything that a reading depends on but for the file.
+        layouts: of the table, as `open_tables` takes them. An .xlsx has a sheet for each, other
+            formats hold the first.
+        threshold: for all values, as the options choose it; None for the model's thresholds.
+        thresholds: those of this run.
+        model_thresholds: those of the model.
+        reading_key: a digest of everything that a reading depends on, except the file.
     """
 
     options: RunOptions
@@ -73,18 +73,18 @@ class Job:
 def resolve_job(
     options: RunOptions, inputs: Inputs = NO_INPUTS, paths: OutputPaths | None = None
 ) -> Job:
-    """Resolve a job, and find out what is wrong with it before anything is read.
+    """Resolve a job, and refuse one that cannot succeed before anything is read.
 
     Args:
         options: checked.
-        inputs: what is to be read; none where the caller hands over files or arrays.
-        paths: where that is resolved already.
+        inputs: what to read; none if the caller passes files or arrays later.
+        paths: where the run writes, if that is resolved already.
 
     Raises:
-        UsageError: an INPUT that is not there, an option that does not go with the others, or
-            calibration data that cannot be read.
-        OutputError: a table cannot be written where it is asked for.
-        ModelError: the model cannot be used, as far as can be told without loading it.
+        UsageError: an INPUT does not exist, an option does not fit the others, or calibration
+            data cannot be read.
+        OutputError: a table cannot be written at its path.
+        ModelError: the model cannot be used, as far as its files show without loading it.
         TemplateError: a template cannot be used.
     """
     paths = paths or resolve_paths(options)
@@ -114,7 +114,7 @@ def resolve_job(
 
 
 def _check_table_paths(options: RunOptions, paths: OutputPaths) -> None:
-    """Refuse tables that cannot be written, as far as can be told before there are rows."""
+    """Refuse tables that cannot be written, as far as that shows before there are rows."""
     if paths.move_folders and paths.state is None:
         raise UsageError(
             "--move-done and --move-failed want rows that are safe on disk: give --state with "
@@ -127,10 +127,10 @@ def _check_table_paths(options: RunOptions, paths: OutputPaths) -> None:
 
 
 def load_card(model: str | None) -> Card:
-    """Load a model's card, and refuse one that was made for another preprocessing.
+    """Load a model's card, and refuse a model that expects another preprocessing.
 
     Raises:
-        ModelError: it was, or there is no such model.
+        ModelError: the model expects another preprocessing, or does not exist.
     """
     card = predict.load_card(model)
     if card.preprocessing not in (None, normalize.VERSION):
@@ -148,10 +148,10 @@ def load_card(model: str | None) -> Card:
 
 
 def load_forms(paths: Sequence[str], max_pixels: int) -> FormTemplates:
-    """Load templates, and the references of those that are anchored by an image.
+    """Load templates, and the reference images of those that are anchored by one.
 
     Raises:
-        TemplateError: one of them cannot be read or used.
+        TemplateError: a template or a reference cannot be read or used.
     """
     if not paths:
         return FormTemplates()
@@ -165,7 +165,7 @@ def load_reference(template: Template, max_pixels: int) -> register.Reference:
     """Load the picture of a blank form that a template names.
 
     Raises:
-        TemplateError: it cannot be read.
+        TemplateError: the picture cannot be read.
     """
     place = Path(template.place).parent / (template.form.reference or "")
     first = next(iter(pages.load_pages(str(place), max_pixels=max_pixels)))
@@ -179,12 +179,12 @@ def load_reference(template: Template, max_pixels: int) -> register.Reference:
 def _choose_layouts(
     templates: Sequence[Template], options: RunOptions, paths: OutputPaths
 ) -> list[TableLayout]:
-    """Choose what the table holds: a row a field or a page, in a spreadsheet both.
+    """Choose the layouts of the table: a row per field, a row per page, or in a spreadsheet both.
 
-    None where a row is a page whose fields are not known before it is read.
+    Without templates, the fields of a row per page are known only after reading: then it is empty.
 
     Raises:
-        TemplateError: a field has the name of another column of a table with a row a page.
+        TemplateError: a field has the name of another column of a table with a row per page.
     """
     if not templates:
         return [] if options.wide else [outputs.LONG_LAYOUT]
@@ -201,7 +201,7 @@ def _choose_layouts(
 
 
 def _choose_threshold(card: Card, options: RunOptions) -> float | None:
-    """Choose the threshold that the options ask for; None where they leave it to the model.
+    """Choose the threshold that the options ask for; None if they leave it to the model.
 
     Raises:
         ModelError: the model has no calibration data, or they do not support so small an error.
@@ -231,7 +231,7 @@ def _load_calibration(card: Card, options: RunOptions) -> Sequence[CalibrationBi
 
 
 def _compute_reading_key(options: RunOptions, fingerprint: str, known: FormTemplates) -> str:
-    """Digest everything that a reading depends on but for the file, in hexadecimal."""
+    """Return a digest of everything that a reading depends on, except the file, in hexadecimal."""
     parts = {
         "reading": (READING_VERSION, normalize.VERSION, strips.VERSION),
         "model": fingerprint,

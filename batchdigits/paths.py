@@ -1,4 +1,4 @@
-"""Where a run writes: every place resolved once, before anything is written."""
+"""Where a run writes: every path, resolved once before anything is written."""
 
 import os
 from collections.abc import Iterator
@@ -6,25 +6,26 @@ from dataclasses import dataclass
 
 from batchdigits.errors import UsageError
 from batchdigits.files import make_lock_path
+from batchdigits.formats import has_image_suffix
 from batchdigits.options import RunOptions
 from batchdigits.sources import inspection
 
 
 @dataclass(frozen=True, slots=True)
 class OutputPaths:
-    """The files and folders that a run writes; None stands for one that is not wanted.
+    """The files and folders that a run writes; None means that the run does not write it.
 
     Attributes:
-        out: the table; `-` is standard output. None where rows go to the caller.
-        state: what was read, kept for the next run; none for `-`, unless it is named.
+        out: the table; `-` is standard output. None if rows go to the caller.
+        state: what was read, for the next run; None if `out` is `-` and no state is named.
         digits_out: the table of single digits; `-` is standard output.
         log_file: the log.
         summary_json: the summary for programs.
-        debug_pages: the folder for drawn pages.
+        debug_pages: the folder for drawings of pages.
         move_folders: the folders that files are moved to, by the option that names each.
-        tables: the table, and that of single digits.
-        written: everything that the run writes, but for the folders that files are moved to.
-        locked: the outputs that are locked while the run goes on, by the option that names each.
+        tables: the table, and the table of single digits.
+        written: everything that the run writes, except the folders that files are moved to.
+        locked: the outputs that are locked during the run, by the option that names each.
         state_option: the option that names the state, for messages.
     """
 
@@ -41,7 +42,7 @@ class OutputPaths:
     state_option: str
 
     def list_files(self) -> Iterator[tuple[str, str]]:
-        """List each file that the run writes, with the option that it comes from."""
+        """Yield each file that the run writes, as its option and its path."""
         named = {
             "--out": self.out,
             self.state_option: self.state,
@@ -57,19 +58,19 @@ class OutputPaths:
 
 
 def resolve_paths(options: RunOptions) -> OutputPaths:
-    """Resolve where a run writes, and refuse places that cannot be told apart.
+    """Resolve where a run writes, and refuse paths that would overwrite something.
 
-    A log file is written to as soon as it is opened, so this comes before.
+    Call this before the log file is opened, because opening it writes to it.
 
     Raises:
         UsageError: an option has an empty path, two of them lead to the same file, or one leads to
-            a picture that is there.
+            an existing picture.
     """
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
         state = f"{out}.state"
     kept = (out, state, digits, options.log_file, options.summary_json, options.debug_pages)
-    # A state shares the lock of the table that it is named after, however it is given.
+    # A state named after a table shares its lock, even if --state names it.
     locks = {"--out": out, "--digits-out": digits}
     locks["--state"] = options.state and options.state.removesuffix(".state")
     moves = {"--move-done": options.move_done, "--move-failed": options.move_failed}
@@ -92,7 +93,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
 
 
 def _check_nonempty_paths(paths: OutputPaths) -> None:
-    """Refuse empty paths; of an empty --out its suffix is told, where that is checked."""
+    """Refuse empty paths; an empty --out is refused later, by the check of its suffix."""
     named = {
         paths.state_option: paths.state,
         "--digits-out": paths.digits_out,
@@ -120,12 +121,12 @@ def _check_distinct_paths(paths: OutputPaths) -> None:
 
 
 def _is_scan(path: str) -> bool:
-    """Return whether a file is there that a run would read, by its name or its first bytes."""
+    """Return whether a path has a file that a run would read, by its name or its first bytes."""
     try:
         return (
             os.path.getsize(path) > 0
             and os.path.isfile(path)
-            and (inspection.has_image_suffix(path) or inspection.has_image_signature(path))
+            and (has_image_suffix(path) or inspection.has_image_signature(path))
         )
-    except OSError:  # nothing is there; or it cannot be read, and so be written to
+    except OSError:  # it does not exist, or cannot be read, so it is not written to either
         return False

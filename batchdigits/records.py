@@ -1,4 +1,4 @@
-"""The small frozen records that travel between the rooms, and know nothing of their work."""
+"""The small frozen records that rooms pass to each other."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_FILE_BYTES = 1 << 30
-"""Bytes of a file that is read, at most."""
+"""Maximum size of a file that is read, bytes."""
 
 GreyImage = NDArray[np.uint8]
 """A grey picture, uint8, shape (height, width), 0 is black and 255 is white."""
@@ -16,19 +16,19 @@ ImageKind = Literal["digit", "number", "form"]
 """What an image holds."""
 
 Status = Literal["ok", "review", "blank", "error", "verified"]
-"""How a reading ended."""
+"""The status of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of the inputs, or one thing that stands where a file was expected.
+    """One file of the inputs, or something else found in the place of a file.
 
     Attributes:
         file: its name as the table spells it (see `sources.escape_path`).
-        path: its path as the operating system takes it; undecodable bytes are surrogates.
-        fault: why it cannot be read, where that is known before opening it; else empty.
-        named: whether it was named itself, and not met in a folder.
-        top: the INPUT in which it was met, as typed; empty where it was named itself.
+        path: its path for the operating system; undecodable bytes are surrogates.
+        fault: why it cannot be read, if that is known before it is opened; else empty.
+        named: whether an INPUT names it itself, instead of a folder that holds it.
+        top: the INPUT in which it was found, as typed; empty if it was named itself.
     """
 
     file: str
@@ -39,16 +39,16 @@ class Source:
 
 
 class FileSnapshot(NamedTuple):
-    """A file, as it stood when it was looked at.
+    """A file, as it was when it was looked at.
 
     Attributes:
         file: as in the table.
         size: bytes.
         time: of its last change, ns since 1970.
-        sure: 0 where a change since might not show: where it was written to within the clock's
-            grain of that look. Else the time of the last change of the file's entry, ns since 1970:
-            a file that takes another's name, and has its size and time, has another.
-        content: a digest of what is in it; None where nobody has looked, or could.
+        sure: 0 if a later change might not show, because the file was written to within the
+            clock's resolution before the look. Else the time of the last change of its inode, ns
+            since 1970: this differs for a file that takes the name, size and time of another.
+        content: a digest of its bytes; None if it was not read, or could not be.
     """
 
     file: str
@@ -65,7 +65,7 @@ class Page:
     Attributes:
         number: counted from 1 within its file.
         grey: uint8, shape (height, width), as scanned: ink may be dark or light.
-        format: of its file, as "PNG"; a PDF's pages are pages whatever their size.
+        format: of its file, for example "PNG"; a page of a PDF is a page whatever its size.
     """
 
     number: int
@@ -80,7 +80,7 @@ class Failure:
     Attributes:
         page: counted from 1.
         detail: why, in plain words on one line.
-        whole: whether it is about a whole file, of which not even the number of pages is known.
+        whole: whether the whole file failed, so that not even its number of pages is known.
     """
 
     page: int
@@ -95,7 +95,7 @@ class Row:
     Attributes:
         file: as in `Source.file`.
         page: counted from 1.
-        field: the template's or found name; empty for an image that is one digit.
+        field: its name, from the template or as found; empty for an image that is one digit.
         value: the digits as text; empty for blank and error.
         confidence: probability in [0, 0.9999] that the whole value is right, cut (not rounded)
             to four decimals; None for blank and error.
@@ -113,7 +113,7 @@ class Row:
 
 
 class JudgedValue(NamedTuple):
-    """What a row says of a value; see `Row`."""
+    """The part of a row that judging decides; see `Row`."""
 
     value: str
     confidence: float | None
@@ -122,7 +122,7 @@ class JudgedValue(NamedTuple):
 
 
 class DigitRow(NamedTuple):
-    """One digit of a value, as `--digits-out` tells of it; the attributes are its columns.
+    """One digit of a value, as a row of `--digits-out`; the attributes are its columns.
 
     Attributes:
         file: as in `Source.file`.
@@ -154,14 +154,14 @@ class DigitRow(NamedTuple):
 
 
 class RegisteredPage(NamedTuple):
-    """A page of a form that was laid straight.
+    """A page of a form that was registered.
 
     Attributes:
         file: as in `Source.file`.
         page: counted from 1.
         form: the form's name.
         residual: how far printed marks are from where they should be, mm (see `register.Pose`).
-        how: what the page was laid straight by.
+        how: what the page was registered by.
     """
 
     file: str
@@ -172,10 +172,10 @@ class RegisteredPage(NamedTuple):
 
 
 class CalibrationBin(NamedTuple):
-    """Values of known truth whose confidences lie next to each other (see `calibrate.group_by_confidence`).
+    """Values of known truth with similar confidences (see `calibrate.group_by_confidence`).
 
     Attributes:
-        confidence: the lowest of them, as written in the table, in [0, 1].
+        confidence: the lowest of these confidences, as written in the table, in [0, 1].
         right: how many of the values are right.
         wrong: how many are wrong.
     """

@@ -1,8 +1,8 @@
 """The order of a run, from the files of its INPUTs to the rows of its table.
 
-Worker processes decode files, lay forms straight and normalise digits, chunk by chunk; this
-process calls the model on what they send back, while they go on. What is found goes in the order of
-the files through the state, where one is kept, to the table.
+Worker processes decode files, register forms and normalise digits, chunk by chunk. Meanwhile this
+process calls the model on what they send back. Findings go in the order of the files through the
+state, if one is kept, to the table.
 """
 
 import logging
@@ -11,9 +11,9 @@ from contextlib import closing
 
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
+from batchdigits.extract.image_kinds import PlannedFile
 from batchdigits.extract.stream import extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
-from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
 from batchdigits.outputs import debug_pages
 from batchdigits.outputs.tables import open_tables, prepare_outputs
@@ -38,20 +38,23 @@ def run_job(
     stop: StopRequest | None = None,
     summary: Summary | None = None,
 ) -> Summary:
-    """Read what is new, write the tables, then move what was read, where the options say so.
+    """Read new files, write the tables, then move files that were read, if the options ask for it.
 
     Args:
         job: with a table to write.
-        progress: told how many of the files are done.
-        stop: ends the run where what was read is safe.
-        summary: gets what is known so far, for those who ask how a run was that did not end well.
+        progress: called with how many of the files are done.
+        stop: ends the run at a point where what was read is safe.
+        summary: filled as the run goes, so that a caller has it even if the run fails.
+
+    Returns:
+        The summary.
 
     Raises:
         BusyError: another run writes the same output.
-        OutputError: a table or the state cannot be written; an earlier table still stands. Or files
-            cannot be moved; then it is written.
+        OutputError: a table or the state cannot be written, and an earlier table is kept; or the
+            table is written, but files cannot be moved.
         ModelError: the model cannot be used.
-        UsageError: a device that is not there, or a folder for files that holds others.
+        UsageError: a device does not exist, or a folder to move files to holds other files.
     """
     summary, stop = summary or Summary(), stop or StopRequest()
     prepare_outputs(job.paths)
@@ -76,10 +79,10 @@ def run_job(
 
 
 def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
-    """Find the files to read: none that the run writes, nor any that earlier runs moved.
+    """Find the files to read, without those that the run writes and those that runs have moved.
 
     Raises:
-        UsageError: an INPUT that is not there.
+        UsageError: an INPUT does not exist.
     """
     return sources.find_sources(
         inputs.typed,
@@ -92,7 +95,7 @@ def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
 def _log_and_draw_pages(
     batches: Generator[list[TaskFindings]], job: Job, summary: Summary
 ) -> Generator[list[TaskFindings]]:
-    """Log how pages were laid straight, and draw pages where people want to see them."""
+    """Log how pages were registered, and draw the debug pages that the options ask for."""
     with closing(batches):
         for batch in batches:
             for page in (page for found in batch for page in found.laid):
@@ -109,7 +112,7 @@ def _log_and_draw_pages(
 def _write_tables(
     job: Job, state: State | NoState, known: Iterable[list[FileFindings]], summary: Summary
 ) -> None:
-    """Write the tables of all that is known, unless they stand as they should."""
+    """Write the tables of all that is known, unless they are up to date."""
     state.prune_rows()
     if state.can_skip_tables():
         return
@@ -137,14 +140,14 @@ def read_rows(
     """Read files, or images in memory; yield their rows batch by batch, in the order of the tasks.
 
     Args:
-        job: how they are read; nothing is written.
+        job: says how to read; nothing is written.
         tasks: one for each file; None for the files of the job's INPUTs.
-        progress: told how many of the files are done.
-        predictor: holds the job's networks where several calls share them.
+        progress: called with how many of the files are done.
+        predictor: holds the job's networks, if several calls share them.
 
     Raises:
         ModelError: the model cannot be used.
-        UsageError: an INPUT or a device that is not there.
+        UsageError: an INPUT or a device does not exist.
     """
     if tasks is None:
         tasks = FileTasks(find_files(job.inputs, job.paths).sources)

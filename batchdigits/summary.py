@@ -1,4 +1,4 @@
-"""How a run goes, whom it tells, and how it is stopped."""
+"""The summary of a run, its progress, and its stop."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from batchdigits.records import Status
 
 Progress = Callable[[int, int], object]
-"""Called with the number of files that are done, and of all files."""
+"""Called with the number of files that are done, and the number of all files."""
 
 
 @dataclass(slots=True)
@@ -20,18 +20,18 @@ class Summary:
 
     Attributes:
         statuses: number of rows of the table by status.
-        skipped: number of files passed over in folders, by reason.
-        residuals: of each page of a form that was laid straight in this run, mm.
-        files: how many files there are.
-        read: how many of them were read in this run.
-        failed: how many of them have an error row.
-        left: how many are left for next time, as they are still being written.
-        gone: how many files have rows and were not met, though no run moved them.
-        pruned: how many files' rows were dropped.
-        others: how many rows of other INPUTs are known and left out of the table.
-        moved: how many files were moved, as `done` and as `failed`.
-        unchanged: whether the table stands as it was.
-        stages: wall-clock seconds by stage; a stage within another counts for itself alone.
+        skipped: number of files skipped in folders, by reason.
+        residuals: of each page of a form that was registered in this run, mm.
+        files: number of files found.
+        read: number of them that were read in this run.
+        failed: number of them that have an error row.
+        left: number of files left for the next run, because they are still being written.
+        gone: number of files that have rows and were not found, though no run moved them.
+        pruned: number of files whose rows were dropped.
+        others: number of known rows of other INPUTs, which the table leaves out.
+        moved: number of files that were moved, as `done` and as `failed`.
+        unchanged: whether the table was left as it was.
+        stages: wall-clock seconds by stage; a stage does not include the stages within it.
         model: the model's name and fingerprint; None until it is known.
     """
 
@@ -54,12 +54,12 @@ class Summary:
 
     @property
     def seconds(self) -> float:
-        """Give the wall-clock time of all stages, s."""
+        """The wall-clock time of all stages, s."""
         return sum(self.stages.values())
 
     @contextmanager
     def time_stage(self, name: str) -> Iterator[None]:
-        """Measure the time of a stage; the stage around it waits meanwhile."""
+        """Measure the time of a stage; the clock of the stage around it stops meanwhile."""
         self._add_time()
         self._running.append(name)
         self.stages.setdefault(name, 0.0)
@@ -77,23 +77,23 @@ class Summary:
 
 
 class StopRequest:
-    """How a signal ends a run: where it is safe, if it says so, else at once.
+    """A request to stop a run: at its next safe point within `defer_stop`, else at once.
 
     Attributes:
-        gentle: whether the run will come to a safe place by itself, and look there.
-        asked: what is to be raised there; None while nobody asked.
-        left: what is told of the run then.
+        gentle: whether the run checks for a request at its next safe point.
+        asked: the exception to raise there; None without a request.
+        left: the message about what the run leaves then.
     """
 
     def __init__(self) -> None:
-        """Stop at once, until told otherwise."""
+        """Stop at once, until `defer_stop` is entered."""
         self.gentle = False
         self.asked: BaseException | None = None
         self.left = ""
 
     @contextmanager
     def defer_stop(self, left: str) -> Iterator[None]:
-        """Go on within the block until `check` is called; then say what is left."""
+        """Defer a stop within the block to the next `raise_if_asked`; `left` is its message."""
         self.gentle, self.left = True, left
         try:
             yield
@@ -102,6 +102,6 @@ class StopRequest:
         self.raise_if_asked()
 
     def raise_if_asked(self) -> None:
-        """End the run here, if somebody asked for it."""
+        """Raise the exception of the request, if there is one."""
         if self.asked is not None:
             raise self.asked

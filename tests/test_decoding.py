@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits.predict import decoding, slanted
+from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import DecodedSign, decode_logits, find_sign_boxes
 from batchdigits.records import GreyImage
 
@@ -153,8 +153,8 @@ def upright_stroke(level: int) -> GreyImage:
 def test_only_what_is_in_doubt_is_looked_at_again() -> None:
     network = Doubtful()
     sure, doubtful = upright_stroke(255), upright_stroke(120)
-    found = slanted.read_strips(network, [sure, doubtful, sure], [10, 10, 10])
-    assert len(network.full_text) == 3 + len(slanted.LOOK_DISTORTIONS)
+    found = augmentation.read_strips(network, [sure, doubtful, sure], [10, 10, 10])
+    assert len(network.full_text) == 3 + len(augmentation.LOOK_DISTORTIONS)
     assert [one.candidates[0][0] for one in found] == ["4", "1", "4"]
     assert found[1].signs == [DecodedSign("1", 1)]
     share = dict(found[1].candidates)
@@ -163,9 +163,9 @@ def test_only_what_is_in_doubt_is_looked_at_again() -> None:
 
 def test_a_look_at_a_strip_hangs_on_nothing_beside_it() -> None:
     strips = [upright_stroke(level) for level in (255, 120, 90, 255, 60)]
-    together = slanted.read_strips(Doubtful(), strips, [10] * 5)
-    assert together == [slanted.read_strips(Doubtful(), [one], [10])[0] for one in strips]
-    assert slanted.read_strips(Doubtful(), [], []) == []
+    together = augmentation.read_strips(Doubtful(), strips, [10] * 5)
+    assert together == [augmentation.read_strips(Doubtful(), [one], [10])[0] for one in strips]
+    assert augmentation.read_strips(Doubtful(), [], []) == []
 
 
 @settings(max_examples=50, deadline=None)
@@ -181,7 +181,7 @@ def test_a_strip_is_altered_about_its_middle(
     strip = np.zeros((41, 97), np.uint8)
     for x, y in ((48, 20), (30, 8), (66, 32)):
         strip[y - 2 : y + 3, x - 2 : x + 3] = 255
-    found = slanted.distort_strip(strip, lean=lean, wider=wider, taller=taller, right=right)
+    found = augmentation.distort_strip(strip, lean=lean, wider=wider, taller=taller, right=right)
     assert found.shape == strip.shape
     for x, y in ((48, 20), (30, 8), (66, 32)):
         at_y = 20 + (y - 20) * taller

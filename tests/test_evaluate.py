@@ -395,7 +395,7 @@ def test_a_table_does_not_differ_from_itself(here: Path, capsys: Capture) -> Non
         (["r.csv", "gone.csv"], 2, "cannot read 'gone.csv'"),
         (["r.csv"], 2, "Missing argument 'NEW'"),
         (["r.csv", "r.csv", "--out", "./r.csv"], 2, "is one of the tables"),
-        (["r.csv", "r.csv", "--out", "no/list.csv"], 5, "cannot write 'no/list.csv'"),
+        (["r.csv", "r.csv", "--out", "no/list.csv"], 5, "no' is no folder: make it"),
         (["r.csv", "r.csv", "--tolerance", "-1"], 2, "--tolerance"),
     ],
 )

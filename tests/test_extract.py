@@ -22,7 +22,8 @@ from PIL import Image
 import batchdigits
 from batchdigits import predict, templates
 from batchdigits.errors import ModelError, OutputError, TemplateError, UsageError
-from batchdigits.extract import desk, stream, tasks, worker
+from batchdigits.extract import chunk_builder, image_kinds, stream, tasks
+from batchdigits.extract.chunk import DigitSpot
 from batchdigits.job import Inputs
 from batchdigits.options import RunOptions
 from batchdigits.outputs import debug_pages
@@ -114,7 +115,7 @@ def test_any_cut_into_chunks_gives_the_same_rows(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tasks, "MIN_CHUNK_FILES", files)
         patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
-        patch.setattr(desk, "MAX_PENDING_PIXELS", room)
+        patch.setattr(chunk_builder, "MAX_PENDING_PIXELS", room)
         assert rows(batch_size=batch_size) == reference
 
 
@@ -197,7 +198,7 @@ def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     ],
 )
 def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
-    assert worker.choose_image_kind(as_, height, width)[0] == kind  # type: ignore[arg-type]
+    assert image_kinds.choose_image_kind(as_, height, width)[0] == kind  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -496,17 +497,17 @@ def read(digit: int, confidence: float, second: int, *, other: bool = False) -> 
     return DigitPrediction(digit, confidence, second, other, likely)
 
 
-def filled(*reads: DigitPrediction | str) -> list[tuple[desk.DigitSpot, DigitPrediction | None]]:
+def filled(*reads: DigitPrediction | str) -> list[tuple[DigitSpot, DigitPrediction | None]]:
     """Fill boxes: with readings, with nothing (blank), or with what no one can read."""
     place = (0, 0, 10, 10)
-    out: list[tuple[desk.DigitSpot, DigitPrediction | None]] = []
+    out: list[tuple[DigitSpot, DigitPrediction | None]] = []
     for one in reads:
         if isinstance(one, DigitPrediction):
-            out.append((desk.DigitSpot(None, "", place), one))
+            out.append((DigitSpot(None, "", place), one))
         elif one:
-            out.append((desk.DigitSpot("review", one, place), None))
+            out.append((DigitSpot("review", one, place), None))
         else:
-            out.append((desk.DigitSpot("blank", "no ink", place), None))
+            out.append((DigitSpot("blank", "no ink", place), None))
     return out
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 
 from batchdigits import cli, files, predict, sources
 from batchdigits import run as runs
-from batchdigits.extract import desk, stream, tasks
+from batchdigits.extract import chunk_builder, stream, tasks
 from batchdigits.predict import predictor
 from batchdigits.run import run_job
 from batchdigits.state import StateStore, tables
@@ -702,7 +702,7 @@ def test_chunks_workers_and_interruptions_change_no_byte(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tasks, "MIN_CHUNK_FILES", files)
         patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
-        patch.setattr(desk, "MAX_PENDING_PIXELS", room)
+        patch.setattr(chunk_builder, "MAX_PENDING_PIXELS", room)
         for where, at in ends:
             with pytest.MonkeyPatch.context() as fatal:
                 dies(fatal, where, at)

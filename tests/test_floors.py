@@ -9,7 +9,7 @@ import batchdigits
 
 PACKAGE = Path(batchdigits.__file__).parent
 FLOORS = (
-    {"records", "errors"},
+    {"records", "errors", "formats"},
     {"files", "summary", "layout", "options", "workers"},
     {"templates"},
     {"sources", "pages", "register", "cells", "normalize", "calibrate"},

@@ -233,7 +233,7 @@ def test_a_table_without_rows_has_its_columns(ending: str) -> None:
 
 def test_same_rows_same_bytes_however_they_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_LINES_PER_WRITE", 3)
-    monkeypatch.setattr(outputs, "_ROW_GROUP_SIZE", 4)
+    monkeypatch.setattr(outputs.parquet, "ROW_GROUP_SIZE", 4)
     rows = many(11)
     first = {ending: put(f"a{ending}", rows) for ending in FORMATS}
     time.sleep(2.1)  # the clock of a zip counts in steps of two seconds
@@ -590,7 +590,7 @@ def test_a_folder_that_vanishes_is_told(here: Path) -> None:
 @pytest.mark.parametrize("count", [5, 6])
 def test_a_sheet_holds_so_many_rows(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     old = put("out.xlsx", TRICKY)
-    monkeypatch.setattr(outputs, "SHEET_ROWS", 6)  # the header and five
+    monkeypatch.setattr(outputs.xlsx, "SHEET_ROWS", 6)  # the header and five
     if count == 5:
         put("out.xlsx", many(count))
         assert openpyxl.load_workbook("out.xlsx")["results"].max_row == 6
@@ -602,7 +602,7 @@ def test_a_sheet_holds_so_many_rows(count: int, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_real_limit_of_a_sheet() -> None:
-    assert outputs.SHEET_ROWS == 2**20
+    assert outputs.xlsx.SHEET_ROWS == 2**20
 
 
 # --- what stands at the place already ---

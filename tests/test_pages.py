@@ -501,7 +501,11 @@ def test_flipped_bytes_never_raise_and_never_print(
     assert capfd.readouterr() == ("", "")
 
 
-SIGNATURES = [b"", *pages._SIGNATURES, b"RIFF\x80\0\0\0WEBPVP8 ", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"]
+SIGNATURES = [
+    *(b"", b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"BM"),
+    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"RIFF\x80\0\0\0WEBPVP8 "),
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+]
 
 
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=200))

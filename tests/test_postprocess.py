@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from batchdigits import predict
 from batchdigits.extract import tasks
-from batchdigits.extract.desk import ChunkBuilder, StripPlacement, decode_strip
+from batchdigits.extract.chunk import StripPlacement, decode_strip
+from batchdigits.extract.chunk_builder import ChunkBuilder
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.postprocess.numbers import judge_number
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
@@ -237,9 +238,9 @@ def test_the_user_may_say_that_images_are_numbers(save: Save, fake_reader: FakeR
 def test_a_place_on_a_page_is_where_its_digits_are() -> None:
     crop = line("19")
     crop = cv2.resize(crop, None, fx=2, fy=2)  # drawn twice as large as it is on the page
-    desk = ChunkBuilder("auto")
-    desk.add_number(0, 1, None, crop, (300, 400, crop.shape[1] / 2, crop.shape[0] / 2), "")
-    prepared = desk.finish_chunk()
+    builder = ChunkBuilder("auto")
+    builder.add_number(0, 1, None, crop, (300, 400, crop.shape[1] / 2, crop.shape[0] / 2), "")
+    prepared = builder.finish_chunk()
     (item,), (packed,) = prepared.items, prepared.strips
     strip = decode_strip(packed)
     assert item.number is not None

@@ -370,7 +370,7 @@ def test_folders_are_read_to_a_depth_and_no_further(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However deep they lie, past Python's recursion limit too, the walk ends with a row."""
-    monkeypatch.setattr(sources, "MAX_FOLDER_DEPTH", most)
+    monkeypatch.setattr(sources.search, "MAX_FOLDER_DEPTH", most)
     folders = ["in" + "/d" * depth for depth in range(1200)]
     for folder in folders:
         Path(folder).mkdir()

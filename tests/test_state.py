@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from batchdigits import cli, state
 from batchdigits.errors import OutputError
-from batchdigits.state import FileRecord, FileSnapshot, TableRecord, base, checksums, migrations
+from batchdigits.records import FileSnapshot
+from batchdigits.state import FileRecord, TableRecord, base, checksums, migrations
+from batchdigits.state.aside import set_aside
 from batchdigits.state.name_findings import name_findings
 
 
@@ -152,12 +154,12 @@ def test_a_process_that_dies_in_the_middle_leaves_what_was_kept(path: str) -> No
     kept(path)
     before = told(path)
     script = (
-        "import os, sys\nfrom batchdigits import state\n"
+        "import os, sys\nfrom batchdigits import records, state\n"
         "with state.open_store(sys.argv[1]) as known, known.transaction():\n"
         "    key = known.add_key('model 1', '{}')\n"
         "    for n in range(20000):\n"
-        "        known.save_findings(state.FileSnapshot(f'{n}', 1, 1, True, b'%d' % n), key, 'x' * 200,"
-        " failed=False)\n"
+        "        entry = records.FileSnapshot(f'{n}', 1, 1, True, b'%d' % n)\n"
+        "        known.save_findings(entry, key, 'x' * 200, failed=False)\n"
         "    os._exit(9)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(state.__file__).parents[2])}
@@ -654,7 +656,7 @@ def test_a_file_set_aside_keeps_its_ending_and_never_meets_another(tmp_path: Pat
     names = set()
     for n in range(3):
         (tmp_path / "results.csv").write_text(str(n))
-        names.add(state.set_aside(str(tmp_path / "results.csv")))
+        names.add(set_aside(str(tmp_path / "results.csv")))
     assert len(names) == 3
     assert sorted(Path(name).read_text() for name in names) == ["0", "1", "2"]
     assert all(Path(name).suffix == ".csv" for name in names)

@@ -6,20 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import workers_functions as functions
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from batchdigits import workers
 from batchdigits.errors import BatchdigitsError, UsageError
-from batchdigits.workers import ChunkOutcome, map_chunks
+from batchdigits.workers import ChunkOutcome, choose_executor
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes need a POSIX system")
 reads_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
@@ -27,13 +24,6 @@ bounds_memory = pytest.mark.skipif(sys.platform != "linux", reason="memory is bo
 
 LIMITS: dict[str, Any] = {"seconds": 20, "memory_mib": 256}
 
-FAULTS = {  # what functions.act does with an item of that name → the fault it must give
-    "raise": "ValueError: two lines",
-    "wordless": "LookupError",
-    "sys.exit": "SystemExit: 3",
-    "memory": "needs more than 256 MiB of memory",
-    "opencv": "needs more than 256 MiB of memory",
-}
 DEATHS = {
     "exit": "the worker died (exit code 7)",
     "segv": "the worker died (signal 11, SIGSEGV)",
@@ -42,9 +32,22 @@ DEATHS = {
 }
 
 
+def map_chunks(
+    function: Callable[[list[Any]], Any],
+    chunks: Iterable[list[Any]],
+    *,
+    workers: int,
+    **limits: Any,
+) -> Generator[ChunkOutcome[Any, Any], None, None]:
+    return choose_executor(workers, **limits).map_chunks(function, chunks)
+
+
 def _expected(chunks: list[list[str]]) -> list[ChunkOutcome[str, list[str]]]:
-    """Say what functions.act must give, from the contract alone."""
-    known = FAULTS | DEATHS
+    """Return the outcomes of functions.act, from the contract alone."""
+    known = DEATHS | {
+        "raise": "ValueError: two lines",
+        "memory": "needs more than 256 MiB of memory",
+    }
     outcomes = []
     for chunk in chunks:
         parts = [[item] for item in chunk] if known.keys() & chunk else [chunk]
@@ -129,28 +132,6 @@ def _no_child_left() -> Iterator[None]:
     yield
     gc.collect()
     assert _children() <= before
-
-
-@pytest.mark.parametrize("workers", [0, 1, 2, 4])
-def test_any_number_of_workers_gives_the_serial_outcomes(workers: int) -> None:
-    chunks = [
-        ["a", "b"],
-        ["raise"],
-        ["c", "raise", "d", "wordless"],
-        [],
-        ["e", "sys.exit"],
-        ["memory", "f", "opencv"],
-        ["g"],
-    ]
-    assert list(map_chunks(functions.act, chunks, workers=workers, **LIMITS)) == _expected(chunks)
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "raise"]), max_size=4), max_size=7))
-def test_workers_are_as_good_as_none(chunks: list[list[str]]) -> None:
-    serial = list(map_chunks(functions.act, chunks, workers=0, **LIMITS))
-    assert serial == _expected(chunks)
-    assert list(map_chunks(functions.act, chunks, workers=2, **LIMITS)) == serial
 
 
 @pytest.mark.parametrize("deed", DEATHS)
@@ -248,42 +229,6 @@ def test_a_huge_result_arrives_whole() -> None:
     assert outcome.result == bytes(50_000_001)
 
 
-def test_order_is_kept_when_the_first_takes_longest() -> None:
-    chunks = [[0.2], [0.0], [0.05, 0.0], [0.0], [0.05], [0.0]]
-    outcomes = list(map_chunks(functions.nap, chunks, workers=3, **LIMITS))
-    assert [outcome.items for outcome in outcomes] == chunks
-
-
-@pytest.mark.parametrize("workers", [0, 1, 2])
-def test_chunks_are_taken_only_as_far_as_needed(workers: int) -> None:
-    taken = 0
-
-    def source() -> Iterator[list[str]]:
-        nonlocal taken
-        for taken in range(1, 31):
-            yield [str(taken)]
-
-    outcomes = map_chunks(functions.shout, source(), workers=workers, **LIMITS)
-    assert taken == 0
-    for done, _ in enumerate(outcomes):
-        assert taken <= done + 2 * workers + 1
-    assert taken == 30
-
-
-def test_items_are_the_callers_own() -> None:
-    chunk = ["a", "raise"]
-    (whole,) = map_chunks(functions.shout, [chunk], workers=1, **LIMITS)
-    assert whole.items is chunk
-    parts = map_chunks(functions.act, [chunk], workers=1, **LIMITS)
-    assert all(part.items[0] is item for part, item in zip(parts, chunk, strict=True))
-
-
-def test_a_partial_function_can_be_sent() -> None:
-    function = partial(max, default="nothing")
-    (outcome,) = map_chunks(function, [[]], workers=1, **LIMITS)
-    assert outcome.result == "nothing"
-
-
 @reads_proc
 def test_stopping_early_leaves_no_child() -> None:
     before = _children()
@@ -300,15 +245,6 @@ def test_stopping_does_not_wait_for_a_call_that_never_ends() -> None:
     outcomes = map_chunks(functions.act, chunks, workers=1, seconds=1_000_000, memory_mib=256)
     assert next(outcomes).result == ["A"]
     outcomes.close()
-
-
-def test_a_fault_of_the_source_of_chunks_is_raised() -> None:
-    def source() -> Iterator[list[str]]:
-        yield ["a"]
-        raise OSError("the drive is gone")
-
-    with pytest.raises(OSError, match="the drive is gone"):
-        list(map_chunks(functions.shout, source(), workers=2, **LIMITS))
 
 
 def test_workers_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -393,8 +329,10 @@ def test_workers_that_never_start_end_the_run(
 def test_an_unguarded_script_may_call_it(start: Start) -> None:
     script = """
 import workers_functions
-from batchdigits.workers import map_chunks
-for outcome in map_chunks(workers_functions.shout, [["a"], ["b"]], workers=2, seconds=9, memory_mib=256):
+from batchdigits.workers import choose_executor
+for outcome in choose_executor(2, seconds=9, memory_mib=256).map_chunks(
+    workers_functions.shout, [["a"], ["b"]]
+):
     print(outcome.result)
 """
     process = start(script)
@@ -405,8 +343,10 @@ for outcome in map_chunks(workers_functions.shout, [["a"], ["b"]], workers=2, se
 def test_workers_find_a_package_that_was_found_in_the_current_folder() -> None:
     script = """
 import workers_functions
-from batchdigits.workers import map_chunks
-print(next(map_chunks(workers_functions.shout, [["a"]], workers=1, seconds=9, memory_mib=256)).result)
+from batchdigits.workers import choose_executor
+print(next(choose_executor(1, seconds=9, memory_mib=256).map_chunks(
+    workers_functions.shout, [["a"]]
+)).result)
 """
     ended = subprocess.run(
         [sys.executable, "-c", script],
@@ -423,12 +363,12 @@ print(next(map_chunks(workers_functions.shout, [["a"]], workers=1, seconds=9, me
 def test_a_function_of_the_script_itself_is_a_clear_error(start: Start) -> None:
     script = """
 from functools import partial
-from batchdigits.workers import map_chunks
+from batchdigits.workers import choose_executor
 def mine(items, more=None):
     return items
 for function in mine, partial(mine), partial(max, key=mine):
     try:
-        map_chunks(function, [["a"]], workers=1, seconds=9, memory_mib=256)
+        choose_executor(1, seconds=9, memory_mib=256).map_chunks(function, [["a"]])
     except Exception as error:
         print(type(error).__name__, "defined in the script" in str(error))
 """
@@ -438,9 +378,10 @@ for function in mine, partial(mine), partial(max, key=mine):
 def test_an_uncaught_exception_ends_the_script_and_its_workers(start: Start) -> None:
     script = """
 import workers_functions
-from batchdigits.workers import map_chunks
-outcomes = map_chunks(workers_functions.act, [["a"], ["hang"], ["hang"], ["hang"]], workers=1,
-               seconds=100_000, memory_mib=256)
+from batchdigits.workers import choose_executor
+outcomes = choose_executor(1, seconds=100_000, memory_mib=256).map_chunks(
+    workers_functions.act, [["a"], ["hang"], ["hang"], ["hang"]]
+)
 for outcome in outcomes:
     raise RuntimeError("a bug of the caller")
 """
@@ -459,10 +400,11 @@ def test_ctrl_c_ends_the_script_with_no_words_from_workers(
     script = """
 import sys
 import workers_functions
-from batchdigits.workers import map_chunks
+from batchdigits.workers import choose_executor
 try:
-    list(map_chunks(workers_functions.note_pid_and_hang, [[path] for path in sys.argv[1:]], workers=2,
-             seconds=100_000, memory_mib=256))
+    list(choose_executor(2, seconds=100_000, memory_mib=256).map_chunks(
+        workers_functions.note_pid_and_hang, [[path] for path in sys.argv[1:]]
+    ))
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -483,13 +425,14 @@ def test_signals_to_the_whole_group_are_no_fault_of_an_item(start: Start) -> Non
     script = """
 import os, signal
 import workers_functions
-from batchdigits.workers import map_chunks
+from batchdigits.workers import choose_executor
 signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 for number in signals:
     signal.signal(number, lambda *_: None)
 pids = set()
-for outcome in map_chunks(workers_functions.pid, ([n] for n in range(30)), workers=1, seconds=9,
-                   memory_mib=256):
+for outcome in choose_executor(1, seconds=9, memory_mib=256).map_chunks(
+    workers_functions.pid, ([n] for n in range(30))
+):
     assert not outcome.fault, outcome
     pids.add(outcome.result)
     for number in signals:
@@ -504,8 +447,10 @@ def test_a_waiting_worker_does_not_outlive_its_parent(start: Start, tmp_path: Pa
     script = """
 import sys, time
 import workers_functions
-from batchdigits.workers import map_chunks
-outcomes = map_chunks(workers_functions.pid, [[0]] * 9, workers=1, seconds=9, memory_mib=256)
+from batchdigits.workers import choose_executor
+outcomes = choose_executor(1, seconds=9, memory_mib=256).map_chunks(
+    workers_functions.pid, [[0]] * 9
+)
 pid = next(outcomes).result
 with open(sys.argv[1], "w") as file:
     file.write(str(pid))
@@ -523,9 +468,10 @@ def test_a_worker_stuck_in_a_call_does_not_outlive_its_parent(start: Start, tmp_
     script = """
 import sys
 import workers_functions
-from batchdigits.workers import map_chunks
-list(map_chunks(workers_functions.kill_parent_and_hang, [sys.argv[1:]], workers=1, seconds=1,
-         memory_mib=256))
+from batchdigits.workers import choose_executor
+list(choose_executor(1, seconds=1, memory_mib=256).map_chunks(
+    workers_functions.kill_parent_and_hang, [sys.argv[1:]]
+))
 """
     note = tmp_path / "pid"
     process = start(script, str(note))

@@ -1,1 +1,1 @@
-"""Archiving: files that were read move out of the inbox."""
+"""Moves files that were read out of the inbox."""

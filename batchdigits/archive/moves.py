@@ -1,8 +1,8 @@
-"""After reading: files go to the folders that the options name, and none is lost on the way.
+"""Move files that were read to the folders that the options name, and lose none on the way.
 
-A file is moved only when the table and the ledger are on disk, and only if it still is what was
-read. What stands in the way in those folders is kept, and so is what comes into the inbox under
-the file's name meanwhile.
+A file is moved only when the table and the state are on disk, and only if it has not changed since
+it was read. A file of the same name in the folder is kept, and so is a new file of that name in the
+inbox.
 """
 
 import errno
@@ -32,19 +32,19 @@ from batchdigits.summary import StopRequest, Summary
 log = logging.getLogger("batchdigits.said.moved")  # for the log file alone
 
 LOCK_WAIT_S = 600.0
-"""s to wait while another run moves files into the same folder."""
+"""How long to wait while another run moves files into the same folder, s."""
 MARK_TEXT = (
     "batchdigits moved the files in this folder here after it had read them, and does not read "
     "them again when it reads a folder above.\nWithout this file it would.\n"
 )
 MOVE_STOPPED_MESSAGE = "the table is written; what was not moved yet is moved by the next run"
-"""What is said of a run that is stopped."""
+"""The message of a run that is stopped."""
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-"""Faults of a whole disk: the next file would fare no better."""
+"""Faults of a whole disk: the next file would fail too."""
 
 
 def prepare_move_folder(folder: str) -> None:
-    """Make a folder for files that were read, and mark it as that.
+    """Make a folder for files that were read, and mark it as one.
 
     Raises:
         OutputError: files cannot be put there.
@@ -64,11 +64,11 @@ def prepare_move_folder(folder: str) -> None:
 
 
 def prepare_folders(job: Job) -> None:
-    """Make the folders that files are moved to, and find out whether they take files.
+    """Make the folders that files are moved to, and check that they can be written.
 
     Raises:
-        OutputError: one does not.
-        UsageError: one holds files of others.
+        OutputError: a folder cannot be written.
+        UsageError: a folder holds files that no run has moved there.
     """
     for option, folder in job.paths.move_folders.items():
         _check_move_folder(option, folder, job)
@@ -77,31 +77,31 @@ def prepare_folders(job: Job) -> None:
 
 
 def _check_move_folder(option: str, folder: str, job: Job) -> None:
-    """Refuse a folder with files of others in it: they would be passed over by every run."""
+    """Refuse a folder that holds other files: every run would skip them from then on."""
     real = os.path.realpath(folder)
     with files.wrap_os_errors(folder):
         names = os.listdir(real) if os.path.isdir(real) else []
     ours = {os.path.realpath(path) for _, path in job.paths.list_files()}
-    if MOVED_FOLDER_FLAG not in names and any(
-        os.path.join(real, name) not in ours for name in names
-    ):
+    others = any(os.path.join(real, name) not in ours for name in names)
+    if others and MOVED_FOLDER_FLAG not in names:
         raise UsageError(
             f"{option} '{folder}' has files that no run has moved there, and that none would read "
-            f"any more: give a new folder, or, if that is meant, make a file {MOVED_FOLDER_FLAG} in it"
+            "any more: give a new folder, or, if that is meant, make a file "
+            f"{MOVED_FOLDER_FLAG} in it"
         )
 
 
 def move_files(job: Job, state: State | NoState, stop: StopRequest, summary: Summary) -> None:
-    """Move files that were read where the options say; the tables and the state are on disk.
+    """Move files that were read; call this once the tables and the state are on disk.
 
     Args:
-        job: says where they go.
-        state: knows the files, and what was read of them.
-        stop: ends it between two files.
+        job: has the folders that they go to.
+        state: has the files, and how they were when they were read.
+        stop: ends the moving between two files.
         summary: gets how many were moved.
 
     Raises:
-        OutputError: some could not be moved.
+        OutputError: some files could not be moved.
     """
     if not job.paths.move_folders or isinstance(state, NoState):
         return
@@ -110,6 +110,8 @@ def move_files(job: Job, state: State | NoState, stop: StopRequest, summary: Sum
 
 
 class _Mover:
+    """Moves the files of one run; collects the faults of single files until the end."""
+
     def __init__(self, job: Job, state: State, moved: Counter[str]) -> None:
         self.moved = moved
         self._state, self._settle = state, job.options.settle
@@ -140,34 +142,34 @@ class _Mover:
         files: Sequence[tuple[Source, FileSnapshot]],
         stop: StopRequest,
     ) -> None:
-        """Move files that go to one folder.
+        """Move the files that go to one folder.
 
-        They are noted as moved before it is so: those that a killed run has noted and not moved
-        are looked into by the next one, and nothing is lost.
+        The state notes them as moved beforehand. If the run is killed in between, the next run
+        looks into those that were not moved, and nothing is lost.
         """
         stay = {source.file: entry for source, entry in files}
         self._state.update_snapshots(
             [one._replace(size=MOVED, time=MOVED) for one in stay.values()]
         )
         try:
-            os.stat(os.path.join(folder, MOVED_FOLDER_FLAG))  # else its disk is gone
+            os.stat(os.path.join(folder, MOVED_FOLDER_FLAG))  # fails if its disk is gone
             with _lock_folder(folder):
                 for source, entry in files:
                     if self._move_file(source, entry, folder):
                         del stay[source.file]
                         self.moved[ending] += 1
                     stop.raise_if_asked()
-        except OSError as fault:  # of the folder, or the disk
+        except OSError as fault:  # a fault of the folder or the disk
             self._add_fault(f"'{folder}'", fault)
             raise self._make_error() from fault
         finally:
             self._state.update_snapshots(list(stay.values()))
 
     def _move_file(self, source: Source, entry: FileSnapshot, folder: str) -> bool:
-        """Move a file if it is what was read; tell whether it is gone.
+        """Move a file if it has not changed since it was read; return whether it was moved.
 
         Raises:
-            OSError: the disk takes no more.
+            OSError: a fault of the whole disk.
         """
         try:
             if not self._is_movable(source) or not self._is_unchanged(source, entry):
@@ -180,7 +182,7 @@ class _Mover:
         except OSError as fault:
             if fault.errno in DISK_FAULTS:
                 raise
-            if not os.path.lexists(source.path):  # somebody else has taken it
+            if not os.path.lexists(source.path):  # somebody else has moved it
                 return False
             self._add_fault(f"'{source.file}' to '{folder}'", fault)
             return False
@@ -188,7 +190,7 @@ class _Mover:
         return True
 
     def _is_movable(self, source: Source) -> bool:
-        """Tell whether a file may be moved: not what links of this run lead to, nor a link."""
+        """Return whether a file may be moved: links and what this run's links lead to stay."""
         above, name = os.path.split(source.path)
         real = self._real(above)
         if os.path.join(real, name) in self._led_to:
@@ -199,7 +201,7 @@ class _Mover:
         return not source.top or real == _join_normalized(top, os.path.relpath(above, source.top))
 
     def _is_unchanged(self, source: Source, entry: FileSnapshot) -> bool:
-        """Tell whether a file still is what was read, and whole."""
+        """Return whether a file still is what was read, and is not being written."""
         now = inspection.stat_source(source)
         if not inspection.is_unchanged(now, entry) or (
             not source.named and inspection.is_unsettled(now, self._settle)
@@ -210,7 +212,7 @@ class _Mover:
         return entry.content is not None and inspection.hash_source(source).content == entry.content
 
     def _make_target_path(self, source: Source, folder: str) -> str:
-        """Name a file's place: in the same folders as below the INPUT, which are made."""
+        """Return the path to move a file to; make the folders that it has below its INPUT."""
         above, name = os.path.split(source.path)
         inner = os.path.relpath(above, source.top) if source.top else os.curdir
         if (folder, inner) not in self._folders:
@@ -233,7 +235,7 @@ class _Mover:
 
 @contextmanager
 def _lock_folder(folder: str) -> Iterator[None]:
-    """Have no other run put files into a folder meanwhile: names that are free stay so."""
+    """Keep other runs from putting files into a folder: names that are free stay free."""
     try:
         with filelock.FileLock(
             os.path.join(folder, MOVED_FOLDER_FLAG), LOCK_WAIT_S, fallback_to_soft=False
@@ -244,7 +246,7 @@ def _lock_folder(folder: str) -> Iterator[None]:
 
 
 def _make_folder(path: str) -> str:
-    """Make a folder, or take the one that is there; never what a link leads to."""
+    """Make a folder, or take the one that is there, but never a link; return its path."""
     for name in transfer.list_numbered_paths(path):
         with suppress(FileExistsError):
             os.mkdir(name)

@@ -1,6 +1,6 @@
-"""A file's way to its new place: renamed, or copied to another disk and then removed.
+"""Move one file: rename it, or copy it to another disk and then remove it.
 
-What stands in the way is kept, and so is what comes under the file's name meanwhile.
+A file of the same name at the target is kept, and so is a new file of that name at the source.
 """
 
 import errno
@@ -17,20 +17,20 @@ from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import inspection
 
 MAX_NAME_BYTES = 255
-"""Bytes of a name, at most."""
+"""Maximum length of a name, bytes."""
 NOTE_PREFIX = ".batchdigits-moving-"
-"""What the name of a note begins with."""
+"""The name of a note begins with this."""
 
 
 class ChangedError(Exception):
-    """A file is not what was read: it stays for the next run."""
+    """A file has changed since it was read: it stays for the next run."""
 
 
 def rename_file(path: str, wanted: str, entry: FileSnapshot) -> str:
-    """Give a file its new name; nothing where that is on another disk.
+    """Rename a file to a free name; return that name, empty if it is on another disk.
 
     Raises:
-        ChangedError: something else came under its name in the last moment; it is there again.
+        ChangedError: another file took its name in the last moment; that file is put back.
     """
     target = _find_free_name(wanted)
     try:
@@ -46,17 +46,18 @@ def rename_file(path: str, wanted: str, entry: FileSnapshot) -> str:
 
 
 def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) -> str:
-    """Copy a file to another disk, and remove it when the copy is there, whole; gives its name.
+    """Copy a file to another disk, and remove it once the copy is whole; return the copy's path.
 
     Args:
         path: of the file.
         wanted: where it goes.
-        entry: how it stood when it was read.
-        folder: has a note of it meanwhile: what a killed run has left is known by that from a twin,
-            which is kept as well.
+        entry: how it was when it was read.
+        folder: gets a note meanwhile. By the note the next run tells the copy of a killed run from
+            another file of the same content, which is kept.
 
     Raises:
-        ChangedError: it is not what was read.
+        ChangedError: the file has changed since it was read.
+        OSError: it cannot be read, copied or removed.
     """
     if entry.content is None:
         raise OSError(errno.EACCES, "it cannot be read, and so not be copied to another disk")
@@ -68,7 +69,7 @@ def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) 
     try:
         _remove_original(path, entry)
     except OSError:
-        if os.path.lexists(path):  # else the copy is all there is
+        if os.path.lexists(path):  # else the copy is the only one left
             os.unlink(target)
         _remove_note(note)
         raise
@@ -77,7 +78,7 @@ def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) 
 
 
 def _name_note(path: str, folder: str) -> str:
-    """Name the note of a file: in it is the number of its copy's inode, which renaming keeps."""
+    """Return the path of a file's note; it holds its copy's inode, which renaming keeps."""
     above, name = os.path.split(path)
     real = os.fsencode(os.path.join(os.path.realpath(above), name))
     return os.path.join(folder, NOTE_PREFIX + hashlib.blake2b(real, digest_size=16).hexdigest())
@@ -89,10 +90,10 @@ def _remove_note(note: str) -> None:
 
 
 def _find_left_copy(wanted: str, entry: FileSnapshot, note: str) -> str:
-    """Name the copy of a file that a run made before it was killed; nothing if there is none."""
+    """Return the path of the copy that a killed run made of a file; empty if there is none."""
     with suppress(OSError):
         copy = Path(note).read_bytes()
-        for name in list_numbered_paths(wanted):  # until none is there
+        for name in list_numbered_paths(wanted):  # lstat ends this at the first free name
             ours = copy == b"%d" % os.lstat(name).st_ino
             if ours and inspection.hash_source(Source("", name)).content == entry.content:
                 return name
@@ -108,14 +109,13 @@ def _copy_file(path: str, target: str, entry: FileSnapshot, note: str) -> None:
         os.fsync(copy.fileno())
         if inspection.hash_source(Source("", copy.name)).content != entry.content:
             raise ChangedError
-        with open(
-            note, "wb", opener=files.open_private
-        ) as told:  # if the disk loses it, both are kept
+        # no sync: if the disk loses the note, both files are kept
+        with open(note, "wb", opener=files.open_private) as told:
             told.write(b"%d" % os.fstat(copy.fileno()).st_ino)
 
 
 def _remove_original(path: str, entry: FileSnapshot) -> None:
-    """Remove a file that was copied; what came under its name in the last moment stays."""
+    """Remove a file that was copied; a file that took its name in the last moment stays."""
     hidden = str(files.choose_temp_path(Path(path)))
     os.rename(path, hidden)
     if _is_same_file(hidden, entry):
@@ -125,7 +125,7 @@ def _remove_original(path: str, entry: FileSnapshot) -> None:
 
 
 def _is_same_file(path: str, entry: FileSnapshot) -> bool:
-    """Tell by size and time whether a file is the one that was read."""
+    """Return whether a file is the one that was read, by size and time."""
     found = os.lstat(path)
     return (found.st_size, found.st_mtime_ns) == (entry.size, entry.time)
 
@@ -135,7 +135,7 @@ def _find_free_name(path: str) -> str:
 
 
 def list_numbered_paths(path: str) -> Iterator[str]:
-    """Give a path, then numbered ones: `a.png`, `a-2.png`, `a-3.png` …."""
+    """Yield a path, then numbered ones: `a.png`, `a-2.png`, `a-3.png` …."""
     yield path
     folder, name = os.path.split(path)
     stem, ending = os.path.splitext(name)

@@ -1,7 +1,7 @@
-"""Logits become probabilities that can be acted on, and calibration data a threshold.
+"""Logits become calibrated probabilities, and calibration data becomes a threshold.
 
-`compute_probabilities` alone knows how logits are calibrated; `predict_digits` alone what is read from the
-probabilities; runs, training and calibration all go through it.
+Only `compute_probabilities` knows how logits are calibrated, and only `predict_digits` how digits
+are read from probabilities. Runs, training and calibration all use these two.
 """
 
 from typing import NamedTuple
@@ -44,11 +44,11 @@ __all__ = [
 ]
 
 DIGIT_COUNT = 10
-"""Classes that are digits; where there is one more, it means "not a digit"."""
+"""Classes that are digits; an eleventh class means "not a digit"."""
 MIN_SOURCE_DIGITS = 50
-"""Digits of a source that its own temperature is fitted on, at least."""
+"""A source with fewer digits gets no temperature of its own."""
 MAX_CONFIDENCE = 0.9999
-"""No reading is certain; the table holds four decimals."""
+"""The highest confidence: no reading is certain, and the table has four decimals."""
 
 
 def compute_probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
@@ -56,22 +56,21 @@ def compute_probabilities(logits: NDArray[np.float32], temperature: float) -> ND
 
     Args:
         logits: shape (N, classes), finite.
-        temperature: above 0; what the logits are divided by before the softmax (Guo et al.:
-            "On calibration of modern neural networks", ICML 2017).
+        temperature: above 0; divides the logits before the softmax (Guo et al.: "On calibration of
+            modern neural networks", ICML 2017).
 
     Returns:
         float64, shape (N, classes), each row summing to 1.
     """
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    out: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return out
+    from scipy.special import softmax  # noqa: PLC0415  (slow to import)
+
+    return softmax(logits.astype(np.float64) / temperature, axis=1)
 
 
 def truncate_probabilities(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cut (not round) probabilities of any shape to four decimals, and to `MAX_CONFIDENCE` at most.
 
-    Thresholds compare what this gives, so that the table explains itself.
+    Thresholds are compared with the result, so that the table explains itself.
     """
     steps: NDArray[np.float64] = np.floor(confidence * 10_000)
     steps = steps + ((steps + 1) / 10_000 <= confidence)  # 0.57 * 10,000 falls short of 5,700
@@ -82,8 +81,8 @@ class Thresholds(NamedTuple):
     """The confidences from which values are `ok`.
 
     Attributes:
-        digits: of single digits, and of numbers that are read box by box.
-        numbers: of numbers that are read as a whole.
+        digits: for single digits, and for numbers that are read box by box.
+        numbers: for numbers that are read as a whole.
     """
 
     digits: float
@@ -96,14 +95,15 @@ def truncate_confidence(confidence: float | np.floating) -> float:
 
 
 class DigitPredictions(NamedTuple):
-    """What N pictures are read as: row n of each array belongs to picture n.
+    """Predictions for N pictures: row n of each array belongs to picture n.
 
     Attributes:
         digit: int64, shape (N,), the likeliest of the ten digits.
-        confidence: float64, shape (N,), its probability among all classes, as `truncate_probabilities`.
+        confidence: float64, shape (N,), its probability among all classes, cut as by
+            `truncate_probabilities`.
         second: int64, shape (N,), the second likeliest digit.
-        other: bool, shape (N,), true where "not a digit" is likelier than every digit: such a
-            reading is for review whatever the threshold.
+        other: bool, shape (N,), whether "not a digit" is likelier than every digit: such a reading
+            is for review whatever the threshold.
         likely: float64, shape (N, 10), the probability of each digit among all classes.
     """
 
@@ -115,10 +115,10 @@ class DigitPredictions(NamedTuple):
 
 
 def predict_digits(logits: NDArray[np.float32], temperature: float) -> DigitPredictions:
-    """Read digits and their confidences off a model's logits.
+    """Predict digits and their confidences from a model's logits.
 
     Args:
-        logits: shape (N, 10), or (N, 11) where the model knows "not a digit", finite.
+        logits: shape (N, 10), or (N, 11) if the model knows "not a digit"; finite.
         temperature: as for `compute_probabilities`.
     """
     likely = compute_probabilities(logits, temperature)
@@ -135,23 +135,24 @@ def predict_digits(logits: NDArray[np.float32], temperature: float) -> DigitPred
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Find the temperature under which held-out labels are most likely, within 0.1 to 10.
+    """Fit the temperature that makes held-out labels most likely, within 0.1 to 10.
 
     Args:
         logits: shape (N, classes).
         labels: shape (N,), the right class of each row.
 
     Returns:
-        The temperature with the least mean negative log-likelihood, to one part in 500: it has a
-        single minimum in log-temperature, so a fine grid finds it.
+        The temperature with the least mean negative log-likelihood, to one part in 500. The loss
+        has a single minimum in log-temperature, so a fine grid finds it.
     """
+    from scipy.special import log_softmax  # noqa: PLC0415  (slow to import)
+
     grid = np.exp(np.linspace(np.log(0.1), np.log(10), 2303))
     scaled = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    right = np.take_along_axis(scaled, labels[:, None], axis=1)[:, 0]
 
     def loss(temperature: float) -> float:
-        normaliser = np.log(np.exp(scaled / temperature).sum(axis=1))
-        return float(np.mean(normaliser - right / temperature))
+        likely = log_softmax(scaled / temperature, axis=1)
+        return -float(np.mean(np.take_along_axis(likely, labels[:, None], axis=1)))
 
     coarse = min(grid[::48], key=loss)
     near = grid[(grid > coarse / 1.12) & (grid < coarse * 1.12)]
@@ -159,14 +160,14 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 class Calibration(NamedTuple):
-    """How N labelled pictures calibrate a model; see `fit_calibration`.
+    """The calibration of a model on N labelled pictures; see `fit_calibration`.
 
     Attributes:
-        temperature: fitted on all of them.
-        readings: by confidences that a temperature of the other half gave.
-        threshold: the default threshold by these readings.
+        temperature: fitted on all pictures.
+        readings: right and wrong values by confidence, under the other half's temperature.
+        threshold: the default threshold for these readings.
         right: bool, shape (N,), whether the reading is the label.
-        ok: bool, shape (N,), whether it would be `ok` by the other half's temperature and
+        ok: bool, shape (N,), whether the reading is `ok` under the other half's temperature and
             threshold.
     """
 
@@ -184,19 +185,19 @@ def fit_calibration(
     sources: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """Fit temperature and default threshold, and tell what they are worth on other pictures.
+    """Fit the temperature and the default threshold, and cross-validate them.
 
-    The pictures are halved by chance, label by label. Each half is judged by the temperature and
-    the threshold of the other, so that all serve for measuring and none is judged by itself; what
-    is given in the end is fitted on both halves. Where the pictures come from several sources, the
-    temperature is the median of those fitted on each: on all together, the one source with many
-    wrong labels would decide for all the others.
+    The pictures are split at random into two halves, label by label. Each half is judged with the
+    temperature and the threshold of the other: so all pictures measure, and none judges itself. The
+    temperature that is returned is fitted on both halves. With several sources it is the median of
+    the sources' temperatures: fitted on all together, a source with many wrong labels would decide
+    for the others.
 
     Args:
-        logits: shape (N, 10), or (N, 11) where the model knows "not a digit".
-        labels: shape (N,), 0 to 9, and any other for what is not a digit; some digits at least.
-        sources: shape (N,), which source each comes from; None for one.
-        seed: of the halving.
+        logits: shape (N, 10), or (N, 11) if the model knows "not a digit".
+        labels: shape (N,), 0 to 9, or any other value for what is not a digit; not without digits.
+        sources: shape (N,), the source of each picture; None if there is one source.
+        seed: of the random split.
     """
     labels = np.where((labels >= 0) & (labels < DIGIT_COUNT), labels, DIGIT_COUNT)
     if sources is None:
@@ -224,7 +225,7 @@ def fit_calibration(
 
 
 def _choose_stratified_half(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Choose half of the places of each label, by chance."""
+    """Choose a random half of the pictures of each label; bool, shape (N,)."""
     chance = np.random.default_rng(seed).random(len(labels))
     half = np.zeros(len(labels), bool)
     half[np.lexsort((chance, labels))[::2]] = True
@@ -234,9 +235,9 @@ def _choose_stratified_half(labels: NDArray[np.int64], seed: int) -> NDArray[np.
 def _fit_median_temperature(
     logits: NDArray[np.float32], labels: NDArray[np.int64], sources: NDArray[np.int64]
 ) -> float:
-    """Fit the temperature on those pictures whose label the model has a class for.
+    """Fit the temperature on the pictures whose label is a class of the model.
 
-    Of several sources it is the median; those with few digits tell nothing.
+    With several sources it is their median; sources with few digits are left out.
     """
     known = labels < logits.shape[1]
     digits = np.bincount(sources[labels < DIGIT_COUNT])

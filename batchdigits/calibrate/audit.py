@@ -1,4 +1,4 @@
-"""Results that a person has checked against the truth become calibration data."""
+"""Results that a person has checked become calibration data."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -15,19 +15,19 @@ AuditRow = dict[str | None, str | None]
 
 
 def load_audit_table(path: str) -> list[CalibrationBin]:
-    """Read calibration data from a table of audited results.
+    """Load calibration data from a table of audited results.
 
-    Rows without a confidence (blank, error), without a value (never `ok`), and of status
-    `verified` (the value is a person's, not the model's) are left out.
+    Rows without a confidence (blank, error), without a value (never `ok`), and with the status
+    `verified` (a person gave the value, not the model) are left out.
 
     Args:
-        path: CSV with `,`, `;` or tab between the columns `confidence`, `value` and `truth`, and
-            perhaps others, as `evaluate --out DIR` writes `readings.csv`. A value is right where
-            it is the truth, digit by digit; an empty truth is a blank box.
+        path: CSV, separated by `,`, `;` or tab, with the columns `confidence`, `value` and `truth`;
+            other columns are ignored. `evaluate --out DIR` writes such a file as `readings.csv`. A
+            value is right if it equals the truth digit by digit; an empty truth is a blank box.
 
     Raises:
-        UsageError: no such table, a column is missing, a confidence is out of range, or no row
-            is left.
+        UsageError: the table cannot be read, a column is missing, a confidence is out of range, or
+            no row is left.
     """
     name = f"--calibration '{path}'"
     try:
@@ -44,7 +44,7 @@ def load_audit_table(path: str) -> list[CalibrationBin]:
 
 
 def _read_audit_rows(file: Iterable[str], name: str) -> Iterator[AuditRow]:
-    """Give the table's lines by column, once its header is found to have those needed."""
+    """Check the table's header; yield its rows by column."""
     lines = iter(file)
     head = next(lines, "")
     separator = max(",;\t", key=head.count)
@@ -52,14 +52,15 @@ def _read_audit_rows(file: Iterable[str], name: str) -> Iterator[AuditRow]:
     missing = [column for column in REQUIRED_COLUMNS if column not in columns]
     if missing:
         raise UsageError(
-            f"{name}: expected the columns {', '.join(REQUIRED_COLUMNS)}, got {', '.join(columns)[:200]!r}: "
+            f"{name}: expected the columns {', '.join(REQUIRED_COLUMNS)}, "
+            f"got {', '.join(columns)[:200]!r}: "
             "`batchdigits evaluate --out DIR` writes such a table as DIR/readings.csv"
         )
     yield from csv.DictReader(lines, columns, delimiter=separator)
 
 
 def _parse_audit_rows(lines: Iterator[AuditRow], name: str) -> Iterator[tuple[float, bool]]:
-    """Give confidence, and whether the value is right, for each line that counts."""
+    """Yield the confidence of each row that counts, and whether its value is right."""
     for number, line in enumerate(lines, 1):
         written, value, truth = ((line[column] or "").strip() for column in REQUIRED_COLUMNS)
         if not written or not value or line.get("status") == "verified":

@@ -1,4 +1,4 @@
-"""Candidate strings get the probabilities with which they are right."""
+"""Calibrate the probabilities of candidate strings."""
 
 import math
 from collections.abc import Sequence
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 
 Candidates = list[tuple[str, float]]
-"""Strings with their probabilities, the likeliest first; these sum to 1 at most."""
+"""Strings with their probabilities, the likeliest first. The probabilities sum to 1 at most."""
 
 MIN_REST_PROBABILITY = 1e-12
-"""What is left for strings that the search did not find, at least."""
+"""The least probability for strings that the search did not find."""
 
 
 def calibrate_candidates(candidates: Candidates, temperature: float) -> Candidates:
-    """Bring the probabilities of candidates to those with which they are right.
+    """Calibrate the probabilities of candidates.
 
     Args:
-        candidates: as a decoder gives them.
-        temperature: above 0; what the logarithms of their probabilities are divided by. What the
-            search did not find counts as one candidate more.
+        candidates: as a decoder returns them.
+        temperature: above 0; divides the logarithms of the probabilities. Strings that the search
+            did not find count as one more candidate.
     """
     rest = max(1 - math.fsum(share for _, share in candidates), MIN_REST_PROBABILITY)
     powers = [share ** (1 / temperature) for _, share in candidates]
@@ -27,11 +27,11 @@ def calibrate_candidates(candidates: Candidates, temperature: float) -> Candidat
 
 
 def fit_string_temperature(read: Sequence[Candidates], truth: Sequence[str]) -> float:
-    """Find the temperature under which held-out strings are most likely, within 0.25 to 8.
+    """Fit the temperature that makes held-out strings most likely, within 0.25 to 8.
 
     Args:
-        read: of each string its candidates.
-        truth: what each is.
+        read: the candidates of each string.
+        truth: the right text of each string.
     """
 
     def loss(temperature: float) -> float:

@@ -1,4 +1,4 @@
-"""Values of known truth become the threshold that keeps their errors under a share."""
+"""Values of known truth become a threshold that keeps the share of wrong values small."""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from batchdigits.errors import ModelError
 from batchdigits.records import CalibrationBin
 
 MAX_WRONG_SHARE = 0.002
-"""Share of wrong values among those over the default threshold, on calibration data."""
+"""Share of wrong values at or over the default threshold, at most, on calibration data."""
 UPPER_BOUND_LEVEL = 0.95
-"""How sure `compute_upper_bound` is."""
+"""The confidence level of `compute_upper_bound`."""
 
 
 def group_by_confidence(
     confidence: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> list[CalibrationBin]:
-    """Gather values of known truth by confidence, from the surest down.
+    """Group values of known truth into bins by confidence, from the surest down.
 
-    A reading begins at a confidence with wrong values and takes in all the right ones below it,
-    down to the next wrong one. Nothing is lost by that for choosing a threshold: a lower one that
-    lets through right values alone is the better for it.
+    A bin begins at a confidence with wrong values and includes all right values below it, down to
+    the next wrong one. No useful threshold is lost: a lower threshold that adds only right values
+    is always better.
 
     Args:
         confidence: shape (N,), as written in the table.
@@ -49,18 +49,18 @@ def group_by_confidence(
 
 
 def compute_upper_bound(wrong: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
-    """Give the 95% upper bound of a share of wrong values (one-sided, exact).
+    """Compute the 95% upper bound of a share of wrong values (one-sided, exact).
 
     Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the
-    binomial", Biometrika 26 (1934): the share under which so few wrong values, or fewer, come in
-    one of twenty samples; a quantile of the beta distribution.
+    binomial", Biometrika 26 (1934): the share at which one of twenty samples has so few wrong
+    values or fewer. It is a quantile of the beta distribution.
 
     Args:
-        wrong: how many values are wrong, of any shape.
-        values: how many there are, of the same shape; at least as many.
+        wrong: number of wrong values, of any shape.
+        values: number of all values, of the same shape.
 
     Returns:
-        float64 of that shape, in (0, 1]; 1 where all are wrong, or there are none.
+        float64 of that shape, in (0, 1]; 1 where all values are wrong, or there are none.
     """
     from scipy.special import betaincinv  # noqa: PLC0415  (slow to import)
 
@@ -73,14 +73,14 @@ def find_threshold(readings: Sequence[CalibrationBin], error: float) -> float:
 
     Args:
         readings: of calibration data, in any order; see `group_by_confidence`.
-        error: share in (0, 1) that `compute_upper_bound` of the wrong among the values at or over the
-            threshold must stay under.
+        error: share in (0, 1). The upper bound (`compute_upper_bound`) of the share of wrong values
+            at or over the threshold must stay under it.
 
     Returns:
         A confidence of the readings; values at or over it are `ok`.
 
     Raises:
-        ModelError: these readings support no error as small; the message says which they do.
+        ModelError: the readings do not support so small an error; the message says which they do.
     """
     down, wrong, values = _accumulate_counts(readings)
     bound = compute_upper_bound(wrong, values)
@@ -98,10 +98,10 @@ def find_threshold(readings: Sequence[CalibrationBin], error: float) -> float:
 
 
 def compute_min_target_error(readings: Sequence[CalibrationBin]) -> float:
-    """Give the smallest error that `find_threshold` grants, to four digits, rounded up.
+    """Compute the smallest error that `find_threshold` accepts, to four digits, rounded up.
 
     Returns:
-        In (0, 1]; 1 where it grants none.
+        In (0, 1]; 1 if it accepts none.
     """
     _, wrong, values = _accumulate_counts(readings)
     least = float(compute_upper_bound(wrong, values).min(initial=1.0))
@@ -113,7 +113,7 @@ def find_default_threshold(readings: Sequence[CalibrationBin]) -> float:
     """Find the lowest threshold from which at most `MAX_WRONG_SHARE` of the values are wrong.
 
     Returns:
-        A confidence of the readings; 1, which nothing reaches, where there is none.
+        A confidence of the readings; 1, which no value reaches, if there is no such threshold.
     """
     down, wrong, values = _accumulate_counts(readings)
     fits = np.flatnonzero(wrong <= MAX_WRONG_SHARE * values)
@@ -123,7 +123,7 @@ def find_default_threshold(readings: Sequence[CalibrationBin]) -> float:
 def _accumulate_counts(
     readings: Sequence[CalibrationBin],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Sum up from the surest down: confidences, wrong values and all values at or over each."""
+    """Return each confidence from the surest down, with the wrong and all values at or over it."""
     ordered = sorted(readings, reverse=True)
     down = np.array([one.confidence for one in ordered], np.float64)
     wrong = np.cumsum([one.wrong for one in ordered], dtype=np.int64)

@@ -16,6 +16,7 @@ from batchdigits.cli.options import (
 )
 from batchdigits.cli.output import exit_on_broken_pipe
 from batchdigits.errors import UsageError
+from batchdigits.files import write_file
 from batchdigits.options import RunOptions
 
 if TYPE_CHECKING:
@@ -205,13 +206,13 @@ def compare(
     """List as CSV what two results tables read differently. The exit code is 0 either way."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.evaluate import compare_results as differences  # noqa: PLC0415
-    from batchdigits.evaluate import format_csv, read_results, write_text  # noqa: PLC0415
+    from batchdigits.evaluate import format_csv, read_results  # noqa: PLC0415
 
     if out is not None and any(os.path.realpath(out) == os.path.realpath(p) for p in (old, new)):
         raise UsageError(f"--out '{out}' is one of the tables to compare: choose another")
     summary, rows = differences(read_results(old), read_results(new), tolerance=tolerance)
     if out is not None:
-        write_text(out, format_csv(rows))
+        write_file(out, format_csv(rows).encode())
     elif not quiet:
         counts = [f"{count:,} {kind}" for kind, count in summary.itertuples(index=False) if count]
         report.print_message(f"{', '.join(counts) or 'no rows'} ({old} -> {new})")

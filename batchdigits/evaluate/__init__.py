@@ -1,11 +1,11 @@
 """Readings against truth: how many are right, whether confidences hold, and what changed.
 
-In Python: `measure(with_truth(read_results("results.csv"), read_truth("truth.csv")).readings)`.
+In Python: `compute_metrics(match_truth(read_results(...), read_truth(...)).readings)`.
 """
 
 from batchdigits.evaluate.differences import CONFIDENCE_TOLERANCE, compare_results
 from batchdigits.evaluate.figures import Metrics, compute_metrics, compute_share_interval, is_right
-from batchdigits.evaluate.files import format_csv, make_folder, write_evaluation, write_text
+from batchdigits.evaluate.files import format_csv, make_folder, write_evaluation
 from batchdigits.evaluate.models import (
     check_labels,
     is_array_set,
@@ -50,5 +50,4 @@ __all__ = [
     "read_results",
     "read_truth",
     "write_evaluation",
-    "write_text",
 ]

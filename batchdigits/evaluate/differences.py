@@ -1,4 +1,4 @@
-"""What two results tables read differently."""
+"""What differs between two results tables."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pandas as pd
 from batchdigits.evaluate.tables import KEY_COLUMNS
 
 CONFIDENCE_TOLERANCE = 0.001
-"""By how much confidences may differ from machine to machine."""
+"""How much confidences may differ from machine to machine."""
 CHANGE_KINDS = ("only old", "only new", "value", "status", "confidence")
 
 
@@ -16,15 +16,16 @@ def compare_results(
     """List the rows in which two tables differ.
 
     Args:
-        old: as `read_results` gives it.
+        old: as `read_results` returns it.
         new: likewise.
-        tolerance: confidences that are this near are the same.
+        tolerance: confidences that differ by no more are the same.
 
     Returns:
-        A summary `change`, `rows`, a line for each of `CHANGE_KINDS`, then `same`; and the list, a line
-        for each row that differs: `file`, `page`, `field`, `change` (the first of `CHANGE_KINDS` that
-        is so), `old_value`, `new_value`, `old_status`, `new_status`, `old_confidence`,
-        `new_confidence`; ordered by file and page, then as in the tables.
+        summary: `change`, `rows`; a line for each of `CHANGE_KINDS`, then `same`.
+        rows: a line for each row that differs, ordered by file and page, then as in the tables:
+            `file`, `page`, `field`, `change` (the first of `CHANGE_KINDS` that applies),
+            `old_value`, `new_value`, `old_status`, `new_status`, `old_confidence`,
+            `new_confidence`.
     """
     placed = [table.assign(at=range(len(table))) for table in (old, new)]
     both = placed[0].merge(
@@ -47,9 +48,9 @@ def compare_results(
 
 
 def _classify_changes(both: pd.DataFrame, tolerance: float) -> pd.Series:
-    """Name the change of each row; empty where there is none."""
+    """Return the change of each row; empty where there is none."""
     before, after = both["confidence_old"], both["confidence_new"]
-    moved = (before - after).abs() > tolerance + 1e-9  # 0.9990 to 0.9980 is no more than 0.001
+    moved = (before - after).abs() > tolerance + 1e-9  # so that 0.9990 to 0.9980 is 0.001
     moved |= before.isna() != after.isna()
     conditions = [
         both["_merge"] == "left_only",

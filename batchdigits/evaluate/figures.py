@@ -1,10 +1,10 @@
 """Readings with their truth → figures: how many are right, and whether confidences hold.
 
-A value is right when it is the truth, whatever its status; a blank box when it is `blank`; what
-is no digit when its status sends it to a person or calls it blank: anything but `ok`. Intervals
-are Clopper and Pearson's, 95% and exact ("The use of confidence or fiducial limits illustrated
-in the case of the binomial", Biometrika 26, 1934): rare errors are what matters here, and for
-these they promise too little rather than too much.
+A value is right when it equals the truth, whatever its status. A blank box is right when its
+status is `blank`. What is no digit is right when it has any status but `ok`. Intervals are 95% and
+exact, by Clopper and Pearson ("The use of confidence or fiducial limits illustrated in the case of
+the binomial", Biometrika 26, 1934): for rare errors, which matter most here, they promise too
+little rather than too much.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from batchdigits.evaluate.tables import STATUSES
 from batchdigits.evaluate.truth import NO_DIGIT_TRUTH
 
 BAND_EDGES = (0.9, 0.99, 0.999)
-"""Confidences between which errors are counted, beside 0 and 1."""
+"""Confidences between which errors are counted; 0 and 1 are edges too."""
 FINE_BAND_EDGES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
-"""The same for the reliability diagram."""
+"""The same, for the reliability diagram."""
 CALIBRATION_BINS = 15
-"""Bins of the expected calibration error, of one width: as in Guo et al., "On calibration of
+"""Bins of equal width for the expected calibration error, as in Guo et al., "On calibration of
 modern neural networks", ICML 2017."""
 REVIEW_SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-"""Shares of the values that a person looks at, in the table of errors left."""
+"""Shares of the values that a person reviews, in the table of errors left."""
 MAX_MISTAKES = 20
-"""Mistakes that are shown."""
+"""How many mistakes are shown."""
 DIGITS = tuple("0123456789")
 
 
@@ -38,17 +38,17 @@ class Metrics:
     """What an evaluation found, as DataFrames.
 
     Attributes:
-        summary: `compute_metrics`, `count`, `of`, `share`, `low`, `high`: a line a measure; the 95%
-            interval of the share where it says something.
-        digits: `digit`, `n`, `is_right`, `read`, `recall`, `precision`: a line a digit.
-        confusion: `truth`, then a column for each thing that can be read: digits, `blank`,
-            `none` (for review, without a value) and `error`; counts of digits, not of values.
-        bands: `confidence` (which band), `n`, `promised` (sum of 1 - confidence), `observed`
-            (wrong values), `low` and `high` (95% interval of the observed, in values).
+        summary: `measure`, `count`, `of`, `share`, `low`, `high`: a line per measure, with the 95%
+            interval of the share where it has a meaning.
+        digits: `digit`, `n`, `right`, `read`, `recall`, `precision`: a line per digit.
+        confusion: `truth`, then a column for each result: digits, `blank`, `none` (for review,
+            without a value) and `error`; counts of digits, not of values.
+        bands: `confidence` (the band), `n`, `promised` (sum of 1 - confidence), `observed`
+            (wrong values), `low` and `high` (95% interval of `observed`, in values).
         reliability: the same in narrower bands.
-        review: `reviewed` (share), `values`, `left` (errors not looked at), `share` (of the rest),
+        review: `reviewed` (share), `values`, `left` (errors not reviewed), `share` (of the rest),
             `confidence` (lowest of the rest; NaN where it has none).
-        curve: the same, a line wherever an error is found.
+        curve: the same, with a line wherever an error is found.
         mistakes: the most confident wrong values, with the columns of the readings.
     """
 
@@ -66,7 +66,7 @@ def compute_metrics(readings: pd.DataFrame) -> Metrics:
     """Compare readings with their truth.
 
     Args:
-        readings: as in `Matched.readings`; one line at least.
+        readings: as in `MatchedReadings.readings`; one line at least.
     """
     confusion = _count_confusion(readings)
     valued = readings[_has_value_and_confidence(readings)]
@@ -91,27 +91,27 @@ def compute_metrics(readings: pd.DataFrame) -> Metrics:
 
 
 def compute_share_interval(count: int, of: int) -> tuple[float, float]:
-    """Give the 95% interval of a share, after Clopper and Pearson; NaN where there is nothing."""
-    from scipy.stats import binomtest  # noqa: PLC0415  (a second that the command line can wait)
+    """Return the 95% interval of `count / of`, by Clopper and Pearson; NaN where `of` is 0."""
+    from scipy.stats import binomtest  # noqa: PLC0415  (a second, which only this needs)
 
     if not of:
         return np.nan, np.nan
-    found = binomtest(count, of).proportion_ci(0.95, "exact")
-    return float(found.low), float(found.high)
+    interval = binomtest(count, of).proportion_ci(0.95, "exact")
+    return float(interval.low), float(interval.high)
 
 
 def is_right(readings: pd.DataFrame) -> pd.Series:
-    """Tell which readings are right: bool, one for each line; see the module's words on it."""
+    """Return which readings are right, as the module defines it: bool, one for each line."""
     digits = (readings["value"] == readings["truth"]) & (readings["value"] != "")
     blank = (readings["truth"] == "") & (readings["status"] == "blank")
-    away = (readings["truth"] == NO_DIGIT_TRUTH) & readings["status"].isin(
+    rejected = (readings["truth"] == NO_DIGIT_TRUTH) & readings["status"].isin(
         ("review", "blank", "error")
     )
-    return digits | blank | away
+    return digits | blank | rejected
 
 
 def _has_value_and_confidence(readings: pd.DataFrame) -> pd.Series:
-    """Tell which readings have a value with a confidence, which can hold or not."""
+    """Return which readings have a value with a confidence."""
     return (readings["value"] != "") & readings["confidence"].notna()
 
 
@@ -120,16 +120,16 @@ def _summarize_readings(readings: pd.DataFrame) -> pd.DataFrame:
     every, ok, blank = pd.Series(True, readings.index), status == "ok", status == "blank"
     lines = [
         ("accuracy", good, every, True),
-        *((one, status == one, every, False) for one in STATUSES),
+        *((name, status == name, every, False) for name in STATUSES),
         ("accuracy among ok", good, ok, True),
         ("wrong among ok", ~good, ok, True),
         ("wrong among blank", ~good, blank, True),
         ("of another length", _has_other_length(readings), every, False),
     ]
     table: list[tuple[Any, ...]] = [("values", len(readings), None, np.nan, np.nan, np.nan)]
-    for name, chosen, among, exact in lines:
+    for name, chosen, among, has_interval in lines:
         count, of = int((chosen & among).sum()), int(among.sum())
-        low, high = compute_share_interval(count, of) if exact else (np.nan, np.nan)
+        low, high = compute_share_interval(count, of) if has_interval else (np.nan, np.nan)
         table.append((name, count, of, count / of if of else np.nan, low, high))
     return _make_summary_rows(table)
 
@@ -137,16 +137,15 @@ def _summarize_readings(readings: pd.DataFrame) -> pd.DataFrame:
 def _compute_calibration_scores(
     confidence: NDArray[np.float64], wrong: NDArray[np.bool_]
 ) -> pd.DataFrame:
-    """Give the expected calibration error and the Brier score of n values: (n,), (n,)."""
+    """Return the expected calibration error and the Brier score of n values: (n,), (n,)."""
     n, brier, error = len(wrong), np.nan, np.nan
     if n:
         brier = float(np.mean((confidence - ~wrong) ** 2))
         bins = np.clip(
             np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1
         )
-        gaps = np.bincount(
-            bins, (confidence - ~wrong), CALIBRATION_BINS
-        )  # n of the bin times its gap
+        # Per bin, the gap between confidence and accuracy times the number of values.
+        gaps = np.bincount(bins, (confidence - ~wrong), CALIBRATION_BINS)
         error = float(np.abs(gaps).sum() / n)
     return _make_summary_rows(
         [
@@ -162,23 +161,23 @@ def _make_summary_rows(table: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def _has_other_length(readings: pd.DataFrame) -> pd.Series:
-    """Tell which values have more or fewer digits than the truth: no digit of them is counted."""
+    """Return which values have more or fewer digits than the truth: their digits do not count."""
     expected = readings["truth"].where(~readings["truth"].isin(("", NO_DIGIT_TRUTH)), "0").str.len()
     return (readings["value"] != "") & (readings["value"].str.len() != expected)
 
 
 def _count_confusion(readings: pd.DataFrame) -> pd.DataFrame:
-    """Count what was read where something is true, digit by digit: rows truth, columns read."""
+    """Count digit by digit what was read for each truth: rows truth, columns read."""
     used = readings[~_has_other_length(readings)]
     true = used["truth"].where(used["truth"] != "", "-")
     true = true.where(true != NO_DIGIT_TRUTH, "n")
     signs = used["status"].map({"blank": "-", "error": "e"}).fillna("n")
-    unread = [sign * len(one) for sign, one in zip(signs, true, strict=True)]
+    unread = [sign * len(truth) for sign, truth in zip(signs, true, strict=True)]
     read = used["value"].where(used["value"] != "", unread)
     names = [*DIGITS, "blank", NO_DIGIT_TRUTH, "error"]
     place = np.zeros(128, np.int64)
     place[[ord(sign) for sign in "0123456789-ne"]] = range(len(names))
-    at = [place[np.frombuffer("".join(one).encode(), np.uint8)] for one in (true, read)]
+    at = [place[np.frombuffer("".join(texts).encode(), np.uint8)] for texts in (true, read)]
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, tuple(at), 1)
     return pd.DataFrame(counts, names, names).drop(index="error")
@@ -188,7 +187,7 @@ def _compute_digit_scores(confusion: pd.DataFrame) -> pd.DataFrame:
     digits = list(DIGITS)
     hits = np.diag(confusion.loc[digits, digits])
     n, read = confusion.loc[digits].sum(axis=1).to_numpy(), confusion[digits].sum().to_numpy()
-    with np.errstate(invalid="ignore"):  # a digit that never comes has neither
+    with np.errstate(invalid="ignore"):  # a digit that never occurs has neither
         recall, precision = hits / n, hits / read
     return pd.DataFrame(
         {
@@ -205,7 +204,7 @@ def _compute_digit_scores(confusion: pd.DataFrame) -> pd.DataFrame:
 def _count_band_errors(
     confidence: NDArray[np.float64], wrong: NDArray[np.bool_], edges: Sequence[float]
 ) -> pd.DataFrame:
-    """Count promised and observed errors of n values between edges of confidence."""
+    """Count promised and observed errors in each band of confidence."""
     where = np.searchsorted(edges, confidence, side="right")
     where[np.isin(confidence, edges[-1:])] -= 1  # the last band begins above its edge
     texts = [f"{edge:g}" for edge in edges]
@@ -220,11 +219,11 @@ def _count_band_errors(
 
 
 def _compute_review_curve(readings: pd.DataFrame) -> pd.DataFrame:
-    """Give errors left, and the lowest confidence of the rest, after 0 to n values are reviewed.
+    """Return errors left, and the lowest confidence of the rest, after 0 to n values are reviewed.
 
-    A person would look first at what has no reading, then at the least confident; a blank is
-    never looked at before the rest. Of equal confidences the right ones are looked at first, so
-    that the errors left are never told too few.
+    A person reviews first what has no reading, then the least confident values, and blanks last.
+    Of equal confidences the right ones come first, so that the errors left are never
+    underestimated.
     """
     status, confidence = readings["status"], readings["confidence"].to_numpy(np.float64)
     unread = status.isin(("error", "review")) & readings["confidence"].isna()
@@ -237,18 +236,18 @@ def _compute_review_curve(readings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _convert_shares(shares: Sequence[float], n: int) -> NDArray[np.int64]:
-    """Turn shares of n values into whole numbers of them, cut: 0.07 of 100 is 7, of 99 is 6."""
+    """Turn shares of n values into whole numbers, rounded down: 0.07 of 100 is 7, of 99 is 6."""
     return np.floor(np.array(shares) * n + 1e-9).astype(np.int64)
 
 
 def _find_curve_steps(left: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find where errors left change, and both ends."""
+    """Return where the number of errors left changes, and both ends."""
     changed = np.flatnonzero(np.diff(left)) + 1
     return np.unique(np.concatenate([[0], changed, [len(left) - 1]]))
 
 
 def _sample_curve(curve: pd.DataFrame, values: NDArray[np.int64]) -> pd.DataFrame:
-    """Take the lines of a curve after these numbers of values are reviewed."""
+    """Return the lines of a curve at these numbers of reviewed values."""
     n = len(curve) - 1
     found = curve.iloc[values].reset_index(drop=True)
     rest = np.maximum(n - values, 1)

@@ -1,5 +1,6 @@
-"""An evaluation's files: CSV, plots and the contact sheet in a folder."""
+"""The files of an evaluation: CSV, plots and the contact sheet, in a folder."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,15 +11,17 @@ from batchdigits.errors import OutputError
 from batchdigits.evaluate.figures import Metrics
 from batchdigits.evaluate.plots import draw_plots
 from batchdigits.evaluate.sheet import PictureLookup, draw_contact_sheet, load_picture
+from batchdigits.evaluate.tables import READING_COLUMNS
+from batchdigits.files import open_atomic_file
 
-READING_COLUMNS = ["file", "page", "field", "value", "confidence", "status", "truth"]
+_MATCHED_COLUMNS = [*READING_COLUMNS, "truth"]
 
 
 def make_folder(place: str) -> None:
-    """Make the folder for an evaluation's files, where it is missing, before the work begins.
+    """Make the folder for the files of an evaluation, unless it exists.
 
     Raises:
-        OutputError: it cannot be made, or is no folder.
+        OutputError: it cannot be made, or is not a folder.
     """
     try:
         Path(place).mkdir(parents=True, exist_ok=True)
@@ -32,65 +35,45 @@ def write_evaluation(
     """Write `readings.csv`, a CSV file for each of the figures, plots, and `mistakes.png`.
 
     Args:
-        place: the folder, which is there; files of the same names are replaced.
-        readings: as in `Matched.readings`; what `run --calibration` takes.
-        figures: what `compute_metrics` found in them.
-        picture: where the pictures of the mistakes come from; None: from their files.
+        place: the folder, which exists; files of the same names are replaced.
+        readings: as in `MatchedReadings.readings`; `run --calibration` takes this file.
+        figures: of these readings, by `compute_metrics`.
+        picture: finds the pictures of the mistakes; None reads them from their files.
 
     Returns:
-        Empty; or, where matplotlib is missing, a line on how to get the plots.
+        Empty, or a line on how to get the plots where matplotlib is missing.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    folder = Path(place)
-    tables = {one.name: getattr(figures, one.name) for one in fields(figures)}
-    sheet = cv2.imencode(".png", draw_contact_sheet(figures.mistakes, picture or load_picture))[
-        1
-    ].tobytes()
+    tables = {field.name: getattr(figures, field.name) for field in fields(figures)}
+    tables["readings"] = readings[_MATCHED_COLUMNS]
+    contents = {f"{name}.csv": format_csv(table).encode() for name, table in tables.items()}
+    sheet = draw_contact_sheet(figures.mistakes, picture or load_picture)
+    contents["mistakes.png"] = cv2.imencode(".png", sheet)[1].tobytes()
     missing = ""
     try:
-        drawn = draw_plots(figures)
+        contents |= {f"{name}.png": png for name, png in draw_plots(figures).items()}
     except ImportError:
-        drawn, missing = {}, "no plots: they need matplotlib: pip install 'batchdigits[plots]'"
+        missing = "no plots: they need matplotlib: pip install 'batchdigits[plots]'"
     try:
-        for name, table in (tables | {"readings": readings[READING_COLUMNS]}).items():
-            (folder / f"{name}.csv").write_text(format_csv(table), "utf-8", newline="")
-        for name, png in (drawn | {"mistakes": sheet}).items():
-            (folder / f"{name}.png").write_bytes(png)
+        for name, content in contents.items():
+            with open_atomic_file(Path(os.path.realpath(os.path.join(place, name)))) as file:
+                file.write(content)
     except OSError as error:
         raise _make_output_error(place, error) from None
     return missing
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a list for people or scripts as a file.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        Path(path).write_text(text, "utf-8", newline="")
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"cannot write '{path}': {_describe_cause(error)}: choose another"
-        ) from None
-
-
 def format_csv(table: pd.DataFrame) -> str:
-    """Give a table as CSV: confidences with four decimals, other shares with six digits."""
+    """Return a table as CSV: confidences with four decimals, other shares with six digits."""
     shown = table.copy()
     for name in shown.columns[shown.dtypes == "float64"]:
-        form = "{:.4f}" if name.endswith("confidence") else "{:.6g}"
-        shown[name] = shown[name].map(form.format, na_action="ignore").astype("str")
+        spec = "{:.4f}" if name.endswith("confidence") else "{:.6g}"
+        shown[name] = shown[name].map(spec.format, na_action="ignore").astype("str")
     return shown.to_csv(index=False, lineterminator="\n")
 
 
 def _make_output_error(place: str, error: Exception) -> OutputError:
-    return OutputError(
-        f"cannot write into '{place}': {_describe_cause(error)}: choose another folder"
-    )
-
-
-def _describe_cause(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    cause = getattr(error, "strerror", None) or error
+    return OutputError(f"cannot write into '{place}': {cause}: choose another folder")

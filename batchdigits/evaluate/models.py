@@ -1,4 +1,4 @@
-"""A model read over labelled pictures, by the very pipeline of `run`."""
+"""Labelled pictures read with a model, by the same steps as `run`."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 from batchdigits import labelled, outputs
 from batchdigits.errors import UsageError
 from batchdigits.evaluate.sheet import PictureLookup
-from batchdigits.evaluate.tables import RESULT_COLUMNS
+from batchdigits.evaluate.tables import READING_COLUMNS
 from batchdigits.evaluate.truth import MatchedReadings, Truth, check_truth_rows, match_folder_labels
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
@@ -28,15 +28,15 @@ _TRUTH_BY_LABEL = {digit: str(digit) for digit in range(10)} | {
 def check_labels(
     files: Sequence[Source], truth: Truth | None, labels: Mapping[str, str] | None
 ) -> None:
-    """Find out what is wrong with the labels before any file is read.
+    """Check the labels before any file is read.
 
     Args:
-        files: as `sources.find_sources` finds them.
-        truth: as `read_truth` gives it; None: the folders' names say it.
-        labels: what names that are no digit mean.
+        files: as `sources.find_sources` returns them.
+        truth: as `read_truth` returns it; None takes the names of folders as labels.
+        labels: what names that are not digits mean.
 
     Raises:
-        UsageError: no files, a folder's name that means nothing, a truth for another file.
+        UsageError: no files, a folder's name without a meaning, or a truth for another file.
     """
     names = pd.DataFrame({"file": pd.Series([source.file for source in files], dtype="str")})
     if names.empty:
@@ -53,23 +53,23 @@ def read_files(
     """Read files with a model, as `run` does.
 
     Args:
-        files: as `sources.find_sources` finds them.
-        job: the model, and how it is to read.
-        progress: told how many of the files are done.
+        files: as `sources.find_sources` returns them.
+        job: the model, and how it reads.
+        progress: called with how many files are done, and how many there are.
 
     Returns:
-        As `read_results` gives a table.
+        A table as from `read_results`.
 
     Raises:
         ModelError: the model cannot be used.
-        UsageError: a device that is not there.
+        UsageError: the device does not exist.
     """
     batches = read_rows(job, FileTasks(files), progress)
-    return outputs.build_dataframe(row for batch in batches for row in batch)[RESULT_COLUMNS]
+    return outputs.build_dataframe(row for batch in batches for row in batch)[READING_COLUMNS]
 
 
 def is_array_set(place: str) -> bool:
-    """Tell whether a place is a set of arrays, .npz or IDX, and no folder of pictures."""
+    """Return whether a place is a set of arrays, .npz or IDX, and not a folder of pictures."""
     if os.path.splitext(place)[1].lower() == ".npz":
         return True
     with suppress(OSError, ValueError):
@@ -78,36 +78,36 @@ def is_array_set(place: str) -> bool:
 
 
 def read_crops(data: LabelledCrops, job: Job) -> MatchedReadings:
-    """Read crops of a labelled set with a model, as `run` reads those of files.
+    """Read the crops of a labelled set with a model, as `run` reads those of files.
 
     Args:
-        data: as `labelled.load_labelled_crops` gives it.
-        job: the model, and how it is to read.
+        data: as `labelled.load_labelled_crops` returns it.
+        job: the model, and how it reads.
 
     Raises:
-        ModelError, UsageError: as `read_files`.
+        ModelError, UsageError: as in `read_files`.
     """
     files = [Source(escape_path(name), "") for name in data.names]
     batches = read_rows(job, FileTasks(files, images=data.crops))
-    table = outputs.build_dataframe(row for batch in batches for row in batch)[RESULT_COLUMNS]
+    table = outputs.build_dataframe(row for batch in batches for row in batch)[READING_COLUMNS]
     truth = pd.Series([_TRUTH_BY_LABEL[label] for label in data.labels.tolist()], dtype="str")
     return MatchedReadings(table.assign(truth=truth), 0, 0)
 
 
 def load_arrays(place: str, names: Mapping[str, str]) -> LabelledCrops:
-    """Load the test part of a set of arrays; all of it where it has no parts.
+    """Load the test part of a set of arrays, or all of a set without one.
 
     Raises:
-        UsageError: as `labelled.load_labelled_crops`.
+        UsageError: as in `labelled.load_labelled_crops`.
     """
     return labelled.load_labelled_crops(place, part=labelled.choose_unseen_part(place), names=names)
 
 
 def make_picture_lookup(data: LabelledCrops) -> PictureLookup:
-    """Find the pictures of a labelled set by the names of its readings."""
-    at = {escape_path(name): number for number, name in enumerate(data.names)}
+    """Return a function that finds the picture of a reading in a labelled set."""
+    index_by_file = {escape_path(name): number for number, name in enumerate(data.names)}
 
     def picture(file: str, _page: int) -> GreyImage | None:
-        return data.crops[at[file]] if file in at else None
+        return data.crops[index_by_file[file]] if file in index_by_file else None
 
     return picture

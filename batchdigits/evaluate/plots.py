@@ -1,4 +1,4 @@
-"""Figures → plots, by matplotlib where it is installed; no screen is needed."""
+"""Figures → plots, by matplotlib if it is installed; no screen is needed."""
 
 import io
 import logging
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MIN_SHARE = 1e-5
-"""Smallest share that a logarithmic axis shows."""
+"""The smallest share that a logarithmic axis shows."""
 
 
 def draw_plots(figures: Metrics) -> dict[str, bytes]:
-    """Draw an evaluation.
+    """Draw the plots of an evaluation.
 
     Returns:
         PNG files by name: `confusion`, `reliability`, `review`.
@@ -25,7 +25,7 @@ def draw_plots(figures: Metrics) -> dict[str, bytes]:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports on its font cache
     from matplotlib.figure import Figure  # noqa: PLC0415  (an extra, and heavy)
 
     drawn: dict[str, Callable[[Axes, Metrics], None]] = {
@@ -47,7 +47,7 @@ def _draw_confusion(axes: "Axes", figures: Metrics) -> None:
     table = figures.confusion.set_index("truth")
     counts = table.to_numpy(np.int64)
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(np.sqrt(counts / totals), cmap="Blues", vmin=0, vmax=1)  # so that few show too
+    axes.imshow(np.sqrt(counts / totals), cmap="Blues", vmin=0, vmax=1)  # root: few show too
     for row, column in np.argwhere(counts):
         share = counts[row, column] / totals[row, 0]
         axes.text(

@@ -1,4 +1,4 @@
-"""The contact sheet: mistakes as pictures, with what was read and what is true."""
+"""The contact sheet: pictures of mistakes, with what was read and the truth."""
 
 import os
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from batchdigits.records import GreyImage, Page
 
 SHEET_COLUMNS = 5
 PICTURE_PX, LINE_PX, MARGIN_PX = 144, 18, 12
-"""Side of a picture, height of a line of words, and the space round them, px."""
+"""Side of a picture, height of a line of text, and the space round them, px."""
 MAX_LINE_CHARS = 22
-"""Characters of a line of words that fit under a picture."""
+"""Characters that fit on a line under a picture."""
 
 PictureLookup = Callable[[str, int], GreyImage | None]
-"""Gives the picture of a `file` and `page` of the table; None where it is gone."""
+"""Returns the picture of a `file` and `page` of the table; None where it is gone."""
 
 
 def load_picture(file: str, page: int) -> GreyImage | None:
-    """Read the picture of a row again from its file; None where that cannot be done."""
+    """Read the picture of a row from its file; None where that fails."""
     path = os.fsdecode(sources.unescape_path(file))
     for found in pages.load_pages(path, max_pixels=MAX_PIXELS):
         if isinstance(found, Page) and found.number == page:
@@ -32,11 +32,11 @@ def load_picture(file: str, page: int) -> GreyImage | None:
 
 
 def draw_contact_sheet(mistakes: pd.DataFrame, picture: PictureLookup = load_picture) -> GreyImage:
-    """Draw mistakes row by row: the picture, what was read, the truth, confidence, file.
+    """Draw mistakes in rows of cells: picture, value read, truth, confidence, file.
 
     Args:
-        mistakes: with the columns of the readings; a picture that is gone is a grey cell.
-        picture: where pictures come from.
+        mistakes: with the columns of the readings.
+        picture: finds the picture of a mistake; a mistake without one is a grey cell.
 
     Returns:
         uint8, shape (height, width), black on white.
@@ -76,7 +76,7 @@ def _draw_mistake(row: "pd.Series[Any]", crop: GreyImage | None) -> GreyImage:
 
 
 def _scale_crop(crop: GreyImage) -> GreyImage:
-    """Scale a crop to fit a cell, keeping its shape; pixels stay visible where it grows."""
+    """Scale a crop to fit a cell, keeping its proportions; enlarged pixels stay visible."""
     share = PICTURE_PX / max(crop.shape)
     size = [max(1, round(side * share)) for side in crop.shape[::-1]]
     method = cv2.INTER_AREA if share < 1 else cv2.INTER_NEAREST
@@ -84,7 +84,7 @@ def _scale_crop(crop: GreyImage) -> GreyImage:
 
 
 def _add_caption(square: GreyImage, lines: list[str]) -> GreyImage:
-    """Put words under a picture and space round both."""
+    """Put lines of text under a picture, and space round both."""
     cell = np.full(
         (PICTURE_PX + 3 * LINE_PX + 2 * MARGIN_PX, PICTURE_PX + 2 * MARGIN_PX), 255, np.uint8
     )
@@ -96,7 +96,7 @@ def _add_caption(square: GreyImage, lines: list[str]) -> GreyImage:
 
 
 def _shorten_file_name(file: str) -> str:
-    """Keep a name's end, which tells it from others, in the characters that can be drawn."""
+    """Return the end of a name, which differs most, in characters that can be drawn."""
     plain = file.encode("ascii", "replace").decode()
     return plain if len(plain) <= MAX_LINE_CHARS else f"...{plain[3 - MAX_LINE_CHARS :]}"
 

@@ -1,49 +1,42 @@
-"""Results tables and truth, in every format that `run` writes → DataFrames of checked columns."""
+"""Results tables → DataFrames with checked columns."""
 
-import csv
-import io
-import json
-import os
-import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import get_args
 
 import pandas as pd
 
+from batchdigits import outputs
 from batchdigits.errors import UsageError
 from batchdigits.records import Status
 from batchdigits.sources.names import UNESCAPED_CHARACTER
 
 KEY_COLUMNS = ("file", "page", "field")
-"""What a value is known by, in results and in truth."""
+"""Columns that identify a value, in results and in truth."""
 VALUE_PATTERN = r"[0-9]+\.[0-9]+|[0-9]*"
-"""What a value may be: digits, those of an amount with a separator, or nothing."""
-RESULT_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
-"""The columns of the results that an evaluation uses."""
+"""A value: digits, an amount with a decimal point, or nothing."""
+READING_COLUMNS = [*KEY_COLUMNS, "value", "confidence", "status"]
+"""Columns of the results that an evaluation uses."""
 STATUSES: tuple[str, ...] = get_args(Status)
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
 
 def is_table(path: str) -> bool:
-    """Tell by the suffix whether a path is a table's, and no picture's or folder's."""
-    return os.path.splitext(path)[1].lower() in TABLE_SUFFIXES
+    """Return whether a path has the suffix of a table, and is not a picture or folder."""
+    return outputs.find_format(path) is not None
 
 
 def read_results(path: str) -> pd.DataFrame:
     """Read a results table.
 
     Args:
-        path: a table as `run` writes it: .csv or .tsv (separated by comma, semicolon or tab,
-            with or without a byte order mark), .jsonl, .parquet or .xlsx. Columns `page` and
-            `field` may be missing: page 1, no field.
+        path: as in `outputs.read_table`. Columns `page` and `field` may be missing: page 1, no
+            field.
 
     Returns:
-        One line a row, in the order of the table: `file`, `field`, `value` and `status` str,
+        A line per row, in the order of the table: `file`, `field`, `value` and `status` str,
         `page` int64, `confidence` float64 in [0, 1], NaN where there is none.
 
     Raises:
-        UsageError: it cannot be read, lacks a column, or holds what no run writes.
+        UsageError: it cannot be read, lacks a column, or has a cell that no run writes.
     """
     table = read_text_table(path, ("file", "value", "confidence", "status"))
     table["page"] = parse_page_numbers(table.get("page", pd.Series("1", table.index)), path)
@@ -51,9 +44,9 @@ def read_results(path: str) -> pd.DataFrame:
     check_column(
         path, table["value"], ~table["value"].str.fullmatch(VALUE_PATTERN), "a value of digits"
     )
-    for name in ("file", "field"):  # what is written by hand must not steer what shows it
-        foul = table[name].map(lambda cell: bool(UNESCAPED_CHARACTER.search(cell))).astype(bool)
-        check_column(path, table[name], foul, f"a {name} as a run writes it")
+    for name in ("file", "field"):  # control characters could steer a terminal
+        raw = table[name].map(lambda cell: bool(UNESCAPED_CHARACTER.search(cell))).astype(bool)
+        check_column(path, table[name], raw, f"a {name} as a run writes it")
     known = table["status"].isin(STATUSES)
     check_column(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
     written = table["confidence"]
@@ -63,14 +56,14 @@ def read_results(path: str) -> pd.DataFrame:
     check_column(
         path, table["file"], table.duplicated(list(KEY_COLUMNS)), "every file, page and field once"
     )
-    return table[RESULT_COLUMNS]
+    return table[READING_COLUMNS]
 
 
 def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
-    """Turn page numbers as text into int64; an empty one is page 1.
+    """Turn page numbers as text into int64; empty text is page 1.
 
     Raises:
-        UsageError: one is no whole number from 1.
+        UsageError: a page is not a whole number from 1.
     """
     numbers = pd.to_numeric(written.where(written != "", "1"), errors="coerce")
     check_column(path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1")
@@ -78,10 +71,16 @@ def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
 
 
 def check_column(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
-    """Name the first wrong cell of a column and count the others.
+    """Check that no cell of a column is wrong.
+
+    Args:
+        path: of the table, for the message.
+        column: its cells.
+        wrong: bool, one for each cell.
+        expected: what a cell should be, for the message.
 
     Raises:
-        UsageError: there is one.
+        UsageError: a cell is wrong; it names the first, and counts the others.
     """
     if wrong.any():
         first, more = column[wrong].iloc[0], int(wrong.sum()) - 1
@@ -93,66 +92,20 @@ def check_column(path: str, column: pd.Series, wrong: pd.Series, expected: str) 
 
 
 def read_text_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
-    """Read any table as text: every column str, empty where a cell has nothing.
+    """Read a table as text, and check that it has some columns.
 
     Args:
-        path: as in `read_results`.
-        needed: columns that must be there.
+        path: as in `outputs.read_table`.
+        needed: names of the columns.
 
     Raises:
         UsageError: it cannot be read, or lacks a column.
     """
-    reader = _READERS.get(os.path.splitext(path)[1].lower())
-    if reader is None:
-        raise UsageError(f"'{path}' is no table: expected {', '.join(TABLE_SUFFIXES)}")
-    try:
-        table = reader(path)
-    except ImportError as error:
-        install = f"pip install 'batchdigits[{os.path.splitext(path)[1][1:]}]'"
-        raise UsageError(f"cannot read '{path}' ({error}): {install}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from None
-    except Exception as error:  # each library has its own ways to say that a file is damaged
-        raise UsageError(f"'{path}' cannot be read as a table: {error}") from None
-    table.columns = table.columns.astype(str).str.strip()
+    table = outputs.read_table(path)
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise UsageError(
             f"'{path}' lacks the column '{missing[0]}': expected {', '.join(needed)}, "
             f"got {', '.join(table.columns) or 'none'}"
         )
-    return table.astype(object).where(table.notna(), "").astype("str")
-
-
-def _read_delimited(path: str) -> pd.DataFrame:
-    text = Path(path).read_text("utf-8-sig")
-    header = text.partition("\n")[0]
-    separator = max("\t;,", key=header.count)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            dtype="str",
-            keep_default_na=False,
-            index_col=False,
-            quoting=csv.QUOTE_MINIMAL,
-        )
-
-
-def _read_json_lines(path: str) -> pd.DataFrame:
-    lines = Path(path).read_text("utf-8-sig").split("\n")
-    rows = [json.loads(line) for line in lines if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("expected an object on each line")
-    json.dumps(rows, ensure_ascii=False).encode()  # raises where text is none, as half a surrogate
-    return pd.DataFrame(rows, dtype=object)
-
-
-_READERS: dict[str, Callable[[str], pd.DataFrame]] = {
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
-    ".jsonl": _read_json_lines,
-    ".parquet": lambda path: pd.read_parquet(path, dtype_backend="numpy_nullable"),
-    ".xlsx": lambda path: pd.read_excel(path, dtype="str", keep_default_na=False),
-}
+    return table

@@ -1,4 +1,4 @@
-"""Readings and truth, brought together: from a file, or from the folders' names."""
+"""Readings matched with truth, from a file or from the names of folders."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from batchdigits.evaluate.tables import (
 )
 
 NO_DIGIT_TRUTH = "none"
-"""The truth of what is no digit."""
+"""The truth of something that is not a digit."""
 _SKIP = "skip"
 _DIGITS = {str(digit): str(digit) for digit in range(10)}
 _TRUTH_BY_WORD = _DIGITS | {"empty": "", NO_DIGIT_TRUTH: NO_DIGIT_TRUTH, _SKIP: _SKIP}
@@ -25,11 +25,11 @@ class MatchedReadings(NamedTuple):
     """Readings beside their truth.
 
     Attributes:
-        readings: one line a value: `file`, `page`, `field`, `value`, `confidence`, `status` as in
-            the results, and `truth` str: digits, empty where the box is blank, `none` where
-            there is something that is no digit.
-        unknown: rows of the results without a truth; they are left out.
-        skipped: rows that the labels leave out.
+        readings: a line per value: `file`, `page`, `field`, `value`, `confidence`, `status` as in
+            the results, and `truth` str: digits, empty for a blank box, `none` for something that
+            is not a digit.
+        unknown: how many rows of the results have no truth; they are left out.
+        skipped: how many rows the labels leave out.
     """
 
     readings: pd.DataFrame
@@ -38,12 +38,12 @@ class MatchedReadings(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What a truth file says.
+    """The content of a truth file.
 
     Attributes:
         path: of the file, for messages.
-        key: those of `KEY` that it has, in their order.
-        lines: the columns of `key`, and `truth` as in `Matched.readings`, or `skip`.
+        key: those of `KEY_COLUMNS` that it has, in their order.
+        lines: the columns of `key`, and `truth` as in `MatchedReadings.readings`, or `skip`.
     """
 
     path: str
@@ -55,13 +55,13 @@ def read_truth(path: str, labels: Mapping[str, str] | None = None) -> Truth:
     """Read a truth file.
 
     Args:
-        path: a table in any format of `read_results`, with the columns `file` and `value`, and
-            perhaps `page` and `field`. Values are digits, empty (the box is blank) or `none` (no
-            digit); an empty page is page 1.
+        path: a table in any format of `outputs.read_table`, with the columns `file` and `value`,
+            and perhaps `page` and `field`. Values are digits, empty (the box is blank) or `none`
+            (not a digit); an empty page is page 1.
         labels: what other values mean, as from `labelled.parse_label_map`.
 
     Raises:
-        UsageError: it cannot be read, has a row twice, or a value that means nothing.
+        UsageError: it cannot be read, has a row twice, or a value without a meaning.
     """
     table = read_text_table(path, ("file", "value"))
     key = [name for name in KEY_COLUMNS if name in table.columns]
@@ -81,14 +81,15 @@ def read_truth(path: str, labels: Mapping[str, str] | None = None) -> Truth:
 def match_truth(results: pd.DataFrame, truth: Truth) -> MatchedReadings:
     """Match results with truth, by file, page and field.
 
-    A column `page` or `field` that the truth lacks is not compared: a file has one row then.
+    A column `page` or `field` that the truth lacks is not compared; each file with a truth then
+    has one row.
 
     Args:
-        results: as `read_results` gives them.
-        truth: as `read_truth` gives it.
+        results: as `read_results` returns them.
+        truth: as `read_truth` returns it.
 
     Raises:
-        UsageError: the truth has what the results lack, or one line for several rows.
+        UsageError: the truth has a row that the results lack, or one line for several rows.
     """
     check_truth_rows(truth, results)
     named = results["file"].isin(truth.lines["file"])
@@ -102,13 +103,13 @@ def match_truth(results: pd.DataFrame, truth: Truth) -> MatchedReadings:
 
 
 def check_truth_rows(truth: Truth, results: pd.DataFrame) -> None:
-    """Refuse truth for rows that the results do not have, by those of the key they both have.
+    """Check that the results have every row of the truth, by the key columns that both have.
 
     Raises:
-        UsageError: there is such a line.
+        UsageError: the results lack a row.
     """
     key = [name for name in truth.key if name in results.columns]
-    lines, rows = (pd.MultiIndex.from_frame(one[key]) for one in (truth.lines, results))
+    lines, rows = (pd.MultiIndex.from_frame(table[key]) for table in (truth.lines, results))
     found = lines.isin(rows)
     if not found.all():
         first, more = truth.lines[~found].iloc[0], int((~found).sum()) - 1
@@ -124,14 +125,14 @@ def check_truth_rows(truth: Truth, results: pd.DataFrame) -> None:
 def match_folder_labels(
     results: pd.DataFrame, labels: Mapping[str, str] | None = None
 ) -> MatchedReadings:
-    """Take the name of the folder that holds a file for its digit: `inbox/7/a.png` is a 7.
+    """Match results with the names of the files' folders: the truth of `inbox/7/a.png` is 7.
 
     Args:
-        results: as `read_results` gives them; the column `file` alone suffices.
-        labels: what names that are no digit mean, as from `labelled.parse_label_map`.
+        results: as `read_results` returns them; the column `file` is enough.
+        labels: what names that are not digits mean, as from `labelled.parse_label_map`.
 
     Raises:
-        UsageError: a folder's name is no digit, and not among `labels`.
+        UsageError: the name of a folder is not a digit, and not among `labels`.
     """
     folders = results["file"].str.rsplit("/", n=1).str[0].str.rsplit("/", n=1).str[-1]
     folders = folders.where(results["file"].str.contains("/", regex=False), "")

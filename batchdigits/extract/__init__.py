@@ -1,1 +1,1 @@
-"""Extracting: files become pictures of digits and strips of numbers, in worker processes."""
+"""Files become pictures of digits and strips of numbers, in worker processes."""

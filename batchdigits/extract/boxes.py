@@ -1,4 +1,4 @@
-"""A page that no template describes: its boxes are found, and each is laid on the desk."""
+"""Extract the boxes of a page that no template describes."""
 
 from collections.abc import Sequence
 
@@ -7,38 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import cells, layout
-from batchdigits.extract.desk import ChunkBuilder
+from batchdigits.extract.chunk_builder import ChunkBuilder
 from batchdigits.normalize.minus import leads
 from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
 
 NO_BOXES_DETAIL = "no boxes found"
 FAINT_DARKNESS, TARGET_DARKNESS, MAX_DARKENING = 120.0, 190.0, 5.0
-"""Ink under the first darkness is made as dark as the second; but none that would have to be made
-so many times as dark: that is the paper's grain."""
+"""Ink under the first darkness is darkened to the second. Ink that would need a larger factor than
+the third stays: it is the paper's grain."""
 INK_DARKNESS_SHARE = 0.35
-"""Ink is at least this share as dark as the darkest."""
+"""Darkness of ink, as a share of the darkest pixel's, at least."""
 RIM_SHARE, CORNER_SPECK_SHARE, SIDE_SPECK_SHARE = 0.22, 0.22, 0.12
-"""Shares of a box: its rim; the greatest side of a speck in a corner; and of one at a side."""
+"""Shares of a box: its rim; the longest side of a speck in a corner; and of a speck at a side."""
 MAIN_PIECE_SHARE, MAX_SIGN_ASPECT = 0.35, 0.95
-"""Of one sign, things lower than this share of the highest are parts; it is so wide at most, times
-its height."""
+"""Least height or area of a sign's main pieces, as a share of the largest piece's; and the greatest
+width of a sign, times its height."""
 
 
 def extract_boxes(
-    desk: ChunkBuilder, index: int, page: int, ways: Sequence[GreyImage]
+    builder: ChunkBuilder, index: int, page: int, ways: Sequence[GreyImage]
 ) -> Sequence[layout.Found]:
-    """Find the boxes of a page and lay them on the desk, in reading order.
+    """Find the boxes of a page and add them to the chunk, in reading order.
 
     Args:
-        desk: that of the chunk.
+        builder: gathers the chunk.
         index: of the page's file within the chunk.
-        page: its number.
-        ways: the page, uint8, (height, width), dark ink on light paper; also inverted where it is
-            not known which it is: the way that has more boxes is taken.
+        page: number of the page.
+        ways: the page, uint8, (height, width), dark ink on light paper. If the ink's colour is
+            unknown, also the page inverted; the one with more boxes is used.
 
     Returns:
-        What was found.
+        The groups of boxes that layout found.
     """
     tried = [(layout.find(way), way) for way in ways]
     found, grey = max(tried, key=lambda one: sum(len(group.boxes) for group in one[0]))
@@ -48,20 +48,20 @@ def extract_boxes(
         boxes = [_cut_box(grey, box) for box in group.boxes]
         if group.kind == "boxes":
             field = _make_field(group.names[0], len(boxes))
-            desk.add_boxes(index, page, field, boxes, cells.describe_low_resolution(boxes))
+            builder.add_boxes(index, page, field, boxes, cells.describe_low_resolution(boxes))
             laid += 1
             continue
         for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
             if not printed:
-                _add_box(desk, index, page, name, box)
+                _add_box(builder, index, page, name, box)
                 laid += 1
     if not laid:
-        desk.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
+        builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
     return found
 
 
 def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
-    """Cut out the boxes of an image that is one row of them; none where it is not.
+    """Cut out the boxes of an image that is one row of boxes; return none if it is not.
 
     Args:
         grey: uint8, (height, width), dark ink on light paper.
@@ -74,7 +74,7 @@ def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
 
 
 def _darken_faint_ink(grey: GreyImage, found: Sequence[layout.Found]) -> GreyImage:
-    """Darken the ink of a faint page, as of a photograph out of focus."""
+    """Darken the ink of a faint page, such as a photograph out of focus."""
     if not found:
         return grey
     ends = np.concatenate([group.boxes.reshape(-1, 2) for group in found])
@@ -93,7 +93,7 @@ def _darken_faint_ink(grey: GreyImage, found: Sequence[layout.Found]) -> GreyIma
 
 
 def _make_field(name: str, count: int | None) -> Field:
-    """Make a field of what was found: nothing is known of its rules, nor of its millimetres."""
+    """Make a field for a group that was found: it has no rules, and its size means nothing."""
     box = (0.0, 0.0, 10.0 * (count or 1), 10.0)
     return Field(name=name, box=box, cells=count, gap=0, decimals=0, optional=True)
 
@@ -104,7 +104,7 @@ def _cut_box(grey: GreyImage, box: NDArray[np.float64]) -> cells.CutBox:
 
 
 def _remove_specks(box: cells.CutBox) -> cells.CutBox:
-    """Take out what is left of crossing lines in a box's corners: specks at its rim."""
+    """Erase specks at a box's rim, which are remains of crossing lines."""
     if box.blank:
         return box
     ink = _binarize_ink(box.crop)
@@ -137,22 +137,22 @@ def _remove_specks(box: cells.CutBox) -> cells.CutBox:
 
 
 def _binarize_ink(crop: GreyImage) -> GreyImage:
-    """Part the ink of a crop from its white: what is half as dark as its darkest."""
+    """Return a mask of a crop's ink: 255 where it is dark enough, by `INK_DARKNESS_SHARE`."""
     least = 255 - INK_DARKNESS_SHARE * (255 - int(crop.min()))
     return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
 
 
-def _add_box(desk: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
-    """Lay down a box, or a cell of a table: one digit, or a number."""
+def _add_box(builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
+    """Add a box or a table's cell, as one digit or as a number."""
     why = cells.describe_low_resolution([box])
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
-        desk.add_boxes(index, page, _make_field(name, 1), [box], why)
+        builder.add_boxes(index, page, _make_field(name, 1), [box], why)
     else:
-        desk.add_number(index, page, _make_field(name, None), box.crop, box.shown, why)
+        builder.add_number(index, page, _make_field(name, None), box.crop, box.shown, why)
 
 
 def has_single_sign(crop: GreyImage) -> bool:
-    """Tell whether a crop holds one sign: in one piece, or in pieces above each other."""
+    """Return whether a crop holds one sign: in one piece, or in pieces above each other."""
     ink = _binarize_ink(crop)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     if len(stats) == 1:

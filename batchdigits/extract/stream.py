@@ -7,7 +7,8 @@ from itertools import chain, islice
 from time import monotonic
 
 from batchdigits import workers
-from batchdigits.extract.desk import ExtractedChunk, ExtractedItem, make_empty_pictures
+from batchdigits.extract.chunk import ExtractedChunk, ExtractedItem, make_empty_pictures
+from batchdigits.extract.image_kinds import PlannedFile, plan_chunk
 from batchdigits.extract.tasks import (
     FileTasks,
     Task,
@@ -15,21 +16,21 @@ from batchdigits.extract.tasks import (
     make_chunks,
     split_into_pages,
 )
-from batchdigits.extract.worker import PlannedFile, extract_chunk, plan_chunk
+from batchdigits.extract.worker import extract_chunk
 from batchdigits.options import RunOptions
 from batchdigits.records import Source
 from batchdigits.register import FormTemplates
 
 WORKER_MEMORY_MIB = 800
-"""Memory a worker may take for its files: with what its imports took and map, under 1 GB."""
+"""Memory that a worker may take for its files. With its imports it stays under 1 GB."""
 MAX_READY_CHUNKS = 16
-"""Chunks that may be ready and wait while the model is loaded or busy: of crops 30 MiB at most, at
-784 bytes a picture and as many for what is known of it."""
+"""Chunks that may wait while the model is loaded or busy. Chunks of crops then hold 30 MiB at most:
+784 bytes a picture, and as many for its records."""
 MAX_BATCH_WAIT_S = 2.0
-"""s that what was read waits for more before it is a batch: pages that hold little, or nothing,
-would wait for minutes, and a run that is stopped could not keep them."""
+"""s after which a batch is read although it is not full. Pages that hold little would wait for
+minutes, and a run that is stopped could not keep them."""
 PICTURES_PER_STRIP = 8
-"""Pictures of digits that a number counts for: so much larger its strip is."""
+"""Pictures that a number counts as, because its strip is so much larger."""
 
 
 def extract_files(
@@ -40,10 +41,10 @@ def extract_files(
     Args:
         tasks: one for each file, in the order of the table.
         options: how files are read.
-        known: the forms that pages may be of.
+        known: the forms that pages may be.
 
     Yields:
-        Batches of chunks of tasks, in their order, each with what a worker made of it.
+        Batches of chunks of tasks, in order, each with its extraction.
     """
     prepare_chunk = partial(
         extract_chunk,
@@ -58,23 +59,22 @@ def extract_files(
         single_pages, len(tasks.sources), options.workers, forms=bool(known.templates)
     )
     count = options.workers
-    if tasks.in_memory:  # one chunk is prepared sooner than a worker starts
+    if tasks.in_memory:  # preparing one chunk is faster than starting a worker
         first = list(islice(cut, 2))
         cut, count = chain(first, cut), count if len(first) > 1 else 0
-    outcomes = workers.map_chunks(
-        prepare_chunk,
-        cut,
-        workers=count,
+    executor = workers.choose_executor(
+        count,
         seconds=options.page_seconds,
         memory_mib=WORKER_MEMORY_MIB,
         ahead=max(2, MAX_READY_CHUNKS // max(count, 1)),
     )
-    with closing(outcomes):  # whatever happens, no worker stays behind
+    # no worker stays behind after an error
+    with closing(executor.map_chunks(prepare_chunk, cut)) as outcomes:
         yield from _gather_batches(outcomes, options.batch_size, known)
 
 
 def _make_page_counter(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
-    """Count the pages of the files that may have many; return what gives a file's count."""
+    """Count the pages of files that may have many; return a function from file to count."""
     many = find_multipage_files(files)
     counts = [line.pages for line in plan_files(many, options)] if many else []
     known = dict(zip((source.path for source in many), counts, strict=True))
@@ -86,9 +86,10 @@ def _gather_batches(
     batch_size: int,
     known: FormTemplates,
 ) -> Iterator[list[tuple[list[Task], ExtractedChunk]]]:
-    """Gather outcomes until they hold `batch_size` pictures, or for `MAX_BATCH_WAIT_S`; faults become items.
+    """Gather outcomes into batches of `batch_size` pictures, or of `MAX_BATCH_WAIT_S`.
 
-    The first pictures are given at once: the workers go on while the model is loaded for them.
+    The first pictures are a batch at once: the workers go on while the model is loaded for them. A
+    fault becomes items of status error.
     """
     batch: list[tuple[list[Task], ExtractedChunk]] = []
     pictures, wanted, since = 0, 1, monotonic()
@@ -104,7 +105,7 @@ def _gather_batches(
 
 
 def _make_failed_chunk(task: Task, fault: str, known: FormTemplates) -> ExtractedChunk:
-    """Say of a file, or of each field of a page, that it was too much for a worker."""
+    """Make the chunk of a task whose worker failed: an error for the file or for each field."""
     form = known.only_template if task.page is not None else None
     why = f"could not be read: {fault}"
     items = [
@@ -115,18 +116,15 @@ def _make_failed_chunk(task: Task, fault: str, known: FormTemplates) -> Extracte
 
 
 def plan_files(files: Sequence[Source], options: RunOptions) -> Iterator[PlannedFile]:
-    """Yield what a run would read each file as, and why, from the files' headers alone."""
+    """Plan what a run would read each file as, from the files' headers alone."""
     look_at = partial(
         plan_chunk, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
     )
-    outcomes = workers.map_chunks(
-        look_at,
-        make_chunks(FileTasks(files), len(files), options.workers),
-        workers=options.workers,
-        seconds=options.page_seconds,
-        memory_mib=WORKER_MEMORY_MIB,
+    executor = workers.choose_executor(
+        options.workers, seconds=options.page_seconds, memory_mib=WORKER_MEMORY_MIB
     )
-    with closing(outcomes):
+    chunks = make_chunks(FileTasks(files), len(files), options.workers)
+    with closing(executor.map_chunks(look_at, chunks)) as outcomes:
         for outcome in outcomes:
             if outcome.result is None:
                 yield PlannedFile(outcome.items[0].source.file, "error", 1, outcome.fault)

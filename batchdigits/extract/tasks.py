@@ -1,4 +1,4 @@
-"""What the workers take at a time: files, and single pages of files that have many."""
+"""Tasks for the workers: files, and single pages of files that have many; and their chunks."""
 
 import os
 from array import array
@@ -12,33 +12,33 @@ from numpy.typing import NDArray
 from batchdigits.records import FileSnapshot, GreyImage, Source
 
 MIN_CHUNK_FILES, MAX_CHUNK_FILES = 64, 1024
-"""Files a worker takes at a time: many, as crops of one size are worked on together, but so few
-that every worker has several chunks to take. It changes no result."""
+"""Files per chunk. Many, because crops of one size are normalised together; but every worker gets
+several chunks. The size of chunks changes no result."""
 MAX_CHUNK_BYTES = 16 << 20
-"""Bytes of files a worker takes at a time: a stopped run waits for the chunk in hand."""
+"""Bytes of files per chunk: a run that is stopped waits for the chunks in work."""
 MAX_CHUNK_PAGES = 4
-"""Pages that a worker takes at a time."""
+"""Pages per chunk."""
 LIKELY_PAGE_BYTES, LIKELY_PAGES_PER_CHUNK = 8 << 10, 16
-"""A file of so many bytes may be a page nobody described, which takes as long as hundreds of crops:
-of such a worker takes so many at a time, so that a run that is stopped soon has them all."""
+"""A file of so many bytes may be a page without a template, which takes as long as hundreds of
+crops. A chunk has so many of them at most, so that a run that is stopped ends soon."""
 SURE_PAGE_BYTES = 64 << 10
-"""Bytes from which on it is next to surely one: of such a worker takes `MAX_CHUNK_PAGES` at a time."""
+"""A file of so many bytes is nearly always a page: `MAX_CHUNK_PAGES` of them fill a chunk."""
 LIKELY_PAGE_BYTES_BY_SUFFIX = {".pdf": 0, ".tif": 2 << 10, ".tiff": 2 << 10}
-"""The same by suffix, of formats that pack a page of a fax into less."""
+"""As `LIKELY_PAGE_BYTES`, for formats that pack a page of a fax into less."""
 MULTIPAGE_BYTES_BY_SUFFIX = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
-"""Files that may have many pages, by suffix, and the bytes from which on they are looked into."""
+"""Suffixes of files that may have many pages, and the bytes from which their pages are counted."""
 
 
 class Task(NamedTuple):
-    """What a worker takes at a time.
+    """A file, or one page of it, for a worker.
 
     Attributes:
         source: the file.
-        page: counted from 1; None for all its pages.
-        last: whether nothing of the file comes after it.
-        entry: how the file stood when it was listed; None where nobody asks.
-        known: its pages that were read before.
-        image: the one page of a file that is in memory alone, uint8, (height, width).
+        page: counted from 1; None for all pages.
+        last: whether this is the file's last task.
+        entry: the file's size and time when it was listed; None if no snapshot is wanted.
+        known: the file's pages that were read before.
+        image: the one page of a file that is only in memory, uint8, (height, width).
     """
 
     source: Source
@@ -50,11 +50,11 @@ class Task(NamedTuple):
 
 
 class FileTasks:
-    """Tasks of files, each made when it is its turn: of 200,000 at a time there would be 50 MB.
+    """Tasks of files, each made at its turn: 200,000 at once would take 50 MB.
 
     Attributes:
         sources: the files.
-        in_memory: whether there are images for the files.
+        in_memory: whether the files are images in memory.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class FileTasks:
 
         Args:
             sources: the files.
-            entries: how each stood when it was listed; none where nobody asks.
-            known: the pages that were read before, of files that have such.
-            images: of each file its one page, uint8, (height, width); none for files on disk.
+            entries: each file's size and time when it was listed; empty if no snapshot is wanted.
+            known: file → its pages that were read before.
+            images: the one page of each file, uint8, (height, width); empty for files on disk.
         """
         self.sources, self.in_memory = sources, len(images) > 0
         self._known, self._images = known, images
@@ -89,7 +89,7 @@ class FileTasks:
 
 
 def find_multipage_files(files: Sequence[Source]) -> list[Source]:
-    """Choose the files of which it is worth knowing how many pages they have."""
+    """Return the files whose pages are worth counting."""
     found = []
     for source in files:
         least = MULTIPAGE_BYTES_BY_SUFFIX.get(_get_suffix(source.path))
@@ -99,10 +99,17 @@ def find_multipage_files(files: Sequence[Source]) -> list[Source]:
 
 
 def split_into_pages(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
-    """Make of the task of a file one for each page to read, where there are more than `MAX_CHUNK_PAGES`.
+    """Split the task of a file with more than `MAX_CHUNK_PAGES` pages into a task per page.
 
-    So each page of a large file has its own limits of time and memory, and one that breaks them
-    takes no other page along.
+    So each page of a large file has its own limits of time and memory: a page that exceeds them
+    fails alone.
+
+    Args:
+        tasks: of files.
+        pages: returns the page count of a file.
+
+    Yields:
+        Tasks in order. Pages that were read before are left out, except the last.
     """
     for task in tasks:
         count = pages(task.source)
@@ -116,13 +123,13 @@ def split_into_pages(tasks: Iterable[Task], pages: Callable[[Source], int]) -> I
 def make_chunks(
     tasks: Iterable[Task], count: int, workers: int, *, forms: bool = False
 ) -> Iterator[list[Task]]:
-    """Cut tasks into chunks by number, by size on disk, and by pages.
+    """Group tasks into chunks, limited by number, by size on disk, and by pages.
 
     Args:
         tasks: of all files, in order.
-        count: how many files there are.
-        workers: how many share the work.
-        forms: whether a file is a page, which takes as long as hundreds of crops.
+        count: number of files.
+        workers: number of workers.
+        forms: whether each file is a page, which takes as long as hundreds of crops.
     """
     most = min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
     most = MAX_CHUNK_PAGES if forms else most
@@ -140,7 +147,7 @@ def make_chunks(
 
 
 def _estimate_task_bytes(task: Task) -> int:
-    """Tell what a task takes of a chunk's bytes: as many as it has, or as its time is worth."""
+    """Estimate a task's share of a chunk's bytes: its size, or more if it is slow for its size."""
     if task.page is not None:
         return MAX_CHUNK_BYTES // MAX_CHUNK_PAGES
     if task.image is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
-from batchdigits.labelled.marks import (
+from batchdigits.labelled.labels import (
     EXPECTED_DATA,
     SKIP_LABEL,
     LabelledCrops,
@@ -35,7 +35,7 @@ IDX_FILE_NAME = re.compile(r"(train|t10k)-(images|labels)[-.]idx[13]-ubyte(\.gz)
 
 
 def find_npz_loaders(place: str) -> dict[Part, Loader]:
-    """Tell which parts a .npz file has, by its keys, and what loads each."""
+    """Return which parts a .npz file has, by its keys, and what loads each."""
     with _open_npz(place) as held:
         keys = held.files
     found: dict[Part, Loader] = {}
@@ -51,7 +51,7 @@ def find_npz_loaders(place: str) -> dict[Part, Loader]:
 
 @contextmanager
 def _open_npz(place: str) -> Iterator[Any]:
-    """Open a .npz file; pickles in it, which can run any code, are never loaded."""
+    """Open a .npz file, but never load pickles in it, which can run any code."""
     if not zipfile.is_zipfile(place):  # numpy would take it for a pickle
         raise UsageError(
             f"'{place}' is no .npz file, or cannot be opened: expected {EXPECTED_DATA}"
@@ -59,7 +59,7 @@ def _open_npz(place: str) -> Iterator[Any]:
     try:
         with Path(place).open("rb") as file, np.load(file, allow_pickle=False) as held:
             yield held
-    except Exception as error:  # what a damaged file raises is not written down anywhere
+    except Exception as error:  # numpy does not document what a damaged file raises
         raise UsageError(f"'{place}' is damaged or cannot be read: {error}") from None
 
 
@@ -70,10 +70,15 @@ def _load_npz(place: str, x: str, y: str, names: Mapping[str, str]) -> LabelledC
 
 
 def find_idx_loaders(place: str, found: list[re.Match[str]]) -> dict[Part, Loader]:
-    """Tell which parts a folder of IDX files has, by the matches of `IDX_FILE_NAME`, and what loads each."""
-    files = {(one[1], one[2]): os.path.join(place, one[0]) for one in found}
+    """Return which parts a folder of IDX files has, and what loads each.
+
+    Args:
+        place: the folder.
+        found: the matches of `IDX_FILE_NAME` with its files.
+    """
+    files = {(match[1], match[2]): os.path.join(place, match[0]) for match in found}
     pairs: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "t10k"))
-    out: dict[Part, Loader] = {}
+    loaders: dict[Part, Loader] = {}
     for part, prefix in pairs:
         images, labels = files.get((prefix, "images")), files.get((prefix, "labels"))
         if (images is None) != (labels is None):
@@ -82,8 +87,8 @@ def find_idx_loaders(place: str, found: list[re.Match[str]]) -> dict[Part, Loade
                 f"got only '{Path(images or labels or '').name}'"
             )
         if images is not None and labels is not None:
-            out[part] = partial(_load_idx, images, labels)
-    return out
+            loaders[part] = partial(_load_idx, images, labels)
+    return loaders
 
 
 def _load_idx(images: str, labels: str, names: Mapping[str, str]) -> LabelledCrops:
@@ -93,7 +98,7 @@ def _load_idx(images: str, labels: str, names: Mapping[str, str]) -> LabelledCro
 
 
 def _load_idx_array(path: str, dimensions: int) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes: 0 0 8 and the number of dimensions, their lengths, the data."""
+    """Read an IDX file of bytes: 0, 0, 8, the number of dimensions, their lengths, the data."""
     try:
         data = (gzip.decompress if path.endswith(".gz") else bytes)(Path(path).read_bytes())
     except Exception as error:
@@ -115,7 +120,7 @@ def _load_idx_array(path: str, dimensions: int) -> NDArray[np.uint8]:
 def _make_labelled_crops(
     images: NDArray[Any], labels: NDArray[Any], names: Mapping[str, str], name: str
 ) -> LabelledCrops:
-    """Check arrays of images and labels, and bring both into the form of `LabelledCrops`."""
+    """Check arrays of images and labels, and turn them into `LabelledCrops`."""
     crops = _check_grey_images(images, name)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -127,10 +132,10 @@ def _make_labelled_crops(
     if labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
         labels = labels.astype(np.int64)
     kinds, which = np.unique(labels, return_inverse=True)
-    marks = [
-        one.decode("latin-1") if isinstance(one, bytes) else str(one) for one in kinds.tolist()
+    written = [
+        kind.decode("latin-1") if isinstance(kind, bytes) else str(kind) for kind in kinds.tolist()
     ]
-    codes = np.array(map_labels(marks, names, name), np.int64)[which]
+    codes = np.array(map_labels(written, names, name), np.int64)[which]
     kept = np.flatnonzero(codes != SKIP_LABEL)
     if not len(kept):
         raise UsageError(f"'{name}': expected images, got none that is not left out")
@@ -139,7 +144,7 @@ def _make_labelled_crops(
 
 
 def _check_grey_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """Check that images are grey levels, uint8 (N, height, width); other integers that fit too."""
+    """Return whole numbers from 0 to 255 as grey levels, uint8 (N, height, width)."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     if images.ndim != 3 or 0 in images.shape:

@@ -1,4 +1,4 @@
-"""Labelled folders: images in folders named by label."""
+"""Labelled folders: images in folders that are named by label."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ import numpy as np
 
 from batchdigits import pages, sources
 from batchdigits.errors import UsageError
-from batchdigits.labelled.marks import (
+from batchdigits.labelled.labels import (
     EXPECTED_DATA,
     SKIP_LABEL,
     LabelledCrops,
@@ -22,7 +22,7 @@ from batchdigits.records import Failure, GreyImage, Page, Source
 
 
 def find_folder_loaders(place: str) -> dict[Part, Loader]:
-    """Tell which parts a folder of labels has, and what loads each."""
+    """Return which parts a folder of labels has, and what loads each."""
     held = _list_folders(place)
     both: tuple[Part, Part] = ("train", "test")
     if not any(part in held for part in both):
@@ -39,9 +39,9 @@ def find_folder_loaders(place: str) -> dict[Part, Loader]:
 
 
 def _list_folders(place: str) -> dict[str, str]:
-    """List the folders in a folder, hidden ones left out: name → path."""
+    """Return the folders in a folder by name, except hidden ones: name → path."""
     with os.scandir(place) as items:
-        held = sorted((one.name, one.path) for one in items if one.is_dir())
+        held = sorted((item.name, item.path) for item in items if item.is_dir())
     return {name: path for name, path in held if not name.startswith(".")}
 
 
@@ -65,7 +65,7 @@ def _load_folder(place: str, names: Mapping[str, str]) -> LabelledCrops:
 
 
 def _find_images(folder: str) -> list[Source]:
-    """List the images of one label; one that has none is a mistake somebody should know of."""
+    """Return the images of one label; a label without any is most likely a mistake."""
     found = sources.find_sources([folder]).sources
     if not found:
         raise UsageError(f"'{folder}' holds no images: expected some, or no such folder")
@@ -73,7 +73,7 @@ def _find_images(folder: str) -> list[Source]:
 
 
 def _decode_crops(source: Source) -> Iterator[tuple[str, GreyImage | str]]:
-    """Decode every page of a file: its name, and the crop or why there is none."""
+    """Decode every page of a file: yield its name, and the crop or why there is none."""
     if source.fault:
         yield source.file, f"'{source.file}' cannot be read: {source.fault}"
         return

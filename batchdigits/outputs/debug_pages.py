@@ -1,4 +1,4 @@
-"""Pages for `--debug-pages`: what was found and read on each, drawn over it."""
+"""Pictures for `--debug-pages`: pages, with boxes and values drawn over them."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ import numpy as np
 from batchdigits import files
 from batchdigits.calibrate import Thresholds
 from batchdigits.errors import OutputError
-from batchdigits.extract.desk import DebugPage
+from batchdigits.extract.chunk import DebugPage
 from batchdigits.postprocess.judge import judge_findings
 from batchdigits.predict.findings import TaskFindings
 from batchdigits.records import Row
@@ -25,18 +25,18 @@ STATUS_COLOURS = {
     "error": (0, 0, 220),
     "": (170, 170, 170),
 }
-"""By status, blue before green before red; of a box without a row, a printed label, grey."""
+"""Blue, green, red by status; grey for a box without a row, such as a printed label."""
 LETTER_HEIGHT_SHARE = 0.011
-"""Height of a letter, as a share of the picture's longest side."""
+"""Height of a letter, as a share of the longest side of the picture."""
 _CAPITAL_HEIGHT_PX = 22.0
-"""Its height in OpenCV's plain font at scale 1, px."""
+"""Height of a capital letter in OpenCV's plain font at scale 1, px."""
 
 
 def prepare_debug_folder(folder: str) -> None:
-    """Make the folder, and find out whether it takes files.
+    """Make the folder, and check that files can be written in it.
 
     Raises:
-        OutputError: it cannot be made or written in, or is a file.
+        OutputError: it is a file, or cannot be made or written in.
     """
     try:
         os.makedirs(folder, exist_ok=True)
@@ -48,32 +48,31 @@ def prepare_debug_folder(folder: str) -> None:
 
 
 def draw_pages(folder: str, found: Iterable[TaskFindings], thresholds: Thresholds) -> None:
-    """Draw and save the pages that people want to see, among what was found.
+    """Draw and save those pages among the findings that come with a picture.
 
     Raises:
-        OutputError: one cannot be written.
+        OutputError: a picture cannot be written.
     """
-    for one in found:
-        if one.shown:
-            file = one.task.source.file
-            rows = judge_findings(file, one.findings, thresholds).rows
-            for page in one.shown:
-                write_page_picture(
-                    folder, file, page, [row for row in rows if row.page == page.page]
-                )
+    for task_findings in found:
+        if task_findings.shown:
+            file = task_findings.task.source.file
+            rows = judge_findings(file, task_findings.findings, thresholds).rows
+            for page in task_findings.shown:
+                rows_of_page = [row for row in rows if row.page == page.page]
+                write_page_picture(folder, file, page, rows_of_page)
 
 
 def write_page_picture(folder: str, file: str, shown: DebugPage, rows: Sequence[Row]) -> None:
-    """Draw a page's boxes with their values, and save it.
+    """Draw the boxes of a page with their values, and save the picture.
 
     Args:
-        folder: where to.
-        file: as the table spells it.
+        folder: where the picture goes.
+        file: name of the page's file, as in the table.
         shown: the page.
         rows: of the page.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the picture cannot be written.
     """
     path = Path(folder) / name_page_picture(file, shown.page)
     try:
@@ -83,28 +82,28 @@ def write_page_picture(folder: str, file: str, shown: DebugPage, rows: Sequence[
 
 
 def name_page_picture(file: str, page: int) -> str:
-    """Name a page's picture: legible, safe in any file system, and its own."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", file).strip("._")[-80:]
-    own = hashlib.sha256(file.encode()).hexdigest()[:8]
-    return f"{plain}-{own}-{page:03}.png"
+    """Return the file name of a page's picture: legible, unique, safe in any file system."""
+    legible = re.sub(r"[^A-Za-z0-9._-]+", "_", file).strip("._")[-80:]
+    unique = hashlib.sha256(file.encode()).hexdigest()[:8]
+    return f"{legible}-{unique}-{page:03}.png"
 
 
 def draw_boxes(shown: DebugPage, rows: Sequence[Row]) -> np.ndarray:
-    """Draw: uint8, (height, width, 3), blue before green before red."""
+    """Return the page with its boxes: uint8, shape (height, width, 3), blue, green, red."""
     grey = cv2.imdecode(np.frombuffer(shown.picture, np.uint8), cv2.IMREAD_GRAYSCALE)
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
-    said = {row.field: row for row in rows}
+    row_by_field = {row.field: row for row in rows}
     side = max(picture.shape)
     thick, scale = max(1, side // 900), max(0.3, LETTER_HEIGHT_SHARE * side / _CAPITAL_HEIGHT_PX)
-    begun = set()
+    labelled = set()
     for box, field in zip(shown.boxes, shown.names, strict=True):
-        row = said.get(field)
+        row = row_by_field.get(field)
         colour = STATUS_COLOURS[row.status if row and field else ""]
-        ends = np.rint(box * 16).astype(np.int32)
-        cv2.polylines(picture, [ends], True, colour, thick, cv2.LINE_AA, 4)
-        if row and field and field not in begun:
-            begun.add(field)
-            words = f"{field} {row.value or row.status}"
+        corners = np.rint(box * 16).astype(np.int32)  # in sixteenths of a pixel: 4 bits
+        cv2.polylines(picture, [corners], True, colour, thick, cv2.LINE_AA, 4)
+        if row and field and field not in labelled:
+            labelled.add(field)
+            text = f"{field} {row.value or row.status}"
             at = (round(float(box[0, 0])), max(8, round(float(box[0, 1])) - 2 * thick))
-            cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+            cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
     return picture

@@ -1,4 +1,4 @@
-"""What a table's lines hold: a row a field, a row a page, or a row a digit."""
+"""What the lines of a table hold: a row per field, per page, or per digit."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,21 +9,21 @@ from typing import Any, NamedTuple
 from batchdigits.records import DigitRow, Row, Status
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 (some spreadsheets take the wide forms too)
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 (some spreadsheets accept the wide forms too)
 STATUSES_WORST_FIRST: tuple[Status, ...] = ("error", "review", "ok", "verified", "blank")
-"""Statuses, the worst first: a blank beside values says nothing against them."""
+"""Statuses, worst first; `blank` is last, as a blank field beside values is no fault."""
 
 TableLine = dict[str, Any]
 
 
 class Column(NamedTuple):
-    """One column.
+    """One column of a table.
 
     Attributes:
-        name: in the first line.
-        kind: what it holds: str, int, or float for a share in [0, 1].
-        width: in a sheet, characters.
-        text: whether a sheet shall take what is typed there for text: digits are no number.
+        name: in the header.
+        kind: type of its values: str, int, or float for a share in [0, 1].
+        width: in a spreadsheet, in characters.
+        text: whether a spreadsheet keeps what people type there as text, with leading zeros.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Column(NamedTuple):
 
 
 class TableLayout(NamedTuple):
-    """One table.
+    """How records become the lines of a table.
 
     Attributes:
-        sheet: its name in a spreadsheet.
+        sheet: name of its sheet in a spreadsheet.
         columns: in order.
-        lines: turns records into lines, a value or None for each column.
+        lines: turns records into lines; each has a value or None for each column.
     """
 
     sheet: str
@@ -47,7 +47,7 @@ class TableLayout(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """Give the columns' names."""
+        """Return the names of the columns."""
         return [column.name for column in self.columns]
 
 
@@ -64,7 +64,7 @@ def _make_digit_lines(digits: Iterable[DigitRow]) -> Iterator[TableLine]:
 
 
 def sanitize_detail(detail: str) -> str:
-    """Keep a detail on its line, and no spreadsheet from taking it for a formula."""
+    """Return a detail as one line that no spreadsheet takes for a formula."""
     if not detail:
         return ""
     plain = _UNPRINTABLE.sub(" ", detail)
@@ -99,10 +99,12 @@ DIGITS_LAYOUT = TableLayout(
 
 
 def make_page_layout(fields: Sequence[str]) -> TableLayout:
-    """Lay out a row a page: a column for each field, then the least confidence and the worst.
+    """Return a layout with a row per page.
+
+    It has a column for each field, then the least confidence and the worst status.
 
     Args:
-        fields: names, each once, none of them that of another column.
+        fields: their names, each once; none is the name of another column.
     """
     columns = (
         _FILE_COLUMN,
@@ -124,10 +126,10 @@ def _make_page_line(rows: Sequence[Row], fields: Sequence[str]) -> TableLine:
     worst = min(rows, key=lambda row: STATUSES_WORST_FIRST.index(row.status))
     detail = f"{worst.field}: {worst.detail}" if worst.field and worst.detail else worst.detail
     values = {row.field: row.value for row in rows}
-    sure = [row.confidence for row in rows if row.confidence is not None]
+    confidences = [row.confidence for row in rows if row.confidence is not None]
     return {
         **{name: values.get(name, "") for name in fields},
-        "min_confidence": min(sure, default=None),
+        "min_confidence": min(confidences, default=None),
         "status": worst.status,
         "detail": sanitize_detail(detail),
     }

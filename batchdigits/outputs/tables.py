@@ -1,4 +1,4 @@
-"""The tables of a run, as they are written: rows, and single digits beside them."""
+"""The tables that a run writes: rows, and single digits beside them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,10 +12,10 @@ from batchdigits.records import Row
 
 
 def prepare_outputs(paths: OutputPaths) -> None:
-    """Find out whether files can be written beside the tables; make the folder for pages.
+    """Check that files can be written beside the tables, and make the folder for debug pages.
 
     Raises:
-        OutputError: one of them cannot.
+        OutputError: one of them cannot be written or made.
     """
     for path in (paths.state, paths.summary_json):
         if path is not None:
@@ -29,14 +29,17 @@ def prepare_outputs(paths: OutputPaths) -> None:
 def open_tables(
     out: str, digits_out: str | None, layouts: Sequence[TableLayout], *, excel: bool
 ) -> Iterator[Callable[[Sequence[OutputRows]], None]]:
-    """Open the table, and that of single digits where one is wanted; give what writes to both.
+    """Open the results table, and the table of digits where one is wanted.
 
     Args:
-        out: the table's path, or `-`.
-        digits_out: that of single digits; None where it is not wanted.
-        layouts: of the table; none for a row a page, with the columns of the fields that are found:
-            they are known only when all pages are read, so the rows are kept until then.
-        excel: write CSV for spreadsheets that want a byte-order mark and `;`.
+        out: path of the results table, or `-`.
+        digits_out: path of the table of digits; None for no such table.
+        layouts: of the results table. Without any, it gets a row per page, with a column for each
+            field found. These are known when all pages are read, so the rows wait until then.
+        excel: as in `outputs.open_table_writer`.
+
+    Yields:
+        A function that appends to both.
     """
     with ExitStack() as stack:
         kept: list[Row] = []
@@ -48,12 +51,12 @@ def open_tables(
             digits = outputs.open_table_writer(digits_out, outputs.DIGITS_LAYOUT, excel=excel)
             write_digits = stack.enter_context(digits)
 
-        def both(judged: Sequence[OutputRows]) -> None:
-            write(row for one in judged for row in one.rows)
+        def write_both(judged: Sequence[OutputRows]) -> None:
+            write(row for found in judged for row in found.rows)
             if write_digits:
-                write_digits(digit for one in judged for digit in one.digits)
+                write_digits(digit for found in judged for digit in found.digits)
 
-        yield both
+        yield write_both
         if not layouts:
             _write_wide_table(out, kept, excel=excel)
 
@@ -61,6 +64,6 @@ def open_tables(
 def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:
     named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
     names = dict.fromkeys(row.field for row in named if row.field)
-    both = [outputs.make_page_layout(list(names)), outputs.FIELDS_LAYOUT]
-    with outputs.open_table_writer(out, *both, excel=excel) as put:
-        put(named)
+    layouts = [outputs.make_page_layout(list(names)), outputs.FIELDS_LAYOUT]
+    with outputs.open_table_writer(out, *layouts, excel=excel) as write:
+        write(named)

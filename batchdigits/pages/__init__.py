@@ -1,8 +1,9 @@
 """One image file → its pages, upright and grey, or why a page could not be read.
 
-A bad file is never an exception and never half a picture: what the decoders pass over in silence
-(a PNG whose data stop early, a fax with broken lines) is looked for here. Decoding TIFF borrows
-file descriptor 2 for a moment, so this room belongs in single-threaded workers.
+A bad file gives a `Failure`, never an exception and never half a picture. This room also checks
+for damage that decoders ignore in silence, as in a PNG whose data stop early or a fax with broken
+lines. Decoding a TIFF redirects file descriptor 2 for a moment, so only single-threaded workers
+may do it.
 """
 
 import io
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from batchdigits.formats import FORMAT_BYTES, FORMATS, identify_format
 from batchdigits.pages import webp
 from batchdigits.pages.jpeg import check_jpeg2000, decode_jpeg
 from batchdigits.pages.pdf import inspect_pdf, load_pdf_pages
@@ -40,28 +42,9 @@ from batchdigits.pages.trouble import (
 )
 from batchdigits.records import MAX_FILE_BYTES, Failure, GreyImage, Page
 
-_SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-    b"GIF8": "GIF",
-    b"\0\0\0\x0cjP  ": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"BM": "BMP",
-}
 _BYTES_PER_PIXEL = {"JPEG 2000": 6, "TIFF": 6, "WebP": 15}
-"""Bytes a pixel that decoders of the kinds take which say of a lack of memory that data are broken:
-measured, of greys, colours of 8 bits, and both with transparency."""
-_UNSUPPORTED_BRANDS = {
-    b"avi": "AVIF",
-    b"hei": "HEIC",
-    b"hev": "HEIC",
-    b"mif": "HEIC",
-    b"msf": "HEIC",
-}
+"""Bytes a pixel that a decoder takes, for those decoders that report a lack of memory as broken
+data: measured with greys, colours of 8 bits, and both with transparency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +52,9 @@ class ImageFileInfo:
     """What the header of a file says, for a dry run.
 
     Attributes:
-        format: its name, as "PNG".
-        width: of the first page as `load_pages` would give it, in pixels; of a PDF, the first sound one.
+        format: its name, such as "PNG".
+        width: of the first page as `load_pages` would give it, in pixels; of a PDF, the first
+            page that can be read.
         height: likewise.
         pages: how many `load_pages` yields, failures too; 1 for all but TIFF and PDF.
     """
@@ -82,16 +66,16 @@ class ImageFileInfo:
 
 
 def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterator[Page | Failure]:
-    """Yield every page of a file, one in memory at a time; a bad file is a `Failure`.
+    """Yield every page of a file, one in memory at a time.
 
     Args:
         path: as the operating system takes it; undecodable bytes are surrogates.
-        max_pixels: most pixels of one page, checked before they are decoded.
-        only: a page's number, counted from 1, to have that one alone; the others are not decoded.
+        max_pixels: most pixels of one page, checked before the page is decoded.
+        only: number of the one page to decode, counted from 1; None for all.
 
     Yields:
         `Page` (uint8 (height, width), upright, transparency over white, square pixels), or
-        `Failure` with one plain line.
+        `Failure` with one plain line, for a page or for the whole file.
 
     Raises:
         MemoryError: the worker's own limit was reached.
@@ -99,7 +83,7 @@ def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterat
     with ExitStack() as stack:
         try:
             file = stack.enter_context(_open_file(path))
-            head = file.read(1024)
+            head = file.read(FORMAT_BYTES)
             kind = _identify_format(head)
             data = b"" if kind == "PDF" else head + file.read()
         except MemoryError:
@@ -119,14 +103,14 @@ def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterat
 
 
 def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure:
-    """Say from the header alone what a file is and how large its first page would be.
+    """Return what the header alone says: a file's format, pages, and size of the first page.
 
     Args:
         path: as in `load_pages`.
         max_pixels: as in `load_pages`.
 
     Returns:
-        A `ImageFileInfo`, or the `Failure` that the header already shows.
+        An `ImageFileInfo`, or the `Failure` that the header already shows.
 
     Raises:
         MemoryError: the worker's own limit was reached.
@@ -134,7 +118,7 @@ def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure
     kind = "file"
     try:
         with _open_file(path) as file, _silence_pillow():
-            kind = _identify_format(file.read(1024))
+            kind = _identify_format(file.read(FORMAT_BYTES))
             if kind == "PDF":
                 pages, width, height = inspect_pdf(file, max_pixels)
                 return ImageFileInfo(kind, width, height, pages)
@@ -155,7 +139,10 @@ def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure
 
 
 def _open_file(path: str) -> BinaryIO:
-    """Open a regular file; without blocking, as opening a named pipe would wait for ever."""
+    """Open a regular file of at most `MAX_FILE_BYTES`, without blocking.
+
+    A blocking call would wait for ever if the path is a named pipe.
+    """
     try:
         file = open(  # noqa: SIM115 - the caller closes it; flags need an opener
             path, "rb", buffering=0, opener=lambda p, f: os.open(p, f | os.O_NONBLOCK | os.O_NOCTTY)
@@ -183,29 +170,26 @@ def _open_file(path: str) -> BinaryIO:
 
 
 def _identify_format(head: bytes) -> str:
-    """Name the format by its first bytes; names and suffixes are often wrong."""
+    """Return the name of the format that a file's first bytes show; suffixes are often wrong."""
     if not head:
         raise UnreadableFileError("empty file (0 bytes)")
-    for signature, kind in _SIGNATURES.items():
-        if head.startswith(signature):
-            return kind
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WebP"
-    if b"%PDF" in head:  # readers allow junk of up to 1024 bytes before it
-        return "PDF"
-    brands = head[8:64] if head[4:8] == b"ftyp" else b""
-    for brand, name in _UNSUPPORTED_BRANDS.items():
-        if brand in brands:
-            raise UnreadableFileError(f"{name} is not read: convert it to PNG or JPEG")
-    raise UnreadableFileError(
-        f"not an image: begins with {head[:8]!r}; "
-        "expected PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000 or PDF"
-    )
+    found = identify_format(head)
+    if found is None:
+        *names, last = (one.name for one in FORMATS if one.is_read)
+        raise UnreadableFileError(
+            f"not an image: begins with {head[:8]!r}; expected {', '.join(names)} or {last}"
+        )
+    if not found.is_read:
+        raise UnreadableFileError(f"{found.name} is not read: convert it to PNG or JPEG")
+    return found.name
 
 
 @contextmanager
 def _silence_pillow() -> Iterator[None]:
-    """Set Pillow's warnings, log lines and own size limit aside: rows and `check_pixel_count` serve here."""
+    """Turn off Pillow's warnings, log lines and size limit.
+
+    Failures take the place of the first two, and `check_pixel_count` that of the limit.
+    """
     logger = logging.getLogger("PIL")
     level, most = logger.level, Image.MAX_IMAGE_PIXELS
     logger.setLevel(logging.CRITICAL)
@@ -233,15 +217,15 @@ def _decode_page(file: io.BytesIO, kind: str, number: int, max_pixels: int) -> P
 
 
 def _decode_image(file: io.BytesIO, kind: str, max_pixels: int) -> GreyImage:
-    """Decode what the file's header points at through Pillow, upright and on square pixels."""
+    """Decode the first page of a file through Pillow, upright and on square pixels."""
     if kind == "WebP":
         size = webp.parse_webp_size(file.getvalue()[:30])
         check_pixel_count(*size, max_pixels)
         _check_memory(*size, kind)
     image = open_image(file, kind)
-    if kind == "PNG":  # its size is checked already
+    if kind == "PNG":  # `decode_plain_png` has checked its size
         scale_transparent_colour(image, file.getvalue()[24])
-        image.load()  # its orientation may stand behind the picture
+        image.load()  # the orientation may come after the picture data
     turn = get_exif_orientation(image)
     width, height = compute_upright_size(image, kind, turn)
     check_pixel_count(width, height, max_pixels)
@@ -262,13 +246,13 @@ def _decode_image(file: io.BytesIO, kind: str, max_pixels: int) -> GreyImage:
 
 
 def _check_memory(width: int, height: int, kind: str) -> None:
-    """Find out whether memory will do: some decoders take want of it for damage of the file.
+    """Check that a decoder will have enough memory: some report a lack of it as a damaged file.
 
-    A worker that is told of it reads the file again, alone: what its neighbours hold must not
-    decide what becomes of it.
+    After a `MemoryError` the file is read again in a worker alone, so that what other workers hold
+    does not decide its result.
 
     Raises:
-        MemoryError: it will not.
+        MemoryError: memory is too short.
     """
     np.empty(width * height * _BYTES_PER_PIXEL.get(kind, 0), np.uint8)
 
@@ -276,7 +260,7 @@ def _check_memory(width: int, height: int, kind: str) -> None:
 def _decode_tiff_pages(
     file: io.BytesIO, max_pixels: int, only: int | None
 ) -> Iterator[Page | Failure]:
-    """Yield each page, opened as though it were the first: damage to one stays with that one."""
+    """Yield each page, opened as though it were the first: damage to one page spares the others."""
     starts, fault = find_tiff_directories(file)
     for number in list_page_numbers(len(starts) + bool(fault), only):
         if number > len(starts):

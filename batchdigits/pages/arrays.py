@@ -1,4 +1,4 @@
-"""Pictures that are in memory already → grey pages."""
+"""Pictures in memory → grey pages."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from batchdigits.records import Failure, GreyImage, Page
 
 
 def convert_image(image: Any, name: str) -> GreyImage:
-    """Bring a picture to grey, as it is done with a file of these pixels.
+    """Convert a picture to the grey that a file with these pixels would give.
 
     Args:
         image: shape (height, width), (height, width, 1), (height, width, 3) as red, green, blue,
             or (height, width, 4) with opacity, which is laid over white; dtype uint8, bool (true
             is white), uint16 (grey only), or a float in [0, 1].
-        name: what an error calls it.
+        name: the picture's name in error messages.
 
     Returns:
         uint8, shape (height, width), 0 is black.
 
     Raises:
-        UsageError: it is no such picture.
+        UsageError: the shape, dtype or range is another.
     """
     found = np.asarray(image)
     levels = _convert_samples(found, name)
@@ -41,7 +41,7 @@ def convert_image(image: Any, name: str) -> GreyImage:
 
 
 def _convert_samples(found: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
-    """Return samples as uint8, or as uint16 where they are; a single colour is grey."""
+    """Return samples as uint8, or uint16 if they are uint16; a single colour becomes grey."""
     if found.ndim == 3 and found.shape[2] == 1:
         found = found[..., 0]
     if found.dtype in (np.uint8, np.uint16):
@@ -62,11 +62,11 @@ def _convert_samples(found: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, 
 
 
 def make_page(grey: GreyImage, max_pixels: int) -> Page | Failure:
-    """Return a picture as the one page of a file; a failure where it is too large.
+    """Return a picture as page 1, or a failure if it is too large.
 
     Args:
         grey: uint8, shape (height, width).
-        max_pixels: most pixels of it.
+        max_pixels: most pixels of a page.
     """
     height, width = grey.shape
     try:

@@ -1,4 +1,4 @@
-"""JPEG and JPEG 2000: what their decoders fill up in silence is told."""
+"""JPEG and JPEG 2000: truncated data are found, which their decoders fill up in silence."""
 
 import io
 import re
@@ -9,10 +9,14 @@ from batchdigits.pages.trouble import UnreadableFileError
 
 
 def decode_jpeg(image: Any, data: bytes) -> None:
-    """Decode a JPEG, luma only where it can.
+    """Decode a JPEG in place, only its luma where the decoder can.
 
-    Before an end mark that comes too early, libjpeg fills the picture with mid-grey and says so
-    to nobody. Bytes put before that mark are ignored if the data were complete, and drawn if not.
+    If the end mark comes too early, libjpeg fills the rest of the picture with mid-grey, without
+    a warning. Bytes inserted before the end mark are ignored if the data are complete, and drawn
+    if they are not: so a picture that ends in mid-grey is decoded a second time with such bytes.
+
+    Raises:
+        UnreadableFileError: the data are truncated.
     """
     image.draft("L", image.size)
     image.load()
@@ -31,7 +35,11 @@ def decode_jpeg(image: Any, data: bytes) -> None:
 
 
 def check_jpeg2000(data: bytes) -> None:
-    """OpenJPEG takes a file that ends after its header for an empty picture."""
+    """Check that a JPEG 2000 has its end: OpenJPEG decodes a bare header to an empty picture.
+
+    Raises:
+        UnreadableFileError: the data are truncated.
+    """
     tile = data.find(b"\xff\x90")
     if tile < 0 or data.find(b"\xff\xd9", tile) < 0:
         raise UnreadableFileError("truncated JPEG 2000: its end is missing; copy or scan it again")

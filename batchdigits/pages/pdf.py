@@ -1,4 +1,4 @@
-"""PDF: its pages, one in memory at a time, drawn at the resolution of the scans in them."""
+"""PDF: its pages, drawn one at a time at the resolution of the scans in them."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,16 +27,16 @@ from batchdigits.pages.trouble import (
 from batchdigits.records import Failure, GreyImage, Page
 
 DRAWN_PIXELS_PER_POINT = 300 / 72
-"""Pixels a point, of pages that are drawn and not scanned: 300 an inch."""
+"""Pixels a point of pages that are drawn and not scanned: 300 an inch."""
 
 
 def load_pdf_pages(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Page | Failure]:
-    """Yield every page of a PDF, upright and in grey on white; damage to one stays with that one.
+    """Yield every page of a PDF, upright and in grey on white; a damaged page spares the others.
 
     Args:
         file: seekable; read piece by piece, as pages need it.
         most: most pixels of one page, checked before it is drawn.
-        only: the number of the one page that is wanted.
+        only: number of the one page to draw, counted from 1; None for all.
 
     Raises:
         MemoryError: the worker's own limit was reached.
@@ -54,13 +54,17 @@ def load_pdf_pages(file: BinaryIO, most: int, only: int | None = None) -> Iterat
 
 
 def inspect_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
-    """Say how many pages a PDF has, and how large the first sound one is drawn.
+    """Return how many pages a PDF has, and the size of the first page that can be read.
+
+    Args:
+        file: as in `load_pdf_pages`.
+        most: likewise.
 
     Returns:
-        Pages, width and height, these in pixels.
+        Number of pages; width and height as drawn, in pixels.
 
     Raises:
-        TroubleError: nobody could read it, or none of its pages.
+        UnreadableFileError: the file or every page of it cannot be read.
     """
     with closing(_open_document(file)) as document:
         fault: UnreadableFileError | None = None
@@ -85,15 +89,18 @@ def _open_document(file: BinaryIO) -> pypdfium2.PdfDocument:
     except UnreadableFileError:
         document.close()
         raise
-    document.init_forms()  # what was typed into fields is drawn apart
+    document.init_forms()  # without it, what was typed into fields is not drawn
     return document
 
 
 def _open_page(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
-    """Load a page, and find out that it is one: pdfium takes much for a blank page of Letter size.
+    """Load a page, and check that it has a size and contents.
 
-    A page without a size gets that size, and where its contents are broken or gone nothing is on
-    it. No form to read is so empty; a blank sheet that was scanned holds its picture.
+    pdfium gives a page without a size that of Letter, and draws nothing where contents are broken
+    or missing. No form to read is so empty: even a blank sheet that was scanned holds a picture.
+
+    Raises:
+        UnreadableFileError: the page is missing, or has no size or nothing on it.
     """
     if number > len(document):
         raise UnreadableFileError(PAGE_MISSING)
@@ -129,13 +136,13 @@ def _decode_page(document: pypdfium2.PdfDocument, number: int, most: int) -> Pag
 
 
 def _measure_page(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list[PdfPicture]]:
-    """Say how large a page is drawn, (width, height) in pixels, and which pictures make it a scan.
+    """Return the size to draw a page at, (width, height) in pixels, and the pictures of its scan.
 
-    A scanned page has the pixels of its scan, neither blown up nor thinned. A page that is drawn,
-    not scanned, has 300 pixels an inch, or what is left within the limit.
+    A scanned page is drawn with the pixels of its scan, neither more nor fewer. A page that is
+    drawn, not scanned, gets 300 pixels an inch, or as many as the limit allows.
 
     Raises:
-        TroubleError: a scan of more than `most` pixels.
+        UnreadableFileError: a scan of more than `most` pixels.
     """
     turned = page.get_rotation() in (90, 270)
     wide, high = reversed(page.get_size()) if turned else page.get_size()
@@ -156,9 +163,9 @@ def _measure_page(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], 
 
 
 def _draw_page(page: pypdfium2.PdfPage, size: tuple[int, int]) -> GreyImage:
-    """Draw a page upright, in grey, on white; annotations and filled fields too.
+    """Draw a page upright, in grey on white, with annotations and filled fields.
 
-    pdfium's own grey is 0.30 R + 0.59 G + 0.11 B, as ITU-R 601 has it.
+    pdfium's grey is 0.30 R + 0.59 G + 0.11 B, as in ITU-R 601.
     """
     width, height = size
     bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_Gray)

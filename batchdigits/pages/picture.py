@@ -1,4 +1,4 @@
-"""Pillow's picture → its size, and its greys, as somebody upright sees it on square pixels."""
+"""Pillow's picture → its size and its greys, upright and on square pixels."""
 
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -11,9 +11,9 @@ from batchdigits.pages.trouble import UnreadableFileError
 from batchdigits.records import GreyImage
 
 BAND_PIXELS = 1 << 23
-"""Pixels that are brought to grey at a time: what that takes besides is many times a page."""
+"""Pixels that are converted to grey at a time: for a whole page this takes many times its size."""
 _PILLOW_FORMATS = {"JPEG 2000": "JPEG2000", "WebP": "WEBP"}
-# EXIF 2.32, tag 0x0112: what turns the stored picture upright.
+# EXIF 2.32, tag 0x0112: the operation that turns the stored picture upright.
 EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,15 +26,15 @@ EXIF_TRANSPOSES = {
 
 
 def open_image(file: BinaryIO, kind: str) -> Image.Image:
-    """Open a file by its header, nothing decoded; `kind` as the room names it, "JPEG 2000"."""
+    """Open a file by its header, without decoding it; `kind` is a name from `formats.FORMATS`."""
     file.seek(0)
     return Image.open(file, formats=(_PILLOW_FORMATS.get(kind, kind),))
 
 
 def get_exif_orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; a broken EXIF block is no reason to lose a picture."""
+    """Return the EXIF orientation, 1 to 8; 1 if the EXIF block is broken."""
     try:
-        # The base class's reader, because PNG's own would decode the whole picture for it.
+        # The base class's reader: PNG's own would decode the whole picture for this.
         turn = Image.Image.getexif(image).get(0x0112)
     except MemoryError:
         raise
@@ -44,11 +44,12 @@ def get_exif_orientation(image: Image.Image) -> int:
 
 
 def compute_upright_size(image: Image.Image, kind: str, turn: int) -> tuple[int, int]:
-    """Return (width, height) once upright and on square pixels.
+    """Return (width, height), pixels, of a picture made upright and on square pixels.
 
-    Faxes have twice as many dots across as down (204 x 98 an inch), and a digit half as high is
-    another digit to a classifier. The coarser axis is enlarged, so that no dot is lost. Densities
-    outside 20..5000 or further apart than 4 are slips of the writer, not scanners.
+    Faxes have twice as many dots across as down (204 x 98 an inch), and a classifier takes a digit
+    of half its height for another digit. The coarser axis is enlarged, so that no dot is lost.
+    Densities outside 20..5000, or with a ratio over 4, are the writing program's errors, and are
+    ignored.
     """
     width, height = image.size
     try:
@@ -57,7 +58,7 @@ def compute_upright_size(image: Image.Image, kind: str, turn: int) -> tuple[int,
         across = down = 1.0
     if turn >= 5:
         across, down = down, across
-        if kind != "TIFF":  # Pillow tells a TIFF's size as turned
+        if kind != "TIFF":  # Pillow has turned a TIFF's size already
             width, height = height, width
     if 20 <= across <= 5000 and 20 <= down <= 5000:
         if 1.05 < across / down <= 4:
@@ -68,7 +69,7 @@ def compute_upright_size(image: Image.Image, kind: str, turn: int) -> tuple[int,
 
 
 def convert_to_grey(image: Image.Image, kind: str) -> Image.Image:
-    """Return the picture as mode L, over white; the grey of a colour is its ITU-R 601 luma."""
+    """Return the picture in mode L, over white; a colour becomes its ITU-R 601 luma."""
     if image.mode[0] in "IF":  # I, I;16, I;16B, F
         return Image.fromarray(_scale_to_8_bits(image))
     wide, high = image.size
@@ -84,7 +85,7 @@ def convert_to_grey(image: Image.Image, kind: str) -> Image.Image:
 
 def _flatten_to_grey(image: Image.Image, kind: str) -> Image.Image:
     if kind == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
-        # Pillow takes every CMYK JPEG for Adobe's, whose inks are stored inverted.
+        # Pillow takes every CMYK JPEG for one of Adobe's, whose inks are stored inverted.
         image = ImageChops.invert(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -93,7 +94,11 @@ def _flatten_to_grey(image: Image.Image, kind: str) -> Image.Image:
 
 
 def _measure_range(samples: NDArray[Any]) -> tuple[float, float]:
-    """Give the least and the largest of samples that are numbers, as exactly as they are stored."""
+    """Return the least and the largest finite sample.
+
+    Raises:
+        UnreadableFileError: no sample is finite.
+    """
     ends = []
     for band in _split_bands(samples):
         sound = band[np.isfinite(band)] if band.dtype.kind == "f" else band
@@ -111,17 +116,17 @@ def _split_bands(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _scale_to_8_bits(image: Image.Image) -> GreyImage:
-    """Bring 16-bit, 32-bit and float samples to 8 bits by the range they really use.
+    """Scale 16-bit, 32-bit and float samples to 8 bits by the range that they really use.
 
-    The top is the least 2^n - 1 that holds the largest sample (12 bits often come in 16), or 1 for
-    floats within [0, 1]. Zero stays black: stretching minimum to maximum would turn the grain of a
-    blank page into ink, and n is at least 4 for the same reason. Only negative samples shift it.
+    White is the least 2^n - 1 that holds the largest sample (12 bits often come in 16), or 1 for
+    floats within [0, 1]. Black is 0, or the least sample if it is negative. Stretching minimum to
+    maximum would turn the grain of a blank page into ink; n is at least 4 for the same reason.
     """
     tags: dict[int, Any] = getattr(image, "tag_v2", {})
     samples = np.asarray(image)
     if image.mode == "I" and tags.get(339, (1,))[0] == 1:
         samples = samples.view(np.uint32)  # Pillow keeps unsigned samples as signed ones
-    low, high = _measure_range(samples)  # float32 would round 2^32 - 1 up
+    low, high = _measure_range(samples)  # as float64: float32 would round 2^32 - 1 up
     top = float(max(15, 2 ** int(high).bit_length() - 1)) if low >= 0 else high
     if image.mode == "F" and low >= 0 and high <= 1:
         top = 1.0

@@ -1,4 +1,4 @@
-"""PNG: all of it checked, and the small plain ones decoded."""
+"""PNG: every file is checked, and small plain ones are decoded."""
 
 import struct
 import zlib
@@ -18,10 +18,13 @@ _SMALL_BYTES = 1 << 20
 
 
 def decode_plain_png(data: bytes, max_pixels: int) -> GreyImage | None:
-    """Check a whole PNG, and decode it if it is a small plain one; the others return None.
+    """Check a whole PNG, and decode it if it is small and plain; return None for any other.
 
-    Checked here because Pillow skips the checksums of the picture data and leaves black what
-    they do not reach, and because libpng prints its complaints.
+    Pillow skips the checksums of the picture data and leaves black what truncated data do not
+    reach; libpng prints its complaints. So the file is checked before either sees it.
+
+    Raises:
+        UnreadableFileError: the file is truncated, damaged or too large.
     """
     parts = _split_png_chunks(data)
     width, height, depth, colour, _, _, lace = struct.unpack(">IIBBBBB", parts[0][1])
@@ -40,14 +43,14 @@ def decode_plain_png(data: bytes, max_pixels: int) -> GreyImage | None:
     )
     if not plain or not raw or lace or depth > 8 or colour not in (0, 2):
         return None
-    if raw[:: size // height].strip(b"\0\1\2\3\4"):  # libpng prints on any other row filter
+    if raw[:: size // height].strip(b"\0\1\2\3\4"):  # libpng prints about any other row filter
         return None
     grey: GreyImage | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     return grey
 
 
 def _split_png_chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
-    """Return (name, body) of each chunk up to IEND, checksums checked."""
+    """Return (name, body) of each chunk up to IEND; check the checksums."""
     parts: list[tuple[bytes, memoryview]] = []
     view, at = memoryview(data), 8
     while not parts or parts[-1][0] != b"IEND":
@@ -65,12 +68,24 @@ def _split_png_chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
 
 
 def inflate_picture_data(bodies: Sequence[memoryview], size: int, kind: str = "PNG") -> bytes:
-    """Check that the picture data hold `size` bytes; return them if few, neat and exactly that."""
+    """Check that compressed picture data hold at least `size` bytes.
+
+    Args:
+        bodies: the compressed data, in pieces.
+        size: bytes that the picture needs.
+        kind: format for error messages.
+
+    Returns:
+        The data if they are small, exactly `size` bytes long and followed by nothing; else b"".
+
+    Raises:
+        UnreadableFileError: the data are truncated or damaged.
+    """
     engine, total, kept = zlib.decompressobj(), 0, []
     try:
         for body in bodies:
             rest: bytes | memoryview = body
-            while rest and total <= size:  # past `size` it may be a bomb
+            while rest and total <= size:  # more than `size` may be a decompression bomb
                 piece = engine.decompress(rest, _SMALL_BYTES)
                 rest, total = engine.unconsumed_tail, total + len(piece)
                 if size <= _SMALL_BYTES:
@@ -87,7 +102,10 @@ def inflate_picture_data(bodies: Sequence[memoryview], size: int, kind: str = "P
 
 
 def scale_transparent_colour(image: Image.Image, depth: int) -> None:
-    """Scale the transparent colour as Pillow scales the samples (it leaves 2, 4 and 16 bits)."""
+    """Scale the transparent colour of 2, 4 and 16 bits as Pillow scales the samples.
+
+    Pillow itself leaves that colour as it is stored.
+    """
     clear = image.info.get("transparency")
     if isinstance(clear, int) and image.mode == "L":
         image.info["transparency"] = clear * 255 // (2**depth - 1)

@@ -1,4 +1,4 @@
-"""The pictures on a page of a PDF: where they lie, how fine they are, and whether they are whole.
+"""The pictures on a page of a PDF: their place, their resolution, and whether they are complete.
 
 Lengths are PDF points (1/72 inch) or, where named so, pixels. A placement is a 3 x 3 matrix that
 maps the unit square, a picture's bottom left corner at (0, 0), to the page before its /Rotate.
@@ -21,14 +21,14 @@ from batchdigits.pages.tiff import decode_tiff, wrap_fax_as_tiff
 from batchdigits.pages.trouble import UnreadableFileError
 
 MIN_SCAN_COVERAGE = 0.3
-"""Share of a page that pictures cover, from which on the page counts as scanned."""
+"""Least share of a scanned page that its pictures cover."""
 MAX_SQUARE_RATIO = 1.05
-"""Resolutions along the two axes that differ by less stand as they are: paper sizes are rounded."""
+"""Largest ratio of the resolutions along both axes that is kept: paper sizes are rounded."""
 MIN_PIXELS_PER_POINT, MIN_SIDE_PIXELS = 50 / 72, 500
-"""Pixels a point, or else pixels of the page's longer side, that a scan has: fewer are a ground
-stretched under what is drawn."""
+"""Least pixels a point, or else of the page's longer side, of a scan. Pictures with fewer are a
+background for what is drawn."""
 INSET_PIXELS = 0.01
-"""Pixels by which a settled picture stays inside its pixels: pdfium rounds its edges outwards."""
+"""Pixels by which a snapped picture stays inside its pixels: pdfium rounds its edges outwards."""
 
 Matrix = NDArray[np.float64]
 
@@ -38,11 +38,11 @@ class PdfPicture:
     """A picture on a page.
 
     Attributes:
-        image: pdfium's own.
-        outer: float64, shape (3, 3), of the form that holds it; the identity without one.
-        place: float64, shape (3, 3), of the picture on the page.
-        columns: in pixels, as stored.
-        rows: likewise.
+        image: pdfium's object.
+        outer: placement of the form object that holds it, float64 (3, 3); the identity if none.
+        place: placement of the picture on the page, float64 (3, 3).
+        columns: pixels in a stored row.
+        rows: number of stored rows.
     """
 
     image: pypdfium2.PdfImage
@@ -53,12 +53,12 @@ class PdfPicture:
 
     @property
     def area(self) -> float:
-        """Area on the page, square points."""
+        """The area on the page, square points."""
         return float(abs(np.linalg.det(self.place[:2, :2])))
 
     @property
     def is_turned(self) -> bool:
-        """Whether its columns run along the page's vertical axis rather than the horizontal."""
+        """Whether the stored rows run along the page's vertical axis, not the horizontal."""
         return bool(abs(self.place[1, 0]) > abs(self.place[0, 0]))
 
     @property
@@ -79,7 +79,7 @@ class PdfPicture:
 
     @property
     def is_straight(self) -> bool:
-        """Whether it deviates from a quarter turn by less than half a pixel over its whole side."""
+        """Whether it is less than half a pixel off a quarter turn over its whole side."""
         (a, c), (b, d) = np.abs(self.place[:2, :2])
         if self.is_turned:
             return bool(a * self.rows < 0.5 * c and d * self.columns < 0.5 * b)
@@ -87,7 +87,7 @@ class PdfPicture:
 
 
 def list_pictures(page: pypdfium2.PdfPage) -> list[PdfPicture]:
-    """List the pictures on a page, those within forms too."""
+    """List the pictures on a page, also those within form objects."""
     found = []
     for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
         outer, holder = np.eye(3), image.container
@@ -103,15 +103,18 @@ def _get_matrix(thing: pypdfium2.PdfObject) -> Matrix:
 
 
 def pick_scan_pictures(found: Sequence[PdfPicture], size: tuple[float, float]) -> list[PdfPicture]:
-    """Pick the pictures that make a page a scan; none if it is drawn.
+    """Return the pictures that make up a scanned page; none if the page is drawn.
 
-    A scan may be one picture, or cut into strips, or letters in fine pixels over a coarse ground.
-    The finest pictures that cover enough of the page together are it: a small logo finer than the
-    scan decides nothing. The last of them is the coarsest.
+    A scan may be one picture, several strips, or letters in fine pixels over a coarse background.
+    It is made up of the finest pictures that together cover enough of the page, so a small logo
+    that is finer than the scan does not matter.
 
     Args:
         found: the pictures on the page.
         size: of the page, across and down before its /Rotate, points.
+
+    Returns:
+        The pictures, the finest first.
     """
     wanted, picked = MIN_SCAN_COVERAGE * size[0] * size[1], []
     for picture in sorted(found, key=lambda one: max(one.resolution), reverse=True):
@@ -124,10 +127,13 @@ def pick_scan_pictures(found: Sequence[PdfPicture], size: tuple[float, float]) -
 
 
 def compute_scan_resolution(scan: Sequence[PdfPicture]) -> tuple[float, float]:
-    """Say how many pixels a point a scan has, across and down the page before its /Rotate.
+    """Return a scan's pixels a point, across and down the page before its /Rotate.
 
-    Where one axis is finer, as in a fax, it decides for both, so that pixels are square and none
+    If one axis is finer, as in a fax, both get its resolution, so that pixels are square and none
     is lost.
+
+    Args:
+        scan: as `pick_scan_pictures` returns it, not empty; the last and coarsest decides.
     """
     across, down = scan[-1].resolution
     if max(across, down) > MAX_SQUARE_RATIO * min(across, down):
@@ -138,13 +144,13 @@ def compute_scan_resolution(scan: Sequence[PdfPicture]) -> tuple[float, float]:
 def snap_pictures_to_pixels(
     found: Sequence[PdfPicture], box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> None:
-    """Move pictures by less than a pixel so that theirs are the page's pixels, one to one.
+    """Move and scale pictures by less than a pixel, so that their pixels are the page's.
 
-    Writers round: a scan that lies a millionth of a point beside the page's edge would be drawn
-    one pixel larger, and every edge in it smeared.
+    PDF writers round numbers. A scan a millionth of a point beside the page's edge would be drawn
+    one pixel larger, and all its edges would be blurred.
 
     Args:
-        found: the pictures; those that are askew or of another resolution stay as they are.
+        found: the pictures; those that are askew or of another resolution are left alone.
         box: the page's left, bottom, right and top, points.
         size: the page's width and height before its /Rotate, pixels.
     """
@@ -160,7 +166,7 @@ def snap_pictures_to_pixels(
         if (np.abs(long - pixels) >= 1).any():
             continue
         grow = (pixels - 2 * INSET_PIXELS) / long
-        move = np.eye(3)  # in points: to the origin, grown, to its whole pixel
+        move = np.eye(3)  # in points: to the origin, scaled, to its whole pixel
         move[[0, 1], [0, 1]] = grow
         move[:2, 2] = (
             origin + (np.round(low) + INSET_PIXELS) / scale - grow * (origin + low / scale)
@@ -170,10 +176,10 @@ def snap_pictures_to_pixels(
 
 
 def check_picture_data(picture: PdfPicture) -> None:
-    """Find out whether a picture's data are all there: pdfium fills up what is missing in silence.
+    """Check that a picture's data are complete: pdfium fills up missing data in silence.
 
     Raises:
-        TroubleError: they are not. JBIG2 is not looked into.
+        UnreadableFileError: they are truncated or damaged. JBIG2 is not checked.
     """
     image, filters = picture.image, picture.image.get_filters()
     bits = image.get_metadata().bits_per_pixel
@@ -200,11 +206,14 @@ def check_picture_data(picture: PdfPicture) -> None:
 
 
 def _check_fax(data: bytes, picture: PdfPicture) -> None:
-    """Look for what a fax's decoder made up after the end of its data.
+    """Check that a fax's decoder has not invented lines after the end of the data.
 
-    ITU-T T.4 and T.6 end a picture by two or more end-of-line codes in a row, which PDF lets a
-    writer leave out. Then the lines must be the same whatever is put behind the data. In which
-    coding they are pdfium does not tell: it is the one that gives the picture that pdfium sees.
+    ITU-T T.4 and T.6 end a picture with two or more end-of-line codes in a row, but PDF lets a
+    writer leave them out. Then the lines must not depend on bytes appended to the data. pdfium
+    does not tell the coding: it is the coding that gives the picture that pdfium decodes.
+
+    Raises:
+        UnreadableFileError: the data are truncated.
     """
     tail = int.from_bytes(data.rstrip(b"\0\r\n")[-16:] + b"\0\0")
     if re.search("0{11}1(1?)0{11}1", f"{tail:0144b}"):
@@ -225,12 +234,12 @@ def _check_fax(data: bytes, picture: PdfPicture) -> None:
 
 
 def _is_any_picture(data: bytes, lines: Sequence[NDArray[np.uint8]]) -> bool:
-    """Tell whether 1-bit data, rows padded to bytes, are one of these pictures."""
+    """Return whether 1-bit data, rows padded to bytes, are those of one of the pictures."""
     return any(data == one.tobytes() for one in lines)
 
 
 def _decode_fax(fax: io.BytesIO) -> bytes | None:
-    """Decode a fax; None if its decoder complains."""
+    """Return a fax's decoded bytes; None if its decoder complains."""
     try:
         image = open_image(fax, "TIFF")
         decode_tiff(image)

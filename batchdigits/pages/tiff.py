@@ -1,4 +1,4 @@
-"""TIFF: its chain of pages, and what libtiff says of one only by printing it."""
+"""TIFF: its chain of pages, and the errors that libtiff prints and does not raise."""
 
 import io
 import os
@@ -10,9 +10,10 @@ from batchdigits.pages.trouble import UnreadableFileError, check_page_count
 
 
 def find_tiff_directories(file: BinaryIO) -> tuple[list[int], str]:
-    """Walk a TIFF's chain of pages: where each begins, and why some or all are not read, if so.
+    """Return the offset in bytes of each page's directory, and why some are missing, or "".
 
-    TIFF 6.0 section 2, and its 64-bit sibling BigTIFF. A chain that bites its tail ends there.
+    TIFF 6.0 section 2, and its 64-bit variant BigTIFF. A chain that returns to an earlier page
+    ends there.
     """
     file.seek(0)
     order, big = ("<" if file.read(2) == b"II" else ">"), b"+" in file.read(2)
@@ -21,13 +22,13 @@ def find_tiff_directories(file: BinaryIO) -> tuple[list[int], str]:
     most = file.seek(0, os.SEEK_END)
     starts: dict[int, None] = {}
 
-    def number(form: str, place: int) -> int:
+    def read_number(form: str, place: int) -> int:
         file.seek(min(place, most))
         return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
 
     try:
-        while (start := number(link, at)) and start not in starts:
-            at = start + struct.calcsize(count) + entry * number(count, start)
+        while (start := read_number(link, at)) and start not in starts:
+            at = start + struct.calcsize(count) + entry * read_number(count, start)
             starts[start] = None
             check_page_count(len(starts))
     except UnreadableFileError as fault:
@@ -38,7 +39,7 @@ def find_tiff_directories(file: BinaryIO) -> tuple[list[int], str]:
 
 
 def put_page_first(file: io.BytesIO, start: int) -> None:
-    """Make the page whose directory begins at byte `start` the first of the chain, in memory."""
+    """Make the page whose directory is at byte `start` the first of the chain, in `file` itself."""
     file.seek(0)
     head = file.read(4)
     order = "<" if head.startswith(b"II") else ">"
@@ -47,13 +48,13 @@ def put_page_first(file: io.BytesIO, start: int) -> None:
 
 
 def wrap_fax_as_tiff(data: bytes, size: tuple[int, int], coding: tuple[int, int]) -> io.BytesIO:
-    """Make a TIFF of a fax's bare lines: TIFF 6.0 sections 10 and 11, one strip.
+    """Wrap a fax's bare data in a TIFF of one strip (TIFF 6.0 sections 10 and 11).
 
     Args:
         data: as coded by ITU-T T.4 or T.6.
         size: width and height, in pixels.
-        coding: the tag Compression: group 3 or 4, or 2 for lines that begin at whole bytes; and,
-            of group 3, the tag T4Options: 1 for coding in two dimensions.
+        coding: the tag Compression: 3 or 4 for the group, or 2 for lines that begin at whole
+            bytes; and for group 3 the tag T4Options: 1 for coding in two dimensions.
     """
     (width, height), (group, options) = size, coding
     tags = {256: width, 257: height, 258: 1, 259: group, 262: 0, 273: 8, 277: 1, 278: height}
@@ -64,7 +65,13 @@ def wrap_fax_as_tiff(data: bytes, size: tuple[int, int], coding: tuple[int, int]
 
 
 def decode_tiff(image: Any) -> None:
-    """Decode a TIFF page; what libtiff merely prints (a broken fax line it filled) is trouble."""
+    """Decode a TIFF page in place; errors that libtiff merely prints are raised.
+
+    It prints, for example, that it has filled a broken line of a fax.
+
+    Raises:
+        UnreadableFileError: the page is truncated or damaged.
+    """
     covered = sum((x1 - x0) * (y1 - y0) for _, (x0, y0, x1, y1), *_ in image.tile)
     layers = len(image.getbands()) if len(image.tile) > 1 and image.tag_v2.get(284) == 2 else 1
     if covered < image.width * image.height * layers:

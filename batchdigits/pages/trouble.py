@@ -1,6 +1,7 @@
-"""What is wrong with a file, in plain words.
+"""Faults of files, in plain words.
 
-Every module of this room raises `UnreadableFileError`; `read` and `look` make a `Failure` of it.
+Every module of this room raises `UnreadableFileError`. `load_pages` and `inspect_image_file` turn
+it into a `Failure`.
 """
 
 from collections.abc import Iterable
@@ -8,15 +9,15 @@ from collections.abc import Iterable
 from PIL import UnidentifiedImageError
 
 MAX_PAGES = 10_000
-"""Pages of a file: more than a scanner's batch has, while a few bytes may claim millions."""
+"""Most pages of a file: more than a batch of a scanner has; a few bytes may claim millions."""
 
 
 class UnreadableFileError(Exception):
-    """What is wrong with the file, already in plain words."""
+    """A file or page cannot be read; the message is in plain words."""
 
 
 def describe_file_error(error: Exception, kind: str) -> str:
-    """Put trouble into one printable line of at most 200 characters."""
+    """Return an error as one printable line of at most 200 characters; `kind` is the format."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
         text = f"damaged {kind}, or of a kind that is not read: convert it to 8-bit PNG"
@@ -32,12 +33,12 @@ PAGE_MISSING = "no such page any more: the file was changed while it was read; r
 
 
 def list_page_numbers(count: int, only: int | None) -> Iterable[int]:
-    """Give the numbers of a file's pages, from 1, or the one that is wanted, there or not."""
+    """Return the numbers of a file's pages, from 1; with `only`, that number, even if too large."""
     return range(1, count + 1) if only is None else (only,)
 
 
 def check_page_count(count: int) -> None:
-    """Refuse a file of more than `MAX_PAGES` pages, before one of them is decoded."""
+    """Raise `UnreadableFileError` for more than `MAX_PAGES` pages."""
     if count > MAX_PAGES:
         raise UnreadableFileError(
             f"too many pages: over the limit of {MAX_PAGES:,}; split the file"
@@ -45,13 +46,13 @@ def check_page_count(count: int) -> None:
 
 
 def check_pixel_count(width: int, height: int, most: int) -> None:
-    """Refuse a picture of more than `most` pixels, before it is decoded."""
+    """Raise `UnreadableFileError` for more than `most` pixels."""
 
-    def count(n: int) -> str:
+    def format_count(n: int) -> str:
         return f"{n // 10**6:,} million" if n and n % 10**6 == 0 else f"{n:,}"
 
     if width * height > most:
         raise UnreadableFileError(
-            f"too large: {width}x{height} is {count(width * height)} pixels, "
-            f"over the limit of {count(most)} (--max-pixels)"
+            f"too large: {width}x{height} is {format_count(width * height)} pixels, "
+            f"over the limit of {format_count(most)} (--max-pixels)"
         )

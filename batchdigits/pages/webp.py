@@ -1,8 +1,8 @@
-"""WebP: how large a picture is, before its decoder makes room for it, as opening one does."""
+"""WebP: the size of a picture, known before Pillow opens it and allocates memory for it."""
 
 
 def parse_webp_size(head: bytes) -> tuple[int, int]:
-    """Tell width and height from a file's first 30 bytes; 0, 0 where they tell nothing.
+    """Return width and height in pixels from a file's first 30 bytes; 0, 0 if there are fewer.
 
     RFC 9649, sections 2.5 to 2.7 and 3.4; RFC 6386, section 9.1.
     """

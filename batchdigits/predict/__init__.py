@@ -1,8 +1,8 @@
-"""Pictures become logits: a Keras model, called in padded chunks of one fixed size.
+"""Pictures become logits: a Keras model, called on batches of one fixed size.
 
-Only Keras's own API is used, so that any of its backends serves. A chunk always holds `MODEL_BATCH_SIZE`
-pictures, the last one filled up with empty ones: the model is traced once, and a digit gets the
-same bits however many others are read beside it.
+Only Keras's own API is used, so that any of its backends works. A batch always holds
+`MODEL_BATCH_SIZE` pictures; the last batch is padded with empty ones. So the model is traced once,
+and a digit gets the same bits whatever else is in its batch.
 """
 
 import logging
@@ -28,7 +28,7 @@ from batchdigits.predict.bundle import (
     resolve_model_path,
     resolve_reader_path,
 )
-from batchdigits.predict.model_shape import check_input_shape, gives_probabilities, takes_bytes
+from batchdigits.predict.model_signature import check_signature, gives_probabilities, takes_bytes
 from batchdigits.predict.number_reader import NumberReader
 
 __all__ = [
@@ -56,14 +56,14 @@ log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 MODEL_BATCH_SIZE = 256
-"""Pictures per call of the model: of 64 to 2048 the fastest on two cores, or as good."""
+"""Pictures per call of the model. Of 64 to 2048 none was faster on two cores."""
 
 
 class Classifier:
     """A loaded model that gives logits for pictures.
 
     Attributes:
-        device: where it runs, as Keras names it: `cpu:0`, `gpu:0`, …
+        device: the device that it runs on, by Keras's name: `cpu:0`, `gpu:0`, …
     """
 
     def __init__(
@@ -76,35 +76,35 @@ class Classifier:
         """Wrap a Keras model of a checked shape.
 
         Args:
-            model: has `predict_on_batch`; see `load_classifier` for what else is asked of it.
-            device: as Keras names it.
+            model: has `predict_on_batch`; `load_classifier` lists what else it must have.
+            device: by Keras's name.
             chunk: pictures per call.
-            classes: how many outputs it must have: ten, or eleven with "not a digit".
+            classes: number of outputs the model must have: ten, or eleven with "not a digit".
 
         Raises:
-            ModelError: the model takes or gives something else.
+            ModelError: the model has another input or output.
         """
         self.device = device
         self._predict: Callable[[NDArray[np.float32]], Any] = model.predict_on_batch
-        self._shape = check_input_shape(model, classes)
+        self._shape = check_signature(model, classes)
         self._classes = classes
-        self._chunk = model.input_shape[0] or chunk  # a model may be bound to a batch of its own
+        self._chunk = model.input_shape[0] or chunk  # a model may have a fixed batch size
         self._scale = np.float32(255 if takes_bytes(model) else 1)
         self._probabilities = gives_probabilities(model)
 
     def logits(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the logits of pictures.
+        """Compute the logits of pictures.
 
         Args:
             pictures: float32, shape (N, 28, 28, 1), in [0, 1], as `normalize` returns them.
 
         Returns:
-            float32, shape (N, 10) or (N, 11), one column a class: logarithms of the classes'
-            probabilities, each up to a constant of its row. Where the model gives probabilities
-            itself, their logarithms.
+            float32, shape (N, 10) or (N, 11), one column per class: logarithms of the classes'
+            probabilities, up to a constant per row. If the model returns probabilities, these are
+            their logarithms.
 
         Raises:
-            ModelError: the model gives something that is no number.
+            ModelError: a value is NaN or infinite.
         """
         out = np.zeros((len(pictures), self._classes), np.float32)
         start = 0
@@ -116,9 +116,7 @@ class Classifier:
                 if not backend.is_out_of_memory(error) or self._chunk == 1:
                     raise
                 self._chunk = math.ceil(self._chunk / 2)
-                log.warning(
-                    "out of memory on %s: %d pictures at once", self.device, self._chunk
-                )
+                log.warning("out of memory on %s: %d pictures at once", self.device, self._chunk)
                 continue
             start += len(part)
         if not np.isfinite(out).all():
@@ -130,7 +128,7 @@ class Classifier:
 
         filled = np.zeros((self._chunk, *self._shape), np.float32)
         filled[: len(part)] = part.reshape(len(part), *self._shape) * self._scale
-        with keras.device(self.device):  # whichever is the default
+        with keras.device(self.device):  # the default may be another
             out = np.asarray(self._predict(filled), np.float32)[: len(part)]
         if self._probabilities:
             out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
@@ -141,12 +139,12 @@ def load_classifier(card: Card, *, device: str = "auto") -> Classifier:
     """Load the model that a card describes.
 
     Args:
-        card: of a bundle, or of a `.keras` file. The model has input (28, 28) or (28, 28, 1) and
-            an output for each of the card's classes, probabilities or logits.
+        card: of a bundle, or of a `.keras` file. The model must have input (28, 28) or
+            (28, 28, 1), and an output for each of the card's classes: probabilities or logits.
         device: auto (the first GPU if there is one), cpu, gpu, or gpu:N.
 
     Raises:
-        ModelError: it is no such model.
+        ModelError: the model cannot be loaded, or has another input or output.
         UsageError: there is no such GPU.
     """
 
@@ -159,14 +157,14 @@ def load_classifier(card: Card, *, device: str = "auto") -> Classifier:
 
 
 def load_number_reader(card: Card, *, device: str = "auto") -> NumberReader:
-    """Load the number reader of a bundle; `card.numbers` says whether there is one.
+    """Load the number reader of a bundle; `card.numbers` is None where there is none.
 
     Args:
         card: of the bundle.
         device: as for `load_classifier`.
 
     Raises:
-        ModelError: it cannot be used.
+        ModelError: the number reader cannot be loaded or used.
         UsageError: there is no such GPU.
     """
 
@@ -179,7 +177,7 @@ def load_number_reader(card: Card, *, device: str = "auto") -> NumberReader:
 
 
 def _load_traced_model(place: Path, device: str, made: Callable[[Any, str], Made]) -> Made:
-    """Load a model on a device and call it once, so that it is traced while Keras is hushed."""
+    """Load a model on a device and call it once, so that it is traced while stderr is silenced."""
     with backend.silence_stderr():
         keras, found = _import_keras()
         chosen = _choose_device(device, found)
@@ -194,14 +192,14 @@ def _load_traced_model(place: Path, device: str, made: Callable[[Any, str], Made
 
 
 def load_keras_model(place: Path, *, compiled: bool = False) -> Any:
-    """Load a Keras model from a `.keras` file, in safe mode: no code in it is run.
+    """Load a Keras model from a `.keras` file in safe mode: code in the file is not run.
 
     Args:
         place: the file.
-        compiled: load the optimizer too, to train on.
+        compiled: load the optimizer too, to continue training.
 
     Raises:
-        ModelError: it is none.
+        ModelError: the file cannot be loaded as a Keras model.
     """
     import keras  # noqa: PLC0415  (heavy: only when called)
 
@@ -212,7 +210,7 @@ def load_keras_model(place: Path, *, compiled: bool = False) -> Any:
 
 
 def start_keras(device: str) -> tuple[Any, str]:
-    """Start Keras, for a room that trains; return it, and the device by Keras's name.
+    """Start Keras for training; return the module and the device by Keras's name.
 
     Args:
         device: auto, cpu, gpu, or gpu:N.
@@ -226,7 +224,7 @@ def start_keras(device: str) -> tuple[Any, str]:
 
 
 def describe_devices() -> str:
-    """Say on one line which backend Keras runs on and what GPUs it can use."""
+    """Describe on one line Keras's backend and the GPUs it can use."""
     with backend.silence_stderr():
         keras, found = _import_keras()
     gpus = "no GPU" if not found else f"{found} GPU{'s' if found > 1 else ''}"
@@ -234,7 +232,7 @@ def describe_devices() -> str:
 
 
 def _import_keras() -> tuple[Any, int]:
-    """Start Keras; return it, and how many GPUs it can use."""
+    """Start Keras; return the module and the number of GPUs it can use."""
     backend.prepare_environment()
     try:
         import keras  # noqa: PLC0415  (heavy: only when called)
@@ -247,7 +245,7 @@ def _import_keras() -> tuple[Any, int]:
 
 
 def _choose_device(wanted: str, found: int) -> str:
-    """Choose a device by Keras's name: `wanted` as in the options, `found` GPUs."""
+    """Return the device by Keras's name: `wanted` is as in the options, `found` counts GPUs."""
     if wanted == "cpu" or (wanted == "auto" and not found):
         return "cpu:0"
     number = int(wanted.partition(":")[2] or 0)

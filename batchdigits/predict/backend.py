@@ -1,7 +1,7 @@
-"""What Keras's own API does not offer: start-up lines, devices and memory, by backend.
+"""What Keras's own API does not offer, for each backend: start-up lines, devices, memory.
 
-Keras runs on TensorFlow, JAX or PyTorch (KERAS_BACKEND). This is the only module that imports
-one of the three by name, and only to ask it for its devices and to be modest with GPU memory.
+Keras runs on TensorFlow, JAX or PyTorch (KERAS_BACKEND). This is the only module that imports one
+of the three by name: for devices and GPU memory, determinism, and a faster CTC loss.
 """
 
 import faulthandler
@@ -17,16 +17,16 @@ from typing import Any
 from batchdigits.errors import BatchdigitsError
 
 OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "OOM when allocating", "out of memory", "Out of memory")
-"""How the three backends say that a GPU's memory did not suffice."""
+"""What the three backends' errors say when a GPU runs out of memory."""
 
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Keep what native libraries print on standard error from the user, unless it goes wrong.
+    """Hide what native libraries print on standard error, unless an unexpected error is raised.
 
-    TensorFlow prints start-up lines there whatever its log level. They go to a temporary file;
-    when the body raises what we have no words for, they are printed after all. A crash inside
-    still leaves a trace, on the real standard error.
+    TensorFlow prints start-up lines there whatever its log level. They go to a temporary file. When
+    the body raises an error that is not a `BatchdigitsError`, they are printed after all. A crash
+    still leaves a trace on the real standard error.
     """
     try:
         kept, aside = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
@@ -62,17 +62,17 @@ def _flush_stderr() -> None:
 
 
 def prepare_environment() -> None:
-    """Set what must be set before Keras is imported; what the user has set stays."""
+    """Set the variables that Keras needs before its import; those the user has set stay."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if not _is_private_home(os.path.expanduser("~")):
-        # Keras would take its settings from /tmp, where anybody may put some; below a device
-        # nothing is found, and nothing can be made
+        # Keras would read its settings from /tmp, where anybody can write. A path below a device
+        # holds nothing, and nothing can be created there.
         os.environ.setdefault("KERAS_HOME", os.path.join(os.devnull, "keras"))
 
 
 def _is_private_home(home: str) -> bool:
-    """Tell whether a home folder is one: to be written in, and not by everybody."""
+    """Return whether the user can write to a home folder, and not everybody can."""
     try:
         return os.access(home, os.W_OK) and not os.stat(home).st_mode & stat.S_IWOTH
     except OSError:
@@ -80,7 +80,7 @@ def _is_private_home(home: str) -> bool:
 
 
 def count_gpus() -> int:
-    """Count the GPUs that Keras's backend can use, and have TensorFlow take memory as needed."""
+    """Count the GPUs that Keras's backend can use; TensorFlow then takes memory as needed."""
     import keras  # noqa: PLC0415  (heavy: only when called)
 
     backend = keras.config.backend()
@@ -91,7 +91,7 @@ def count_gpus() -> int:
         for gpu in found:
             try:
                 tensorflow.config.experimental.set_memory_growth(gpu, True)
-            except (RuntimeError, ValueError):  # in use already, or set up otherwise: no harm
+            except (RuntimeError, ValueError):  # in use or configured already: no harm
                 break
         return len(found)
     if backend == "jax":
@@ -106,9 +106,9 @@ def count_gpus() -> int:
 
 
 def enable_determinism() -> None:
-    """Have TensorFlow take only ways to compute that give the same bits every time.
+    """Make TensorFlow use only operations that give the same bits every time.
 
-    It holds for the rest of the process; seeds are for the caller (`keras.utils`).
+    This holds for the rest of the process. The caller sets the seeds (`keras.utils`).
     """
     import keras  # noqa: PLC0415  (heavy: only when called)
 
@@ -119,14 +119,14 @@ def enable_determinism() -> None:
 
 
 def compute_ctc_loss(labels: Any, logits: Any, blank: int) -> Any:
-    """Give the connectionist temporal loss; by TensorFlow's own kernel where that is the backend.
+    """Compute the CTC loss, with TensorFlow's own kernel where TensorFlow is the backend.
 
-    Keras's takes half as long again: it goes column by column in many small steps.
+    Keras's loss takes half as long again: it goes column by column in many small steps.
 
     Args:
-        labels: int32, shape (N, L), filled up with `blank`.
+        labels: int32, shape (N, L), padded with `blank`.
         logits: shape (N, T, classes); `blank` is the last class.
-        blank: of the classes.
+        blank: index of the blank class.
 
     Returns:
         Negative log-likelihoods, shape (N,).
@@ -150,9 +150,9 @@ def compute_ctc_loss(labels: Any, logits: Any, blank: int) -> Any:
 
 
 def choose_training_dtype() -> str:
-    """Name Keras's dtype policy for training: 16 bits where the processor multiplies them as such.
+    """Choose Keras's dtype policy for training: 16 bits where the processor has AMX for them.
 
-    With AMX an epoch takes less than half the time; elsewhere 16 bits would be the slower way.
+    With AMX an epoch takes less than half the time; without it 16 bits are slower.
     """
     with suppress(OSError):
         if "amx_bf16" in Path("/proc/cpuinfo").read_text("ascii", "replace"):
@@ -161,6 +161,6 @@ def choose_training_dtype() -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether an exception of any backend means that memory on the device ran out."""
+    """Return whether an exception of any backend means that the device ran out of memory."""
     text = f"{type(error).__name__}: {error}"
     return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)

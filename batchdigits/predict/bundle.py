@@ -1,8 +1,7 @@
-"""What is known about a model without loading it: the card in its bundle."""
+"""Model bundles: where their files are, and the card, which is read without loading the model."""
 
 import hashlib
 import json
-import math
 import os
 import zipfile
 from dataclasses import dataclass, field
@@ -16,18 +15,18 @@ SHIPPED_BUNDLE = Path(__file__).parent.parent / "models" / "default"
 """The bundle inside the package."""
 DIGIT_CLASSES = tuple("0123456789")
 """What the outputs of a model mean, in order; `NONE_CLASS` may follow, for what is not a digit."""
+NONE_CLASS = "none"
 READER_FILE = "number.keras"
 """The number reader's file in a bundle's folder."""
-NONE_CLASS = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class NumberReaderCard:
-    """What a card says of the bundle's number reader.
+    """The part of a card about the bundle's number reader.
 
     Attributes:
-        preprocessing: version of `normalize.strips` that it was trained with.
-        temperature: what the logarithms of its candidates' probabilities are divided by.
+        preprocessing: version of `normalize.strips` that the reader was trained with.
+        temperature: divides the logarithms of the candidates' probabilities.
         threshold: default confidence from which a number is `ok`.
     """
 
@@ -38,19 +37,19 @@ class NumberReaderCard:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a bundle's `card.json` says; for a plain `.keras` file what is assumed.
+    """The card of a model, from a bundle's `card.json`; for a plain `.keras` file the defaults.
 
     Attributes:
         name: of the model.
-        preprocessing: version of `normalize` it was trained with; None where unknown.
-        temperature: what logits are divided by before the softmax; 1 where uncalibrated.
+        preprocessing: version of `normalize` that the model was trained with; None if unknown.
+        temperature: divides the logits before the softmax; 1 if uncalibrated.
         threshold: default confidence from which a value is `ok`.
         calibrated: whether temperature and threshold were fitted on data.
-        whole: the card as read, for people.
+        whole: everything that `card.json` holds, for people.
         classes: what the model's outputs mean: `DIGIT_CLASSES`, or those and `NONE_CLASS`.
-        readings: right and wrong values of the calibration data by confidence; empty where the
-            card has none.
-        numbers: of the number reader; None where the bundle has none.
+        readings: right and wrong values of the calibration data by confidence; empty if the card
+            has none.
+        numbers: the number reader's part; None if the bundle has no number reader.
         place: the bundle's folder, or the `.keras` file.
         network: the `.keras` file of single digits.
     """
@@ -72,21 +71,21 @@ UNCALIBRATED_THRESHOLD = 0.95
 
 
 def resolve_model_path(path: str | None) -> Path:
-    """Tell where a model lies: None is the one in the package."""
+    """Return the path of a model; None stands for the model in the package."""
     return SHIPPED_BUNDLE if path is None else Path(path)
 
 
 def resolve_keras_path(path: str | None) -> Path:
-    """Tell where a model's `.keras` file lies, in a bundle's folder or by itself."""
+    """Return the path of a model's `.keras` file, in a bundle's folder or by itself."""
     place = resolve_model_path(path)
     return place / "model.keras" if place.is_dir() else place
 
 
 def fingerprint_model(path: str | None) -> str:
-    """Name a model by what is in its files: a digest (BLAKE2b, 160 bits), in hexadecimal.
+    """Compute the digest of a model's files (BLAKE2b, 160 bits), in hexadecimal.
 
     Raises:
-        ModelError: one of them cannot be read.
+        ModelError: a file cannot be read.
     """
     place = resolve_model_path(path)
     files = [place / name for name in ("card.json", "model.keras", READER_FILE)]
@@ -101,21 +100,21 @@ def fingerprint_model(path: str | None) -> str:
 
 
 def resolve_reader_path(path: str | None) -> Path:
-    """Tell where the number reader of a bundle lies, if there is one."""
+    """Return the path of a bundle's number reader; the file need not exist."""
     return resolve_model_path(path) / READER_FILE
 
 
 def load_card(path: str | None) -> Card:
-    """Read what is known about a model without loading it.
+    """Load the card of a model, without loading the model.
 
     Args:
         path: a bundle's folder, or a `.keras` file; None for the model in the package.
 
     Raises:
-        ModelError: there is no such thing, or its card is damaged.
+        ModelError: there is no model at the path, or its card is damaged.
     """
     place = resolve_model_path(path)
-    if os.path.isdir(place):  # os.path takes any name, where Path raises for some
+    if os.path.isdir(place):  # os.path accepts any name; Path raises for some
         return _load_bundle_card(place / "card.json")
     if not os.path.exists(place):
         raise ModelError(
@@ -132,71 +131,36 @@ def load_card(path: str | None) -> Card:
 
 
 def _load_bundle_card(place: Path) -> Card:
+    from pydantic import ValidationError  # noqa: PLC0415  (slow to import)
+
+    from batchdigits.predict.card_schema import CardSchema, describe_card_error  # noqa: PLC0415
+
     try:
         whole = json.loads(place.read_text("utf-8"))
-        found = Card(
-            name=" ".join(str(whole["name"]).split()),
-            preprocessing=int(whole["preprocessing"]),
-            temperature=float(whole["calibration"]["temperature"]),
-            threshold=float(whole["threshold"]),
-            calibrated=True,
-            whole=whole,
-            classes=tuple(str(name) for name in whole["classes"]),
-            readings=_parse_readings(whole["calibration"].get("readings", [])),
-            numbers=_parse_reader_card(whole.get("numbers")),
-            place=place.parent,
-            network=place.parent / "model.keras",
-        )
+        found = CardSchema.model_validate(whole)
     except FileNotFoundError:
         raise ModelError(
             f"'{place.parent}' is not a model bundle: expected card.json and model.keras in it"
         ) from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except ValidationError as error:
+        raise ModelError(f"'{place}' cannot be used: {describe_card_error(error):.200}") from None
+    except (OSError, ValueError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
-    if found.classes not in (DIGIT_CLASSES, (*DIGIT_CLASSES, NONE_CLASS)):
-        got = " ".join(", ".join(found.classes).split())
-        raise ModelError(
-            f"'{place}': expected the classes 0 to 9, with '{NONE_CLASS}' after them or without, "
-            f"got {got:.100}"
-        )
-    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
-        raise ModelError(
-            f"'{place}': expected a temperature above 0 and a threshold from 0 to 1, "
-            f"got {found.temperature} and {found.threshold}"
-        )
-    return found
-
-
-def _parse_reader_card(said: dict[str, Any] | None) -> NumberReaderCard | None:
-    """Take over what a card says of the number reader."""
-    if said is None:
-        return None
-    found = NumberReaderCard(
-        int(said["preprocessing"]),
-        float(said["calibration"]["temperature"]),
-        float(said["threshold"]),
+    numbers = None
+    if (reader := found.numbers) is not None:
+        temperature = reader.calibration.temperature
+        numbers = NumberReaderCard(reader.preprocessing, temperature, reader.threshold)
+    return Card(
+        name=found.name,
+        preprocessing=found.preprocessing,
+        temperature=found.calibration.temperature,
+        threshold=found.threshold,
+        calibrated=True,
+        whole=whole,
+        classes=found.classes,
+        readings=found.calibration.readings,
+        numbers=numbers,
+        place=place.parent,
+        network=place.parent / "model.keras",
     )
-    if not (0 < found.temperature < math.inf and 0 <= found.threshold <= 1):
-        raise ValueError(
-            "numbers: expected a temperature above 0 and a threshold from 0 to 1, "
-            f"got {found.temperature} and {found.threshold}"
-        )
-    return found
-
-
-def _parse_readings(listed: list[Any]) -> tuple[CalibrationBin, ...]:
-    """Check and take over what a card lists under `calibration.readings`."""
-    readings = tuple(CalibrationBin(float(c), int(right), int(wrong)) for c, right, wrong in listed)
-    for one in readings:
-        if not (0 <= one.confidence <= 1 and one.right >= 0 and one.wrong >= 0):
-            raise ValueError(f"calibration.readings hold {list(one)}")
-    return readings

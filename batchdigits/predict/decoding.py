@@ -1,10 +1,10 @@
-"""What the reader of numbers sees in each column becomes candidate numbers with probabilities.
+"""The number reader's logits become candidate numbers with probabilities (CTC decoding).
 
-The network gives odds for every fourth column of a strip: ten digits, a separator, a flourish,
-something that is no digit, or nothing new ("blank"). The probability of a string is the sum over
-all ways to lay it along the columns (Graves and others, "Connectionist temporal classification",
-ICML 2006); the likeliest are found by a search over their beginnings. Separators and flourishes
-count as blank there: what counts are the digits.
+The network returns logits for every fourth column of a strip: ten digits, a separator, a flourish,
+something that is not a digit, or nothing new ("blank"). The probability of a string is the sum over
+all its alignments with the columns (Graves and others, "Connectionist temporal classification",
+ICML 2006). A beam search over prefixes finds the likeliest strings. It counts separators and
+flourishes as blank, because only the digits matter.
 """
 
 import math
@@ -15,22 +15,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.calibrate import compute_probabilities
 from batchdigits.records import GreyImage
 
 SEPARATOR_CHARACTERS = ".-"
-"""What a separator and a flourish are written as."""
+"""The characters that stand for a separator and a flourish."""
 NO_DIGIT = "x"
-"""What something that is no digit is written as."""
+"""The character that stands for something that is not a digit."""
 COLUMN_STRIDE_PX, INK_HEIGHT_PX = 4, 32
-"""Columns of a strip for each of the network's, and the height of the ink, px."""
+"""Columns of a strip per column of the network, and the height of the ink, px."""
 BEAM_WIDTH = 10
-"""Beginnings that are followed at a time."""
+"""Prefixes that the beam search keeps."""
 MIN_SIGN_PROBABILITY = 1e-4
-"""A sign less probable than this in a column is not followed there."""
+"""The beam search ignores signs that are less probable than this in a column."""
 MIN_INK_LEVEL = 64
-"""Level of a strip from which there is ink."""
+"""Level of a strip from which a pixel is ink."""
 MIN_SEPARATOR_PROBABILITY = 0.3
-"""Probability from which a separator or flourish is told of."""
+"""Probability from which a separator or flourish is listed."""
 
 _SEPARATOR_CLASS, _FLOURISH_CLASS, _OTHER_CLASS, _BLANK_CLASS = 10, 11, 12, 13
 _MERGED_NAMES = f"0123456789{NO_DIGIT}"
@@ -41,19 +42,19 @@ PixelBox = tuple[int, int, int, int]
 
 
 class DecodedSign(NamedTuple):
-    """A sign of the likeliest reading, and the column of the network it is seen in."""
+    """A sign of the likeliest reading, and the column of the network where it is clearest."""
 
     name: str
     column: int
 
 
 class DecodedStrip(NamedTuple):
-    """What a strip may say.
+    """The candidates of a strip.
 
     Attributes:
-        candidates: strings, the likeliest first, with their probabilities; `NO_DIGIT` stands for
-            something that is no digit. They sum to 1 at most.
-        signs: of the likeliest, from left to right, with the separators and flourishes seen.
+        candidates: strings with their probabilities, the likeliest first; `NO_DIGIT` stands for
+            something that is not a digit. The probabilities sum to 1 at most.
+        signs: of the likeliest candidate, from left to right, with the separators and flourishes.
     """
 
     candidates: list[tuple[str, float]]
@@ -61,46 +62,39 @@ class DecodedStrip(NamedTuple):
 
     @property
     def full_text(self) -> str:
-        """Give the likeliest reading with its separators and flourishes."""
+        """Return the likeliest reading with its separators and flourishes."""
         return "".join(sign.name for sign in self.signs)
 
 
 def decode_logits(logits: NDArray[np.float32], beam: int = BEAM_WIDTH) -> DecodedStrip:
-    """Read a strip.
+    """Decode the logits of a strip.
 
     Args:
-        logits: shape (T, 14), finite; classes as above.
-        beam: how many beginnings are followed.
+        logits: shape (T, 14), finite; one row per column of the network.
+        beam: number of prefixes that the search keeps.
     """
     found = find_candidates(logits, beam)
     return DecodedStrip(found, find_signs(logits, found[0][0]))
 
 
 def find_candidates(logits: NDArray[np.float32], beam: int = BEAM_WIDTH) -> list[tuple[str, float]]:
-    """Give what a strip may say, as in `DecodedStrip`, and not where."""
-    return _run_beam_search(_merge_into_blank(_compute_softmax(logits)), beam)
+    """Return the candidates of a strip, as in `DecodedStrip`."""
+    return _run_beam_search(_merge_into_blank(compute_probabilities(logits, 1.0)), beam)
 
 
 def find_signs(logits: NDArray[np.float32], text: str) -> list[DecodedSign]:
-    """Find where the signs of a string stand, with the separators and flourishes among them.
+    """Find the columns of a string's signs, with the separators and flourishes among them.
 
     Args:
         logits: as for `decode_logits`.
         text: a candidate.
     """
-    shares = _compute_softmax(logits)
+    shares = compute_probabilities(logits, 1.0)
     return _add_separator_signs(text, _align_text(_merge_into_blank(shares), text), shares)
 
 
-def _compute_softmax(logits: NDArray[np.float32]) -> Probabilities:
-    levels = logits.astype(np.float64)
-    powers = np.exp(levels - levels.max(axis=1, keepdims=True))
-    shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return shares
-
-
 def _merge_into_blank(shares: Probabilities) -> Probabilities:
-    """Count separators and flourishes as blank."""
+    """Add the probabilities of separators and flourishes to blank; shape (T, 12)."""
     merged = np.empty((len(shares), 12))
     merged[:, :10], merged[:, 10] = shares[:, :10], shares[:, _OTHER_CLASS]
     merged[:, _MERGED_BLANK_CLASS] = (
@@ -110,9 +104,10 @@ def _merge_into_blank(shares: Probabilities) -> Probabilities:
 
 
 def _run_beam_search(merged: Probabilities, beam: int) -> list[tuple[str, float]]:
-    """Find the likeliest strings by their beginnings.
+    """Find the likeliest strings by a beam search over prefixes.
 
-    Of each the share that ends in a blank, and that which ends in its last sign, are kept apart.
+    For each prefix the search keeps two probabilities: of the alignments that end in a blank, and
+    of those that end in its last sign.
     """
     beams: dict[str, tuple[float, float]] = {"": (1.0, 0.0)}
     for row in merged.tolist():
@@ -142,7 +137,7 @@ def _run_beam_search(merged: Probabilities, beam: int) -> list[tuple[str, float]
 
 
 def _align_text(merged: Probabilities, text: str) -> list[int]:
-    """Find in which column each sign of a string is seen clearest, along the likeliest way."""
+    """Find the column where each sign is clearest, along the likeliest alignment (Viterbi)."""
     if not text:
         return []
     states = [_MERGED_BLANK_CLASS]
@@ -172,7 +167,7 @@ def _align_text(merged: Probabilities, text: str) -> list[int]:
 
 
 def _add_separator_signs(text: str, columns: list[int], shares: Probabilities) -> list[DecodedSign]:
-    """Put the separators and flourishes that are seen among the signs of a string."""
+    """Insert the separators and flourishes that are seen among the signs of a string."""
     out = [DecodedSign(name, column) for name, column in zip(text, columns, strict=True)]
     for number, name in enumerate(SEPARATOR_CHARACTERS):
         there = shares[:, _SEPARATOR_CLASS + number] > MIN_SEPARATOR_PROBABILITY
@@ -185,16 +180,16 @@ def _add_separator_signs(text: str, columns: list[int], shares: Probabilities) -
 
 
 def find_sign_boxes(picture: GreyImage, signs: Sequence[DecodedSign]) -> list[PixelBox]:
-    """Find the box round the ink of each sign.
+    """Find the box around the ink of each sign.
 
-    Neighbours are parted at the column with the least ink between those they are seen in.
+    Neighbouring signs are split at the column with the least ink between them.
 
     Args:
         picture: the strip, uint8, shape (height, width), ink light.
         signs: from left to right.
 
     Returns:
-        Of each sign x, y, width, height, px of the strip.
+        For each sign x, y, width, height, px of the strip.
     """
     if not signs:
         return []
@@ -211,7 +206,7 @@ def find_sign_boxes(picture: GreyImage, signs: Sequence[DecodedSign]) -> list[Pi
 
 
 def _find_ink_box(picture: GreyImage, start: int, end: int) -> PixelBox:
-    """Find the box round the ink between two columns; of no ink their own."""
+    """Find the box around the ink between two columns; without ink, all between them."""
     ink = picture[:, start:end] >= MIN_INK_LEVEL
     x, y = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
     if not len(x):

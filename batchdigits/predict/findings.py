@@ -1,10 +1,9 @@
-"""What is found of an item, all there is to know but for the threshold, and how a state stores it.
+"""Findings: what the model reads in an item, before any threshold; and how a state stores them.
 
-Stored findings are JSON objects with named keys, defaults left out. What a key means, and which
-value stands where it is left out, never changes within a version: a file that is gone cannot be
-read again. A new key, or another meaning, takes a new `FINDINGS_VERSION` and a step in `ledger.migrations`
-that rewrites what is stored. The names in the text are not those of the records, which may be
-renamed at will.
+Stored findings are JSON objects with named keys; defaults are left out. The meaning of a key and
+its default never change within a version, because a file that is gone cannot be read again. A new
+key or meaning needs a new `FINDINGS_VERSION`, and a step in `state.migrations` that rewrites what
+is stored. The stored names are independent of the records' names, which can be renamed freely.
 """
 
 import json
@@ -13,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from batchdigits import calibrate
-from batchdigits.extract.desk import DebugPage, DigitSpot, ExtractedItem, StripPlacement
+from batchdigits.extract.chunk import DebugPage, DigitSpot, ExtractedItem, StripPlacement
 from batchdigits.extract.tasks import Task
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.numbers import NumberDigit
@@ -21,7 +20,7 @@ from batchdigits.records import FileSnapshot, RegisteredPage
 from batchdigits.templates.template import Field
 
 FINDINGS_VERSION = 2
-"""Of the stored text."""
+"""The version of the stored text."""
 FIELD_DEFAULTS = {
     "cells": None,
     "gap": 0,
@@ -32,14 +31,14 @@ FIELD_DEFAULTS = {
     "decimals": 0,
     "optional": False,
 }
-"""What a stored field has where it says nothing, whatever a template's defaults are by now."""
+"""Defaults of a stored field; a template's defaults may change, these may not."""
 FIELD_KEYS = {"name", "box", *FIELD_DEFAULTS}
 DIGITS_KEYS = ("names", "confidences", "runners_up", "runner_up_confidences", "places")
-"""Lists, each with a value for each digit, in the order of the attributes of `Digits`."""
+"""Lists with one value per digit, in the order of the attributes of `NumberDigit`."""
 
 
 class DigitPrediction(NamedTuple):
-    """How one picture was read; see `calibrate.DigitPredictions`."""
+    """The prediction for one picture; see `calibrate.DigitPredictions`."""
 
     digit: int
     confidence: float
@@ -49,18 +48,18 @@ class DigitPrediction(NamedTuple):
 
     @property
     def runner_up_confidence(self) -> float:
-        """Give the probability of the second, as written in the table."""
+        """Return the probability of the second digit, as the table has it."""
         return calibrate.truncate_confidence(self.likely[self.second])
 
 
 class Finding(NamedTuple):
-    """An image of a digit or a number, or a field of a page, and what the model makes of it.
+    """An image of a digit or a number, or a field of a page, with the model's predictions.
 
     Attributes:
-        item: what the worker made of it.
-        reads: of its spots, from left to right; None where there was no picture.
-        number: of a number, how it was read; None where no number reader was there.
-        digits: of a number, its digits and where they stand.
+        item: what the worker extracted.
+        reads: predictions for its spots, from left to right; None for a spot without a picture.
+        number: the candidates of a number; None without a number reader.
+        digits: the digits of a number, with their boxes.
     """
 
     item: ExtractedItem
@@ -70,14 +69,14 @@ class Finding(NamedTuple):
 
 
 class TaskFindings(NamedTuple):
-    """What was found of a task: of a file, or of one of its pages.
+    """The findings of a task: of a file, or of one of its pages.
 
     Attributes:
         task: the task.
         findings: in order.
-        laid: the pages of forms that were laid straight.
-        stood: how the file stood, and what was in it; None where it changed, or nobody asked.
-        shown: the pages that people want to see.
+        laid: the registered pages.
+        stood: the file's size, time and digest; None if it changed, or no snapshot was wanted.
+        shown: the pages for `--debug-pages`.
     """
 
     task: Task
@@ -94,10 +93,10 @@ _parse_json = json.JSONDecoder().decode
 
 
 def encode_findings(findings: Sequence[Finding]) -> str:
-    """Write the findings of a file, or of one of its pages, as one line of ASCII.
+    """Encode the findings of a file, or of one of its pages, as one line of ASCII.
 
-    Every float comes back bit for bit. Of an image of one digit only the runner-up's probability
-    is kept, not all ten, since the rules of fields alone need those.
+    Every float is restored bit for bit. For an image of one digit only the runner-up's probability
+    is kept: only the rules of fields need all ten.
     """
     return _encode_json(
         {"version": FINDINGS_VERSION, "findings": [_encode_finding(one) for one in findings]}
@@ -105,10 +104,10 @@ def encode_findings(findings: Sequence[Finding]) -> str:
 
 
 def decode_findings(text: str) -> list[Finding]:
-    """Give findings back as they were, each of source 0.
+    """Decode stored findings; each gets source 0.
 
     Raises:
-        ValueError: the text is of another version, or has a key that this version does not know.
+        ValueError: the text has another version, or a key that this version does not know.
     """
     stored = _parse_json(text)
     version, findings = stored.pop("version", None), stored.pop("findings", ())
@@ -210,7 +209,7 @@ def _decode_spot(stored: Json) -> tuple[DigitSpot, DigitPrediction | None]:
 def _decode_prediction(stored: Json) -> DigitPrediction:
     take = stored.pop
     likely, second = take("likely"), take("second", None)
-    if type(likely) is dict:  # the runner-up's alone
+    if type(likely) is dict:  # only the runner-up's
         second = int(next(iter(likely)))
         likely = [likely.get(digit, 0.0) for digit in "0123456789"]
     read = DigitPrediction(take("digit"), take("confidence"), second, take("other", False), likely)
@@ -230,7 +229,7 @@ def _encode_field(field: Field) -> Json:
 
 @lru_cache(maxsize=4096)
 def _decode_field(text: str) -> Field:
-    """Make a field of a template's; it is not validated again, whatever is demanded by now."""
+    """Decode a template's field without validation: today's rules may refuse an old field."""
     stored = _parse_json(text)
     if unknown := stored.keys() - FIELD_KEYS:
         raise _make_unknown_keys_error(unknown, "field")

@@ -11,9 +11,9 @@ from batchdigits.errors import ModelError
 from batchdigits.records import GreyImage
 
 READER_CLASS_COUNT = 14
-"""Digits 0 to 9, a separator, a flourish, something else, and nothing new."""
+"""Classes of the network: digits 0 to 9, a separator, a flourish, something else, and blank."""
 MODEL_BATCH_COLUMNS = 8192
-"""Columns of strips per call: strips of one width go together, always as many of them."""
+"""Columns of strips per call. Strips of one width share a call, and a call is always full."""
 
 
 class NumberReader:
@@ -23,52 +23,52 @@ class NumberReader:
         """Wrap a Keras model.
 
         Args:
-            model: takes (height, any width, 1), gives (columns, `READER_CLASS_COUNT`) logits.
-            device: as Keras names it.
+            model: takes (height, any width, 1), returns (columns, `READER_CLASS_COUNT`) logits.
+            device: by Keras's name.
 
         Raises:
-            ModelError: it takes or gives something else.
+            ModelError: the model has another input or output.
         """
         takes: tuple[Any, ...] = getattr(model, "input_shape", ())
         gives: tuple[Any, ...] = getattr(model, "output_shape", ())
         if len(takes) != 4 or len(gives) != 3 or takes[-1] != 1 or gives[-1] != READER_CLASS_COUNT:
             raise ModelError(
-                f"the number reader does not read strips: expected input (height, None, 1) and "
-                f"output (None, {READER_CLASS_COUNT}), got {takes} and {gives} (the first is the batch)"
+                "the number reader does not read strips: expected input (height, None, 1) and "
+                f"output (None, {READER_CLASS_COUNT}), got {takes} and {gives} (the first is the "
+                "batch)"
             )
         self.device = device
         self._model = model
 
     def logits(self, strips: Sequence[GreyImage]) -> list[NDArray[np.float32]]:
-        """Give the logits of strips.
+        """Compute the logits of strips.
 
         Args:
-            strips: uint8, each (height, width), as `normalize.strips.strip` gives them.
+            strips: uint8, each (height, width), as `normalize.strips.strip` returns them.
 
         Returns:
-            Of each strip float32, shape (columns, `READER_CLASS_COUNT`): the same however many others are
-            read beside it.
+            For each strip float32, shape (columns, `READER_CLASS_COUNT`). It does not depend on
+            which other strips are read with it.
 
         Raises:
-            ModelError: the model gives something that is no number.
+            ModelError: a value is NaN or infinite.
         """
-        out: list[NDArray[np.float32]] = [np.zeros((0, READER_CLASS_COUNT), np.float32)] * len(
-            strips
-        )
+        empty = np.zeros((0, READER_CLASS_COUNT), np.float32)
+        out: list[NDArray[np.float32]] = [empty] * len(strips)
         by_width: dict[int, list[int]] = {}
-        for at, one in enumerate(strips):
-            by_width.setdefault(one.shape[1], []).append(at)
+        for at, strip in enumerate(strips):
+            by_width.setdefault(strip.shape[1], []).append(at)
         for width, places in by_width.items():
             size = math.ceil(MODEL_BATCH_COLUMNS / width)
             for start in range(0, len(places), size):
                 part = places[start : start + size]
                 found = self._predict_batch([strips[at] for at in part], size)
-                for at, one in zip(part, found, strict=True):
-                    out[at] = one
+                for at, logits in zip(part, found, strict=True):
+                    out[at] = logits
         return out
 
     def _predict_batch(self, strips: Sequence[GreyImage], size: int) -> NDArray[np.float32]:
-        """Read strips of one width in one call, filled up with empty ones."""
+        """Call the model on strips of one width, padded with empty strips to `size`."""
         import keras  # noqa: PLC0415  (heavy: only when called)
 
         filled = np.zeros((size, *strips[0].shape, 1), np.float32)

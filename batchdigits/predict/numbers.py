@@ -1,4 +1,4 @@
-"""Strips become candidate numbers, and where their digits stand."""
+"""Strips become candidate numbers, with the boxes of their digits."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate
-from batchdigits.extract.desk import StripPlacement
+from batchdigits.extract.chunk import StripPlacement
 from batchdigits.normalize.strips import HEIGHT
-from batchdigits.predict import decoding, slanted
+from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import NO_DIGIT, SEPARATOR_CHARACTERS, DecodedStrip
 from batchdigits.records import GreyImage
 from batchdigits.templates.template import Field
 
 RULED_BEAM_FACTOR = 4
-"""Times as many beginnings are followed where a field's rule chooses among candidates."""
+"""The beam is so many times as wide where a field's rule chooses among the candidates."""
 
 
 class NumberDigit(NamedTuple):
-    """One digit of a number as `--digits-out` tells of it; see `records.DigitRow`."""
+    """One digit of a number, as `--digits-out` lists it; see `records.DigitRow`."""
 
     digit: str
     confidence: float
@@ -34,28 +34,28 @@ def read_numbers(
     fields: Sequence[Field | None],
     temperature: float,
 ) -> list[DecodedStrip]:
-    """Read strips, their candidates calibrated.
+    """Read strips and calibrate their candidates.
 
     Args:
-        logits: gives those of strips, as `classify.NumberReader.logits`.
+        logits: computes the logits of strips, as `NumberReader.logits`.
         strips: uint8, each (height, width).
-        fields: of each, with its rules; None for an image that is one number.
+        fields: the field of each strip, with its rules; None for an image that is one number.
         temperature: of the number reader.
     """
     ruled = [field is not None and field.has_rule for field in fields]
     beams = [
-        decoding.BEAM_WIDTH * RULED_BEAM_FACTOR if one else decoding.BEAM_WIDTH for one in ruled
+        decoding.BEAM_WIDTH * RULED_BEAM_FACTOR if rule else decoding.BEAM_WIDTH for rule in ruled
     ]
     return [
         found._replace(candidates=calibrate.calibrate_candidates(found.candidates, temperature))
-        for found in slanted.read_strips(logits, strips, beams)
+        for found in augmentation.read_strips(logits, strips, beams)
     ]
 
 
 def list_number_digits(
     picture: GreyImage, number: StripPlacement, found: DecodedStrip
 ) -> list[NumberDigit]:
-    """Give the digits of a number, from left to right, with their boxes in the page."""
+    """List the digits of a number, from left to right, with their boxes in the page."""
     best = "".join(sign.name for sign in found.signs if sign.name not in SEPARATOR_CHARACTERS)
     alike = [(text, share) for text, share in found.candidates if len(text) == len(best)]
     out = []
@@ -84,7 +84,7 @@ def list_number_digits(
 def _map_box_to_page(
     box: tuple[int, int, int, int], number: StripPlacement
 ) -> tuple[int, int, int, int]:
-    """Bring a box from the strip to the page: one round all of it, where the writing leans."""
+    """Map a box from the strip to the page; slanted writing gets the box around all of it."""
     x, y, width, height = box
     leans = [number.slant * (HEIGHT / 2 - row) for row in (y, y + height)]
     (left, top), (across, down) = number.origin, number.scale

@@ -1,4 +1,4 @@
-"""Pictures and strips become findings, by the networks of a model."""
+"""Pictures and strips become findings: the networks of a model read them."""
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, predict
-from batchdigits.extract.desk import ExtractedChunk, ExtractedItem, decode_strip
+from batchdigits.extract.chunk import ExtractedChunk, ExtractedItem, decode_strip
 from batchdigits.extract.tasks import Task
 from batchdigits.normalize import shares
 from batchdigits.predict import Card, numbers
@@ -20,20 +20,20 @@ from batchdigits.templates.template import Field
 log = logging.getLogger(__name__)
 
 Batch = Sequence[tuple[Sequence[Task], ExtractedChunk]]
-"""What workers made of tasks, chunk by chunk."""
+"""Chunks of tasks, each with what a worker extracted."""
 
 
 class Predictor:
-    """The networks of a model, each loaded when the first picture for it comes."""
+    """The networks of a model; each is loaded when its first picture comes."""
 
     def __init__(self, card: Card, device: str) -> None:
-        """Take a model by its card, without loading it; `device` is where it is to run."""
+        """Prepare to run the model of a card on a device, without loading it."""
         self._card, self._device = card, device
         self._classifier: predict.Classifier | None = None
         self._reader: predict.NumberReader | None = None
 
     def predict_batch(self, batch: Batch) -> Iterator[TaskFindings]:
-        """Read a batch's pictures and strips; yield what was found of each task, in order."""
+        """Read a batch's pictures and strips; yield the findings of each task, in order."""
         reads = iter(
             self._predict_digits(np.concatenate([prepared.pictures for _, prepared in batch]))
         )
@@ -91,7 +91,7 @@ class Predictor:
     def _predict_numbers(
         self, strips: Sequence[GreyImage], fields: Sequence[Field | None]
     ) -> Sequence[DecodedStrip | None]:
-        """Read strips; None for each where there is no number reader."""
+        """Read strips; the results are None if the model has no number reader."""
         if not strips or self._card.numbers is None:
             return [None] * len(strips)
         if self._reader is None:
@@ -100,7 +100,7 @@ class Predictor:
         return numbers.read_numbers(self._reader.logits, strips, fields, temperature)
 
     def predict_all(self, batches: Generator[Batch]) -> Generator[list[TaskFindings]]:
-        """Read batches as they come; closes what they come from."""
-        with closing(batches):  # whatever happens, no worker stays behind
+        """Read batches as they come; close their source at the end."""
+        with closing(batches):  # no worker stays behind after an error
             for batch in batches:
                 yield list(self.predict_batch(batch))

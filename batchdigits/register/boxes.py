@@ -1,4 +1,4 @@
-"""Printed boxes in a page, and where a template's boxes would lie among them."""
+"""Printed boxes in a page, and the poses that put a template's boxes on them."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,46 +15,40 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 MAX_SIDE_PX = 1600
-"""Longest side, px, that boxes are looked for at."""
+"""Longest side, px, of the reduced page in which boxes are detected."""
 MIN_BOX_SIDE_PX = 10
-"""Least side of a box, px at that size."""
+"""Least side of a box, px, in the reduced page."""
 MIN_FILL_SHARE = 0.86
-"""Share of its upright frame that a box fills; an ellipse fills π / 4."""
+"""Least share of its smallest rectangle that a box fills; an ellipse fills π / 4."""
 MAX_PAGE_BOXES = 500
-"""Boxes that are looked at, the commonest sizes first."""
+"""Most boxes of a page that are used, the commonest sizes first."""
 SHAPE_TOLERANCE_LOG, SIZE_TOLERANCE_LOG, TURN_TOLERANCE_RAD = 0.25, 0.15, 0.1
-"""How far, as natural logarithms, the shape and the size of a box may be off, and how far, in
-radians, the way from one box to another."""
+"""Largest error of a box's shape and size, natural logarithms, and of the direction from one box
+to another, radians."""
 MAX_PAGE_PAIRS = 20
-"""Pairs of boxes in the page that are tried as any pair of the template's."""
+"""Pairs of boxes in the page that are compared with all pairs of the template's."""
 MATCH_DISTANCE_SHARE = 0.4
-"""A box falls on another when their middles are nearer than this share of its lesser side."""
+"""A box falls on another if their centres are nearer than this share of its shorter side."""
 MAX_INLIER_DISTANCE_MM = 1.0
-"""How far, mm, the middles of boxes that agree may be from each other by a pose."""
+"""Largest distance, mm, of the centres of matching boxes under a pose."""
 MAX_SCORED_BOXES = 60
-"""Of the template's boxes so many are counted, evenly drawn."""
-SHIFT_GRID_MM = 0.5
-"""Shifts of a template that are alike to so many mm are one."""
-MAX_SHIFTS = 8
-"""Shifts that are tried, at most."""
-MIN_SYMMETRY_SHARE = 0.85
-"""Share of a template's boxes that fall on each other when it looks the same at another turn."""
+"""Most boxes of the template that count in a score; they are drawn evenly."""
 MAX_TRANSFORMS_PER_TURN = 2
-"""Ways of lying that are followed up at each of the four turns, at most."""
+"""Most poses that are refined at each of the four turns."""
 MIN_SCORE_RATIO = 0.6
-"""And of those none that is less likely than the likeliest by this factor."""
+"""Least score of a pose that is returned, as a share of the best score."""
 
 
 Quads = NDArray[np.float64]
-"""Corners of boxes, (N, 4, 2), px, each box's in order round it."""
+"""Corners of boxes, (N, 4, 2), px, those of each box in order around it."""
 
 
 class _PageBoxes(NamedTuple):
-    """Boxes in a page, N of them.
+    """N boxes in a page.
 
     Attributes:
         centre: (N, 2), px.
-        size: (N, 2), px, along and across `measure_skew`.
+        size: (N, 2), px, along and across `angle`.
         angle: (N,), radians, within half a right angle of upright.
     """
 
@@ -64,7 +58,7 @@ class _PageBoxes(NamedTuple):
 
 
 def detect_boxes(grey: GreyImage) -> Quads:
-    """Find what looks like a printed box, at any turn: light, with four sides and a line round."""
+    """Find printed boxes at any turn: light areas with four sides and a line around them."""
     small = reduce_page(grey, MAX_SIDE_PX)
     light = cv2.adaptiveThreshold(
         small.grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12
@@ -85,7 +79,7 @@ def detect_boxes(grey: GreyImage) -> Quads:
 
 
 def measure_short_sides(quads: Quads) -> NDArray[np.float64]:
-    """Give the lesser side of each box: (N,), px."""
+    """Return the shorter side of each box: (N,), px."""
     return np.asarray(_measure_boxes(quads).size.min(axis=1))
 
 
@@ -100,18 +94,18 @@ def _measure_boxes(quads: Quads) -> _PageBoxes:
 
 
 def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
-    """Find how a template may lie in a page so that its boxes fall on the page's.
+    """Find poses by which a template's boxes fall on the page's.
 
-    Two boxes of the page, far from each other, are taken for every two of the template's that are
-    as large and lie as far and in the same direction from each other; how many others then fall on
-    boxes says which is likely.
+    Pairs of boxes that are far apart in the page are matched with all pairs of the template's that
+    have the same sizes, distance and direction. Each match is scored by how many other boxes then
+    fall on boxes.
 
     Args:
         quads: the page's boxes.
         boxes: (N, 4), the template's, x, y, width, height, mm.
 
     Returns:
-        Poses, mm → px, the likeliest first; none where there is too little to go by.
+        Poses, mm → px, the best first; empty if there are fewer than three boxes.
     """
     if len(quads) < 3 or len(boxes) < 3:
         return []
@@ -127,33 +121,34 @@ def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix
     return [matrix for score, matrix in found if score > MIN_SCORE_RATIO * most]
 
 
-def _build_tree(points: Points) -> "cKDTree":
+def build_tree(points: Points) -> "cKDTree":
+    """Build a tree that finds the nearest of N points."""
     from scipy.spatial import cKDTree  # noqa: PLC0415  (a third of a second)
 
     return cKDTree(points)
 
 
 def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64]) -> Quads:
-    """Give the page's boxes on which none of a template's falls, by a pose."""
+    """Return the page's boxes on which a pose puts none of a template's."""
     if not len(quads):
         return quads
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     centre = quads.mean(axis=1)
-    _, taken = _pair_boxes(_build_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
+    _, taken = _pair_boxes(build_tree(centre), matrix, middle, boxes[:, 2:].min(axis=1))
     return np.asarray(np.delete(quads, taken, axis=0))
 
 
 def _find_transforms_at_turn(
     seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> list[tuple[float, Matrix]]:
-    """Find the likeliest ways at one of the four turns, each with how likely it is."""
+    """Find the best poses at one of the four turns; return each with its score."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     guesses = _propose_similarities(seen, boxes, angle, quarter)
     some = np.linspace(0, len(boxes) - 1, min(len(boxes), MAX_SCORED_BOXES)).astype(int)
     place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
     reach = MATCH_DISTANCE_SHARE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
     score = _score_similarities(place, reach, seen.centre)
-    tree = _build_tree(seen.centre)
+    tree = build_tree(seen.centre)
     out: list[tuple[float, Matrix]] = []
     for _ in range(MAX_TRANSFORMS_PER_TURN):
         if score.max(initial=0) < 2:
@@ -162,7 +157,7 @@ def _find_transforms_at_turn(
         likely = float(score[best])
         score[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
         grown = _refine_transform(
-            tree, seen.centre, _build_similarity(*guesses[best]), middle, boxes
+            tree, seen.centre, build_similarity(*guesses[best]), middle, boxes
         )
         if grown is not None and all(
             is_distinct_transform(grown, other, boxes) for _, other in out
@@ -171,48 +166,23 @@ def _find_transforms_at_turn(
     return out
 
 
-def _build_similarity(turn: complex, shift: complex) -> Matrix:
-    return np.array(
-        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
-    )
-
-
-def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
-    """List turns, mm → mm, by which a template's boxes all but fall on each other."""
-    middle = boxes[:, :2] + boxes[:, 2:] / 2
-    tree = _build_tree(middle)
-    centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
-    every = (_build_similarity(turn, centre - turn * centre) for turn in (1j, -1, -1j))
-    least = boxes[:, 2:].min(axis=1)
-    return [
-        turn
-        for turn in every
-        if (tree.query(project_points(turn, middle))[0] < MATCH_DISTANCE_SHARE * least).mean()
-        > MIN_SYMMETRY_SHARE
-    ]
-
-
-def list_symmetry_shifts(boxes: NDArray[np.float64]) -> Points:
-    """List the ways a template's boxes may be shifted so that most fall on others: (N, 2), mm."""
-    middle = boxes[:, :2] + boxes[:, 2:] / 2
-    every = (middle[:, None] - middle[None]).reshape(-1, 2)
-    near = np.rint(every / SHIFT_GRID_MM).astype(np.int64)
-    _, first, count = np.unique(near, axis=0, return_index=True, return_counts=True)
-    often = (count > len(boxes) / 3) & (count < len(boxes))
-    order = np.argsort(-count[often], kind="stable")[:MAX_SHIFTS]
-    return np.asarray(every[first[often][order]])
-
-
 def is_distinct_transform(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
-    """Tell whether two poses put a template's boxes in other places: by over half their height."""
+    """Return whether two poses put a template's boxes over half their height apart."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     back = project_points(np.linalg.inv(one), project_points(other, middle))
     return bool(np.median(np.linalg.norm(back - middle, axis=1)) > 0.5 * np.median(boxes[:, 3]))
 
 
+def build_similarity(turn: complex, shift: complex) -> Matrix:
+    """Return the matrix that maps a point z, as a complex number, to `turn` z + `shift`."""
+    return np.array(
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]
+    )
+
+
 def _count_same_size(size: Points) -> NDArray[np.int64]:
-    """Count for each box how many others are as large: a form's boxes come in numbers."""
-    tree = _build_tree(np.log(size))
+    """Count for each box how many have its size: a form has many boxes of the same size."""
+    tree = build_tree(np.log(size))
     return np.asarray(
         tree.query_ball_point(np.log(size), SIZE_TOLERANCE_LOG / 2, return_length=True)
     )
@@ -221,11 +191,11 @@ def _count_same_size(size: Points) -> NDArray[np.int64]:
 def _propose_similarities(
     seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> NDArray[np.complex128]:
-    """Take pairs of boxes in the page for pairs of the template's.
+    """Match pairs of boxes in the page with pairs of the template's.
 
     Returns:
-        Similarities (G, 2): a point z, mm, as a complex number, comes to lie at
-        px z * [:, 0] + [:, 1].
+        G similarities, complex (G, 2): a point z, mm, as a complex number, maps to
+        z * [:, 0] + [:, 1], px.
     """
     size = seen.size[:, ::-1] if quarter % 2 else seen.size
     turned = angle + quarter * np.pi / 2
@@ -242,7 +212,7 @@ def _propose_similarities(
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
-        turn = leap / np.where(step == 0, 1e-9, step)  # far too large, where it is the same box
+        turn = leap / np.where(step == 0, 1e-9, step)  # for a box and itself: far too large
         grown = np.log(np.abs(turn))
         good = np.abs(np.angle(turn * np.exp(-1j * turned))) < TURN_TOLERANCE_RAD
         good &= np.abs(grown - scale[one, froms][:, None]) < SIZE_TOLERANCE_LOG
@@ -255,7 +225,16 @@ def _propose_similarities(
 def _score_similarities(
     place: NDArray[np.complex128], reach: NDArray[np.float64], centre: Points
 ) -> NDArray[np.float64]:
-    """Sum for each guess how near the template's boxes fall to one in the page: (G,), up to N."""
+    """Score each guess by how near the template's boxes fall to boxes in the page.
+
+    Args:
+        place: (G, N), px, complex: where each guess puts N of the template's boxes.
+        reach: (G, N), px: the distance from which a box counts nothing.
+        centre: (M, 2), px: of the page's boxes.
+
+    Returns:
+        (G,), 0 to N.
+    """
     low, high = centre.min(axis=0), centre.max(axis=0)
     cell = max(1.0, float((high - low).max()) / 500)
     size: NDArray[np.int64] = np.ceil((high - low) / cell).astype(np.int64) + 3
@@ -272,7 +251,7 @@ def _score_similarities(
 def _pair_boxes(
     tree: "cKDTree", matrix: Matrix, middle: Points, least: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair the template's boxes with the page's where they fall on one: indices of either."""
+    """Pair the template's boxes with the page's on which they fall; return indices of both."""
     distance, near = tree.query(project_points(matrix, middle))
     reach = MATCH_DISTANCE_SHARE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
     mine = np.flatnonzero(distance < reach)
@@ -284,10 +263,13 @@ def _pair_boxes(
 def _refine_transform(
     tree: "cKDTree", centre: Points, matrix: Matrix, middle: Points, boxes: NDArray[np.float64]
 ) -> Matrix | None:
-    """Fit a pose to more and more pairs, until no more fall together.
+    """Fit a pose to the pairs that it gives, again and again, until it gives no more pairs.
 
-    A similarity that holds here is off there in a photograph, and pairs are wrong there; so the
-    fit is by most of them, not by all.
+    In a photograph a similarity holds in one place and is off in another, where it gives wrong
+    pairs. So the fit is robust against outliers.
+
+    Returns:
+        The pose; None if it is degenerate or has fewer than three pairs.
     """
     count = 0
     for _ in range(10):

@@ -8,15 +8,20 @@ from batchdigits.register.fits import Matrix
 from batchdigits.register.reduced import reduce_page
 
 MAX_SIDE_PX = 600
-"""Longest side, px, that edges are looked for at."""
+"""Longest side, px, of the reduced page in which edges are detected."""
 MIN_PAPER_SHARE = 0.25
-"""Share of the picture that the paper fills, at least."""
+"""Least share of the picture that the paper fills."""
 
 
 def list_paper_transforms(grey: GreyImage, size: tuple[float, float]) -> list[Matrix]:
-    """Find how paper of a size may lie in a page by its edges: poses, mm → px, at every turn.
+    """List poses, mm → px, of paper of a size by its edges, four turns of each sheet.
 
-    The picture itself is taken for the paper, and the largest light thing with four corners in it.
+    The sheets are the largest light area with four corners, if there is one, and then the whole
+    picture.
+
+    Args:
+        grey: the page.
+        size: width and height of the paper, mm.
     """
     high, wide = grey.shape
     whole = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32) - 0.5
@@ -30,6 +35,7 @@ def list_paper_transforms(grey: GreyImage, size: tuple[float, float]) -> list[Ma
 
 
 def _detect_paper_corners(grey: GreyImage) -> list[np.ndarray]:
+    """Return the corners of the largest light area, (4, 2), px, clockwise; none if not four."""
     small = reduce_page(grey, MAX_SIDE_PX)
     _, light = cv2.threshold(small.grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     light = cv2.morphologyEx(light, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))

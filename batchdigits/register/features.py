@@ -12,29 +12,29 @@ from batchdigits.register.lines import Points
 from batchdigits.register.reduced import reduce_page
 
 MAX_SIDE_PX = 1000
-"""Longest side, px, that features are looked for at: print is a few px high there."""
+"""Longest side, px, of the reduced page in which features are detected: print is a few px high."""
 MAX_FEATURES = 2000
-"""Features of a picture."""
+"""Most features of a picture."""
 BORDER_PX = 31
-"""px along a picture's edges without features: each is told by so many px round it."""
+"""Width, px, of a picture's border without features: a descriptor needs so many px around it."""
 LOWE_RATIO = 0.85
-"""A feature is found again when its likest is so much nearer than its next likest (Lowe,
-"Distinctive image features from scale-invariant keypoints", 2004)."""
+"""A feature matches if its nearest descriptor is nearer than this share of the distance to the
+second nearest (Lowe, "Distinctive image features from scale-invariant keypoints", 2004)."""
 MAX_INLIER_DISTANCE_MM = 0.8
-"""How far features may be from where a pose puts them, mm."""
+"""Largest distance, mm, of matching features under a pose."""
 CONTROL_POINT_TARGET, CONTROL_POINT_WEIGHT = 60, 0.1
-"""Features that hold a pose while it is drawn to lines, at most, and what one counts against a
-line: its place is known to a px of the small picture, 0.3 mm."""
+"""About how many features hold a pose while it is refined on lines, and the weight of each against
+a line: its place is known to a px of the reduced page, 0.3 mm."""
 MIN_AGREEING_FEATURES = 12
-"""Features that agree on a pose, at least."""
+"""Least number of features that agree on a pose."""
 
 
 class Reference(NamedTuple):
     """A blank form's picture, as `register_page` needs it.
 
     Attributes:
-        points: (N, 2), share of the picture's width and height.
-        features: uint8 (N, 32), what is there, as ORB tells it.
+        points: (N, 2), as shares of the picture's width and height.
+        features: uint8 (N, 32), the ORB descriptors at the points.
     """
 
     points: Points
@@ -42,12 +42,12 @@ class Reference(NamedTuple):
 
 
 class FeaturePose(NamedTuple):
-    """How the paper may lie in a page.
+    """A pose of the paper by features.
 
     Attributes:
-        matrix: mm → px.
+        matrix: (3, 3), mm → px.
         held: some of the features that agree on it.
-        agree: how many do.
+        agree: how many features agree on it.
     """
 
     matrix: Matrix
@@ -56,7 +56,11 @@ class FeaturePose(NamedTuple):
 
 
 def build_reference(grey: GreyImage) -> Reference:
-    """Find the features of a reference: the whole page of a blank form, upright, edge to edge."""
+    """Find the features of a blank form.
+
+    Args:
+        grey: the whole page of the form, uint8 (height, width), upright, from edge to edge.
+    """
     points, features = _detect_features(grey)
     return Reference((points + 0.5) / grey.shape[::-1], features)
 
@@ -64,7 +68,7 @@ def build_reference(grey: GreyImage) -> Reference:
 def find_feature_poses(
     grey: GreyImage, reference: Reference, size: tuple[float, float]
 ) -> list[FeaturePose]:
-    """Find how the paper may lie in a page, the likeliest way first; at most two.
+    """Find poses of the paper by features, at most two, the one with the most support first.
 
     Args:
         grey: the page.
@@ -97,7 +101,7 @@ def find_feature_poses(
 def _detect_features(grey: GreyImage) -> tuple[Points, NDArray[np.uint8]]:
     small = reduce_page(grey, MAX_SIDE_PX)
     nothing = np.zeros((0, 2)), np.zeros((0, 32), np.uint8)
-    if min(small.grey.shape) <= BORDER_PX:  # OpenCV stumbles over strips of a few px
+    if min(small.grey.shape) <= BORDER_PX:  # OpenCV fails on strips of a few px
         return nothing
     orb = cv2.ORB.create(MAX_FEATURES, edgeThreshold=BORDER_PX, fastThreshold=10)
     keys, features = orb.detectAndCompute(small.grey, None)

@@ -1,6 +1,6 @@
 """Fits: a pose to points, and its correction to lines."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from batchdigits.register.lines import Points, project_points
 
 MAX_AFFINE_RESIDUAL_MM = 0.1
-"""Residual of an affine pose, mm, over which perspective is tried, and must halve it."""
+"""Residual of an affine pose, mm, above which perspective is tried, which must halve it."""
 LENGTH_UNIT_MM = 100.0
-"""Lengths are given in this many mm within the fit, so that all its unknowns are alike in size."""
+"""Unit of length within the fit, mm, by which all unknowns are of similar size."""
 PRIOR_WEIGHT = 0.0025
-"""A line's place is known to 0.1 mm, the unknowns before the fit to 2 mm: the square of the ratio.
-What the lines do not tell stays as it was."""
+"""Square of the ratio of two errors: 0.1 mm for a line's place, 2 mm for the unknowns before the
+fit. Unknowns that the lines do not determine stay as they were."""
 MIN_LINE_ERROR_MM = 0.05
-"""No line's place is known better than this, mm."""
+"""Least error, mm, of a line's place."""
 BISQUARE = 4.685
 """Tukey's constant: 95% as good as least squares where there are no outliers (Holland and Welsch,
 "Robust regression using iteratively reweighted least-squares", 1977)."""
@@ -25,10 +25,14 @@ Matrix = NDArray[np.float64]
 
 
 def fit_transform(paper: Points, picture: Points) -> Matrix:
-    """Fit a pose to N points on paper, mm, and in the page, px: affine, or with perspective.
+    """Fit a pose, affine or with perspective, to N points.
 
-    A scanner's page is affine, and fitted with perspective its far corners swing; so perspective
-    has to show that it is needed.
+    A scanner's page is affine, and a fit with perspective would move its far corners. So
+    perspective is used only where it halves the residual.
+
+    Args:
+        paper: (N, 2), mm, on paper.
+        picture: (N, 2), px, the same points in the page.
     """
     lifted = np.column_stack([paper, np.ones(len(paper))])
     solved, *_ = np.linalg.lstsq(lifted, picture, rcond=None)
@@ -49,23 +53,23 @@ def fit_transform(paper: Points, picture: Points) -> Matrix:
 
 
 def measure_rms_distance(matrix: Matrix, paper: Points, picture: Points) -> float:
-    """Say how far points are from where a pose puts them: root of the mean square, mm."""
+    """Return the root mean square of the distances of points from where a pose puts them, mm."""
     return float(np.sqrt((measure_distances(matrix, paper, picture) ** 2).mean()))
 
 
 def measure_distances(matrix: Matrix, paper: Points, picture: Points) -> NDArray[np.float64]:
-    """Say how far each of N points is from where a pose puts it: (N,), mm."""
+    """Return the distance of each of N points from where a pose puts it: (N,), mm on paper."""
     back = project_points(np.linalg.inv(matrix), np.asarray(picture, np.float64))
     return np.asarray(np.linalg.norm(back - paper, axis=1))
 
 
 class ControlPoints(NamedTuple):
-    """Points that a pose was fitted to, and that hold it while it is drawn to lines.
+    """Points that a pose was fitted to, and that hold it while it is refined on lines.
 
     Attributes:
         paper: (N, 2), mm.
         picture: (N, 2), px.
-        weight: of each, against a line's.
+        weight: of each point, where a line has 1.
     """
 
     paper: Points
@@ -80,17 +84,17 @@ def correct_transform(
     offset: NDArray[np.float64],
     held: ControlPoints | None = None,
 ) -> Matrix:
-    """Correct a pose by how far lines stand from where it puts them.
+    """Correct a pose by the offsets of lines from where it puts them.
 
-    The correction on paper is δ = t + A p + p (g·p), to first order a perspective; each line tells
-    its part along the line's normal. Lines that stand apart from the others count less and less.
+    The correction on paper is δ = t + A p + p (g·p), to first order a perspective; each line
+    determines its part along the line's normal. The fit is robust: outliers lose their weight.
 
     Args:
         matrix: (3, 3), mm → px.
         middle: (N, 2), mm, of the lines.
         normal: (N, 2), unit vectors.
         offset: (N,), mm, along the normals.
-        held: points that tell their part too, both across and down.
+        held: points that count like lines, both across and down.
     """
     sure = np.ones(len(offset))
     if held is not None:
@@ -104,23 +108,31 @@ def correct_transform(
     p = (middle - centre) / LENGTH_UNIT_MM
     along = (normal * p).sum(axis=1, keepdims=True)
     told = np.column_stack([normal, normal[:, :1] * p, normal[:, 1:] * p, along * p])  # (N, 8)
+    return _apply_correction(matrix, _solve_robustly(told, offset, sure), centre)
+
+
+def _solve_robustly(
+    told: NDArray[np.float64], offset: NDArray[np.float64], sure: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Solve told (N, 8) @ x = offset (N,) for x (8,), each row with a weight `sure` (N,)."""
     weight = sure
-    solved = np.zeros(8)
+    solved: NDArray[np.floating[Any]] = np.zeros(8)
     for _ in range(8):
         scaled = told * weight[:, None]
         solved = np.linalg.solve(scaled.T @ told + PRIOR_WEIGHT * np.eye(8), scaled.T @ offset)
         left = np.abs(offset - told @ solved)
         wide = BISQUARE * max(MIN_LINE_ERROR_MM, 1.48 * float(np.median(left)))
         weight = sure * np.clip(1 - (left / wide) ** 2, 0, None) ** 2
-    move, turn, bend = (
-        solved[:2] / LENGTH_UNIT_MM,
-        solved[2:6].reshape(2, 2) / LENGTH_UNIT_MM,
-        solved[6:] / LENGTH_UNIT_MM,
-    )
+    return np.asarray(solved, np.float64)
+
+
+def _apply_correction(matrix: Matrix, solved: NDArray[np.float64], centre: Points) -> Matrix:
+    """Return a pose after the correction t, A, g (8,) of the paper about a point (2,), mm."""
+    shares = solved / LENGTH_UNIT_MM
     inner = np.eye(3)
-    inner[:2, :2] += turn
-    inner[:2, 2] = move
-    inner[2, :2] = -bend
+    inner[:2, :2] += shares[2:6].reshape(2, 2)
+    inner[:2, 2] = shares[:2]
+    inner[2, :2] = -shares[6:]
     there = np.array(
         [
             [1 / LENGTH_UNIT_MM, 0, -centre[0] / LENGTH_UNIT_MM],

@@ -1,4 +1,4 @@
-"""Where the lines of printed boxes really are, against where a pose says they are."""
+"""The lines of printed boxes in a page: their offsets from where a pose puts them."""
 
 from typing import Any, NamedTuple
 
@@ -13,35 +13,35 @@ SAMPLE_STEP_MM = 0.08
 SAMPLES_ALONG = 16
 """Samples along a piece of a side."""
 INSET_SHARE = 0.12
-"""Share of a piece at either end that is left out: there other sides meet it."""
+"""Share of a piece at either end that is left out, because other sides meet it there."""
 MAX_PIECE_MM = 12.0
-"""Sides are cut into pieces no longer than this, mm: a small turn would smear a longer one."""
+"""Longest piece of a side, mm: a small turn would blur the profile of a longer one."""
 DARKNESS_QUANTILE = 0.3
-"""A line's darkness is the quantile at this share along it: a broken line is one still, and a
-stroke or a row of letters, which is dark here and there, is none."""
+"""A line's darkness is this quantile along it. So a broken line counts as a line, and a stroke or a
+row of letters, which is dark only here and there, does not."""
 MIN_DARKNESS = 0.04
-"""Least darkness of a line, as a share from the page's paper to black."""
+"""Least darkness of a line, 0 (the page's paper) to 1 (black)."""
 MIN_NOISE_RATIO = 5.0
-"""A line is darker than its surroundings by so many times their own deviation."""
+"""Least ratio of a line's darkness over its surroundings to their deviation."""
 MAX_LINE_HALF_WIDTH_MM = 0.5
-"""Half the width, mm, of what may be a line; beyond, on both sides, it is light again."""
+"""Half the width, mm, of the widest line; beyond it, both sides must be light again."""
 MAX_GROUND_DARKNESS = 0.5
 """Surroundings darker than this, 0 to 1, hide what is printed there."""
 MERGE_DISTANCE_MM = 0.1
-"""Sides whose ends are nearer, mm, are one printed line of two boxes that adjoin."""
+"""Sides of adjoining boxes are one printed line if their ends are nearer than this, mm."""
 
 Points = NDArray[np.float64]
 """Shape (N, 2), x before y."""
 
 
 class SidePieces(NamedTuple):
-    """Pieces of the sides of boxes, N of them, on paper.
+    """N pieces of the sides of boxes, on paper.
 
     Attributes:
         start: (N, 2), mm.
         end: (N, 2), mm.
-        normal: (N, 2), unit vectors across, out of the box.
-        box: (N,), which box it is of.
+        normal: (N, 2), unit vectors across the pieces, out of the box.
+        box: (N,), index of the box.
     """
 
     start: Points
@@ -51,22 +51,21 @@ class SidePieces(NamedTuple):
 
     @property
     def middle(self) -> Points:
-        """(N, 2), mm."""
+        """Middles of the pieces, (N, 2), mm."""
         return (self.start + self.end) / 2
 
     def select_pieces(self, which: NDArray[np.bool_]) -> "SidePieces":
-        """Choose some of them, by a mask (N,)."""
+        """Return the pieces that a mask (N,) selects."""
         return SidePieces(self.start[which], self.end[which], self.normal[which], self.box[which])
 
 
 class LineOffsets(NamedTuple):
-    """What was found of N pieces.
+    """The lines that were found for N pieces.
 
     Attributes:
-        offset: (N,), mm, how far along the normal the line stands from where it should; nan where
-            there is none.
-        darkness: (N,), of what is darkest there, over its surroundings, 0 to 1.
-        hidden: (N,), where it is dark all round, so that no line could be seen.
+        offset: (N,), mm, of the line along the normal; nan if no line was found.
+        darkness: (N,), 0 to 1, of the darkest place there over its surroundings.
+        hidden: (N,), whether dark surroundings would hide a line.
     """
 
     offset: NDArray[np.float64]
@@ -75,12 +74,12 @@ class LineOffsets(NamedTuple):
 
     @property
     def is_found(self) -> NDArray[np.bool_]:
-        """(N,), which were found."""
+        """Whether a line was found, (N,)."""
         return ~np.isnan(self.offset)
 
 
 def list_side_pieces(boxes: NDArray[np.float64]) -> SidePieces:
-    """List the sides of boxes (N, 4: x, y, width, height, mm) in pieces, lines they share once."""
+    """Cut sides of boxes (N, 4: x, y, width, height, mm) into pieces; a shared line counts once."""
     x, y, wide, high = boxes.T
     left_top, right_top = np.column_stack([x, y]), np.column_stack([x + wide, y])
     left_end, right_end = np.column_stack([x, y + high]), np.column_stack([x + wide, y + high])
@@ -99,7 +98,7 @@ def list_side_pieces(boxes: NDArray[np.float64]) -> SidePieces:
 
 
 def project_points(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
-    """Carry points on paper, mm, (..., 2), into the picture, px."""
+    """Map points (..., 2) by a transform, such as a pose, mm → px."""
     flat = points.reshape(1, -1, 2)
     if not flat.size:
         return points
@@ -109,20 +108,20 @@ def project_points(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
 def measure_line_offsets(
     grey: GreyImage, matrix: NDArray[np.float64], pieces: SidePieces, reach: float
 ) -> LineOffsets:
-    """Look for each piece's line, as far as `reach` mm on either side of where it should be.
+    """Look for each piece's line, and measure its offset from where a pose puts it.
 
     Args:
         grey: the page, dark ink on light paper.
         matrix: (3, 3), mm on paper → px.
         pieces: of sides.
-        reach: mm.
+        reach: how far the line is looked for on either side, mm.
     """
     across = np.arange(-reach, reach + SAMPLE_STEP_MM / 2, SAMPLE_STEP_MM)
     profile = _sample_profiles(grey, matrix, pieces, across)  # (N, across)
     ground = np.median(profile, axis=1, keepdims=True)
     noise = 1.48 * np.median(np.abs(profile - ground), axis=1)
     rise = profile - ground
-    peak = (rise * (1 - 0.4 * np.abs(across) / reach)).argmax(axis=1)  # the nearer of two
+    peak = (rise * (1 - 0.4 * np.abs(across) / reach)).argmax(axis=1)  # prefers the nearer of two
     dark = rise[np.arange(len(peak)), peak]
     far = np.abs(np.arange(len(across)) - peak[:, None]) * SAMPLE_STEP_MM
     weight = np.where(far <= MAX_LINE_HALF_WIDTH_MM, np.maximum(rise - dark[:, None] / 2, 0), 0)
@@ -142,7 +141,7 @@ def measure_line_offsets(
 def _sample_profiles(
     grey: GreyImage, matrix: NDArray[np.float64], pieces: SidePieces, across: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Sample how dark it is along each piece, at each distance across it: (N, across), 0 to 1."""
+    """Return the darkness along each piece, at each distance across it: (N, across), 0 to 1."""
     along = np.linspace(INSET_SHARE, 1 - INSET_SHARE, SAMPLES_ALONG)
     line = pieces.start[:, None] + along[:, None] * (pieces.end - pieces.start)[:, None]
     points = line[:, None] + across[:, None, None] * pieces.normal[:, None, None]
@@ -152,7 +151,7 @@ def _sample_profiles(
         grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
     )
     lit = seen.reshape(where.shape[:3])
-    thick = lit.copy()  # a line that is not quite straight is one still
+    thick = lit.copy()  # the darkest of three neighbours: a line may be not quite straight
     np.minimum(lit[:, 1:], thick[:, :-1], out=thick[:, :-1])
     np.minimum(lit[:, :-1], thick[:, 1:], out=thick[:, 1:])
     nth = SAMPLES_ALONG - 1 - int(DARKNESS_QUANTILE * SAMPLES_ALONG)
@@ -164,7 +163,7 @@ def _sample_profiles(
 def _find_narrow_peaks(
     rise: NDArray[np.float32], dark: NDArray[np.float32], peak: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Tell which peaks fall off on both sides: the edge of something dark is no line."""
+    """Return which peaks fall off on both sides, (N,): the edge of a dark area is no line."""
     out = []
     for way in (-1, 1):
         at = peak[:, None] + way * np.arange(

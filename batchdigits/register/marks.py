@@ -1,4 +1,4 @@
-"""ArUco markers in a page: where a template's markers are, corner by corner."""
+"""ArUco markers in a page: the corners of a template's markers."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from batchdigits.templates.template import Form
 from batchdigits.templates.template import compute_box_corners as of_box
 
 SEARCH_SIDES_PX = (1200, 2400, 4800)
-"""Longest sides, px, that a page is searched at, until enough markers are found: small markers are
-lost in a small picture, and blurred ones found in a small picture alone."""
+"""Longest sides, px, to which a page is reduced in turn until enough markers are found: small
+markers are lost in a small picture, and blurred markers are found only in a small picture."""
 WINDOW_SIDES_PX = (13, 3, 23)
-"""Sides, px, of the windows that tell dark from light: the first does for most pages, in a third of
-the time."""
+"""Sides, px, of the windows of the adaptive threshold: the first alone is enough for most pages,
+and takes a third of the time."""
 SEARCH_MARGIN_FACTOR = 2.5
-"""A marker that is missing is looked for so many sides of a marker round where it should be."""
+"""A missing marker is searched within so many of its sides around its expected place."""
 
 Quad = NDArray[np.float64]
 """Corners (4, 2), px, clockwise from the marker's own top left."""
@@ -29,8 +29,8 @@ class DetectedMarkers(NamedTuple):
     """The markers in a page.
 
     Attributes:
-        quads: id → corners, each once.
-        twice: ids that are there more than once.
+        quads: id → corners, of one marker with this id.
+        twice: ids of more than one marker.
     """
 
     quads: dict[int, Quad]
@@ -38,7 +38,7 @@ class DetectedMarkers(NamedTuple):
 
 
 def detect_markers(grey: GreyImage, form: Form) -> DetectedMarkers:
-    """Find a form's markers."""
+    """Find a form's markers in a page."""
     detector, quick = (
         _build_detector(form, WINDOW_SIDES_PX),
         _build_detector(form, WINDOW_SIDES_PX[:1]),
@@ -69,7 +69,7 @@ def detect_markers(grey: GreyImage, form: Form) -> DetectedMarkers:
 
 
 def list_marker_corners(form: Form, numbers: list[int]) -> NDArray[np.float64]:
-    """Give the corners of markers on paper, mm: (4 N, 2), in the order of `Quad`."""
+    """Return the corners of N markers on paper, mm: (4 N, 2), each in the order of `Quad`."""
     places = {marker.id: marker.box for marker in form.effective_markers}
     return np.concatenate([of_box(places[number]) for number in numbers])
 
@@ -87,9 +87,9 @@ def _build_detector(form: Form, windows: Sequence[int]) -> Any:
 def _detect_markers_at_scale(
     detector: Any, grey: GreyImage, share: float
 ) -> list[tuple[int, Quad]]:
-    """Find markers of any id, in the page made smaller by a share, or more.
+    """Find markers of any id in the page, reduced to a share of its size, or further.
 
-    A whole number of pixels becomes one: OpenCV averages those four times as fast as others.
+    A whole number of pixels becomes one pixel: OpenCV averages these four times as fast as others.
     """
     times = min(math.ceil(1 / share - 1e-6), *grey.shape)
     down, across = (n // times for n in grey.shape)
@@ -115,7 +115,7 @@ def _is_separate_marker(one: Quad, other: Quad) -> bool:
 def _find_missing_marker(
     detector: Any, grey: GreyImage, form: Form, quads: dict[int, Quad], number: int
 ) -> Quad | None:
-    """Look for a marker where the others say that it is, in finer detail."""
+    """Look for a marker in finer detail, where the other markers show that it should be."""
     matrix, _ = cv2.estimateAffine2D(
         list_marker_corners(form, list(quads)), np.concatenate(list(quads.values()))
     )
@@ -137,7 +137,7 @@ def _find_missing_marker(
 
 
 def _refine_corners(grey: GreyImage, quad: Quad) -> Quad:
-    """Bring corners to a fraction of a pixel in the page itself."""
+    """Refine corners to a fraction of a pixel, in the page at its full size."""
     reach = max(2, int(_measure_short_side(quad) / 16))
     ends = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 40, 0.01)
     points = quad.astype(np.float32).reshape(-1, 1, 2)

@@ -1,4 +1,4 @@
-"""A first pose is drawn to printed lines, and measured on those that it was not drawn to."""
+"""An initial pose is refined on printed lines, and measured on lines that the fit did not use."""
 
 from typing import NamedTuple
 
@@ -13,14 +13,15 @@ from batchdigits.templates.template import Template
 MAX_RESIDUAL_MM = 0.5
 """Largest residual of a page that is read, mm."""
 SEARCH_REACHES_MM = (2.0, 2.0, 1.2)
-"""How far from where the pose puts them lines are looked for, mm, step by step."""
+"""How far from their expected place lines are looked for in each step of the fit, mm."""
 TEST_REACH_MM = 1.5
-"""The same, of the lines that no fit used, mm."""
+"""The same for the measurement after the fit, mm."""
 MIN_LINE_SHARE = 0.7
-"""Share of the printed lines that must be where they should."""
+"""Least share of the printed lines that are in place."""
 FAINT_DARKNESS = 0.15
-"""Lines less dark than this, 0 to 1, are dropping out; of them fewer need be there."""
+"""Darkness, 0 to 1, of lines below which a scanner loses some of them."""
 MIN_FAINT_LINE_SHARE = 0.3
+"""Least share of such faint lines that are in place."""
 
 
 class Pose(NamedTuple):
@@ -28,11 +29,11 @@ class Pose(NamedTuple):
 
     Attributes:
         matrix: (3, 3), mm on paper, 1 → px in the page, up to scale.
-        residual: mm, the 95th percentile of how far lines, or marks, that the fit did not use stand
-            from where it puts them.
+        residual: mm, the 95th percentile of the distances of lines, or markers, that the fit did
+            not use, from where it puts them.
         how: what it was fitted on, in words.
-        lines: how many pieces of printed lines are where it puts them.
-        unseen: fields of whose lines most are not there: torn off, covered, or another form's.
+        lines: number of pieces of printed lines that are where it puts them.
+        unseen: fields with under half of their lines: torn off, covered, or another form's.
     """
 
     matrix: Matrix
@@ -43,17 +44,23 @@ class Pose(NamedTuple):
 
 
 class RegistrationFailure(NamedTuple):
-    """A page without a pose.
+    """Why a page has no pose.
 
     Attributes:
-        why: in plain words.
+        why: the reason, in plain words.
     """
 
     why: str
 
 
 class InitialPose(NamedTuple):
-    """A first pose: mm → px, what it goes by, and the points that hold it, if any."""
+    """A pose before it is refined.
+
+    Attributes:
+        matrix: (3, 3), mm → px.
+        how: what it was found by, in words.
+        held: points that hold it while it is refined, if any.
+    """
 
     matrix: Matrix
     how: str
@@ -61,45 +68,45 @@ class InitialPose(NamedTuple):
 
 
 class RejectedPose(NamedTuple):
-    """A first pose that led nowhere: why, and the share of the lines that were seen."""
+    """An initial pose that does not fit.
+
+    Attributes:
+        lost: why.
+        seen: share of the lines that were found, 0 to 1.
+    """
 
     lost: RegistrationFailure
     seen: float
 
 
 def list_boxes(template: Template) -> NDArray[np.float64]:
-    """Give the boxes of all cells: (N, 4), x, y, width, height, mm."""
+    """Return the boxes of all cells: (N, 4), x, y, width, height, mm."""
     return np.array([box for field in template.fields for box in field.boxes()])
 
 
 def is_boxless(template: Template) -> bool:
-    """Tell whether a form has no boxes, but numbers written freely alone."""
+    """Return whether a form has no boxes, only numbers that are written freely."""
     return all(field.cells is None for field in template.fields)
 
 
 def refine_pose(
     grey: GreyImage, first: InitialPose, template: Template, fewest: float = MIN_LINE_SHARE
 ) -> Pose | RejectedPose:
-    """Draw a first pose to the lines of every other box, and measure it on the others'.
+    """Refine an initial pose on the lines of every other box, and measure it on the others'.
 
     Args:
         grey: the page.
         first: the pose.
         template: the form's.
         fewest: share of the lines that must be in place.
+
+    Returns:
+        The refined pose, or why it does not fit.
     """
     every = lines.list_side_pieces(list_boxes(template))
     sure = _find_required_pieces(template, every)
     fit = _choose_fitted_pieces(every, sure)
-    matrix = first.matrix
-    for reach in SEARCH_REACHES_MM:
-        pieces = every.select_pieces(fit)
-        seen = lines.measure_line_offsets(grey, matrix, pieces, reach)
-        if seen.is_found.sum() >= 4:
-            used = seen.is_found
-            matrix = fits.correct_transform(
-                matrix, pieces.middle[used], pieces.normal[used], seen.offset[used], first.held
-            )
+    matrix = _fit_to_lines(grey, first, every.select_pieces(fit))
     left = lines.measure_line_offsets(grey, matrix, every.select_pieces(~fit), TEST_REACH_MM)
     seen = lines.measure_line_offsets(grey, matrix, every.select_pieces(fit), TEST_REACH_MM)
     share = max(
@@ -130,11 +137,25 @@ def refine_pose(
     )
 
 
-def _find_required_pieces(template: Template, every: lines.SidePieces) -> NDArray[np.bool_]:
-    """Tell which pieces of sides must be there where the form is.
+def _fit_to_lines(grey: GreyImage, first: InitialPose, pieces: lines.SidePieces) -> Matrix:
+    """Return an initial pose's matrix, corrected by the lines of pieces in ever nearer reach."""
+    matrix = first.matrix
+    for reach in SEARCH_REACHES_MM:
+        seen = lines.measure_line_offsets(grey, matrix, pieces, reach)
+        used = seen.is_found
+        if used.sum() >= 4:
+            matrix = fits.correct_transform(
+                matrix, pieces.middle[used], pieces.normal[used], seen.offset[used], first.held
+            )
+    return matrix
 
-    Not what parts adjoining boxes: many combs have a tick there, or nothing. Nor what frames a
-    number written freely, where there are boxes: it may stand on a line, or on nothing.
+
+def _find_required_pieces(template: Template, every: lines.SidePieces) -> NDArray[np.bool_]:
+    """Return which pieces of sides must be printed on the form, (N,).
+
+    Lines between adjoining boxes need not be: many combs have a tick there, or nothing. In a form
+    with boxes, the frame of a number that is written freely need not be either: the number may
+    have only a line below it, or nothing.
     """
     fields = _find_piece_fields(template, every)
     box = np.array([one.box for one in template.fields])[fields]
@@ -147,7 +168,7 @@ def _find_required_pieces(template: Template, every: lines.SidePieces) -> NDArra
 
 
 def _choose_fitted_pieces(every: lines.SidePieces, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Choose the pieces that a pose is drawn to: those of every other box."""
+    """Return which pieces a pose is fitted to, (N,): those of every other box."""
     boxes = np.unique(every.box[sure])
     if len(boxes) > 3:
         other = np.searchsorted(boxes, every.box) % 2 == 1
@@ -158,13 +179,13 @@ def _choose_fitted_pieces(every: lines.SidePieces, sure: NDArray[np.bool_]) -> N
 
 
 def _find_piece_fields(template: Template, every: lines.SidePieces) -> NDArray[np.int64]:
-    """Give the field of each piece of a side, by its number: (N,)."""
+    """Return the index of each piece's field: (N,)."""
     cells = [len(one.boxes()) for one in template.fields]
     return np.repeat(np.arange(len(cells)), cells)[every.box]
 
 
 def _compute_found_share(found: lines.LineOffsets, sure: NDArray[np.bool_]) -> float:
-    """Say which share of the lines is there, of those that could be seen; half could, at least."""
+    """Return the share of lines that were found; hidden lines, up to half of all, do not count."""
     hidden = found.hidden[sure]
     return float(found.is_found[sure].sum() / max((~hidden).sum(), len(hidden) / 2, 1))
 

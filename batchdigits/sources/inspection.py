@@ -1,19 +1,19 @@
-"""What stands under a path: its type, its kind, how it stands, and what is in it.
+"""What is at a path: its type, whether it is an image, its size and times, and its digest.
 
-Nothing that could block is ever opened.
+This module opens nothing that could block.
 """
 
 import contextlib
 import hashlib
 import os
-import re
 import stat
 import time
 
+from batchdigits import formats
 from batchdigits.records import MAX_FILE_BYTES, FileSnapshot, Source
 
 FILE_MISSING = "no such file: it was listed but is not there"
-"""`Source.fault` of what is not there."""
+"""`Source.fault` of a missing file."""
 _SPECIAL_TYPES = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -21,37 +21,18 @@ _SPECIAL_TYPES = {
     stat.S_IFBLK: "a device",
 }
 CLOCK_GRAIN_NS = 2_000_000_000
-"""ns within which a file may be written to twice and bear the same time: the coarsest clock of a
-file system, FAT's."""
+"""ns within which two writes may leave the same time on a file: the coarsest clock of a file
+system, FAT's."""
 MAX_TIME_NS = (1 << 63) - 1
-"""ns since 1970 that a ledger holds; some file systems hold years by the billion."""
+"""Largest time, ns since 1970, that the state can store; some file systems go beyond."""
 DIGEST_BYTES = 20
-"""Bytes of a content's digest (BLAKE2b)."""
+"""Length of the digest of a file's content (BLAKE2b), bytes."""
 HASH_PIECE_BYTES = 1 << 20
-"""Bytes that are read at a time."""
-_IMAGE_SUFFIX = re.compile(
-    r"\.(?:png|jpe?g|jpe|jfif|tiff?|bmp|dib|webp|gif|jp2|j2k|jp[fxc]|pdf|mpo|hei[cf]|avif)\Z",
-    re.IGNORECASE | re.ASCII,
-)
-_HEAD_BYTES = 18
-"""As many bytes as the longest entry of `_SIGNATURES` looks at."""
-_SIGNATURES = (
-    rb"\x89PNG\r\n\x1a\n",
-    rb"\xff\xd8\xff",  # JPEG
-    rb"II[*+]\x00|MM\x00[*+]",  # TIFF in both byte orders; + is BigTIFF
-    # "BM" begins many a text: ask as well for a known size of the header that follows at 14.
-    rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00",
-    rb"RIFF.{4}WEBP",
-    rb"GIF8[79]a",
-    rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",  # JPEG 2000: in boxes, bare codestream
-    rb"%PDF-",
-    rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|miaf|msf1|avi[fs])",  # HEIF and AVIF: ISO-BMFF brands
-)
-_IMAGE_SIGNATURE = re.compile(b"|".join(_SIGNATURES), re.DOTALL)
+"""Bytes that are read and digested at a time."""
 
 
 def get_entry_type(item: os.DirEntry[str]) -> int:
-    """Return the type of a plain file or folder, which its listing knows; 0 for anything else."""
+    """Return the type of a plain file or folder, known from its listing; 0 for anything else."""
     with contextlib.suppress(OSError):
         if item.is_file(follow_symlinks=False):
             return stat.S_IFREG
@@ -61,9 +42,12 @@ def get_entry_type(item: os.DirEntry[str]) -> int:
 
 
 def inspect_path(path: str) -> tuple[int, str]:
-    """Return the mode of what a path leads to (0: nothing), and why it cannot be read, or nothing.
+    """Return the mode of what a path leads to, and the fault that keeps it from being read.
 
-    It is asked for and not opened: opening a pipe would wait for ever.
+    The path is not opened, as opening a pipe would wait for ever.
+
+    Returns:
+        The mode, 0 where nothing can be reached; and the fault, empty for a file or folder.
     """
     try:
         mode = os.stat(path).st_mode
@@ -88,81 +72,77 @@ def describe_error(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def has_image_suffix(name: str) -> bool:
-    """Return whether a file's name ends as an image's does."""
-    return bool(_IMAGE_SUFFIX.search(name))
-
-
 def has_image_signature(path: str) -> bool:
     """Return whether a file's first bytes are those of an image.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
-    return bool(_IMAGE_SIGNATURE.match(_load_first_bytes(path)))
+    return formats.has_image_signature(_load_first_bytes(path))
 
 
 def _load_first_bytes(path: str) -> bytes:
-    # Without O_NONBLOCK, a pipe put in the file's place since it was listed would hang the run.
+    # O_NONBLOCK: a pipe that took the file's place after the listing would hang the run.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        return os.read(handle, _HEAD_BYTES)
+        return os.read(handle, formats.SIGNATURE_BYTES)
     finally:
         os.close(handle)
 
 
 def stat_source(source: Source) -> FileSnapshot:
-    """Return how a file stands; size and time are -1 where the system does not tell."""
+    """Return a file's size and times; size and time are -1 where the file cannot be reached."""
     try:
         found = os.stat(source.path)
     except (OSError, ValueError):
         return FileSnapshot(source.file, -1, -1)
-    return _make_entry(source, found)
+    return _make_snapshot(source, found)
 
 
 def hash_source(source: Source) -> FileSnapshot:
-    """Return how a file stands, with a digest of its content; None where it cannot be read.
+    """Return a file's size and times, with a digest of its content.
 
-    A file that is too large to be read is not digested either: a sparse one of terabytes costs
-    nothing to make, and hours to digest.
+    The digest is None where the file cannot be read, changes meanwhile, or is over
+    `MAX_FILE_BYTES`: a sparse file of terabytes costs nothing to make, and hours to digest.
     """
     try:
-        # without O_NONBLOCK a pipe put in the file's place would hang the run
+        # O_NONBLOCK: a pipe that took the file's place would hang the run.
         handle = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError):
         return stat_source(source)
     before = os.fstat(handle)
     if not stat.S_ISREG(before.st_mode) or before.st_size > MAX_FILE_BYTES:
         os.close(handle)
-        return _make_entry(source, before)
+        return _make_snapshot(source, before)
     with os.fdopen(handle, "rb", buffering=0) as file:
         digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         try:
             while piece := file.read(HASH_PIECE_BYTES):
                 digest.update(piece)
         except OSError:
-            return _make_entry(source, before)
-        entry = _make_entry(source, os.fstat(handle))
-    if not is_unchanged(entry, _make_entry(source, before)):
-        return entry
-    return entry._replace(content=digest.digest())
+            return _make_snapshot(source, before)
+        after = _make_snapshot(source, os.fstat(handle))
+    if not is_unchanged(after, _make_snapshot(source, before)):
+        return after
+    return after._replace(content=digest.digest())
 
 
 def is_unchanged(one: FileSnapshot, other: FileSnapshot) -> bool:
-    """Return whether a file has the size and the time that it had."""
+    """Return whether two snapshots of a file have the same size and time."""
     return (one.size, one.time) == (other.size, other.time)
 
 
 def is_unsettled(entry: FileSnapshot, seconds: float) -> bool:
-    """Return whether a file was written to in the last seconds, or will be, by a skewed clock.
+    """Return whether a file's time is less than `seconds` from now, before or after.
 
-    One that is much further in the future was there when the clock went back.
+    A skewed clock gives times shortly after now. A file with a time further in the future was
+    there before the clock was set back.
     """
     age = time.time() - entry.time / 1e9
     return entry.time >= 0 and abs(age) < seconds
 
 
-def _make_entry(source: Source, found: os.stat_result) -> FileSnapshot:
+def _make_snapshot(source: Source, found: os.stat_result) -> FileSnapshot:
     when = min(max(found.st_mtime_ns, -MAX_TIME_NS), MAX_TIME_NS)
     sure = time.time_ns() - when > CLOCK_GRAIN_NS and when != -MAX_TIME_NS
     return FileSnapshot(

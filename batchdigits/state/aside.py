@@ -1,11 +1,11 @@
-"""What is in the way, and may be somebody's: it is kept under another name."""
+"""Keep a file that is in the way, and may be somebody's, under another name."""
 
 import os
 import time
 
 
 def set_aside(path: str) -> str:
-    """Give a file another name beside its own; gives that name.
+    """Rename a file within its folder; return the new name.
 
     Raises:
         OSError: it cannot be renamed.
@@ -16,10 +16,10 @@ def set_aside(path: str) -> str:
 
 
 def find_free_name(path: str) -> str:
-    """Give a name beside a file's own, which says when, and which nothing has.
+    """Return a free name in the folder of a file, which holds the time and the file's own name.
 
     Raises:
-        OSError: there is none.
+        OSError: no name is free.
     """
     stem, ending = os.path.splitext(path)
     when = time.strftime("%Y%m%d-%H%M%S")

@@ -1,4 +1,4 @@
-"""The ledger's file: opened where it is what was written, and brought to this version."""
+"""The state's file: checked when it is opened, and migrated to this version."""
 
 import os
 import sqlite3
@@ -11,7 +11,7 @@ from batchdigits.state import migrations
 from batchdigits.state.soundness import DamagedError, check_state
 
 APPLICATION_ID = 0x62646C67
-"""`bdlg`, in the file's header: what others wrote with SQLite is not ours to touch."""
+"""`bdlg`, in the file's header: SQLite files of other programs are left alone."""
 EXTERNAL_ERROR_CODES = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -23,31 +23,30 @@ EXTERNAL_ERROR_CODES = (
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_READONLY,
 )
-"""What SQLite calls faults of the disk, of memory, and of other programs."""
+"""SQLite's codes for faults of the disk, of memory, and of other programs."""
 HEADER_BYTES = 100
-"""Bytes of the header of SQLite's files."""
+"""Size of the header of an SQLite file, bytes."""
 MAX_FILE_FORMAT = 2
-"""The latest of a file that SQLite writes (sqlite.org/fileformat.html, bytes 18 and 19)."""
+"""The latest file format that SQLite writes (sqlite.org/fileformat.html, bytes 18 and 19)."""
 MAX_VERSION = 99
-"""More than there will ever be: a higher one is damage to the header."""
+"""The highest version there will ever be; a higher number means a damaged header."""
 BUSY_TIMEOUT_SECONDS = 30.0
-"""s that another program may hold the ledger."""
+"""How long another program may hold the state, s."""
 
 
 def open_database(path: str) -> sqlite3.Connection:
-    """Open a ledger's file, or make it, and bring it to this version.
+    """Open a state's file, or make it, and migrate it to this version.
 
     Raises:
-        DamagedError: it is no ledger, or not whole.
-        OutputError: a newer batchdigits wrote it, or it cannot be brought to this version; it is
-            left untouched.
+        DamagedError: it is no state, or not whole.
+        OutputError: a newer batchdigits wrote it, or its migration failed; it is left untouched.
         sqlite3.Error: it cannot be opened or written.
-        OSError: it is no file.
+        OSError: it is no regular file.
     """
     _check_header(path)
     base = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-    )  # one thread after another may use it
+    )  # several threads use it, one at a time
     try:
         version = _begin_transaction(base, path)
         _migrate(base, version, path)
@@ -59,14 +58,14 @@ def open_database(path: str) -> sqlite3.Connection:
 
 
 def _begin_transaction(base: sqlite3.Connection, path: str) -> int:
-    """Begin a transaction in a state that is what was written; gives its version.
+    """Check a state, and begin a transaction in it; return its version.
 
-    A migration comes after: it gives even a damaged row a right checksum.
+    The check precedes the migration, which gives even a damaged row a right checksum.
     """
     try:
         for setting in (
             "journal_mode = DELETE",
-            "synchronous = EXTRA",  # no journal may come back: files are moved away next
+            "synchronous = EXTRA",  # a journal must not come back after files were moved away
             "temp_store = MEMORY",
             "trusted_schema = OFF",
             "cell_size_check = ON",
@@ -87,15 +86,15 @@ def _is_external_error(fault: Exception) -> bool:
 
 
 def _check_header(path: str) -> None:
-    """Refuse what SQLite shall not open, since it might hang, or write to what is not ours.
+    """Refuse a file that SQLite must not open: it might hang, or change a newer state.
 
-    With a journal the header may be that of a change that was cut short, which SQLite undoes: then
-    the version is looked at when it has.
+    If there is a journal, the header may belong to a change that was cut short. SQLite undoes it
+    first, so the version is checked later.
 
     Raises:
-        DamagedError: it is of a format that SQLite would not write.
+        DamagedError: SQLite would not write files of its format.
         OutputError: a newer batchdigits wrote it.
-        OSError: it is no file, but a pipe, say.
+        OSError: it is no regular file, but a pipe, for example.
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -111,10 +110,10 @@ def _check_header(path: str) -> None:
 
 
 def _load_version(base: sqlite3.Connection, path: str) -> int:
-    """Give the version of a state; 0 is an empty file.
+    """Return the version of a state; 0 is an empty file.
 
     Raises:
-        DamagedError: it is no state, or of a version that there never was.
+        DamagedError: it is no state, or its version does not exist.
         OutputError: a newer batchdigits wrote it.
     """
     version = int(base.execute("PRAGMA user_version").fetchone()[0])
@@ -139,11 +138,11 @@ def _check_not_newer(path: str, version: int, owner: int) -> None:
 
 
 def _migrate(base: sqlite3.Connection, version: int, path: str) -> None:
-    """Bring a sound state to the latest version.
+    """Migrate a sound state to the latest version.
 
     Raises:
-        OutputError: a step cannot do so: that is a mistake of the step's, and no reason to set
-            aside what may be known from nowhere else.
+        OutputError: a step failed. The step is wrong, not the state: what it holds may be known
+            from nowhere else, so it is not set aside.
     """
     latest = len(migrations.STEPS)
     if version == latest:

@@ -1,7 +1,7 @@
-"""The checksum of a row: what a disk spoilt is found out by it.
+"""The checksum of a row, which shows that a disk spoilt it.
 
-A function here is never edited: states have what it gave. Another way is another function, and a
-step in `ledger.migrations`.
+A function here is never edited, because states hold its results. A new way is a new function, and
+a step in `state.migrations`.
 """
 
 import zlib
@@ -10,12 +10,12 @@ import zlib
 def compute_checksum(*values: object) -> int:
     """Return the CRC-32 of a row's values, each None, an integer, text or bytes; from version 4 on.
 
-    They are written as ASCII: how Python writes other characters changes with its version of
+    The values are written as ASCII. How Python writes other characters depends on its version of
     Unicode, and a state outlives a Python.
     """
     return zlib.crc32(ascii(values).encode())
 
 
 def compute_old_checksum(*values: object) -> int:
-    """Return the checksum that states before version 4 have."""
+    """Return the checksum of a row as states before version 4 have it."""
     return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))

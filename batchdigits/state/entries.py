@@ -1,9 +1,9 @@
-"""What a ledger takes and gives."""
+"""The records that a state stores."""
 
 from typing import NamedTuple
 
 MOVED = -2
-"""Size and time, in the ledger, of a file that a run moved away after it was read."""
+"""Size and time, in the state, of a file that a run moved away after it was read."""
 
 
 class FileRecord(NamedTuple):
@@ -11,8 +11,8 @@ class FileRecord(NamedTuple):
 
     Attributes:
         file: as in the table.
-        thresholds: of the key it was read under, as they were given to `Ledger.key`.
-        findings: what was found of it, as it was given to `Ledger.put`.
+        thresholds: of the key it was read under, as `StateStore.add_key` took them.
+        findings: what was found in it, as `StateStore.save_findings` took it.
         here: whether it is among the files of this run.
     """
 
@@ -28,9 +28,9 @@ class TableRecord(NamedTuple):
     Attributes:
         size: bytes.
         time: of its last change, ns since 1970.
-        content: a digest of what is in it.
-        settings: what it was made with; empty where more is known since.
-        summary: what was said of it.
+        content: a digest of its bytes.
+        settings: what it was made with; empty if more is known since.
+        summary: the number of its rows by status, as JSON.
     """
 
     size: int

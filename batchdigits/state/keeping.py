@@ -1,4 +1,4 @@
-"""A run with a state: what is known is not read again, and what is read is kept."""
+"""A run with a state: it reads only what is not known, and keeps what it reads."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from itertools import islice
 
 from batchdigits import sources, state
 from batchdigits.calibrate import Thresholds
-from batchdigits.extract.desk import ExtractedItem
+from batchdigits.extract.chunk import ExtractedItem
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings, decode_findings, encode_findings
@@ -24,30 +24,28 @@ log = logging.getLogger(__name__)
 
 CHANGED_DETAIL = "it changed while it was read: run again when it is complete"
 FILES_PER_PART = 256
-"""Files that are looked into before what was found of them is kept, and that are recalled at a
-time."""
+"""Files whose contents are digested in one transaction, and files that are recalled at a time."""
 READ_STOPPED_MESSAGE = "what was read is kept for the next run; an earlier table stands"
-"""What is said of a run that is stopped."""
+"""The message of a run that is stopped."""
 MISSING_FILES_MESSAGE = (
     "no images found%s, as if a disk were missing: the rows of %d files are kept"
 )
 
 
 class State:
-    """What earlier runs have read, what this one reads, and how the tables were left."""
+    """What earlier runs have read, what this run reads, and how the tables were left."""
 
-    def __init__(self, job: Job, book: StateStore, summary: Summary) -> None:
-        """Take the job and its ledger; the summary gets what is known of the files."""
-        self._job, self._book, self._summary = job, book, summary
-        self._stale = False
+    def __init__(self, job: Job, store: StateStore, summary: Summary) -> None:
+        """Take the job and its open state; the summary gets the counts of files."""
+        self._job, self._store, self._summary = job, store, summary
         self._wanted = self._lost = self._replaced = 0
         self._parts: list[TaskFindings] = []
         self._found = sources.FoundSources([], {}, [])
         self._pages: dict[str, dict[int, str]] = {}
-        self._moves = book.has_moved_files()
-        with book.transaction():
+        self._moves = store.has_moved_files()
+        with store.transaction():
             own = json.dumps(job.model_thresholds._asdict())
-            self._key = book.add_key(job.reading_key, own)
+            self._key = store.add_key(job.reading_key, own)
 
     # What is to be read
 
@@ -55,46 +53,26 @@ class State:
         """Return the tasks of the files that are new or changed, or failed before."""
         self._found, fresh = found, self._job.options.fresh
         entries = [inspection.stat_source(source) for source in found.sources]
-        self._book.set_run_files(entries)
-        self._select_rows()
-        places = range(len(entries)) if fresh else self._book.find_files_to_read(self._key)
+        self._store.set_run_files(entries)
+        scope.select_rows(self._job, self._store)
+        places = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
         places = self._drop_unready([*places], entries)
-        self._pages = {} if fresh else self._book.load_page_findings(self._key)
-        if not fresh and self._book.has_readings():
+        self._pages = {} if fresh else self._store.load_page_findings(self._key)
+        if not fresh and self._store.has_readings():
             places = self._drop_known_content(places)
         self._wanted = len(places)
         chosen = [found.sources[at] for at in places]
         return FileTasks(chosen, [entries[at] for at in places], self._pages)
 
-    def _select_rows(self) -> None:
-        """Find the known files that the table leaves out, as they are of other INPUTs.
-
-        A file that another run spelled otherwise, but that lies below an INPUT of this one, gets
-        the name that it has there, or makes room for the one that has it.
-        """
-        inputs = self._job.inputs
-        asked = scope.InputScope([*inputs.typed, *inputs.listed])
-        named = ((file, asked.find_table_name(file)) for file in self._book.list_absent_files())
-        strange = [(file, name) for file, name in named if name != file]
-        others = [file for file, name in strange if not name]
-        with self._book.transaction():
-            for file, name in strange:
-                if name and self._book.has_file(name):
-                    self._book.prune_files([file], moved=False)
-                elif name:
-                    self._book.rename_file(file, name)
-            self._mark_tables_stale(len(others) < len(strange))
-            self._book.exclude_files([] if self._job.options.append else others)
-
     def _drop_unready(self, places: Sequence[int], entries: Sequence[FileSnapshot]) -> list[int]:
-        """Leave out files that are still written to, and known ones that were listed and are gone.
+        """Leave out files that are still being written, and known files of a list that are gone.
 
-        The summary gets the number of the first.
+        The summary counts the files that are still being written.
         """
         met, seconds = self._found.sources, self._job.options.settle
         kept = []
         for at in places:
-            if met[at].fault == FILE_MISSING and self._book.has_file(met[at].file):
+            if met[at].fault == FILE_MISSING and self._store.has_file(met[at].file):
                 continue
             if not met[at].named and inspection.is_unsettled(entries[at], seconds):
                 self._summary.left += 1
@@ -103,19 +81,19 @@ class State:
         return kept
 
     def _drop_known_content(self, places: Sequence[int]) -> list[int]:
-        """Leave out files whose content was read before, under this name or another."""
+        """Leave out files whose content was read before, under any name: they get its findings."""
         left = []
         for start in range(0, len(places), FILES_PER_PART):
             part = places[start : start + FILES_PER_PART]
             entries = [inspection.hash_source(self._found.sources[at]) for at in part]
-            with self._book.transaction():
+            with self._store.transaction():
                 for at, entry in zip(part, entries, strict=True):
-                    replaces = self._moves and self._book.has_moved_predecessor(entry)
-                    if entry.content is None or not self._book.reuse_reading(entry, self._key):
+                    replaces = self._moves and self._store.has_moved_predecessor(entry)
+                    if entry.content is None or not self._store.reuse_reading(entry, self._key):
                         left.append(at)
                     else:
                         self._replaced += replaces
-                        self._mark_tables_stale()
+                        self._store.mark_tables_stale()
         return left
 
     # What is read is kept
@@ -123,9 +101,9 @@ class State:
     def keep_findings(
         self, batches: Generator[list[TaskFindings]], progress: Progress, stop: StopRequest
     ) -> Iterator[list[FileFindings]]:
-        """Keep what is found, batch by batch; then return all that is known, in the table's order.
+        """Keep findings batch by batch; then return all that is known, in the table's order.
 
-        A run that is stopped keeps the chunks in hand.
+        A run that is stopped keeps the batches that it has.
         """
         summary, done = self._summary, self._summary.files - self._wanted
         progress(done, summary.files)
@@ -145,12 +123,12 @@ class State:
         return self._recall_findings()
 
     def _keep_batches(self, batches: Generator[list[TaskFindings]]) -> Generator[int]:
-        """Keep batches, each while the next is read; yield how many files more are safe on disk."""
+        """Keep each batch while the next is read; yield how many more files are safe on disk."""
         with closing(batches), ThreadPoolExecutor(1) as beside:
             keeping = beside.submit(self._keep_batch, [])
             try:
                 for batch in batches:
-                    kept = keeping.result()  # or what was wrong: then no more is kept
+                    kept = keeping.result()  # raises what went wrong: then no more is kept
                     keeping = beside.submit(self._keep_batch, batch)
                     yield kept
             finally:
@@ -158,8 +136,8 @@ class State:
             yield kept
 
     def _keep_batch(self, batch: list[TaskFindings]) -> int:
-        """Keep a batch; return how many files it ends. Of a file that goes on, pages are kept."""
-        with self._book.transaction():
+        """Keep a batch; return how many files end in it. Of a file that goes on, keep the pages."""
+        with self._store.transaction():
             for found in batch:
                 self._parts.append(found)
                 if found.task.last:
@@ -170,48 +148,40 @@ class State:
         return sum(found.task.last for found in batch)
 
     def _keep_file(self, parts: Sequence[TaskFindings]) -> None:
-        """Keep what was found of a file, page by page."""
+        """Keep the findings of a file, in the order of its pages."""
         source, listed, stood = parts[0].task.source, parts[0].task.entry, parts[-1].stood
         if listed is None or stood is None or any(part.stood is None for part in parts):
-            if source.named:  # and so has a row whatever happens
-                entry = FileSnapshot(
-                    source.file, -1, -1
-                )  # however it stands, it is not what was read
+            if source.named:  # it has a row whatever happens
+                entry = FileSnapshot(source.file, -1, -1)  # differs from any file, so is read again
                 self._put_findings(entry, [Finding(ExtractedItem(0, 1, "error", CHANGED_DETAIL))])
             else:
                 self._summary.left += 1
                 self._lost += 1
             return
         pages = {part.task.page or 0: part.findings for part in parts}
-        if parts[0].task.page is not None:  # those that were read before go with them
+        if parts[0].task.page is not None:  # pages that earlier runs read belong to it too
             before = self._pages.pop(source.file, {}).items()
             pages |= {page: decode_findings(one) for page, one in before if page not in pages}
         self._put_findings(stood, [one for page in sorted(pages) for one in pages[page]])
 
     def _keep_page(self, found: TaskFindings) -> None:
-        """Keep what was found of a page, should the run end before all of its file is read."""
+        """Keep the findings of a page, in case the run ends before all of its file is read."""
         page, stood = found.task.page, found.stood
         failed = any(one.item.status == "error" for one in found.findings)
         if page is not None and stood is not None and stood.sure and not failed:
-            self._book.save_page_findings(stood, self._key, page, encode_findings(found.findings))
+            self._store.save_page_findings(stood, self._key, page, encode_findings(found.findings))
 
     def _put_findings(self, entry: FileSnapshot, found: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in found)
-        self._replaced += self._moves and self._book.has_moved_predecessor(entry)
-        self._book.save_findings(entry, self._key, encode_findings(found), failed=failed)
-        self._mark_tables_stale()
-
-    def _mark_tables_stale(self, changed: bool = True) -> None:
-        """Note, once, that the tables are not made of what is known now."""
-        if changed and not self._stale:
-            self._book.mark_tables_stale()
-            self._stale = True
+        self._replaced += self._moves and self._store.has_moved_predecessor(entry)
+        self._store.save_findings(entry, self._key, encode_findings(found), failed=failed)
+        self._store.mark_tables_stale()
 
     def _recall_findings(self) -> Iterator[list[FileFindings]]:
-        """Yield what is known of every file of the table, in its order."""
+        """Yield the findings of every file of the table, in its order."""
         chosen = self._job.threshold
         own: Callable[[str], Thresholds] = cache(lambda text: Thresholds(**json.loads(text)))
-        lines = self._book.list_file_records()
+        lines = self._store.list_file_records()
         while part := list(islice(lines, FILES_PER_PART)):
             yield [
                 FileFindings(
@@ -223,60 +193,60 @@ class State:
                 for one in part
             ]
 
-    # What the table is made of
+    # What the tables show
 
     def prune_rows(self) -> None:
-        """Forget what no row needs, and what the options say; tell of files that are missing."""
-        with self._book.transaction():
+        """Delete what no row needs, and with --prune files that are gone; log missing files."""
+        with self._store.transaction():
             if self._job.options.prune and self._summary.files:
-                self._summary.pruned = scope.prune_gone_files(self._book, self._found)
-            forgotten = self._summary.pruned + scope.prune_mended_folders(self._book)
-            self._mark_tables_stale(forgotten > 0)
-            self._book.drop_unused_findings()
-        self._summary.gone = len(self._book.list_gone_files())
-        self._summary.others = self._book.count_excluded_rows()
+                self._summary.pruned = scope.prune_gone_files(self._store, self._found)
+            if self._summary.pruned + scope.prune_mended_folders(self._store):
+                self._store.mark_tables_stale()
+            self._store.drop_unused_findings()
+        self._summary.gone = len(self._store.list_gone_files())
+        self._summary.others = self._store.count_excluded_rows()
         if self._summary.gone and not self._summary.files:
             log.error(MISSING_FILES_MESSAGE, "", self._summary.gone)
             return
-        for folder, count in scope.count_missing_files(self._book, self._found).items():
+        for folder, count in scope.count_missing_files(self._store, self._found).items():
             log.error(MISSING_FILES_MESSAGE, f" in '{folder}'", count)
 
     def can_skip_tables(self) -> bool:
-        """Return whether the tables need not be written, or must not be."""
-        return tables.can_skip_tables(self._job, self._book, self._summary)
+        """Return whether the tables need not or must not be written."""
+        return tables.can_skip_tables(self._job, self._store, self._summary)
 
     def guard_tables(self) -> AbstractContextManager[None]:
-        """Keep tables that somebody edited under another name, and note how the new ones are left.
+        """Keep edited tables under another name, and note how the new tables are left.
 
         Raises:
-            OutputError: one cannot be kept, or written.
+            OutputError: a table cannot be kept or written.
         """
-        return tables.guard_tables(self._job, self._book, self._summary)
+        return tables.guard_tables(self._job, self._store, self._summary)
 
     # What is moved away
 
     def list_read_files(self) -> Iterator[list[tuple[Source, FileSnapshot, str]]]:
         """Yield the files of this run that were read, part by part.
 
-        Of each: how it stood when it was read, and `failed` where it has an error row, else
-        `done`; or nothing, where it is not known what was read.
+        Each comes with how it was when it was read, and with `failed` if it has an error row,
+        else `done`; the text is empty if its content is not known.
         """
         after = ""
-        while part := self._book.list_read_files(self._key, after, FILES_PER_PART):
+        while part := self._store.list_read_files(self._key, after, FILES_PER_PART):
             after = part[-1][1].file
             met = self._found.sources
             yield [(met[at], entry, _get_outcome(entry, text)) for at, entry, text in part]
 
     def update_snapshots(self, entries: Sequence[FileSnapshot]) -> None:
-        """Note how files stand now, or that they are moved."""
+        """Note how files are now, or that they are moved."""
         if entries:
-            with self._book.transaction():
-                self._book.update_entries(entries)
+            with self._store.transaction():
+                self._store.update_entries(entries)
 
 
 @contextmanager
 def open_state(job: Job, summary: Summary) -> Iterator[State | NoState]:
-    """Open the job's state, where it keeps one; the outputs are locked.
+    """Open the job's state; a `NoState` if the job keeps none. The caller holds the output locks.
 
     Raises:
         OutputError: it cannot be opened or written, or is of a newer version.
@@ -286,9 +256,9 @@ def open_state(job: Job, summary: Summary) -> Iterator[State | NoState]:
         yield NoState(job, summary)
         return
     tables.restrict_state_access(path, out)
-    with state.open_store(path) as book:
-        tables.restrict_state_access(path, out)  # a new one in the place of one that was damaged
-        yield State(job, book, summary)
+    with state.open_store(path) as store:
+        tables.restrict_state_access(path, out)  # a new file may have replaced a damaged one
+        yield State(job, store, summary)
 
 
 def _get_outcome(entry: FileSnapshot, text: str) -> str:

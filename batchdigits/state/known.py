@@ -1,4 +1,4 @@
-"""What is known of files, where no state is kept: what is read now, as it comes."""
+"""A run without a state: it knows only what it reads now."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -13,12 +13,12 @@ from batchdigits.summary import Progress, StopRequest, Summary
 
 
 class FileFindings(NamedTuple):
-    """What is known of a file, or of one page of it.
+    """The findings of a file, or of one page of it.
 
     Attributes:
         file: as the table spells it.
-        findings: in order.
-        thresholds: that its values are judged by.
+        findings: in the order of the rows.
+        thresholds: its values are judged by these.
         here: whether the file is among those of this run.
     """
 
@@ -29,10 +29,10 @@ class FileFindings(NamedTuple):
 
 
 class NoState:
-    """Stands where no state is kept: everything is read, and goes on as it comes."""
+    """Replaces `State` in a run without one: every file is read, its findings go straight on."""
 
     def __init__(self, job: Job, summary: Summary) -> None:
-        """Take the job; the summary gets how many files are read."""
+        """Take the job; the summary counts the files that are read."""
         self._job, self._summary = job, summary
 
     def plan_tasks(self, found: sources.FoundSources) -> FileTasks:
@@ -43,9 +43,9 @@ class NoState:
         self,
         batches: Generator[list[TaskFindings]],
         progress: Progress,
-        stop: StopRequest,  # noqa: ARG002 (a signal ends this at once, as there is nothing to save)
+        stop: StopRequest,  # noqa: ARG002 (a signal ends the run at once: there is nothing to save)
     ) -> Iterator[list[FileFindings]]:
-        """Yield what is found, batch by batch, as it is read."""
+        """Yield findings batch by batch, as they are read."""
         with closing(batches):
             while True:
                 with self._summary.time_stage("read"):
@@ -63,9 +63,9 @@ class NoState:
         """Do nothing: nothing is known of earlier runs."""
 
     def can_skip_tables(self) -> bool:
-        """Return that the tables are to be written."""
+        """Return False: the tables are always written."""
         return False
 
     def guard_tables(self) -> AbstractContextManager[None]:
-        """Guard nothing: how earlier tables were left is not known."""
+        """Return a context that does nothing: how earlier tables were left is not known."""
         return nullcontext()

@@ -1,4 +1,4 @@
-"""One run at a time for an output: a lock of the kernel's, which dies with who holds it."""
+"""One run at a time for an output: a kernel lock, which ends with the process that holds it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,16 +15,15 @@ def lock_outputs(paths: Sequence[str], wait: float = 0.0) -> Iterator[None]:
 
     Args:
         paths: of the outputs.
-        wait: s to wait for another run to end.
+        wait: how long to wait for another run to end, s.
 
     Raises:
         BusyError: another run holds one of them.
-        OutputError: there is no place for a lock.
+        OutputError: a lock file cannot be made.
     """
     with ExitStack() as stack:
-        for lock in sorted(
-            {make_lock_path(path): path for path in paths}.items()
-        ):  # all in one order
+        locks = {make_lock_path(path): path for path in paths}
+        for lock in sorted(locks.items()):  # every run takes them in the same order
             stack.enter_context(_hold_lock(*lock, wait))
         yield
 
@@ -32,7 +31,7 @@ def lock_outputs(paths: Sequence[str], wait: float = 0.0) -> Iterator[None]:
 @contextmanager
 def _hold_lock(lock: str, path: str, wait: float) -> Iterator[None]:
     try:
-        # not the soft kind, which a killed run would leave behind
+        # not the soft kind, which outlives a killed run
         held = filelock.FileLock(lock, timeout=wait, fallback_to_soft=False)
         held.acquire()
     except filelock.Timeout:

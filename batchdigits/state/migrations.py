@@ -1,8 +1,7 @@
-"""The steps that bring a state from each version to the next.
+"""The steps that migrate a state from each version to the next.
 
-A step that is released is never edited, and imports nothing that may change: what a state of its
-version holds is what it made. A change of the tables, or of what is stored in them, is a new step
-at the end.
+A released step is never edited, and imports nothing that may change, because it defines what a
+state of its version holds. A change of the tables, or of what they store, is a new step at the end.
 """
 
 import sqlite3
@@ -12,11 +11,11 @@ from batchdigits.state.checksums import compute_checksum
 from batchdigits.state.name_findings import name_findings
 
 Step = str | Callable[[sqlite3.Connection], None]
-"""SQL statements, each but the last ended by `;`, or a function that takes the connection."""
+"""SQL statements, separated by `;`, or a function that takes the connection."""
 
 
 def _name_findings_and_columns(base: sqlite3.Connection) -> None:
-    """Give findings and columns names that say what they are, and all rows new checksums."""
+    """Name findings and columns by what they are, and give all rows new checksums."""
     base.create_function("name_findings", 1, name_findings, deterministic=True)
     base.create_function("checksum_4", -1, compute_checksum, deterministic=True)
     run_step(
@@ -70,11 +69,11 @@ STEPS: list[Step] = [
     """,
     _name_findings_and_columns,
 ]
-"""STEPS[n] makes a state of version n + 1 of one of version n; version 0 is an empty file."""
+"""STEPS[n] migrates a state from version n to n + 1; version 0 is an empty file."""
 
 
 def run_step(base: sqlite3.Connection, step: Step) -> None:
-    """Take a step within the transaction that is open."""
+    """Run a step within the open transaction."""
     if callable(step):
         step(base)
         return
@@ -83,13 +82,13 @@ def run_step(base: sqlite3.Connection, step: Step) -> None:
 
 
 def migrate(base: sqlite3.Connection, version: int) -> None:
-    """Bring a state from a version to the latest, within the transaction that is open."""
+    """Migrate a state from a version to the latest, within the open transaction."""
     for step in STEPS[version:]:
         run_step(base, step)
 
 
 def make_empty_state(version: int) -> sqlite3.Connection:
-    """Make a state of a version, empty, in memory, to compare others with; the caller closes it."""
+    """Make an empty state of a version in memory, to compare others with; the caller closes it."""
     base = sqlite3.connect(":memory:", isolation_level=None)
     for step in STEPS[:version]:
         run_step(base, step)

@@ -1,6 +1,6 @@
-"""Stored findings of version 1, positional lists, become those of version 2, named ones.
+"""Convert stored findings of version 1, positional lists, to version 2, named ones.
 
-Of a migration that is released, so it stays as it is: it knows both texts, and no class of today.
+A released migration uses this, so it stays as it is. It knows both texts, and no class of today.
 """
 
 import json
@@ -12,10 +12,10 @@ _encode_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).enc
 
 
 def name_findings(text: str) -> str:
-    """Return a text of version 2 that says what one of version 1 says; floats stay bit for bit.
+    """Convert a text of version 1 to version 2; floats stay the same bit for bit.
 
     Raises:
-        ValueError, TypeError, LookupError: it is no text of version 1.
+        ValueError, TypeError, LookupError: the text is not of version 1.
     """
     return _encode_json(
         {"version": 2, "findings": [_convert_finding(one) for one in json.loads(text)]}
@@ -59,7 +59,7 @@ def _convert_reading(
     return {
         "digit": digit,
         "confidence": confidence,
-        **({"second": second} if isinstance(likely, list) else {}),  # else its is the only one
+        **({"second": second} if isinstance(likely, list) else {}),  # a dict lists it alone
         "likely": likely,
         **({"other": True} if other else {}),
     }

@@ -1,19 +1,20 @@
-"""Which known files have rows in a run's table: those of its INPUTs that are not forgotten."""
+"""Which known files have rows in a run's table: those of its INPUTs that are not pruned."""
 
 import functools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from batchdigits.job import Job
 from batchdigits.sources import FoundSources, escape_path, unescape_path
 from batchdigits.state import StateStore
 
 
 class InputScope:
-    """The INPUTs of a run, as folders and files whose rows its table holds."""
+    """The INPUTs of a run: the folders and files whose rows its table holds."""
 
     def __init__(self, inputs: Iterable[str]) -> None:
-        """Take the INPUTs as typed or listed; none of them needs to be there."""
+        """Take the INPUTs as typed or listed; they need not exist."""
         self._inputs = list(inputs)
         self._files = {escape_path(path) for path in self._inputs}
         self._folders = tuple(escape_path(os.path.join(path, "")) for path in self._inputs)
@@ -23,13 +24,13 @@ class InputScope:
         """Return the name that a known file has in the table of this run.
 
         Args:
-            file: as the table of an earlier run spells it; it may be gone.
+            file: as the table of an earlier run spells it; it need not exist.
 
         Returns:
-            The first INPUT that holds it, as typed, with the path below it, spelled; empty where no
-            INPUT holds it.
+            The first INPUT that holds it, as typed, with the path below it, escaped as in the
+            table; empty if no INPUT holds it.
         """
-        below = file.startswith(self._folders) and "/../" not in file  # that may lead out again
+        below = file.startswith(self._folders) and "/../" not in file  # `..` may lead out again
         held = file in self._files or below
         if held and not self._inputs_overlap:
             return file
@@ -45,12 +46,12 @@ class InputScope:
         ]
         if not found:
             return ""
-        at, below = min(found)  # a file is met in the first INPUT that holds it
+        at, below = min(found)  # the first INPUT that holds a file names it
         return escape_path(os.path.join(self._inputs[at], below) if below else self._inputs[at])
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
-        """Give the index of each INPUT by its absolute and its real path; the first typed wins."""
+        """The index of each INPUT by its absolute and by its real path; the first typed wins."""
         found: dict[str, int] = {}
         for at, path in enumerate(self._inputs):
             for place in _make_absolute(path), self._resolve_links(path):
@@ -72,13 +73,13 @@ class InputScope:
         )
 
     def _resolve_links(self, path: str) -> str:
-        """Return a path with its folder's links followed; the last name may be gone."""
+        """Return a path with the links of its folder resolved; its last part need not exist."""
         try:
             if os.path.isdir(path):
                 return os.path.realpath(path)
             folder, name = os.path.split(path)
             return os.path.join(self._real_folder(folder or os.curdir), name)
-        except ValueError:  # a zero byte, which no path holds
+        except ValueError:  # a zero byte, which no path has
             return path
 
 
@@ -90,7 +91,7 @@ def _make_absolute(path: str) -> str:
 
 
 def _walk_ancestors(place: str) -> Iterator[tuple[str, str]]:
-    """Yield a path and each folder above it, with the path from there on."""
+    """Yield a path and each folder above it, with the rest of the path below it."""
     below = ""
     while True:
         yield place, below
@@ -100,35 +101,57 @@ def _walk_ancestors(place: str) -> Iterator[tuple[str, str]]:
         place, below = folder, os.path.join(name, below) if below else name
 
 
-def count_missing_files(book: StateStore, found: FoundSources) -> dict[str, int]:
-    """Count the known files that were not met, by folder of which not all was seen."""
+def select_rows(job: Job, store: StateStore) -> None:
+    """Exclude the known files of other INPUTs from the table, unless the job appends to it.
+
+    A file that another run spelled differently, but that an INPUT of this run holds, gets the name
+    that it has here; if another record has that name already, it is deleted.
+    """
+    asked = InputScope([*job.inputs.typed, *job.inputs.listed])
+    named = ((file, asked.find_table_name(file)) for file in store.list_absent_files())
+    strange = [(file, name) for file, name in named if name != file]
+    others = [file for file, name in strange if not name]
+    with store.transaction():
+        for file, name in strange:
+            if name and store.has_file(name):
+                store.prune_files([file], moved=False)
+            elif name:
+                store.rename_file(file, name)
+        if len(others) < len(strange):
+            store.mark_tables_stale()
+        store.exclude_files([] if job.options.append else others)
+
+
+def count_missing_files(store: StateStore, found: FoundSources) -> dict[str, int]:
+    """Count the known files that were not found, by folder that could not be listed completely."""
     below = [(f"{place}/", place) for place in found.unseen]
     counts = Counter[str]()
-    for file, _ in book.list_gone_files() if below else ():
+    for file, _ in store.list_gone_files() if below else ():
         counts.update(place for start, place in below if file.startswith(start))
     return dict(counts)
 
 
-def prune_gone_files(book: StateStore, found: FoundSources) -> int:
-    """Forget files that are gone, and those that were moved; return their number.
+def prune_gone_files(store: StateStore, found: FoundSources) -> int:
+    """Delete files that are gone or were moved; return their number.
 
-    A file is not gone where it may lie in a folder of which not all was seen, nor where it is
-    still there and was only not asked for, unless that was under another name.
+    A file is not gone if its folder could not be listed completely, nor if it still exists and no
+    INPUT asked for it. It is gone if this run found it under another name.
     """
     unseen = tuple(f"{place}/" for place in found.unseen)
-    gone = [file for file, _ in book.list_gone_files() if not file.startswith(unseen)]
+    gone = [file for file, _ in store.list_gone_files() if not file.startswith(unseen)]
     there = {os.fsencode(os.path.realpath(one.path)) for one in found.sources if gone}
     gone = [file for file in gone if (real := _resolve_real_path(file)) is None or real in there]
-    return book.prune_files(gone, moved=True)
+    return store.prune_files(gone, moved=True)
 
 
-def prune_mended_folders(book: StateStore) -> int:
-    """Forget faults of folders that are there again; return their number."""
-    mended = [file for file, failed in book.list_gone_files() if failed and os.path.isdir(unescape_path(file))]
-    return book.prune_files(mended, moved=False)
+def prune_mended_folders(store: StateStore) -> int:
+    """Delete the errors of folders that can be listed again; return their number."""
+    failed = [file for file, failed in store.list_gone_files() if failed]
+    mended = [file for file in failed if os.path.isdir(unescape_path(file))]
+    return store.prune_files(mended, moved=False)
 
 
 def _resolve_real_path(file: str) -> bytes | None:
-    """Return the real path of a file of the table; None where no file is there."""
+    """Return the real path of a file of the table; None if there is no file."""
     path = unescape_path(file)
     return os.path.realpath(path) if os.path.isfile(path) else None

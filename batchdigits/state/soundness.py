@@ -1,4 +1,4 @@
-"""Whether a state is what was written, by what a state of its own version is."""
+"""Checks that a state is what was written, by the rules of its own version."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,25 +8,25 @@ from batchdigits.state.checksums import compute_checksum, compute_old_checksum
 from batchdigits.state.migrations import make_empty_state
 
 NAMED_CHECKSUM_VERSION = 4
-"""The version from which a row's checksum is called so; before it is `sum`, of another kind."""
+"""The first version whose column is named `checksum`; before it was `sum`, computed otherwise."""
 
 SchemaRow = tuple[object, ...]
 
 
 class DamagedError(Exception):
-    """The ledger is not what was written."""
+    """The state is not what was written."""
 
 
 def check_state(base: sqlite3.Connection, version: int) -> None:
-    """Find out whether every row is what was written: SQLite itself sees to its pages alone.
+    """Check that every row is what was written; SQLite itself checks only its pages.
 
     Args:
         base: the state, within a transaction.
-        version: its own, which the tables are compared with.
+        version: of the state; its tables are compared with those of that version.
 
     Raises:
-        DamagedError: it is not.
-        sqlite3.DatabaseError: nor can it be read.
+        DamagedError: it is not what was written.
+        sqlite3.DatabaseError: it cannot even be read.
     """
     (sound,) = base.execute("PRAGMA integrity_check(1)").fetchone()  # quick_check skips indexes
     if sound != "ok":
@@ -44,7 +44,7 @@ def check_state(base: sqlite3.Connection, version: int) -> None:
 def _list_structure(
     base: sqlite3.Connection,
 ) -> tuple[list[SchemaRow], dict[str, list[SchemaRow]], list[object]]:
-    """Give what there is, the columns of each table, and the indexes, however SQL spells them."""
+    """List all objects, the columns of each table, and the indexes, however the SQL is spelled."""
     names = base.execute("SELECT type, name, tbl_name FROM sqlite_schema ORDER BY 1, 2").fetchall()
     what = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
     tables = {
@@ -58,7 +58,7 @@ def _list_structure(
 
 
 def _check_rows(base: sqlite3.Connection, table: str, columns: Sequence[str], version: int) -> None:
-    """Compare the checksums of a table's rows: each is over all of its row but an `id`."""
+    """Check the checksums of a table's rows; each covers its whole row except `id`."""
     own, of_row = (
         ("checksum", compute_checksum)
         if version >= NAMED_CHECKSUM_VERSION

@@ -1,4 +1,4 @@
-"""The tables of a run: whether they still are as they were left, and what is kept of others."""
+"""The tables of a run: whether they are as they were left; edited ones are kept aside."""
 
 import hashlib
 import json
@@ -14,40 +14,41 @@ from pathlib import Path
 
 from batchdigits import files, outputs
 from batchdigits.job import Job
-from batchdigits.state import StateStore, TableRecord, find_free_name
+from batchdigits.state import StateStore, TableRecord
+from batchdigits.state.aside import find_free_name
 from batchdigits.summary import Summary
 
 log = logging.getLogger(__name__)
 
 TABLE_VERSION = 1
-"""Raised when the same findings would be told otherwise by a newer version."""
+"""Increased when a newer version would write the same findings differently."""
 EDITED_MESSAGE = "'%s' was not as it was left: what stood there is kept as '%s'"
 
 
 def encode_table_settings(job: Job) -> str:
-    """Describe what a table depends on but for what is known: another text, another table."""
+    """Return what a table depends on, except for the findings; another text means another table."""
     shown = ("wide", "excel", "digits_out")
     chosen = {name: getattr(job.options, name) for name in shown}
     chosen["min_confidence"] = job.threshold
     columns = [layout.names for layout in job.layouts]
     inputs = "any"
-    if not job.options.append:  # their digest, as a list may have a million
+    if not job.options.append:  # as a digest, because a list may have a million
         asked = sorted({*job.inputs.typed, *job.inputs.listed})
         inputs = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
     return json.dumps([TABLE_VERSION, chosen, columns, inputs])
 
 
-def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
-    """Return whether the tables need not be written, or must not be; the summary says the rest.
+def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
+    """Return whether the tables need not or must not be written; the summary then gets their rows.
 
-    They need not where they stand as they were left, made of what is known now. A table must not
-    be replaced by an empty one: where no rows of the INPUTs are known, it stays.
+    They need not be written if they are as they were left and show what is known now. An empty
+    table must not replace another: if no rows of the INPUTs are known, the table is kept.
     """
     out = str(job.paths.out)
     if (
-        not book.has_file_records()
+        not store.has_file_records()
         and os.path.exists(out)
-        and (book.has_readings() or is_table_edited(out, book))
+        and (store.has_readings() or is_table_edited(out, store))
     ):
         log.error(
             "nothing was read, and no rows of these INPUTs are known: '%s' is left as it is", out
@@ -55,26 +56,26 @@ def can_skip_tables(job: Job, book: StateStore, summary: Summary) -> bool:
         summary.unchanged = True
         return True
     description = encode_table_settings(job)
-    standing = [_find_current_table(path, book, description) for path in job.paths.tables]
+    standing = [_find_current_table(path, store, description) for path in job.paths.tables]
     if not all(standing) or standing[0] is None:
         return False
     statuses = json.loads(standing[0].summary)
-    if "error" in statuses:  # which of them are still there has to be counted
+    if "error" in statuses:  # how many of their files are here has to be counted
         return False
     summary.unchanged, summary.statuses = True, Counter(statuses)
     return True
 
 
-def _find_current_table(path: str, book: StateStore, description: str) -> TableRecord | None:
-    """Return how a table was left, if it stands so, and was made as described of what is known."""
-    written = None if path == "-" else book.load_table_record(_name_table(path, book))
+def _find_current_table(path: str, store: StateStore, description: str) -> TableRecord | None:
+    """Return how a table was left; None if it has changed or was made with other settings."""
+    written = None if path == "-" else store.load_table_record(_name_table(path, store))
     if written is None or written.settings != description or not _is_table_unchanged(path, written):
         return None
     return written
 
 
 def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
-    """Return whether a table is as it was left: by size and time, in doubt by its content."""
+    """Return whether a table is as it was left: by size and time, or else by its content."""
     if written is None:
         return False
     try:
@@ -86,54 +87,52 @@ def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
         return False
 
 
-def is_table_edited(path: str, book: StateStore) -> bool:
-    """Return whether a table is there that is not as it was left."""
+def is_table_edited(path: str, store: StateStore) -> bool:
+    """Return whether a table exists that is not as it was left."""
     return os.path.exists(path) and not _is_table_unchanged(
-        path, book.load_table_record(_name_table(path, book))
+        path, store.load_table_record(_name_table(path, store))
     )
 
 
 @contextmanager
-def guard_tables(job: Job, book: StateStore, summary: Summary) -> Iterator[None]:
-    """Replace the job's tables within the block; edited ones are kept under another name.
+def guard_tables(job: Job, store: StateStore, summary: Summary) -> Iterator[None]:
+    """Guard the job's tables while the block replaces them: keep edited ones under another name.
 
     Raises:
-        OutputError: one cannot be kept, or what was written cannot be found.
+        OutputError: a table cannot be kept, or is missing after the block.
     """
     description = encode_table_settings(job)
     with ExitStack() as stack:
         for path in job.paths.tables:
             counts = partial(json.dumps, summary.statuses)
-            stack.enter_context(_guard_table(path, book, description, counts))
+            stack.enter_context(_guard_table(path, store, description, counts))
         yield
 
 
 @contextmanager
 def _guard_table(
-    path: str, book: StateStore, description: str, summary: Callable[[], str]
+    path: str, store: StateStore, description: str, summary: Callable[[], str]
 ) -> Iterator[None]:
-    """Replace a table within the block; one that somebody edited is kept under another name.
+    """Guard a table while the block replaces it: keep an edited one under another name.
 
     Args:
         path: of the table; `-` is no file.
-        book: knows how it was left, and is told how it is left now.
+        store: has how it was left, and gets how it is left now.
         description: what it depends on.
-        summary: returns what is said of it, once it is written.
+        summary: returns its rows by status as JSON, once it is written.
     """
     if path == "-":
         yield
         return
     kept = ""
     with outputs.wrap_os_errors(path):
-        if is_table_edited(path, book):
+        if is_table_edited(path, store):
             kept = _keep_edited_table(path)
     try:
         yield
     except BaseException:
         with suppress(OSError):
-            if kept and _digest_file(kept) == _digest_file(
-                path
-            ):  # else it has been replaced already
+            if kept and _digest_file(kept) == _digest_file(path):  # not replaced yet
                 os.unlink(kept)
                 kept = ""
         if kept:
@@ -144,20 +143,22 @@ def _guard_table(
         left = TableRecord(
             found.st_size, found.st_mtime_ns, _digest_file(path), description, summary()
         )
-        if kept and _digest_file(kept) == left.content:  # a run was killed before it could note it
+        if (
+            kept and _digest_file(kept) == left.content
+        ):  # ours: a run was killed before it could note it
             os.unlink(kept)
         elif kept:
             log.error(EDITED_MESSAGE, path, kept)
-    with book.transaction():
-        book.save_table_record(_name_table(path, book), left)
+    with store.transaction():
+        store.save_table_record(_name_table(path, store), left)
 
 
 def _keep_edited_table(path: str) -> str:
-    """Keep on disk what stands in a table's place, under another name, which it gives."""
+    """Keep an edited table under another name, safe on disk; return that name."""
     kept, real = find_free_name(path), Path(os.path.realpath(path))
     try:
         os.link(real, kept)
-    except OSError:  # the disk knows no links, or it is another one
+    except OSError:  # no hard links on this disk, or the link leads to another disk
         with real.open("rb") as file, files.open_atomic_file(Path(kept), like=real) as copy:
             shutil.copyfileobj(file, copy)
     files.sync_folder(os.path.dirname(kept) or os.curdir)
@@ -165,11 +166,11 @@ def _keep_edited_table(path: str) -> str:
 
 
 def restrict_state_access(state: str, table: str) -> None:
-    """Let nobody read or write the state who may not read the table, as all values are in it.
+    """Deny the state to everybody who may not read the table, because it holds all values.
 
-    A state that is not there yet is made, empty. Where there is no table, all stays as it is.
+    A missing state is made, empty. Without a table, nothing changes.
     """
-    with suppress(OSError):  # of another owner's, say
+    with suppress(OSError):  # another user owns it, for example
         asked = os.stat(table)
         if not stat.S_ISREG(asked.st_mode):
             return
@@ -183,9 +184,9 @@ def restrict_state_access(state: str, table: str) -> None:
             os.chmod(state, stat.S_IMODE(found.st_mode) & may)
 
 
-def _name_table(path: str, book: StateStore) -> str:
-    """Name a table in the ledger: as seen from there, as folders may move with all in them."""
-    name = os.path.relpath(os.path.realpath(path), book.folder)
+def _name_table(path: str, store: StateStore) -> str:
+    """Return a table's name in the state: relative, because both may move with their folder."""
+    name = os.path.relpath(os.path.realpath(path), store.folder)
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import calibrate, labelled, predict
+from batchdigits import calibrate, files, labelled, predict
 from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.extract.tasks import Task
 from batchdigits.extract.worker import extract_chunk
@@ -196,8 +194,8 @@ def check(out: str) -> None:
             f"--out '{out}' is there and is no bundle (model.keras and card.json alone): "
             "choose another name, or remove it"
         )
-    with _faults(out):
-        aside = _aside(place)
+    with files.wrap_os_errors(out):
+        aside = files.choose_temp_path(place)
         aside.mkdir()
         aside.rmdir()
 
@@ -218,17 +216,18 @@ def write(out: str, model: str | None, card: Card, *, reader: Path | None = None
         ModelError: the model cannot be read any more.
     """
     check(out)
-    weights = {"model.keras": _read(predict.resolve_keras_path(model))}
+    contents = {"model.keras": _read(predict.resolve_keras_path(model))}
     if "numbers" in card:
-        weights[READER_FILE] = _read(reader or predict.resolve_reader_path(model))
+        contents[READER_FILE] = _read(reader or predict.resolve_reader_path(model))
+    contents["card.json"] = text(card).encode()
     place = Path(os.path.realpath(out))
-    aside, old = _aside(place), _aside(place)
-    with _faults(out):
+    aside, old = files.choose_temp_path(place), files.choose_temp_path(place)
+    with files.wrap_os_errors(out):
         try:
             aside.mkdir()
-            for name, data in weights.items():
-                _put(aside / name, data)
-            _put(aside / "card.json", text(card).encode())
+            for name, data in contents.items():
+                with files.open_atomic_file(aside / name) as file:
+                    file.write(data)
             if place.exists():
                 place.rename(old)
             aside.rename(place)
@@ -250,25 +249,3 @@ def text(card: Card) -> str:
     """Write a card as JSON that people can read: a reading takes one line."""
     whole = json.dumps(card, indent=2, ensure_ascii=False)
     return re.sub(r"\[\s+([\d.e-]+),\s+(\d+),\s+(\d+)\s+\]", r"[\1, \2, \3]", whole) + "\n"
-
-
-def _aside(place: Path) -> Path:
-    return place.with_name(f".batchdigits-{secrets.token_hex(8)}.tmp")
-
-
-def _put(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _faults(out: str) -> Iterator[None]:
-    """Turn what the operating system says into an OutputError."""
-    try:
-        yield
-    except OSError as fault:
-        raise OutputError(
-            f"cannot write '{out}': {fault.strerror or fault}: make room, or choose another place"
-        ) from fault

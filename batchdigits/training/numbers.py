@@ -17,7 +17,7 @@ from batchdigits.errors import ModelError
 from batchdigits.normalize import shares
 from batchdigits.normalize.strips import MARGIN, strip
 from batchdigits.predict import backend, load_keras_model
-from batchdigits.predict.slanted import distort_strip
+from batchdigits.predict.augmentation import distort_strip
 from batchdigits.records import GreyImage
 from batchdigits.training import show
 from batchdigits.training.alter import Random

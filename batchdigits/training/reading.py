@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batchdigits import calibrate, predict
 from batchdigits.normalize.strips import VERSION, strip
 from batchdigits.postprocess import numbers
-from batchdigits.predict import slanted
+from batchdigits.predict import augmentation
 from batchdigits.predict.decoding import BEAM_WIDTH, DecodedStrip
 from batchdigits.records import GreyImage
 from batchdigits.training import bundle
@@ -49,7 +49,7 @@ def read(
     """
     strips = [strip(crop) for crop in crops]
     some = [one.picture for one in strips if not one.fault]
-    found = slanted.read_strips(
+    found = augmentation.read_strips(
         predict.NumberReader(model, device).logits, some, [BEAM_WIDTH] * len(some)
     )
     each = iter(found)

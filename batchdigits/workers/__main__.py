@@ -1,9 +1,9 @@
-"""A worker: a process of its own that calls one function on whatever its parent sends.
+"""A worker process: it calls one function on whatever its parent sends.
 
-Started as `python -P -m batchdigits.workers N`, where N is the file descriptor of its end of the
-line. The first message is the function and the limits, every other one a list of items; the
-answer is always (result, fault), the fault empty if all went well. Before it there may be empty
-messages: the worker is alive, and its time begins anew.
+The parent starts it as `python -P -m batchdigits.workers N`, where N is the file descriptor of the
+worker's end of the socket pair. The first message is the function and the limits, every other one
+a list of items. The answer is always (result, fault), with an empty fault if all went well. Empty
+messages may precede it: they are heartbeats, and restart the time limit.
 """
 
 import os
@@ -17,15 +17,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from batchdigits import workers
 from batchdigits.workers.faults import MEMORY_EXIT_CODE, Limits, describe_error, is_memory_error
+from batchdigits.workers.heartbeat import HEARTBEAT_LISTENERS
 
 if sys.platform != "win32":
     import resource
 
 
 def _serve_parent(line: Connection) -> None:
-    """Be the worker: answer the parent until it closes its end."""
+    """Answer the parent's messages until it closes its end."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:
         function, *rest = pickle.loads(line.recv_bytes())
@@ -34,24 +34,24 @@ def _serve_parent(line: Connection) -> None:
     except Exception as error:
         return line.send_bytes(pickle.dumps((None, describe_error(error))))
     line.send_bytes(pickle.dumps((None, "")))
-    heard = float("-inf")
+    sent = float("-inf")
 
-    def watched() -> None:
-        """Begin the time anew; often enough, and not after each of a thousand crops."""
-        nonlocal heard
+    def restart_limit() -> None:
+        """Restart the time limit, but not after each of a thousand crops."""
+        nonlocal sent
         now = time.monotonic()
-        if now - heard > min(1.0, limits.seconds / 10):
-            # The parent's clock runs out a second sooner. The alarm is for when there is no parent
-            # any more: nobody handles it, so it ends even a call that is stuck in C code.
+        if now - sent > min(1.0, limits.seconds / 10):
+            # The parent's clock runs out a second sooner. The alarm is for a worker whose parent
+            # is gone. It has no handler, so that it ends even a call that is stuck in C code.
             signal.setitimer(signal.ITIMER_REAL, limits.seconds + 1)
             line.send_bytes(b"")
-            heard = now
+            sent = now
 
-    workers.HEARTBEAT_LISTENERS.append(watched)
+    HEARTBEAT_LISTENERS.append(restart_limit)
     while True:
         message = line.recv_bytes()
-        heard = float("-inf")
-        watched()
+        sent = float("-inf")
+        restart_limit()
         reply = _answer_message(function, message)
         signal.setitimer(signal.ITIMER_REAL, 0)
         line.send_bytes(reply)
@@ -63,15 +63,15 @@ def _answer_message(function: Callable[[list[Any]], Any], message: bytes) -> byt
         return pickle.dumps((result, ""), pickle.HIGHEST_PROTOCOL)
     except (Exception, SystemExit) as error:
         if is_memory_error(error):
-            os._exit(MEMORY_EXIT_CODE)  # too little is left to go on, or even to send an answer
+            os._exit(MEMORY_EXIT_CODE)  # too little memory is left even to send an answer
         return pickle.dumps((None, describe_error(error)))
 
 
 def _limit_resources(limits: Limits) -> None:
-    """Bound the private writable memory, counted from what is mapped now; write no core files."""
+    """Limit private writable memory beyond what is mapped now; write no core files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = 0
-    with suppress(OSError):  # no Linux: the imports count too
+    with suppress(OSError):  # not Linux: the imports count too
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
     most = pages * resource.getpagesize() + limits.memory_mib * 2**20
     with suppress(ValueError):  # a stricter limit is in force already

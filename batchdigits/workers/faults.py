@@ -1,23 +1,28 @@
-"""What both sides of the pool know: the limits of a call, and why it gave no result."""
+"""What the executors and the worker processes share: limits of a call, and words for faults."""
 
 import signal
 from typing import NamedTuple
 
 MEMORY_EXIT_CODE = 213
-"""Exit code by which a worker says that its memory did not suffice."""
+"""Exit code of a worker that ran out of memory."""
 TIMEOUT_EXIT_CODE = -14
-"""What Popen gives for SIGALRM."""
+"""Exit code that Popen gives for a process that SIGALRM ended."""
 
 
 class Limits(NamedTuple):
-    """Of one call: seconds by the wall clock, MiB of memory beyond the imports."""
+    """The limits of one call.
+
+    Attributes:
+        seconds: by the wall clock.
+        memory_mib: MiB beyond what the imports took.
+    """
 
     seconds: float
     memory_mib: int
 
 
 def describe_worker_exit(code: int | None, limits: Limits) -> str:
-    """Say why a call got no answer, from its worker's exit code as Popen gives it."""
+    """Return why a call got no answer, from its worker's exit code as Popen gives it."""
     if code == MEMORY_EXIT_CODE:
         return f"needs more than {limits.memory_mib} MiB of memory"
     if code == TIMEOUT_EXIT_CODE:
@@ -29,13 +34,13 @@ def describe_worker_exit(code: int | None, limits: Limits) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Say what an exception is, in one line of some 300 characters at most."""
+    """Return an exception's class and message in one line of some 300 characters at most."""
     words = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Say whether an exception means that memory did not suffice."""
-    # OpenCV raises its own class, told apart only by its words; C++ libraries pass on bad_alloc.
+    """Return whether an exception means that memory ran out."""
+    # OpenCV raises its own class, which only its words identify; C++ libraries pass on bad_alloc.
     words = ("Insufficient memory", "bad_alloc", "Cannot allocate memory")
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)

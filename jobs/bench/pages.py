@@ -111,11 +111,10 @@ def timed(way: Way, files: list[Source], job: Job) -> float:
 def decoded(files: list[Source], job: Job) -> int:
     """Decode pages in worker processes, and throw them away."""
     chunks = ([file] for file in files)
-    seconds = job.options.page_seconds
-    outcomes = workers.map_chunks(
-        decoding.pages, chunks, workers=count_processors(), seconds=seconds, memory_mib=1024
+    executor = workers.choose_executor(
+        count_processors(), seconds=job.options.page_seconds, memory_mib=1024
     )
-    return sum(outcome.result or 0 for outcome in outcomes)
+    return sum(outcome.result or 0 for outcome in executor.map_chunks(decoding.pages, chunks))
 
 
 def read(files: list[Source], job: Job) -> int:

@@ -1,138 +1,54 @@
-"""What a worker makes of pages: pictures of digits, or words on why there are none."""
+"""Crops become a chunk: pictures of digits and strips of numbers, or why there are none."""
 
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
+from batchdigits.extract.chunk import (
+    DebugPage,
+    DigitSpot,
+    ExtractedChunk,
+    ExtractedItem,
+    StripPlacement,
+    make_empty_pictures,
+)
 from batchdigits.normalize import Levels, grey_levels
 from batchdigits.normalize.minus import leads
-from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
+from batchdigits.normalize.strips import EMPTY, strip
 from batchdigits.options import Invert
-from batchdigits.records import FileSnapshot, GreyImage, RegisteredPage, Status
+from batchdigits.records import GreyImage, RegisteredPage, Status
 from batchdigits.templates.template import Field
 
 MAX_PENDING_PIXELS = 4 << 20
-"""Pixels of crops that a worker holds before it normalises them."""
+"""Pixels of crops that a worker collects before it normalises them."""
 MAX_DEBUG_SIDE_PX = 1800
-"""px of the longest side of a page that is shown."""
+"""Longest side of a debug page, px."""
 LINE_THROUGH_DETAIL = "a line goes through it, as a crease does"
 MINUS_DETAIL = "what may be a minus stands before it: a value has no sign"
 FULL_INK_LEVEL = 144
-"""Level of a strip's ink; what is fainter may bridge a gap between two strokes."""
+"""Level from which a strip's pixel is ink; fainter ones may bridge a gap between two strokes."""
 SHARED_INK_DETAIL = "its ink may be the next box's"
 MAX_DOT_SHARE = 0.2
-"""A mark under this share of its crop, in height and in width, is no digit but a dot, a comma or an
-apostrophe. Of 46,000 digits of nine sources none is under 0.25."""
-
-
-class DigitSpot(NamedTuple):
-    """One place where a digit may stand: a box of a field, or an image of one digit.
-
-    Attributes:
-        status: None where there is a picture, the next in order; else blank, or review.
-        detail: why there is none.
-        place: x, y, width, height in the page as scanned, px.
-    """
-
-    status: Status | None
-    detail: str
-    place: tuple[int, int, int, int]
-
-
-class StripPlacement(NamedTuple):
-    """Where the strip of a number lies in its page.
-
-    Attributes:
-        origin: x, y of the strip's top left corner in the page as scanned, px.
-        scale: pixels of the page that one of the strip covers, across and down.
-        slant: as in `normalize.strips.Strip`.
-    """
-
-    origin: tuple[float, float]
-    scale: tuple[float, float]
-    slant: float
-
-
-class ExtractedItem(NamedTuple):
-    """What became of an image of one digit or number, or of one field of a page.
-
-    Attributes:
-        source: index of its file within the chunk.
-        page: counted from 1.
-        status: None where there are spots, or a number, to judge; else what the row says.
-        detail: why; with status None, why whatever is read is for review.
-        field: the template's field; None for an image of one digit, and for a whole page.
-        spots: its boxes, from left to right.
-        number: of a number of several digits, of which there is a strip, the next in order.
-        described: whether a template says what it is, or an image is it; else it was found.
-    """
-
-    source: int
-    page: int
-    status: Status | None
-    detail: str
-    field: Field | None = None
-    spots: tuple[DigitSpot, ...] = ()
-    number: StripPlacement | None = None
-    described: bool = True
-
-
-class DebugPage(NamedTuple):
-    """A page for `--debug-pages`.
-
-    Attributes:
-        source: index of its file within the chunk.
-        page: counted from 1.
-        picture: PNG, made smaller where it is large.
-        boxes: (N, 4, 2): corners of its boxes, px of that picture.
-        names: of each box's row; empty for a box that has none.
-    """
-
-    source: int
-    page: int
-    picture: bytes
-    boxes: NDArray[np.float32]
-    names: tuple[str, ...]
-
-
-class ExtractedChunk(NamedTuple):
-    """What a worker returns for a chunk.
-
-    Attributes:
-        items: what became of each page, in order.
-        pictures: uint8, shape (M, 28, 28, 1), 0 to 255: a quarter of the bytes that `normalize`'s
-            own float32 would take on the way, and no less exact.
-        strips: of the numbers, in order; each as `decode_strip` takes it: a tenth of the bytes.
-        laid: the pages of forms that were laid straight, with the index of their file.
-        stood: of each task that asked for it, how its file stood; None where it changed.
-        shown: the pages that people want to see.
-    """
-
-    items: list[ExtractedItem]
-    pictures: NDArray[np.uint8]
-    strips: Sequence[bytes] = ()
-    laid: Sequence[tuple[int, RegisteredPage]] = ()
-    stood: Sequence[FileSnapshot | None] = ()
-    shown: Sequence[DebugPage] = ()
+"""A mark under this share of its crop, in height and in width, is a dot, a comma or an apostrophe.
+Of 46,000 digits from nine sources none is under 0.25."""
 
 
 class ChunkBuilder:
-    """Gathers a chunk's crops, normalises them slab by slab, and keeps the items in order."""
+    """Collects a chunk's crops, normalises them many at a time, and keeps the items in order."""
 
     def __init__(self, invert: Invert, *, shows: bool = False) -> None:
-        """Take for ink what `invert` says; `shows` is whether people want to see pages."""
+        """Begin a chunk; `invert` says what is ink, `shows` whether debug pages are wanted."""
         self.invert: Invert = invert
         self.shows = shows
         self._shown: list[DebugPage] = []
         self._items: list[ExtractedItem] = []
         self._laid: list[tuple[int, RegisteredPage]] = []
         self._crops: list[GreyImage] = []
-        self._waiting: list[tuple[int, int]] = []  # which item and spot the crops belong to
+        self._waiting: list[tuple[int, int]] = []  # item and spot of each crop
         self._pixels = 0
         self._pictures: list[NDArray[np.uint8]] = [make_empty_pictures()]
         self._strips: list[bytes] = []
@@ -140,11 +56,11 @@ class ChunkBuilder:
     def add_unreadable(
         self, source: int, page: int, status: Status, detail: str, field: Field | None = None
     ) -> None:
-        """Say of a page, or of a field, why there is nothing to judge."""
+        """Add a page or a field that has nothing to judge, with the reason."""
         self._items.append(ExtractedItem(source, page, status, detail, field))
 
     def add_digit(self, source: int, page: int, crop: GreyImage) -> None:
-        """Lay down an image of one digit."""
+        """Add an image of one digit."""
         height, width = crop.shape
         self._items.append(
             ExtractedItem(
@@ -156,9 +72,9 @@ class ChunkBuilder:
     def add_boxes(
         self, source: int, page: int, field: Field | None, cells: Sequence[CutBox], why: str
     ) -> None:
-        """Lay down a field's boxes, or those of an image that is one number (field None).
+        """Add a field's boxes, or those of an image that is one number (field None).
 
-        `why` says why it is for review, whatever is read.
+        `why` is the reason why the value is for review whatever is read; empty for none.
         """
         spots = [_make_pending_spot(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
@@ -175,15 +91,15 @@ class ChunkBuilder:
     def add_number(  # noqa: PLR0913, PLR0917
         self, source: int, page: int, field: Field | None, crop: GreyImage, place: Rect, why: str
     ) -> None:
-        """Lay down a number of several digits, in boxes or written freely.
+        """Add a number of several digits that is read as a whole, from a strip.
 
         Args:
             source: index of its file within the chunk.
             page: counted from 1.
-            field: what it is called, and its rules; None for an image that is one number.
-            crop: uint8, shape (height, width); its ink is as `invert` says.
+            field: its name and rules; None for an image that is one number.
+            crop: uint8, shape (height, width), with ink as `invert` says.
             place: x, y, width, height of the crop in the page as scanned, px.
-            why: not empty where the number is for review whatever it is, and says why.
+            why: the reason why the value is for review whatever is read; empty for none.
         """
         found = strip(crop, invert=self.invert)
         if found.fault:
@@ -199,7 +115,7 @@ class ChunkBuilder:
         self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 
     def set_invert(self, invert: Invert) -> None:
-        """Take for ink what `invert` says in what is laid down from now on."""
+        """Change what is ink in the crops that are added from now on."""
         if invert != self.invert:
             self._normalize_crops()
             self.invert = invert
@@ -211,7 +127,7 @@ class ChunkBuilder:
         grey: GreyImage,
         boxes: Sequence[tuple[str, NDArray[np.float64]]],
     ) -> None:
-        """Keep a picture of a page, with its boxes by name (corners, px)."""
+        """Add a debug page with its named boxes: corners, (4, 2), px of the page."""
         scale = min(1.0, MAX_DEBUG_SIDE_PX / max(grey.shape))
         size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
         small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
@@ -223,12 +139,12 @@ class ChunkBuilder:
         )
 
     def add_registered_page(self, source: int, laid: RegisteredPage) -> None:
-        """Note that a page was laid straight."""
+        """Add a registered page."""
         self._laid.append((source, laid))
 
     def mark_undescribed(self, source: int, page: int) -> None:
-        """Mark what was laid down of a page as found, with nobody's word for it."""
-        for at in range(len(self._items) - 1, -1, -1):  # the page's items are the last
+        """Mark the items of the last page as found by layout, not described by a template."""
+        for at in range(len(self._items) - 1, -1, -1):  # the page's items are the last ones
             item = self._items[at]
             if (item.source, item.page) != (source, page):
                 break
@@ -242,7 +158,7 @@ class ChunkBuilder:
             self._normalize_crops()
 
     def finish_chunk(self) -> ExtractedChunk:
-        """Give all that was laid down."""
+        """Normalise the remaining crops and return the chunk."""
         self._normalize_crops()
         pictures = np.concatenate(self._pictures)
         return ExtractedChunk(self._items, pictures, self._strips, self._laid, shown=self._shown)
@@ -260,17 +176,12 @@ class ChunkBuilder:
         self._crops, self._waiting, self._pixels = [], [], 0
 
 
-def decode_strip(strip: bytes) -> GreyImage:
-    """Give the strip of a number that a worker has sent: uint8, shape (height, width)."""
-    return np.frombuffer(zlib.decompress(strip), np.uint8).reshape(HEIGHT, -1)
-
-
 def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
     return DigitSpot(None, "", place)
 
 
 def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
-    """Say of each crop why it holds no digit that could be read; None where it may hold one."""
+    """Return for each crop why it holds no readable digit; None if it may hold one."""
     out: list[tuple[Status, str] | None] = []
     for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
         if unclear:
@@ -282,8 +193,3 @@ def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
         else:
             out.append(None)
     return out
-
-
-def make_empty_pictures() -> NDArray[np.uint8]:
-    """Give pictures of nothing: shape (0, 28, 28, 1)."""
-    return np.zeros((0, 28, 28, 1), np.uint8)

@@ -1,4 +1,4 @@
-"""What a Keras model of single digits takes and gives, read off its layers."""
+"""Find out what a Keras model of single digits takes and returns: shapes, ranges, probabilities."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,8 +6,12 @@ from typing import Any
 from batchdigits.errors import ModelError
 
 
-def check_input_shape(model: Any, classes: int) -> tuple[int, ...]:
-    """Check what the model takes and gives; return the shape of one input."""
+def check_signature(model: Any, classes: int) -> tuple[int, ...]:
+    """Check the shapes of a model's input and output; return the shape of one input.
+
+    Raises:
+        ModelError: the model does not read single digits, or has another number of classes.
+    """
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if not (
         isinstance(takes, tuple)
@@ -23,12 +27,16 @@ def check_input_shape(model: Any, classes: int) -> tuple[int, ...]:
 
 
 def gives_probabilities(model: Any) -> bool:
-    """Tell by the last layer's configuration: softmax gives probabilities, linear logits."""
+    """Return whether the last layer returns probabilities (softmax) or logits (linear).
+
+    Raises:
+        ModelError: the last layer is neither.
+    """
     last = _find_output_layer(model)
     config = last.get_config() if hasattr(last, "get_config") else {}
     if type(last).__name__ == "Softmax" or config.get("activation") == "softmax":
         return True
-    if config.get("activation") in ("linear", "log_softmax"):  # a logarithm of itself is a logit
+    if config.get("activation") in ("linear", "log_softmax"):  # log(softmax) is a logit
         return False
     raise ModelError(
         f"the model's last layer '{last.name}' is neither softmax nor linear: expected "
@@ -38,9 +46,9 @@ def gives_probabilities(model: Any) -> bool:
 
 
 def _find_output_layer(model: Any) -> Any:
-    """Find what makes the model's output: its last layer, or operation, that is no mere wrapping.
+    """Find the layer or operation that makes the model's output, inside any nested models.
 
-    A functional model may end in another place than in the last of its layers.
+    The output of a functional model need not come from the last of its layers.
     """
     outputs = getattr(model, "outputs", None)
     if outputs and hasattr(outputs[0], "_keras_history"):
@@ -53,7 +61,10 @@ def _find_output_layer(model: Any) -> Any:
 
 
 def takes_bytes(model: Any) -> bool:
-    """Tell whether the model wants 0 to 255: integers, or a Rescaling layer before any weights."""
+    """Return whether the model takes pictures in 0 to 255 instead of 0 to 1.
+
+    It does if it takes integers, or has a Rescaling layer before any weights.
+    """
     inputs = getattr(model, "inputs", None)
     if inputs and "int" in str(inputs[0].dtype):
         return True
@@ -67,7 +78,7 @@ def takes_bytes(model: Any) -> bool:
 
 
 def _walk_layers(layers: list[Any]) -> Iterator[Any]:
-    """Go through layers in order, into those that hold layers themselves."""
+    """Yield layers in order; of a nested model its own layers."""
     for layer in layers:
         if getattr(layer, "layers", None):
             yield from _walk_layers(layer.layers)

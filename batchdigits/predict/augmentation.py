@@ -1,7 +1,7 @@
-"""A strip in doubt is looked at more than once: what it is read as each time is averaged.
+"""Doubtful strips are read again, distorted, and the readings averaged: test-time augmentation.
 
-Mistakes of a network on the edge of what it knows change with small changes of the picture, what
-is right does not. Only what the first look leaves in doubt is looked at again.
+Where a network is unsure, its mistakes change with small changes of the picture; right readings do
+not. Only strips that the first reading leaves in doubt are read again.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ from batchdigits.predict.decoding import DecodedStrip, decode_logits, find_candi
 from batchdigits.records import GreyImage
 
 MIN_SURE_PROBABILITY = 0.9
-"""Probability of the likeliest string from which one look is enough."""
+"""From this probability of the likeliest string on, one reading is enough."""
 LOOK_DISTORTIONS: tuple[dict[str, float], ...] = ({"lean": 0.15}, {"lean": -0.15})
-"""How the picture is altered for each further look; as `distort_strip` takes it."""
+"""Arguments of `distort_strip` for each further reading."""
 
 Logits = NDArray[np.float32]
 
@@ -27,12 +27,12 @@ def read_strips(
     strips: Sequence[GreyImage],
     beams: Sequence[int],
 ) -> list[DecodedStrip]:
-    """Read strips.
+    """Read strips, doubtful ones several times.
 
     Args:
-        logits: gives those of strips, as `classify.NumberReader.logits`.
+        logits: computes the logits of strips, as `NumberReader.logits`.
         strips: uint8, each (height, width), ink light on dark.
-        beams: how many beginnings are followed for each; see `decode_logits`.
+        beams: the beam width for each strip; see `decode_logits`.
     """
     first = list(logits(strips))
     out = [decode_logits(one, beam) for one, beam in zip(first, beams, strict=True)]
@@ -53,14 +53,14 @@ def distort_strip(
     taller: float = 1.0,
     right: float = 0.0,
 ) -> GreyImage:
-    """Alter a strip about its middle.
+    """Distort a strip about its middle.
 
     Args:
         strip: uint8, shape (height, width).
         lean: columns to the right for each row upwards.
-        wider: stretches it across.
-        taller: stretches it upright.
-        right: columns that it moves to the right.
+        wider: factor of the width.
+        taller: factor of the height.
+        right: shift to the right, columns.
     """
     x, y = (strip.shape[1] - 1) / 2, (strip.shape[0] - 1) / 2
     back: Any = np.array(
@@ -76,7 +76,7 @@ def distort_strip(
 def _average_candidates(
     first: DecodedStrip, further: Sequence[list[tuple[str, float]]], logits: Logits
 ) -> DecodedStrip:
-    """Average what the looks give; where the signs stand is told by the first."""
+    """Average the candidates of all readings; the first reading's logits place the signs."""
     shares: dict[str, float] = {}
     for look in (first.candidates, *further):
         for text, share in look:

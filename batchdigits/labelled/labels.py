@@ -1,4 +1,4 @@
-"""What labels mean, and the record in which crops travel with them."""
+"""What labels mean, and crops with their labels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -12,7 +12,7 @@ from batchdigits.records import GreyImage
 EMPTY_LABEL = -1
 """The label of a crop without ink."""
 NO_DIGIT_LABEL = 10
-"""The label of a crop with ink that is no digit."""
+"""The label of a crop with ink that is not a digit."""
 
 Part = Literal["train", "test"]
 
@@ -29,10 +29,10 @@ class LabelledCrops(NamedTuple):
     """Crops with their labels; entry n of each attribute belongs to crop n.
 
     Attributes:
-        crops: N grey pictures, uint8, each (height, width), both at least 1, of any sizes; an
-            array (N, height, width) where all are alike.
+        crops: N grey pictures, uint8, each (height, width) of any size from 1; an array
+            (N, height, width) where all have one size.
         labels: int64, shape (N,): 0 to 9, `EMPTY_LABEL`, or `NO_DIGIT_LABEL`.
-        names: where each comes from, for people.
+        names: where each crop comes from, for people.
     """
 
     crops: Sequence[GreyImage] | NDArray[np.uint8]
@@ -40,7 +40,7 @@ class LabelledCrops(NamedTuple):
     names: Sequence[str]
 
     def select(self, chosen: NDArray[np.int64]) -> "LabelledCrops":
-        """Give the entries at the places `chosen`, in that order."""
+        """Return the entries with the indices `chosen`, in that order."""
         return LabelledCrops(
             stack_crops([self.crops[n] for n in chosen]),
             self.labels[chosen],
@@ -52,45 +52,54 @@ Loader = Callable[[Mapping[str, str]], LabelledCrops]
 
 
 def parse_label_map(text: str) -> dict[str, str]:
-    """Read what labels that are no digits mean, as in `10=empty,ten=empty,x=none,A=3`.
+    """Parse what labels mean that are not digits, as in `10=empty,ten=empty,x=none,A=3`.
 
     Args:
-        text: label=meaning, separated by commas; a meaning is a digit, `empty` (no ink), `none`
-            (ink, but no digit), or `skip` (leave these out).
+        text: label=meaning, separated by commas. A meaning is a digit, `empty` (no ink), `none`
+            (ink, but not a digit), or `skip` (leave these crops out).
+
+    Returns:
+        The meaning of each label.
 
     Raises:
-        UsageError: it is none such, or names a label twice.
+        UsageError: `text` has another form, or gives a label two meanings.
     """
-    out: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for pair in filter(None, map(str.strip, text.split(","))):
-        name, sign, meaning = (one.strip() for one in pair.rpartition("="))
+        name, sign, meaning = (part.strip() for part in pair.rpartition("="))
         if not (sign and name) or meaning not in _MEANINGS:
             raise UsageError(
                 f"--labels '{pair}': expected LABEL=MEANING, where the meaning is a digit, empty, "
                 "none or skip, as in 10=empty,x=none"
             )
-        if out.setdefault(name, meaning) != meaning:
-            raise UsageError(f"--labels: '{name}' is given two meanings, {out[name]} and {meaning}")
-    return out
+        first = meanings.setdefault(name, meaning)
+        if first != meaning:
+            raise UsageError(f"--labels: '{name}' is given two meanings, {first} and {meaning}")
+    return meanings
 
 
-def map_labels(marks: list[str], names: Mapping[str, str], place: str) -> list[int]:
-    """Say what each label means, as a number.
+def map_labels(written: list[str], names: Mapping[str, str], place: str) -> list[int]:
+    """Return the number of each label: 0 to 9, or one of the constants above.
+
+    Args:
+        written: the labels, as the set has them.
+        names: what labels mean that are not digits, as from `parse_label_map`.
+        place: of the set, for the message.
 
     Raises:
-        UsageError: one is no digit, and not in `list_numbered_paths`.
+        UsageError: a label is not a digit, and not in `names`.
     """
     known = _DIGITS | {name: _MEANINGS[meaning] for name, meaning in names.items()}
-    strange = [mark for mark in marks if mark not in known]
+    strange = [label for label in written if label not in known]
     if strange:
         more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
         raise UsageError(
             f"'{place}': the label '{strange[0]}'{more} is no digit 0 to 9: say what it means, "
             f"as in --labels '{strange[0]}=empty' (or a digit, none, skip)"
         )
-    return [known[mark] for mark in marks]
+    return [known[label] for label in written]
 
 
 def stack_crops(crops: list[GreyImage]) -> Sequence[GreyImage] | NDArray[np.uint8]:
-    """Make one array of crops of one size."""
+    """Stack crops into an array, if they have one size."""
     return np.stack(crops) if len({crop.shape for crop in crops}) == 1 else crops

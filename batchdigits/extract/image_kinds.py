@@ -1,0 +1,66 @@
+"""What an image is read as, a digit, a number or a form, by its format and size."""
+
+from typing import NamedTuple
+
+from batchdigits import pages
+from batchdigits.extract.tasks import Task
+from batchdigits.options import ReadAs
+from batchdigits.records import Failure, ImageKind
+
+MAX_DIGIT_SIDE_PX, MAX_DIGIT_ASPECT, MAX_NUMBER_HEIGHT_PX = 256, 1.6, 600
+"""Limits that `--as auto` uses; see `choose_image_kind`."""
+
+
+def choose_image_kind(
+    as_: ReadAs, height: int, width: int, *, pdf: bool = False
+) -> tuple[ImageKind, str]:
+    """Choose what an image is read as, and say why.
+
+    Args:
+        as_: digit, number or form is taken as it is; auto decides by format and size.
+        height: in pixels, upright.
+        width: in pixels, upright.
+        pdf: whether the image is a page of a PDF, which is always a form.
+    """
+    size = f"{width} x {height} px"
+    if as_ != "auto":
+        return as_, f"{size}; --as {as_}"
+    if pdf:
+        return "form", f"{size}: PDF"
+    if max(height, width) <= MAX_DIGIT_SIDE_PX and width <= MAX_DIGIT_ASPECT * height:
+        return (
+            "digit",
+            f"{size}: up to {MAX_DIGIT_SIDE_PX} px, no wider than {MAX_DIGIT_ASPECT} x its height",
+        )
+    if width > MAX_DIGIT_ASPECT * height and height < MAX_NUMBER_HEIGHT_PX:
+        return "number", f"{size}: wider than {MAX_DIGIT_ASPECT} x its height, under 600 px high"
+    return "form", f"{size}: over {MAX_DIGIT_SIDE_PX} px"
+
+
+class PlannedFile(NamedTuple):
+    """A line of `--dry-run`: a file, what it would be read as, its page count, and why."""
+
+    file: str
+    read_as: str
+    pages: int
+    why: str
+
+
+def plan_chunk(
+    chunk: list[Task], *, as_: ReadAs, max_pixels: int, template: bool = False
+) -> list[PlannedFile]:
+    """Plan what each file of a chunk would be read as, from the files' headers alone."""
+    out = []
+    for source, *_ in chunk:
+        seen = source.fault or pages.inspect_image_file(source.path, max_pixels=max_pixels)
+        if isinstance(seen, str):
+            out.append(PlannedFile(source.file, "error", 1, seen))
+        elif isinstance(seen, Failure):
+            out.append(PlannedFile(source.file, "error", 1, seen.detail))
+        elif template:
+            why = f"{seen.format}, {seen.width} x {seen.height} px; --template"
+            out.append(PlannedFile(source.file, "form", seen.pages, why))
+        else:
+            kind, why = choose_image_kind(as_, seen.height, seen.width, pdf=seen.format == "PDF")
+            out.append(PlannedFile(source.file, kind, seen.pages, f"{seen.format}, {why}"))
+    return out

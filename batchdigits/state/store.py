@@ -1,0 +1,299 @@
+"""The state's file: every query and every change of it is a method here."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from batchdigits.records import FileSnapshot
+from batchdigits.state import base
+from batchdigits.state.checksums import compute_checksum
+from batchdigits.state.entries import MOVED, FileRecord, TableRecord
+
+
+class StateStore:
+    """An open state; see `open_store`.
+
+    Attributes:
+        folder: the real path of the folder that its file is in.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            DamagedError: it is no state, or not what was written.
+            sqlite3.Error: it cannot be opened or written.
+        """
+        self.folder = os.path.dirname(os.path.realpath(path))
+        self._stale = False
+        self._base = base.open_database(path)
+        self._base.execute(
+            "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
+            " sure INTEGER) WITHOUT ROWID"
+        )
+        self._base.execute("CREATE TEMP TABLE left_out (file TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(sqlite3.Error):
+            self._base.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all changes of the block or none; they are on disk when it ends."""
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._stale = False
+            with suppress(sqlite3.Error):
+                self._base.execute("ROLLBACK")
+            raise
+        self._base.execute("COMMIT")
+
+    def add_key(self, key: str, thresholds: str) -> int:
+        """Return the number of a key; a new key is kept with the thresholds that go with it."""
+        self._base.execute(
+            "INSERT OR IGNORE INTO keys (key, thresholds, checksum) VALUES (?, ?, ?)",
+            (key, thresholds, compute_checksum(key, thresholds)),
+        )
+        return int(self._base.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()[0])
+
+    def has_readings(self) -> bool:
+        """Return whether anything was read before."""
+        return self._base.execute("SELECT 1 FROM readings LIMIT 1").fetchone() is not None
+
+    def set_run_files(self, entries: Iterable[FileSnapshot]) -> None:
+        """Take the files of this run, as they are now; other methods give their index here."""
+        self._base.execute("DELETE FROM here")
+        self._base.executemany(
+            "INSERT INTO here VALUES (?, ?, ?, ?, ?)",
+            ((one.file, at, one.size, one.time, one.sure) for at, one in enumerate(entries)),
+        )
+
+    def list_absent_files(self) -> Iterator[str]:
+        """Yield the names of known files that are not among those of this run."""
+        what = "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
+        return (file for (file,) in self._base.execute(what))
+
+    def rename_file(self, file: str, name: str) -> None:
+        """Rename a known file to a name that no known file has."""
+        found = self._base.execute(
+            "SELECT size, time, sure, content, reading FROM files WHERE file = ?", (file,)
+        )
+        *entry, reading = found.fetchone()
+        self._save_file(FileSnapshot(name, *entry), reading)
+        self._base.execute("DELETE FROM files WHERE file = ?", (file,))
+
+    def exclude_files(self, files: Iterable[str]) -> None:
+        """Hide known files from the records, gone files and pruning of this run; they are kept."""
+        self._base.execute("DELETE FROM left_out")
+        self._base.executemany("INSERT INTO left_out VALUES (?)", ((file,) for file in files))
+
+    def count_excluded_rows(self) -> int:
+        """Count the rows of the files that `exclude_files` hides."""
+        found = self._base.execute(
+            "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out"
+            " JOIN files USING (file) JOIN readings ON readings.id = files.reading"
+        )
+        return int(found.fetchone()[0] or 0)
+
+    def has_file_records(self) -> bool:
+        """Return whether `list_file_records` yields anything."""
+        what = "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
+        return self._base.execute(what).fetchone() is not None
+
+    def find_files_to_read(self, key: int) -> list[int]:
+        """Return the indexes of this run's files that are new, changed, or failed before."""
+        found = self._base.execute(
+            "SELECT at FROM here LEFT JOIN files USING (file)"
+            " LEFT JOIN readings ON readings.id = files.reading"
+            " WHERE files.file IS NULL OR NOT files.sure OR files.sure != here.sure"
+            " OR files.size != here.size OR files.time != here.time OR readings.key != ?"
+            " OR readings.failed ORDER BY at",
+            (key,),
+        )
+        return [at for (at,) in found]
+
+    def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
+        """Return whether a file's content was read before; if so, the file gets its findings."""
+        found = self._base.execute(
+            "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
+            (entry.content, key),
+        ).fetchone()
+        if found:
+            self._save_file(entry, found[0])
+        return bool(found)
+
+    def save_findings(self, entry: FileSnapshot, key: int, findings: str, *, failed: bool) -> None:
+        """Keep the findings of a file, in place of earlier ones.
+
+        Args:
+            entry: the file, as it was when it was read.
+            key: number of the key that it was read under.
+            findings: what was found in it, as text.
+            failed: whether it is to be read again next time.
+        """
+        row = (entry.content, key, int(failed or entry.content is None), findings)
+        cursor = self._base.execute(
+            "INSERT INTO readings (content, key, failed, findings, checksum) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (*row, compute_checksum(*row)),
+        )
+        number = cursor.lastrowid
+        if not cursor.rowcount:  # the same content was read before, under some name
+            number, before = self._base.execute(
+                "SELECT id, findings FROM readings WHERE content = ? AND key = ? AND NOT failed",
+                row[:2],
+            ).fetchone()
+            if before != findings:
+                self._base.execute(
+                    "UPDATE readings SET findings = ?, checksum = ? WHERE id = ?",
+                    (findings, compute_checksum(*row), number),
+                )
+        self._save_file(entry, int(number or 0))
+
+    def save_page_findings(self, entry: FileSnapshot, key: int, page: int, findings: str) -> None:
+        """Keep the findings of a page until all of its file is read."""
+        row = (entry.file, page, entry.size, entry.time, key, findings)
+        self._base.execute(
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*row, compute_checksum(*row)),
+        )
+
+    def load_page_findings(self, key: int) -> dict[str, dict[int, str]]:
+        """Return the findings of pages of unchanged files, by file and by page from 1."""
+        found = self._base.execute(
+            "SELECT file, page, findings FROM pages JOIN here USING (file)"
+            " WHERE pages.size = here.size AND pages.time = here.time AND key = ?",
+            (key,),
+        )
+        out: dict[str, dict[int, str]] = {}
+        for file, page, findings in found:
+            out.setdefault(file, {})[page] = findings
+        return out
+
+    def _save_file(self, entry: FileSnapshot, reading: int) -> None:
+        row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
+        self._base.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*row, compute_checksum(*row)),
+        )
+
+    def list_file_records(self) -> Iterator[FileRecord]:
+        """Yield a record of every file, in the order of the UTF-8 bytes of its name."""
+        found = self._base.execute(
+            "SELECT files.file, thresholds, findings, here.file IS NOT NULL FROM files"
+            " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
+            " LEFT JOIN here ON here.file = files.file"
+            " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
+        )
+        for file, thresholds, findings, here in found:
+            yield FileRecord(file, thresholds, findings, bool(here))
+
+    def list_read_files(
+        self, key: int, after: str, count: int
+    ) -> list[tuple[int, FileSnapshot, str]]:
+        """List files of this run that were read under a key, in the order of their names.
+
+        Args:
+            key: number of the key.
+            after: the name that they come after.
+            count: how many to list at most.
+
+        Returns:
+            Of each its index among this run's files, how it was when it was read, and its
+            findings if it is to be read again, else an empty text.
+        """
+        found = self._base.execute(
+            "SELECT at, files.file, files.size, files.time, files.sure, files.content,"
+            " CASE WHEN failed THEN findings ELSE '' END"
+            " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
+            " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
+            (after, key, count),
+        )
+        return [(at, FileSnapshot(*entry), findings) for at, *entry, findings in found]
+
+    def update_entries(self, entries: Iterable[FileSnapshot]) -> None:
+        """Update how known files are; their findings stay.
+
+        Size and time are `MOVED` for a file that was moved away. A new file of its name is then
+        read, even if it has the same size and time.
+        """
+        for entry in entries:
+            found = self._base.execute("SELECT reading FROM files WHERE file = ?", (entry.file,))
+            self._save_file(entry, found.fetchone()[0])
+
+    def has_moved_files(self) -> bool:
+        """Return whether any file was read and moved away."""
+        found = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
+        return found.fetchone() is not None
+
+    def has_moved_predecessor(self, entry: FileSnapshot) -> bool:
+        """Return whether another file of this name was read without error and moved away."""
+        found = self._base.execute(
+            "SELECT 1 FROM files JOIN readings ON readings.id = files.reading"
+            " WHERE file = ? AND size = ? AND files.content != ? AND NOT failed",
+            (entry.file, MOVED, entry.content),
+        )
+        return bool(found.fetchone())
+
+    def has_file(self, file: str) -> bool:
+        """Return whether a file is known."""
+        return bool(self._base.execute("SELECT 1 FROM files WHERE file = ?", (file,)).fetchone())
+
+    def list_gone_files(self) -> list[tuple[str, bool]]:
+        """List the files of the table that are not among those of this run and were not moved.
+
+        Returns:
+            Of each its name, and whether it has an error row.
+        """
+        found = self._base.execute(
+            "SELECT file, failed FROM files JOIN readings ON readings.id = files.reading"
+            " WHERE size != ? AND file NOT IN (SELECT file FROM here)"
+            " AND file NOT IN (SELECT file FROM left_out)",
+            (MOVED,),
+        )
+        return [(file, bool(failed)) for file, failed in found]
+
+    def prune_files(self, files: Iterable[str], *, moved: bool) -> int:
+        """Delete files, with `moved` also those that were moved away; return their number."""
+        gone = [(file,) for file in files]
+        if moved:
+            gone += self._base.execute(
+                "SELECT file FROM files WHERE size = ? AND file NOT IN (SELECT file FROM here)"
+                " AND file NOT IN (SELECT file FROM left_out)",
+                (MOVED,),
+            ).fetchall()
+        self._base.executemany("DELETE FROM files WHERE file = ?", gone)
+        return len(gone)
+
+    def drop_unused_findings(self) -> None:
+        """Delete the findings of content that no file has any more, and those of single pages."""
+        self._base.execute("DELETE FROM pages")
+        self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
+
+    def load_table_record(self, name: str) -> TableRecord | None:
+        """Return how a table was left; None if none was written."""
+        found = self._base.execute(
+            "SELECT size, time, content, settings, summary FROM written WHERE name = ?", (name,)
+        ).fetchone()
+        return TableRecord(*found) if found else None
+
+    def mark_tables_stale(self) -> None:
+        """Note that the tables no longer show what is known."""
+        if self._stale:  # noted before: this is called for every file
+            return
+        found = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
+        for name, size, when, content in found:
+            self.save_table_record(name, TableRecord(size, when, content, "", ""))
+        self._stale = True
+
+    def save_table_record(self, name: str, table: TableRecord) -> None:
+        """Note how a table was left."""
+        self._stale = False
+        self._base.execute(
+            "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (name, *table, compute_checksum(name, *table)),
+        )
