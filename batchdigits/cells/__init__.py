@@ -25,7 +25,7 @@ from batchdigits.cells.ink import (
 )
 from batchdigits.cells.lines import detect_box_lines, erase_box_lines
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import compute_box_corners
+from batchdigits.templates.boxes import project_box
 
 __all__ = ["BOX_PX_PER_MM", "MIN_PAGE_PX_PER_MM", "CutBox", "Rect", "cut_boxes", "cut_strip_boxes"]
 
@@ -148,9 +148,7 @@ def _cut_box(
             [0, 0, 1],
         ]
     )
-    ends = np.asarray(
-        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
-    )
+    ends = project_box(box, matrix)
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
     drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
     dark = compute_darkness(drawn)
@@ -165,20 +163,20 @@ def _cut_box(
     blank = not mask.any()
     through = not blank and has_crossing_line(written, mask, found.box)
     crop, area = _crop_kept_ink(dark, mask, found.box)
-    shown = _compute_bounding_rect(compute_box_corners(area), matrix @ to_paper)
+    shown = _compute_bounding_rect(area, matrix @ to_paper)
     return CutBox(
         crop,
         blank,
         through,
-        _compute_bounding_rect(compute_box_corners(box), matrix),
+        _compute_bounding_rect(box, matrix),
         fineness,
         shown,
     ), mask
 
 
-def _compute_bounding_rect(points: NDArray[np.float64], matrix: Matrix) -> Rect:
-    """Give the upright box round points (N, 2) that a matrix takes to the page."""
-    ends = np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
+def _compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
+    """Return the upright box round a box that a matrix takes to the page."""
+    ends = project_box(box, matrix)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 

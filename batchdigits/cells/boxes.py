@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.cells.ink import compute_darkness, segment_ink
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Box
+from batchdigits.templates.boxes import Box
 
 REDUCED_HEIGHT_PX = 100
 """Height that a strip is reduced to, px."""

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from batchdigits import layout
 from batchdigits.records import GreyImage
+from batchdigits.templates.boxes import Box
 from batchdigits.templates.straight import (
     MIN_SKEW_DEGREES,
     deskew_page,
     detect_form_markers,
     measure_skew,
 )
-from batchdigits.templates.template import Box, Marker
+from batchdigits.templates.template import Marker
 
 MIN_FREE_NUMBER_ASPECT = 1.8
 """A box alone that is so many times wider than high is for a number written freely."""

@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Box, Template, compute_box_corners
+from batchdigits.templates.boxes import Box, project_box
+from batchdigits.templates.template import Template
 
 FIELD_COLOUR, BOX_COLOUR, MARKER_COLOUR = (0, 0, 220), (220, 120, 0), (0, 160, 0)
 """Colours, blue before green before red."""
@@ -53,20 +54,14 @@ def _draw_box(
     thick: int,
 ) -> NDArray[np.float64]:
     """Draw a box; give its corners, px (4, 2)."""
-    ends = _project_box(box, matrix)
+    ends = project_box(box, matrix)
     cv2.polylines(
         picture, [np.rint(ends * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4
     )
     return ends
 
 
-def _project_box(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(
-        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
-    )
-
-
 def _compute_px_per_mm(template: Template, matrix: NDArray[np.float64]) -> float:
     """Pixels a millimetre along the page's diagonal."""
-    ends = _project_box((0.0, 0.0, *template.form.size), matrix)
+    ends = project_box((0.0, 0.0, *template.form.size), matrix)
     return float(np.linalg.norm(ends[2] - ends[0]) / np.hypot(*template.form.size))

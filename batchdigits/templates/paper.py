@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from fpdf import FPDF
 
-from batchdigits.templates.template import Box, Form, Template, has_overlap
+from batchdigits.templates.boxes import Box, has_overlap
+from batchdigits.templates.template import Form, Template
 
 LINE_WIDTH_MM = 0.35
 """Width of a box's line, mm; its middle runs along the box's edge."""

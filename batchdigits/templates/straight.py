@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import ARUCO_DICTIONARIES, Box, Marker
+from batchdigits.templates.boxes import Box
+from batchdigits.templates.template import ARUCO_DICTIONARIES, Marker
 
 SEARCH_PX_PER_MM = 6
 """Pixels a millimetre of the picture that is searched, whatever the scan's."""

@@ -5,8 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,19 +17,15 @@ from pydantic import Field as Setting
 
 from batchdigits.errors import TemplateError
 from batchdigits.templates import patterns, slips
+from batchdigits.templates.boxes import MAX_OVERLAP_MM, Box, has_overlap
 
 MARKER_SIDE_MM, MARKER_MARGIN_MM = 8.0, 8.0
 """Side of a corner marker, and its distance from the page's edges, mm; where a template does not
 say otherwise."""
 ARUCO_DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
 """Squares of a marker, without its border."""
-MAX_OVERLAP_MM = 0.2
-"""Boxes that overlap by less, in mm, touch."""
 MIN_PAGE_SIDE_MM, MAX_PAGE_SIDE_MM, MIN_BOX_SIDE_MM = 20.0, 2000.0, 1.0
 """Sides of a page, and the least of a box, mm: in smaller ones nobody writes."""
-
-Box = tuple[float, float, float, float]
-"""x and y of the top left corner, width and height, mm from the page's top left corner."""
 
 Anchor = Literal["markers", "image", "page"]
 CheckDigitKind = Literal["luhn", "mod11", "mod97"]
@@ -252,20 +246,6 @@ class Template(_StrictModel):
                 if has_overlap(box, its):
                     raise ValueError(f"{words} overlaps {other}")
         return self
-
-
-def compute_box_corners(box: Box) -> NDArray[np.float64]:
-    """List the corners of a box: (4, 2), mm, clockwise from the top left."""
-    x, y, wide, high = box
-    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
-
-
-def has_overlap(one: Box, two: Box) -> bool:
-    """Tell whether two boxes share more than an edge."""
-    return all(
-        min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > MAX_OVERLAP_MM
-        for n in (0, 1)
-    )
 
 
 def load_template(path: str) -> Template:
