@@ -1,4 +1,4 @@
-"""Candidates of a number become its value, and what to say of it."""
+"""Judge numbers written freely: the candidates of a strip become a value."""
 
 import re
 from functools import partial
@@ -18,24 +18,24 @@ from batchdigits.records import JudgedValue
 from batchdigits.templates.template import Field
 
 MAX_NUMBER_DIGITS = 20
-"""Digits of a number, at most."""
+"""Most digits of a number."""
 MAX_SPACING_HEIGHTS, MAX_SPACING_RATIO = 2.0, 1.8
-"""Digits further apart, from middle to middle, than so many times the ink's height are of two
-numbers, unless all stand far apart, as in boxes: then than so many times the median distance. The
-most in 1,080 amounts was 1.75."""
+"""A gap between the middles of two digits separates two numbers if it is more than the first times
+the ink's height. It must also be more than the second times the median gap, since in boxes all
+digits stand far apart. The most in 1,080 amounts was 1.75."""
 NO_READER_DETAIL = "a number of several digits: the model has no number reader (number.keras)"
 
 
 def judge_number(
     field: Field | None, found: DecodedStrip, threshold: float, why: str = ""
 ) -> JudgedValue:
-    """Say what a number is.
+    """Judge a number.
 
     Args:
-        field: with its rules; None for an image that is one number.
-        found: how it was read; candidates calibrated.
+        field: its rules and decimals; None for an image that is one number.
+        found: how the strip was read; its candidates are calibrated.
         threshold: the confidence from which a value is `ok`.
-        why: not empty where the number is for review whatever it is, and says why.
+        why: why the number is for review, whatever it is; empty if there is no reason.
     """
     numbers = [(text, share) for text, share in found.candidates if text and NO_DIGIT not in text]
     raw, share = numbers[0] if numbers else ("", 0.0)
@@ -57,7 +57,7 @@ def judge_number(
 
 
 def _describe_number_fault(found: DecodedStrip, raw: str) -> str:
-    """Say why a strip is no number, or more than one."""
+    """Return why a strip is no number, or more than one number; empty if it is one."""
     best = found.candidates[0][0]
     if not best:
         return "not digits: not a number, no digits are seen"
@@ -76,7 +76,7 @@ def _describe_number_fault(found: DecodedStrip, raw: str) -> str:
 
 
 def _find_number_gap(columns: list[int]) -> int:
-    """Tell how many digits stand before a gap as between two numbers; 0 where there is none."""
+    """Return how many digits stand before a gap between two numbers; 0 if there is none."""
     if len(columns) < 2:
         return 0
     apart = np.diff(columns) * COLUMN_STRIDE_PX / INK_HEIGHT_PX
@@ -98,7 +98,10 @@ def _judge_candidates(
 
 
 def _describe_separators(field: Field, seen: str, value: JudgedValue) -> tuple[str, str]:
-    """Tell of the separators among the digits; give how it is written, and what is in doubt."""
+    """Return how a number with separators is written, and why its separators are in doubt.
+
+    Both are empty where there is nothing to tell.
+    """
     inner = seen.strip(SEPARATOR_CHARACTERS)
     parts = re.split(f"[{re.escape(SEPARATOR_CHARACTERS)}]+", inner)
     if field.decimals:
@@ -118,5 +121,5 @@ def _describe_separators(field: Field, seen: str, value: JudgedValue) -> tuple[s
 
 
 def _has_thousands_groups(parts: list[str]) -> bool:
-    """Tell whether digits are parted as at thousands."""
+    """Return whether the parts of a number are groups of thousands."""
     return len(parts) == 1 or (len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]))

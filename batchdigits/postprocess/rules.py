@@ -1,4 +1,4 @@
-"""What may stand in a field: which values a rule allows, and the likeliest of those."""
+"""Rules of fields: which values a rule allows, which of them is likeliest, and what is `ok`."""
 
 import heapq
 import math
@@ -14,13 +14,12 @@ from batchdigits.templates import patterns
 from batchdigits.templates.template import Field
 
 MAX_VALUES_TRIED = 4096
-"""Values that are looked through, the likeliest first."""
+"""At most so many values are tried, the likeliest first."""
 NEGLIGIBLE_PROBABILITY = 1e-6
-"""Probability that may be left when no more are looked through."""
-
+"""The search ends when the values not yet tried have less probability than this together."""
 RULE_BREAK_RATE = 0.01
-"""How often what people write in a field breaks its rule: a slip of the pen, a number of another
-kind."""
+"""Share of values that break their rule on paper already: by a slip of the pen, or as a number of
+another kind."""
 RULELESS_FIELD = Field.model_validate(
     {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
 )
@@ -28,7 +27,7 @@ RULELESS_FIELD = Field.model_validate(
 
 
 class LikelyValue(NamedTuple):
-    """The likeliest value.
+    """The likeliest value that a rule allows.
 
     Attributes:
         digits: as text.
@@ -40,7 +39,7 @@ class LikelyValue(NamedTuple):
 
 
 def describe_broken_rule(field: Field, digits: str) -> str:
-    """Say which rule of a field a value breaks, in plain words; empty if none.
+    """Return which rule of a field a value breaks, in plain words; empty if none.
 
     Args:
         field: its rules.
@@ -114,15 +113,17 @@ def _send_to_review(digits: str, confidence: float, fault: str, second: str) -> 
 
 
 def choose_candidate(field: Field, candidates: Sequence[tuple[str, float]]) -> LikelyValue | None:
-    """Choose the likeliest of some candidates that a field's rule allows, as `find_likeliest_value` does.
+    """Choose the likeliest candidate that a field's rule allows.
+
+    The probability is computed as in `find_likeliest_value`.
 
     Args:
         field: its rule.
-        candidates: values with their probabilities, the likeliest first; what they lack of 1 is
-            something else, which the rule may allow for all that is known.
+        candidates: values with their probabilities, the likeliest first. What these lack of 1
+            belongs to other values, which the rule may allow.
 
     Returns:
-        The value, and the probability that it is right; None where none is allowed.
+        The value, and the probability that it is right; None where no candidate is allowed.
     """
     allowed = [
         (digits, share) for digits, share in candidates if not describe_broken_rule(field, digits)
@@ -140,17 +141,17 @@ def choose_candidate(field: Field, candidates: Sequence[tuple[str, float]]) -> L
 def find_likeliest_value(field: Field, cells: NDArray[np.float64]) -> LikelyValue | None:
     """Find the likeliest value that a field's rule allows.
 
-    By Bayes' rule: who fills in a form keeps its rule but for `RULE_BREAK_RATE` of the times, so that a
-    value the rule forbids counts for so much less, and what can be no digits at all in full.
+    The probability follows from Bayes' rule. People break a field's rule in `RULE_BREAK_RATE` of
+    all cases, so a forbidden value counts only by that share. What is no digit counts in full.
 
     Args:
         field: its rule.
-        cells: float64 (N, 10), N of 1 or more: the probability of each digit in each cell; a row
-            sums to less than 1 where the cell may hold no digit.
+        cells: float64 (N, 10), N of 1 or more: the probability of each digit in each cell. A row
+            sums to less than 1 where the cell may hold something else.
 
     Returns:
-        The value, and the probability that it is right; None where none of the likeliest `MAX_VALUES_TRIED` is
-        allowed.
+        The value, and the probability that it is right; None where none of the likeliest
+        `MAX_VALUES_TRIED` values is allowed.
     """
     best, share = "", 0.0
     allowed_ = 0.0
@@ -165,17 +166,17 @@ def find_likeliest_value(field: Field, cells: NDArray[np.float64]) -> LikelyValu
             break
     if not best:
         return None
-    kept = allowed_ + max(left, 0)  # what was not looked through may be allowed, too
+    kept = allowed_ + max(left, 0)  # values that were not tried may be allowed, too
     return LikelyValue(best, share / (kept + RULE_BREAK_RATE * (whole - kept) + 1 - whole))
 
 
 def iterate_likeliest_values(
     cells: NDArray[np.float64], most: int = MAX_VALUES_TRIED
 ) -> Iterator[tuple[str, float]]:
-    """Yield values from the likeliest down, each with its probability; no impossible ones.
+    """Yield values with their probabilities, the likeliest first, without impossible ones.
 
-    A value is a choice of rank in each cell; from one to the next some rank goes down by one. Each
-    value is reached from one only: that with its last lowered rank put back.
+    A value is a choice of one rank in each cell. Each step lowers one rank by one. Every value is
+    reached from one other only: the value with the last lowered rank put back.
     """
     order = np.argsort(-cells, axis=1, kind="stable")
     falling = np.take_along_axis(cells, order, axis=1).tolist()
@@ -198,18 +199,24 @@ def _compute_probability(falling: list[list[float]], ranks: Sequence[int]) -> fl
 
 
 def _is_luhn_valid(digits: str) -> bool:
-    """ISO/IEC 7812-1, annex B: every second digit from the right doubled, its digits summed."""
+    """Return whether the Luhn sum is a multiple of 10 (ISO/IEC 7812-1, annex B).
+
+    Every second digit from the right is doubled, and the digits of the double are summed.
+    """
     doubled = (divmod(2 * int(one), 10) for one in digits[-2::-2])
     return (sum(int(one) for one in digits[::-2]) + sum(a + b for a, b in doubled)) % 10 == 0
 
 
 def _is_mod11_valid(digits: str) -> bool:
-    """As in ISBN-10: weights 1 to 10 from the right, then 1 again; the sum is a multiple of 11."""
+    """Return whether the weighted sum is a multiple of 11, as in an ISBN-10.
+
+    The weights are 1 to 10 from the right, then 1 again.
+    """
     return sum((n % 10 + 1) * int(one) for n, one in enumerate(reversed(digits))) % 11 == 0
 
 
 def _is_mod97_valid(digits: str) -> bool:
-    """ISO/IEC 7064, MOD 97-10: the number leaves 1 when divided by 97."""
+    """Return whether the number leaves 1 when divided by 97 (ISO/IEC 7064, MOD 97-10)."""
     return int(digits) % 97 == 1
 
 
@@ -217,7 +224,7 @@ _CHECK_DIGIT_TESTS = {"luhn": _is_luhn_valid, "mod11": _is_mod11_valid, "mod97":
 
 
 def insert_decimal_point(digits: str, decimals: int) -> str:
-    """Put the separator back: digits 1250 with two decimals are 12.50."""
+    """Insert the decimal point: digits 1250 with two decimals are 12.50."""
     if not decimals or not digits:
         return digits
     padded = digits.rjust(decimals + 1, "0")
