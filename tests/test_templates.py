@@ -282,6 +282,9 @@ def test_two_templates_of_one_form_are_told() -> None:
         (r"(1)\1", 2, "a back-reference"),
         ("1|2{5}(?:(?=3)3)?", 8, "look-around that only longer values come to"),
         ("(?>1)", 1, "an atomic group"),
+        ("1|(?:(?=3)3){0}", 8, "look-around that no value comes to"),
+        ("1++", 2, "a possessive repetition"),
+        ("(?x)1 2", 2, "a flag that changes the syntax"),
         ("1" * 201, None, "too long"),
     ],
 )
@@ -293,7 +296,8 @@ def test_impossible_patterns_are_refused(pattern: str, cells: int | None, why: s
 @pytest.mark.parametrize(
     "pattern",
     ["[0-9]{8}", "^12|[^3-9]+$", r"(?:1|22)*\d?", "1?2??3*", "(0|[1-9]{2}){1,3}", "(1|)+.",
-     r"\w\D?", r"[\d]{2,}", "(?P<a>1)2|3", "(^1|2$)+"],
+     r"\w\D?", r"[\d]{2,}", "(?P<a>1)2|3", "(^1|2$)+", r"[]1-]\x32?|(?#3)\062{,2}?1",
+     r"(?i)\A(?s-i:[^\]2]1{0})+\Z", "0{}|{1|1{,}"],
 )  # fmt: skip
 @given(digits=st.text("0123", min_size=0, max_size=9))
 @settings(max_examples=60)

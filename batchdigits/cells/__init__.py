@@ -1,9 +1,8 @@
-"""A registered page → crops of its boxes: settled on the lines printed there, and free of them.
+"""Cut the boxes out of a registered page, without their printed lines.
 
-Each box is drawn upright out of the page at one scale, with a margin. Its printed lines are found
-where they really are, since paper stretches, and taken out where no stroke crosses them; of the
-ink that is left, what hangs together belongs to the box that holds most of it. A box is blank when
-no ink is left: the network is not asked.
+Each box is drawn upright at one scale, with a margin. Its printed lines are searched, since paper
+stretches, and erased where no stroke crosses them. Each connected piece of the ink that is left
+belongs to the box that holds most of it. A box without ink is blank, and not read by the model.
 """
 
 from collections.abc import Sequence
@@ -25,25 +24,24 @@ from batchdigits.cells.ink import (
 )
 from batchdigits.cells.lines import detect_box_lines, erase_box_lines
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import compute_box_corners
+from batchdigits.templates.boxes import project_box
 
 __all__ = ["BOX_PX_PER_MM", "MIN_PAGE_PX_PER_MM", "CutBox", "Rect", "cut_boxes", "cut_strip_boxes"]
 
 BOX_PX_PER_MM = 10.0
-"""Pixels a millimetre that boxes are drawn at: a digit 5 mm high has 50 px, and the network sees
-20 of them."""
+"""Pixels a millimetre at which boxes are drawn: a digit 5 mm high has 50 px, of which the model
+sees 20."""
 BOX_MARGIN_MM = 1.5
-"""mm round a box that are drawn with it: strokes leave their box, and lines stand beside theirs."""
+"""Margin drawn round a box, mm: strokes leave their box, and lines lie beside their place."""
 SHARED_LINE_GAP_MM, MERGED_LINES_GAP_MM = 0.1, 1.2
-"""mm between two boxes: up to the first they have one line together, whatever rounding has left
-between them; under the second their two lines may look like one."""
+"""Distances between two boxes, mm. Up to the first, which rounding may leave, they share a line.
+Under the second, their two lines may look like one."""
 MAX_SHARED_INK_RATIO = 0.5
-"""Share of a box's ink that may be its neighbour's as well."""
+"""Share of a box's ink that may be in its neighbour's as well."""
 MIN_PAGE_PX_PER_MM = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
-
 STRIP_BOX_HEIGHT_MM = 10.0
-"""mm that the boxes of a strip are taken to be high."""
+"""Height that the boxes of a strip are assumed to have, mm."""
 
 Matrix = NDArray[np.float64]
 """Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
@@ -57,11 +55,11 @@ class CutBox(NamedTuple):
     Attributes:
         crop: uint8, shape (H, W), dark ink on white (255), nothing else in it.
         blank: whether there is no ink.
-        through: whether a line goes right through the box and beyond, as a crease does: alone it
+        through: whether a line goes right through the box and beyond, as a crease does. Alone, it
             would look like a 1.
-        place: the upright box round it in the page as scanned, px.
+        place: the upright box round the box in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
-        shared: whether most of its ink is the next box's as well: read twice, it would be two.
+        shared: whether most of its ink is in the next box as well: one digit would be read twice.
         shown: the upright box round the crop in the page as scanned, px.
     """
 
@@ -86,10 +84,10 @@ def cut_boxes(
 
     Args:
         grey: the page, uint8, shape (height, width), dark ink on light paper.
-        matrix: where the paper lies in it.
+        matrix: the transform from paper to the page.
         boxes: on paper, mm.
-        others: the boxes of other fields.
-        alike: whether all lines of a box are equally heavy, as those of a form's fields are.
+        others: the boxes of other fields, mm.
+        alike: whether all lines of a box are equally heavy, as in the fields of a form.
     """
     every = np.array([*boxes, *others])
     cells = [_cut_box(grey, matrix, box, _has_close_neighbour(box, every), alike) for box in boxes]
@@ -97,13 +95,13 @@ def cut_boxes(
 
 
 def cut_strip_boxes(grey: GreyImage) -> list[CutBox]:
-    """Cut the boxes of a strip out: of a number written into a comb, or into boxes apart.
+    """Cut the boxes out of a strip: a number written into a comb, or into separate boxes.
 
     Args:
         grey: the strip, uint8, shape (height, width), dark ink on light paper.
 
     Returns:
-        From left to right; none where the strip is no row of boxes.
+        The boxes from left to right; none where the strip is no row of boxes.
     """
     places = rows.detect_box_row(grey)
     if not places:
@@ -115,7 +113,7 @@ def cut_strip_boxes(grey: GreyImage) -> list[CutBox]:
 
 
 def _has_close_neighbour(box: Rect, boxes: NDArray[np.float64]) -> bool:
-    """Tell whether another box stands so close beside this one that their lines run together."""
+    """Return whether another box is so close beside this one that their lines run together."""
     left, top, wide, high = boxes.T
     gap = np.maximum(left - box[0] - box[2], box[0] - left - wide)
     level = (top < box[1] + box[3]) & (box[1] < top + high)
@@ -123,7 +121,7 @@ def _has_close_neighbour(box: Rect, boxes: NDArray[np.float64]) -> bool:
 
 
 def _mark_shared_ink(found: Sequence[tuple[CutBox, Mask]], boxes: Sequence[Rect]) -> list[CutBox]:
-    """Mark a box most of whose ink the next one has as well: one stroke would be read twice."""
+    """Mark a box if most of its ink is in the next one as well: one stroke would be read twice."""
     cells = [cell for cell, _ in found]
     for n, ((_, ink), (_, other)) in enumerate(pairwise(found)):
         at = round((boxes[n + 1][0] - boxes[n][0]) * BOX_PX_PER_MM)
@@ -148,9 +146,7 @@ def _cut_box(
             [0, 0, 1],
         ]
     )
-    ends = np.asarray(
-        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
-    )
+    ends = project_box(box, matrix)
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
     drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
     dark = compute_darkness(drawn)
@@ -165,20 +161,20 @@ def _cut_box(
     blank = not mask.any()
     through = not blank and has_crossing_line(written, mask, found.box)
     crop, area = _crop_kept_ink(dark, mask, found.box)
-    shown = _compute_bounding_rect(compute_box_corners(area), matrix @ to_paper)
+    shown = _compute_bounding_rect(area, matrix @ to_paper)
     return CutBox(
         crop,
         blank,
         through,
-        _compute_bounding_rect(compute_box_corners(box), matrix),
+        _compute_bounding_rect(box, matrix),
         fineness,
         shown,
     ), mask
 
 
-def _compute_bounding_rect(points: NDArray[np.float64], matrix: Matrix) -> Rect:
-    """Give the upright box round points (N, 2) that a matrix takes to the page."""
-    ends = np.asarray(cv2.perspectiveTransform(points[None], matrix)[0], np.float64)
+def _compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
+    """Return the upright box round a box that a matrix takes to the page."""
+    ends = project_box(box, matrix)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 
@@ -186,7 +182,7 @@ def _compute_bounding_rect(points: NDArray[np.float64], matrix: Matrix) -> Rect:
 def _warp_page_part(
     grey: GreyImage, matrix: Matrix, size: tuple[int, int], fineness: float
 ) -> GreyImage:
-    """Draw a part of the page: `matrix` takes pixels of the picture to those of the page."""
+    """Draw a part of the page; `matrix` takes pixels of the picture to pixels of the page."""
     shrinks = fineness / BOX_PX_PER_MM
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     if shrinks <= 1.5:
@@ -207,10 +203,12 @@ def _make_translation(by: float) -> Matrix:
 def _crop_kept_ink(
     dark: GreyImage, mask: NDArray[np.bool_], frame: BoxSides
 ) -> tuple[GreyImage, Rect]:
-    """Give the kept ink with its soft edges on white, from line to line, and what leaves these.
+    """Crop the kept ink, with its soft edges, on white.
+
+    The crop reaches from line to line, and further where ink does.
 
     Returns:
-        The crop, and where it lies in the picture.
+        The crop, and where it is in the picture, px.
     """
     near = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
     y, x = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
@@ -225,7 +223,7 @@ def _crop_kept_ink(
 
 
 def describe_low_resolution(boxes: Sequence[CutBox]) -> str:
-    """Say whether boxes have too few pixels to be read; empty where they have enough."""
+    """Return why boxes have too few pixels to be read; empty where they have enough."""
     fine = min(box.fineness for box in boxes)
     if fine >= MIN_PAGE_PX_PER_MM:
         return ""

@@ -1,7 +1,7 @@
-"""Boxes in a row on a strip: a number written into a comb, or into boxes apart.
+"""Find a row of boxes on a strip: a number written into a comb, or into separate boxes.
 
-A box is a region of paper that printed lines close in. What is written in it may part it into
-pieces, and one that a stroke opens is missing; both are seen by their neighbours' size.
+A box is a region of paper that printed lines enclose. Strokes may split it into pieces, or open it,
+so that it is missing. The size of the neighbours shows both.
 """
 
 from typing import NamedTuple
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 
 from batchdigits.cells.ink import compute_darkness, segment_ink
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Box
+from batchdigits.templates.boxes import Box
 
 REDUCED_HEIGHT_PX = 100
-"""Height that a strip is reduced to, px."""
+"""Height to which a strip is reduced, px."""
 MIN_FILL_RATIO = 0.4
-"""Share of its upright box that a piece of a box fills at least: a loop of a digit fills less of
-what is as tall as a box."""
+"""Least share of its upright box that a piece of a box fills. The loop of a digit as tall as a box
+fills less."""
 MIN_BOX_HEIGHT_RATIO = 0.35
-"""Share of the strip's height that a box is high, at least."""
+"""Least height of a box, as a share of the strip's height."""
 BOX_SIZE_TOLERANCE = 0.2
-"""By what share boxes of a row differ from the median in height, width and distance, at most."""
+"""Largest share by which the boxes of a row differ from the median height, width and distance."""
 WHOLE_WIDTH_QUANTILE = 0.8
-"""Quantile of the pieces' widths that is a whole box's: strokes part some."""
+"""Quantile of the pieces' widths that is the width of a whole box: strokes split some boxes."""
 LINE_REACH_PX, MIN_LINE_COVERAGE = 3, 0.85
-"""Within so many px beyond a box's sides there is ink along this share of each, at least."""
+"""Beyond each side of a box, within so many px, there is ink along at least this share of it."""
 
 
 class _EnclosedRegion(NamedTuple):
-    """The upright box round a region, px: the last two lie one past."""
+    """The upright box round a region, px; `right` and `bottom` are one past its last pixels."""
 
     left: int
     top: int
@@ -45,8 +45,8 @@ def detect_box_row(grey: GreyImage) -> list[Box]:
         grey: uint8, shape (height, width), dark ink on light paper.
 
     Returns:
-        Of each box x, y, width, height within its lines, px, from left to right; none where the
-        strip is no row of two boxes or more.
+        The inside of each box: x, y, width, height, px, from left to right; none where the strip is
+        no row of two boxes or more.
     """
     share = min(1.0, REDUCED_HEIGHT_PX / grey.shape[0])
     size = [max(1, round(side * share)) for side in grey.shape[::-1]]
@@ -66,7 +66,7 @@ def detect_box_row(grey: GreyImage) -> list[Box]:
 
 
 def _detect_enclosed_regions(ink: NDArray[np.bool_]) -> list[_EnclosedRegion]:
-    """Find the regions of paper that lines close in, as tall as a box."""
+    """Find the regions of paper that lines enclose, as tall as a box, from left to right."""
     height, width = ink.shape
     paper = (~ink).view(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
@@ -83,7 +83,7 @@ def _detect_enclosed_regions(ink: NDArray[np.bool_]) -> list[_EnclosedRegion]:
 
 
 def _build_box_row(pieces: list[_EnclosedRegion]) -> list[_EnclosedRegion]:
-    """Keep the pieces of one row, put together what a stroke has parted, and fill gaps."""
+    """Build a row: keep the pieces of one row, merge split boxes, and insert missing boxes."""
     if not pieces:
         return []
     tall = float(np.median([p.bottom - p.top for p in pieces]))
@@ -103,7 +103,7 @@ def _build_box_row(pieces: list[_EnclosedRegion]) -> list[_EnclosedRegion]:
 
 
 def _merge_split_boxes(pieces: list[_EnclosedRegion], wide: float) -> list[_EnclosedRegion]:
-    """Put together neighbours that are one box in width."""
+    """Merge neighbours that are together as wide as one box."""
     out: list[_EnclosedRegion] = []
     for piece in pieces:
         if out and piece.right - out[-1].left <= (1 + BOX_SIZE_TOLERANCE) * wide:
@@ -114,7 +114,7 @@ def _merge_split_boxes(pieces: list[_EnclosedRegion], wide: float) -> list[_Encl
 
 
 def _insert_missing_boxes(row: list[_EnclosedRegion], wide: float) -> list[_EnclosedRegion]:
-    """Put a box where one is missing between two others."""
+    """Insert boxes where some are missing between two others."""
     if len(row) < 3:
         return row
     steps = np.diff([(p.left + p.right) / 2 for p in row])
@@ -130,7 +130,7 @@ def _insert_missing_boxes(row: list[_EnclosedRegion], wide: float) -> list[_Encl
 
 
 def _has_surrounding_lines(ink: NDArray[np.bool_], box: _EnclosedRegion) -> bool:
-    """Tell whether there are lines on all sides of a box, and not round it as in a digit's loop."""
+    """Return whether a box has straight lines on all sides; the loop of a digit has none."""
     left, top, right, bottom = box
     left, top = max(1, left), max(1, top)
     sides = (
@@ -148,7 +148,7 @@ def _compute_bounding_region(pieces: list[_EnclosedRegion]) -> _EnclosedRegion:
 
 
 def _is_regular_row(row: list[_EnclosedRegion]) -> bool:
-    """Tell whether boxes are as wide as each other, and stand at one distance."""
+    """Return whether boxes have the same size and the same distance."""
     wide = np.array([p.right - p.left for p in row], np.float64)
     tall = np.array([p.bottom - p.top for p in row], np.float64)
     steps = np.diff([(p.left + p.right) / 2 for p in row])

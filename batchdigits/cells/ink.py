@@ -1,4 +1,4 @@
-"""Ink in a box drawn upright: told from paper, and its own from its neighbours'."""
+"""Segment the ink of a box drawn upright from its paper, and from the ink of its neighbours."""
 
 from typing import NamedTuple
 
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from batchdigits.records import GreyImage
 
 PAPER_KERNEL_PX = 41
-"""px, of the picture of a box: broader than any stroke, narrower than the box; what is dark over
-more is shade on the paper."""
+"""Side of the kernel that estimates the paper, px of a box's picture: broader than any stroke, and
+narrower than the box. What is dark over more is shade on the paper."""
 MIN_CONTRAST_LEVELS, MIN_NOISE_MULTIPLE = 18, 5
-"""Ink is so many grey levels darker than the paper, and so many times its noise."""
+"""Ink is darker than the paper by at least so many grey levels, and so many times the noise."""
 MIN_OTSU_LEVEL = 40
-"""Darkness from which on Otsu's threshold parts ink from paper, and not the paper's noise."""
+"""Otsu's threshold separates ink from paper if it is at least so dark. Otherwise it splits the
+paper's noise."""
 MIN_INK_PX = 8
-"""px that ink must have to be more than a speck: a dot of a hairline pen has 9."""
+"""Least px of ink: less is a speck. A dot of a hairline pen has 9."""
 MAX_OUTSIDE_RATIO = 0.35
-"""A thing with a larger share of its ink outside the box is cut off at the box's edge."""
-
+"""A piece with a larger share of its ink outside the box is cut off at the box's edge."""
 MAX_LINE_WIDTH_RATIO = 0.15
-"""What is so much narrower than long (standard deviations) is a straight line."""
+"""Largest ratio of width to length (standard deviations) of a straight line."""
 MIN_CROSSING_PX = 4
-"""px that a line reaches beyond the box at both ends when it goes through."""
+"""Least px that a line through a box reaches beyond it, at both ends."""
 CENTRE_INSET_RATIO = 0.25
-"""What lies further in from all sides, as a share of the box, is its middle."""
+"""Distance of the box's middle from all sides, as a share of the box."""
 
 Mask = NDArray[np.bool_]
 
@@ -40,24 +40,24 @@ class BoxSides(NamedTuple):
 
 
 def compute_darkness(drawn: GreyImage) -> GreyImage:
-    """Take the paper away, shaded as it may be: how dark each pixel is, 255 for black.
+    """Compute how dark each pixel is against the paper around it; 255 for black.
 
-    What ink takes away is a share of the light there is: under a shadow it looks as on white.
+    Ink absorbs a share of the light, so the result is the same under a shadow.
     """
     side = np.ones((PAPER_KERNEL_PX, PAPER_KERNEL_PX), np.uint8)
-    smooth = cv2.medianBlur(drawn, 5)  # which keeps the edge of a shadow where it is
+    smooth = cv2.medianBlur(drawn, 5)  # keeps the edges of shadows in place
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, side, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(255 - cv2.divide(drawn, cv2.max(paper, 1), scale=255), np.uint8)
 
 
 def segment_ink(dark: GreyImage) -> tuple[Mask, Mask]:
-    """Tell ink from paper: what is darker than the noise of the paper alone.
+    """Segment ink from paper: ink is darker than the paper's noise.
 
     Args:
         dark: uint8, shape (H, W), as from `compute_darkness`.
 
     Returns:
-        The ink with its soft edges, and its core: what is nearer to the darkest ink than to paper.
+        The ink with its soft edges, and its core, which is nearer to the darkest ink than to paper.
         Where nothing stands out clearly, both are the same.
     """
     split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
@@ -72,21 +72,21 @@ def segment_ink(dark: GreyImage) -> tuple[Mask, Mask]:
 
 
 def _compute_weighted_median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
-    """Find the median of values that come so often each."""
+    """Return the median of values, each of which occurs `counts` times."""
     order = np.argsort(values, kind="stable")
     along = counts[order].cumsum()
     return int(values[order[np.searchsorted(2 * along, along[-1])]])
 
 
 def keep_box_ink(ink: Mask, frame: BoxSides) -> Mask:
-    """Keep what belongs to the box: things with most of their ink within it, or some in its middle.
+    """Keep the box's own ink: pieces with most of their ink in the box, or some in its middle.
 
     Args:
         ink: (H, W), without printed lines.
         frame: the box's sides.
 
     Returns:
-        (H, W): no specks, nothing of the neighbours; what leaves the box far is cut at its edge.
+        (H, W), without specks and neighbours. A piece that leaves the box far is cut at its edge.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
     if count == 1:
@@ -110,13 +110,13 @@ def keep_box_ink(ink: Mask, frame: BoxSides) -> Mask:
 
 
 def has_crossing_line(ink: Mask, mask: Mask, frame: BoxSides) -> bool:
-    """Tell whether a straight line goes through a box and beyond, as a crease does.
+    """Return whether a straight line goes through a box and beyond, as a crease does.
 
-    A crease is lighter than the printed lines that it breaks, so that it comes in pieces.
+    A crease is lighter than the printed lines and breaks them, so it may be in pieces.
 
     Args:
         ink: (H, W), without printed lines.
-        mask: what was kept of it; some of it is true.
+        mask: the ink that was kept, (H, W); not empty.
         frame: the box's sides.
     """
     found = cv2.moments(mask.view(np.uint8), binaryImage=True)
@@ -132,7 +132,7 @@ def has_crossing_line(ink: Mask, mask: Mask, frame: BoxSides) -> bool:
 
 
 def _has_ink_beyond_box(near: Mask, points: NDArray[np.float64], frame: BoxSides) -> bool:
-    """Tell whether there is ink near most of those points (N, 2: y, x) that lie beyond a box."""
+    """Return whether there is ink near most of the points (N, 2: y, x) that are outside a box."""
     y, x = np.rint(points).astype(int).T
     shown = (y >= 0) & (y < near.shape[0]) & (x >= 0) & (x < near.shape[1])
     inside = (y >= frame.top - 1) & (y <= frame.bottom) & (x >= frame.left - 1) & (x <= frame.right)

@@ -1,4 +1,4 @@
-"""The printed lines of a box drawn upright: found, and taken out of the ink."""
+"""Find the printed lines of a box drawn upright, and erase them from the ink."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,26 +10,27 @@ from batchdigits.cells.ink import BoxSides, Mask
 from batchdigits.records import GreyImage
 
 LINE_SEARCH_PX = 12
-"""px from where a line should be that it is looked for."""
+"""Largest distance of a line from where it should be, px."""
 LINE_COVERAGE_LEVELS = (0.6, 0.8, 0.95)
-"""Shares of a side that its line is dark along, the least that does first."""
+"""Shares of a side along which its line is dark, tried in this order."""
 MAX_LINE_PX, MAX_DOUBLE_LINE_PX = 10, 22
-"""px that a line is thick at most, and that two close to each other are together."""
+"""Largest thickness of a line, and of two close lines together, px."""
 END_INSET_RATIO = 0.1
-"""Share of a side at its ends that says nothing: other lines meet it there."""
+"""Share of a side that is left out at each end, because other lines meet it there."""
 MAX_LINE_WEIGHT_FACTOR = 1.15
-"""A line is so many times as heavy as where it is lightest, and a pixel of the page more; else a
-stroke lies on it."""
+"""A line is at most so many times as heavy as where it is lightest, and a pixel of the page more.
+Where it is heavier, a stroke lies on it."""
 DOUBLE_LINE_WEIGHT_FACTOR = 1.5
-"""Two lines that run together are so many times as heavy as one, wherever nothing lies on them."""
+"""Two lines that run together are more than so many times as heavy as one, where no stroke lies on
+them."""
 MIN_STROKE_REACH_PX = 2
-"""px that a stroke reaches beyond a line on either side, where it crosses it."""
+"""Least px that a stroke reaches beyond a line, on both sides, where it crosses the line."""
 MIN_STROKE_PX = 4
-"""px that a stroke is thick, at least, of which the line it touches can be cut off."""
+"""Least thickness of a stroke, px, beside which a touching line can be erased."""
 
 
 class LineBand(NamedTuple):
-    """A printed line: its first row or column, and the one past its last."""
+    """A printed line: its first row or column, and the row or column after its last."""
 
     start: int
     end: int
@@ -39,9 +40,9 @@ class BoxLines(NamedTuple):
     """The printed lines in the picture of a box.
 
     Attributes:
-        upright: by their columns.
-        level: by their rows.
-        box: the box's own sides; where no line was found, as they should be.
+        upright: their columns.
+        level: their rows.
+        box: the box's own sides; where no line was found, where they should be.
     """
 
     upright: list[LineBand]
@@ -54,9 +55,9 @@ def detect_box_lines(ink: Mask, core: Mask, box: BoxSides, *, double: bool = Fal
 
     Args:
         ink: where there is ink, (H, W).
-        core: the dark middle of it, which soft lines do not make broad.
+        core: the dark middle of the ink, in which soft lines are not broad, (H, W).
         box: where its sides should be.
-        double: whether the next box stands so close that two upright lines may look like one.
+        double: whether the next box is so close that two upright lines may look like one.
     """
     rows, columns = (
         slice(*_shrink_range(box.top, box.bottom)),
@@ -82,10 +83,10 @@ def _find_opposite_lines(
     """Find the lines on and beyond two opposite sides, and where these are.
 
     Args:
-        dark: the share of each row, or column, that is dark; of the core, and of all ink.
+        dark: the share of each row, or column, that is dark; each array is tried in turn.
         start: where the first side should be, px.
-        end: where the second should be.
-        thick: px that a line is thick at most.
+        end: where the second side should be, px.
+        thick: largest thickness of a line, px.
     """
     for shares in dark:
         first, second = (_find_nearest_line(shares, side, thick) for side in (start, end))
@@ -108,7 +109,7 @@ def _find_opposite_lines(
 
 
 def _compute_outer_edge(band: LineBand | None, near: float, *, first: bool) -> float:
-    """Give the outer edge of a box's line; between two in one, their middle."""
+    """Return the outer edge of a box's line; for two lines in one, their middle."""
     if band is None:
         return near
     if band.end - band.start > MAX_LINE_PX:
@@ -119,7 +120,7 @@ def _compute_outer_edge(band: LineBand | None, near: float, *, first: bool) -> f
 def _find_nearest_line(dark: NDArray[np.float64], near: float, thick: int) -> LineBand | None:
     """Find the line nearest to where it should be, by the share of each row that is dark.
 
-    Rows that a digit fills beside the line are told from it by a larger share.
+    A digit may fill the rows beside the line. Larger shares then separate it from the line.
     """
     low = max(0, round(near) - LINE_SEARCH_PX)
     for full in LINE_COVERAGE_LEVELS:
@@ -146,13 +147,13 @@ def erase_box_lines(  # noqa: PLR0913 - each is said by its name
     double: bool = False,
     alike: bool = True,
 ) -> Mask:
-    """Take printed lines out, but for where a stroke crosses or covers them.
+    """Erase printed lines, except where a stroke crosses or covers them.
 
     Args:
-        dark: uint8, shape (H, W).
-        mask: where there is ink.
+        dark: uint8, (H, W), as from `compute_darkness`.
+        mask: where there is ink, (H, W).
         found: the lines.
-        pixel: side of the page's own pixels, px: by so much a line in one bit is uneven.
+        pixel: side of the page's own pixels, px: a line of a black and white page is uneven by it.
         double: as for `detect_box_lines`.
         alike: whether all lines are as heavy as the lightest.
 
@@ -172,7 +173,7 @@ def erase_box_lines(  # noqa: PLR0913 - each is said by its name
             MAX_LINE_WEIGHT_FACTOR * (lightest if alike else _measure_line_weight(side)) + uneven,
         )
     for band in found.upright:
-        side = _extract_line(dark.T, ink.T, band)  # again: the corners of the box are gone by now
+        side = _extract_line(dark.T, ink.T, band)  # again: the box's corners are erased by now
         weight = _measure_line_weight(side)
         lines = 2 if double and weight > DOUBLE_LINE_WEIGHT_FACTOR * lightest else 1
         _erase_line(side, MAX_LINE_WEIGHT_FACTOR * (lines * lightest if alike else weight) + uneven)
@@ -180,16 +181,16 @@ def erase_box_lines(  # noqa: PLR0913 - each is said by its name
 
 
 class LevelledLine(NamedTuple):
-    """A printed line, laid level, with what stands above and below it.
+    """A printed line, laid level, with the rows above and below it.
 
     Attributes:
-        ink: (rows, W), a view: what is taken out here is out of the picture.
-        runs: (rows, W), what hangs together with the line, straight above and below.
-        weights: (W,), how dark these are together: it does not depend on how the line lies to the
-            pixels, as its thickness does.
-        start: its first row.
-        thick: its rows.
-        whole: whether the line does not lie at the picture's edge.
+        ink: (rows, W), a view: what is erased here is erased in the picture.
+        runs: (rows, W), the ink that is connected with the line, straight above and below.
+        weights: (W,), the darkness of `runs`, summed up by column. Unlike the line's thickness, it
+            does not depend on how the line lies to the pixels.
+        start: the line's first row.
+        thick: how many rows the line has.
+        whole: whether the line is not at the picture's edge.
     """
 
     ink: NDArray[np.uint8]
@@ -210,13 +211,13 @@ def _extract_line(dark: GreyImage, ink: NDArray[np.uint8], band: LineBand) -> Le
 
 
 def _measure_line_weight(side: LevelledLine) -> float:
-    """Weigh a line where nothing crosses it: the lightest quarter."""
+    """Return the weight of a line where nothing crosses it: the first quartile."""
     some = np.sort(side.weights[side.weights > 0])
     return float(some[len(some) // 4]) if len(some) else 0.0
 
 
 def _find_attached_ink(ink: NDArray[np.uint8], start: int, end: int) -> Mask:
-    """Tell what hangs together with a level line, straight above and below: (rows, W)."""
+    """Return the ink that is connected with a level line, straight above and below: (rows, W)."""
     part = ink.astype(bool)
     above = np.logical_and.accumulate(part[start::-1])[::-1]
     below = np.logical_and.accumulate(part[end - 1 :])
@@ -225,14 +226,14 @@ def _find_attached_ink(ink: NDArray[np.uint8], start: int, end: int) -> Mask:
 
 
 def _erase_line(side: LevelledLine, heavy: float) -> None:
-    """Take a line out of a picture, but where a stroke crosses it, or lies half on it.
+    """Erase a line from a picture, except where a stroke crosses it, or lies half on it.
 
-    A stroke that only touches the line ends at it: the rest of the stroke stays.
+    Where a stroke only touches the line, the stroke beside the line stays.
     """
     start, end = max(0, side.start - 1), side.start + side.thick + 1
     before, after = side.runs[:start].sum(axis=0), side.runs[end:].sum(axis=0)
     line = side.weights <= heavy
-    if line.any():  # a soft line reaches beyond its core
+    if line.any():  # since a soft line reaches beyond its core
         before, after = (
             some - np.minimum(some, _compute_median(some[line])) for some in (before, after)
         )

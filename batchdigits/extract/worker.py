@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
@@ -17,7 +15,8 @@ from batchdigits.pages.arrays import make_page
 from batchdigits.records import Failure, FileSnapshot, GreyImage, Page, RegisteredPage
 from batchdigits.register import FormTemplates
 from batchdigits.sources import inspection
-from batchdigits.templates.template import Box, Template, compute_box_corners
+from batchdigits.templates.boxes import project_box
+from batchdigits.templates.template import Template
 
 UNSEEN_FIELD_DETAIL = (
     "most of its printed lines are not there: torn off, covered, or another form's"
@@ -98,7 +97,7 @@ def _extract_form_page(
     named = [(field.name, box) for field in template.fields for box in field.boxes()]
     every = [box for _, box in named]
     if builder.shows:
-        corners = [(name, _project_box(box, pose.matrix)) for name, box in named]
+        corners = [(name, project_box(box, pose.matrix)) for name, box in named]
         builder.add_debug_page(index, page.number, grey, corners)
     for field in template.fields:
         if field.name in pose.unseen:
@@ -124,12 +123,6 @@ def _match_form(
         if not isinstance(other, register.RegistrationFailure):
             return 255 - grey, other
     return grey, found
-
-
-def _project_box(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(
-        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
-    )
 
 
 def _extract_page(

@@ -1,1 +1,1 @@
-"""Postprocessing: predictions become rows, by rules, candidates and thresholds."""
+"""Turn predictions into rows, by rules, candidates and thresholds."""

@@ -1,7 +1,8 @@
-"""Findings become rows, by the threshold from which a value is `ok`."""
+"""Turn findings into rows, by the threshold from which a value is `ok`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,25 +16,22 @@ from batchdigits.records import DigitRow, JudgedValue, Row
 from batchdigits.templates.template import Field
 
 MIN_INKED_BOXES, MIN_SURE_SHARE = 4, 0.3
-"""Of so many boxes found on a page with ink in them, at least this share is sure, or none is."""
+"""If a page without a template has at least so many boxes with ink, and a smaller share of them is
+sure, all of them are for review."""
 UNSURE_PAGE_DETAIL = (
     "most boxes of this page hold no sure number: it may lie on its side, or be no form"
 )
-RULELESS_FIELD = Field.model_validate(
-    {"name": "number", "box": (0, 0, 100, 10), "cells": 1, "optional": True}
-)
-"""Stands for the field where an image is one number in boxes: there is no rule."""
 
 BoxPredictions = Sequence[tuple[DigitSpot, DigitPrediction | None]]
-"""The boxes of a field with their readings; None where there was no picture."""
+"""The boxes of a field with their predictions; None where there was no picture."""
 
 
 class OutputRows(NamedTuple):
-    """What findings say.
+    """The rows of two tables.
 
     Attributes:
-        rows: of the table.
-        digits: of the table of single digits; none where they are not wanted.
+        rows: of the table of values.
+        digits: of the table of single digits; empty where it is not wanted.
     """
 
     rows: list[Row]
@@ -43,13 +41,13 @@ class OutputRows(NamedTuple):
 def judge_findings(
     file: str, findings: Iterable[Finding], thresholds: Thresholds, with_digits: bool = False
 ) -> OutputRows:
-    """Turn the findings of a file, or of whole pages of it, into rows.
+    """Turn the findings of a file, or of whole pages of a file, into rows.
 
     Args:
-        file: as the table spells it.
+        file: its name as the table spells it.
         findings: in order.
         thresholds: the confidences from which values are `ok`.
-        with_digits: whether single digits are wanted too.
+        with_digits: whether rows of single digits are wanted too.
     """
     out = OutputRows([], [])
     found: dict[int, list[int]] = {}
@@ -65,7 +63,7 @@ def judge_findings(
 
 
 def make_row(file: str, finding: Finding, thresholds: Thresholds) -> Row:
-    """Say what a finding says."""
+    """Turn a finding into its row."""
     item = finding.item
     name = "" if item.field is None else item.field.name
     return Row(file, item.page, name, *_judge_finding(finding, thresholds))
@@ -82,11 +80,11 @@ def _judge_finding(finding: Finding, thresholds: Thresholds) -> JudgedValue:
     filled = list(zip(item.spots, finding.reads, strict=True))
     if item.field is None and len(filled) == 1:
         return judge_digit(*filled[0], thresholds.digits)
-    return judge_field(item.field or RULELESS_FIELD, filled, thresholds.digits, item.detail)
+    return judge_field(item.field or rules.RULELESS_FIELD, filled, thresholds.digits, item.detail)
 
 
 def make_digit_rows(file: str, finding: Finding) -> list[DigitRow]:
-    """List the digits of a finding, from left to right."""
+    """Turn the digits of a finding into rows, from left to right."""
     item = finding.item
     name = "" if item.field is None else item.field.name
     out = []
@@ -100,9 +98,10 @@ def make_digit_rows(file: str, finding: Finding) -> list[DigitRow]:
 
 
 def _demote_unsure_page(rows: list[Row], at: Sequence[int]) -> None:
-    """Set what is sure apart as well, where next to nothing on a page that was found is sure.
+    """Send the sure boxes of a page to review as well, where few boxes with ink are sure.
 
-    A page on its side has boxes too, and here and there a 0, an 8, or a 6 that is a 9.
+    A page that lies on its side has boxes too. A 0 or an 8 in them looks sure, and so does a 6 that
+    is a 9.
     """
     inked = [n for n in at if rows[n].status in ("ok", "review")]
     sure = [n for n in inked if rows[n].status == "ok"]
@@ -112,7 +111,7 @@ def _demote_unsure_page(rows: list[Row], at: Sequence[int]) -> None:
 
 
 def judge_digit(spot: DigitSpot, read: DigitPrediction | None, threshold: float) -> JudgedValue:
-    """Say what an image of one digit holds."""
+    """Judge an image of one digit."""
     if read is None:
         blank = spot.status == "blank"
         return JudgedValue("", None if blank else 0.0, "blank" if blank else "review", spot.detail)
@@ -129,13 +128,13 @@ def judge_digit(spot: DigitSpot, read: DigitPrediction | None, threshold: float)
 def judge_field(
     field: Field, filled: BoxPredictions, threshold: float, why: str = ""
 ) -> JudgedValue:
-    """Say what a field of a form holds.
+    """Judge a field whose digits are written into boxes.
 
     Args:
-        field: with its rules.
+        field: its rules and decimals.
         filled: its boxes, from left to right.
         threshold: the confidence from which a value is `ok`.
-        why: not empty where the value is for review whatever it is, and says why.
+        why: why the value is for review, whatever it is; empty if there is no reason.
     """
     if all(spot.status == "blank" for spot, _ in filled):
         if field.optional:
@@ -167,34 +166,18 @@ def _format_digit(read: DigitPrediction | None) -> str:
 def _judge_digits(
     field: Field, raw: str, sure: float, reads: Mapping[int, DigitPrediction], threshold: float
 ) -> JudgedValue:
-    """Judge digits by the field's rule; what a rule lifts over the threshold says so."""
-    broken = rules.describe_broken_rule(field, raw)
-    if not broken and sure >= threshold:
-        return JudgedValue(raw, sure, "ok", "")
-    likely = None
-    if broken or field.check:  # without a rule to break there is nothing to choose by
-        likely = rules.find_likeliest_value(
-            field, np.array([read.likely for read in reads.values()])
-        )
-    confidence = calibrate.truncate_confidence(likely.confidence) if likely else 0.0
-    if not broken:
-        if field.check and likely and likely.digits == raw and confidence >= threshold:
-            return JudgedValue(
-                raw, confidence, "ok", f"confirmed by its check digit ({field.check})"
-            )
-        least = min(reads, key=lambda number: reads[number].confidence)
-        box = f"box {least} " if len(reads) > 1 else ""
-        detail = f"under {round(threshold, 10)}; {box}may be {reads[least].second}"
-        return JudgedValue(raw, sure, "review", detail)
-    if likely and confidence >= threshold:
-        detail = f"corrected by rule: read as {raw}, which {broken}"
-        return JudgedValue(likely.digits, confidence, "ok", detail)
-    instead = f"; may be {likely.digits}" if likely else ""
-    return JudgedValue(raw, sure, "review", f"{raw} {broken}{instead}")
+    least = min(reads, key=lambda number: reads[number].confidence)
+    box = f"box {least} " if len(reads) > 1 else ""
+    second = f"{box}may be {reads[least].second}"
+    confirmed = f"confirmed by its check digit ({field.check})" if field.check else ""
+    read = rules.Reading(raw, sure, second, confirmed)
+    cells = np.array([one.likely for one in reads.values()])
+    find_likeliest = partial(rules.find_likeliest_value, field, cells)
+    return rules.judge_by_rule(field, read, find_likeliest, threshold)
 
 
 def _describe_gap(filled: BoxPredictions, field: Field) -> str:
-    """Say whether a blank stands between digits, or behind those of an amount."""
+    """Return which box is blank between digits, or behind those of an amount; empty if none."""
     inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
     if len(inked) <= inked[-1] - inked[0]:
         blank = next(n for n in range(inked[0], inked[-1]) if n not in inked)
@@ -205,13 +188,13 @@ def _describe_gap(filled: BoxPredictions, field: Field) -> str:
 
 
 def _has_mostly_nondigits(filled: BoxPredictions) -> bool:
-    """Tell whether in most boxes that hold something that is no digit."""
+    """Return whether most boxes that are not blank hold something other than a digit."""
     held = [(spot, read) for spot, read in filled if spot.status != "blank"]
     return 2 * sum(read is None or read.other for _, read in held) > len(held)
 
 
 def _describe_nondigit(filled: BoxPredictions) -> str:
-    """Say whether what stands in a box is no digit."""
+    """Return which box holds something other than a digit; empty if none."""
     for number, (_, read) in enumerate(filled, 1):
         if read is not None and read.other:
             none = "not digits: " if _has_mostly_nondigits(filled) else ""

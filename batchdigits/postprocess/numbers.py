@@ -1,6 +1,7 @@
-"""Candidates of a number become its value, and what to say of it."""
+"""Judge numbers written freely: the candidates of a strip become a value."""
 
 import re
+from functools import partial
 
 import numpy as np
 
@@ -17,46 +18,46 @@ from batchdigits.records import JudgedValue
 from batchdigits.templates.template import Field
 
 MAX_NUMBER_DIGITS = 20
-"""Digits of a number, at most."""
+"""Most digits of a number."""
 MAX_SPACING_HEIGHTS, MAX_SPACING_RATIO = 2.0, 1.8
-"""Digits further apart, from middle to middle, than so many times the ink's height are of two
-numbers, unless all stand far apart, as in boxes: then than so many times the median distance. The
-most in 1,080 amounts was 1.75."""
+"""A gap between the middles of two digits separates two numbers if it is more than the first times
+the ink's height. It must also be more than the second times the median gap, since in boxes all
+digits stand far apart. The most in 1,080 amounts was 1.75."""
 NO_READER_DETAIL = "a number of several digits: the model has no number reader (number.keras)"
 
 
 def judge_number(
     field: Field | None, found: DecodedStrip, threshold: float, why: str = ""
 ) -> JudgedValue:
-    """Say what a number is.
+    """Judge a number.
 
     Args:
-        field: with its rules; None for an image that is one number.
-        found: how it was read; candidates calibrated.
+        field: its rules and decimals; None for an image that is one number.
+        found: how the strip was read; its candidates are calibrated.
         threshold: the confidence from which a value is `ok`.
-        why: not empty where the number is for review whatever it is, and says why.
+        why: why the number is for review, whatever it is; empty if there is no reason.
     """
     numbers = [(text, share) for text, share in found.candidates if text and NO_DIGIT not in text]
     raw, share = numbers[0] if numbers else ("", 0.0)
     sure = calibrate.truncate_confidence(share)
-    decimals = field.decimals if field else 0
+    field = field or rules.RULELESS_FIELD
     fault = why or _describe_number_fault(found, raw)
     if fault:
         return JudgedValue(
-            rules.insert_decimal_point(raw, decimals), sure if raw else 0.0, "review", fault
+            rules.insert_decimal_point(raw, field.decimals), sure if raw else 0.0, "review", fault
         )
-    value = _judge_candidates(field, numbers, threshold)
+    value = _judge_candidates(field, numbers, sure, threshold)
     inner, doubt = _describe_separators(field, found.full_text, value)
     if doubt and value.status == "ok":
         value = value._replace(status="review", detail=doubt)
     elif inner and value.status == "ok":
         both = (f"written {inner}", value.detail)
         value = value._replace(detail="; ".join(filter(None, both)))
-    return value._replace(value=rules.insert_decimal_point(value.value, decimals))
+    return value._replace(value=rules.insert_decimal_point(value.value, field.decimals))
 
 
 def _describe_number_fault(found: DecodedStrip, raw: str) -> str:
-    """Say why a strip is no number, or more than one."""
+    """Return why a strip is no number, or more than one number; empty if it is one."""
     best = found.candidates[0][0]
     if not best:
         return "not digits: not a number, no digits are seen"
@@ -75,7 +76,7 @@ def _describe_number_fault(found: DecodedStrip, raw: str) -> str:
 
 
 def _find_number_gap(columns: list[int]) -> int:
-    """Tell how many digits stand before a gap as between two numbers; 0 where there is none."""
+    """Return how many digits stand before a gap between two numbers; 0 if there is none."""
     if len(columns) < 2:
         return 0
     apart = np.diff(columns) * COLUMN_STRIDE_PX / INK_HEIGHT_PX
@@ -86,47 +87,39 @@ def _find_number_gap(columns: list[int]) -> int:
 
 
 def _judge_candidates(
-    field: Field | None, numbers: calibrate.Candidates, threshold: float
+    field: Field, numbers: calibrate.Candidates, sure: float, threshold: float
 ) -> JudgedValue:
-    """Judge candidates by the field's rule; what a rule lifts over the threshold says so."""
-    (raw, share), *others = numbers
-    sure = calibrate.truncate_confidence(share)
-    broken = rules.describe_broken_rule(field, raw) if field else ""
-    if not broken and sure >= threshold:
-        return JudgedValue(raw, sure, "ok", "")
-    likely = None
-    if field and (broken or field.check or field.pattern):
-        likely = rules.choose_candidate(field, numbers)
-    confidence = calibrate.truncate_confidence(likely.confidence) if likely else 0.0
-    if not broken:
-        if likely and likely.digits == raw and confidence >= threshold:
-            return JudgedValue(raw, confidence, "ok", "confirmed by its rule")
-        second = f"; may be {others[0][0]}" if others else ""
-        return JudgedValue(raw, sure, "review", f"under {round(threshold, 10)}{second}")
-    if likely and confidence >= threshold:
-        detail = f"corrected by rule: read as {raw}, which {broken}"
-        return JudgedValue(likely.digits, confidence, "ok", detail)
-    instead = f"; may be {likely.digits}" if likely else ""
-    return JudgedValue(raw, sure, "review", f"{raw} {broken}{instead}")
+    raw = numbers[0][0]
+    second = f"may be {numbers[1][0]}" if len(numbers) > 1 else ""
+    confirmed = "confirmed by its rule" if field.check or field.pattern else ""
+    read = rules.Reading(raw, sure, second, confirmed)
+    find_likeliest = partial(rules.choose_candidate, field, numbers)
+    return rules.judge_by_rule(field, read, find_likeliest, threshold)
 
 
-def _describe_separators(field: Field | None, seen: str, value: JudgedValue) -> tuple[str, str]:
-    """Tell of the separators among the digits; give how it is written, and what is in doubt."""
+def _describe_separators(field: Field, seen: str, value: JudgedValue) -> tuple[str, str]:
+    """Return how a number with separators is written, and why its separators are in doubt.
+
+    Both are empty where there is nothing to tell.
+    """
     inner = seen.strip(SEPARATOR_CHARACTERS)
     parts = re.split(f"[{re.escape(SEPARATOR_CHARACTERS)}]+", inner)
-    decimals = field.decimals if field else 0
-    if decimals:
-        if len(parts) > 1 and len(parts[-1]) == decimals and _has_thousands_groups(parts[:-1]):
+    if field.decimals:
+        if (
+            len(parts) > 1
+            and len(parts[-1]) == field.decimals
+            and _has_thousands_groups(parts[:-1])
+        ):
             return "", ""
         where = f"written {inner}" if len(parts) > 1 else "no separator is seen"
         return "", f"{where}: which digits are decimals is not certain"
     if len(parts) == 1:
         return "", ""
-    if _has_thousands_groups(parts) or (field and field.pattern and value.status == "ok"):
+    if _has_thousands_groups(parts) or (field.pattern and value.status == "ok"):
         return inner, ""
     return "", f"written {inner}: the digits behind the separator may be decimals"
 
 
 def _has_thousands_groups(parts: list[str]) -> bool:
-    """Tell whether digits are parted as at thousands."""
+    """Return whether the parts of a number are groups of thousands."""
     return len(parts) == 1 or (len(parts[0]) <= 3 and all(len(part) == 3 for part in parts[1:]))

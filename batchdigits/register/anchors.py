@@ -23,8 +23,8 @@ from batchdigits.register.selection import (
     reject_duplicate_form,
     select_best_pose,
 )
+from batchdigits.templates.boxes import compute_box_corners as of_box
 from batchdigits.templates.template import Template
-from batchdigits.templates.template import compute_box_corners as of_box
 
 MAX_CHANCE_LINE_SHARE = 0.1
 """Share of the lines that may be found by chance if the scanner dropped their colour."""

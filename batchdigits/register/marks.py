@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
+from batchdigits.templates.boxes import compute_box_corners as of_box
 from batchdigits.templates.template import Form
-from batchdigits.templates.template import compute_box_corners as of_box
 
 SEARCH_SIDES_PX = (1200, 2400, 4800)
 """Longest sides, px, to which a page is reduced in turn until enough markers are found: small

@@ -1,4 +1,4 @@
-"""Forms: templates of them, what may stand in their fields, forms to print, templates drafted."""
+"""Templates: forms described, checked, printed, and drafted from blank pages."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,11 @@ __all__ = ["Field", "Template", "load_template", "load_templates", "parse_templa
 
 
 def load_templates(paths: Sequence[str]) -> list[Template]:
-    """Read templates: files, and of folders every `*.toml`, by name.
+    """Load templates from files, and from every `*.toml` of folders, sorted by name.
 
     Raises:
-        TemplateError: as `read`; or a folder has none, or two have one form's name.
+        TemplateError: as for `load_template`; or a folder has no template; or two templates have
+            the same form's name.
     """
     places = [place for path in paths for place in _list_template_files(path)]
     found: dict[str, Template] = {}
@@ -27,7 +28,7 @@ def load_templates(paths: Sequence[str]) -> list[Template]:
 
 
 def _list_template_files(path: str) -> list[str]:
-    """List the templates of a folder; of a file itself."""
+    """List the templates of a folder. A path that is no folder is a template itself."""
     try:
         if not Path(path).is_dir():
             return [path]
@@ -35,7 +36,7 @@ def _list_template_files(path: str) -> list[str]:
     except OSError as error:
         raise TemplateError(f"template folder '{path}' cannot be read: {error.strerror}") from None
     except ValueError:
-        return [path]  # `read` says what is wrong with it
+        return [path]  # `load_template` says what is wrong with it
     kept = [str(one) for one in listed if not one.name.startswith(".") and one.is_file()]
     if not kept:
         raise TemplateError(f"template folder '{path}': expected *.toml in it, found none")

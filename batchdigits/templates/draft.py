@@ -1,4 +1,4 @@
-"""The picture of a blank form becomes a template to edit: its boxes, grouped into fields."""
+"""Draft a template from the picture of a blank form, for a person to edit."""
 
 import json
 from collections.abc import Sequence
@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 
 from batchdigits import layout
 from batchdigits.records import GreyImage
+from batchdigits.templates.boxes import Box
 from batchdigits.templates.straight import (
     MIN_SKEW_DEGREES,
     deskew_page,
     detect_form_markers,
     measure_skew,
 )
-from batchdigits.templates.template import Box, Marker
+from batchdigits.templates.template import Marker
 
 MIN_FREE_NUMBER_ASPECT = 1.8
-"""A box alone that is so many times wider than high is for a number written freely."""
+"""A lone box that is at least so many times wider than high is for a number written freely."""
 MIN_GAP_MM = 0.25
-"""Boxes less than this apart, mm, share a line."""
+"""Boxes that are less than this apart, mm, share a line."""
 MAX_FIELD_BOXES = 64
-"""Most boxes of one field that a template takes."""
+"""Most boxes of a field that a template may have."""
 
 BoxArray = NDArray[np.float64]
 """(N, 4): x, y, width, height, mm."""
@@ -32,9 +33,9 @@ class DraftField(NamedTuple):
     """A field as it was found.
 
     Attributes:
-        box: of the whole field, mm.
-        cells: boxes in a row; None for a number written freely.
-        gap: between them, mm.
+        box: the whole field, mm.
+        cells: how many boxes in a row; None for a number written freely.
+        gap: the distance between two boxes, mm.
     """
 
     box: Box
@@ -46,12 +47,12 @@ class Draft(NamedTuple):
     """A form as it was found.
 
     Attributes:
-        size: of the paper, mm.
+        size: width and height of the paper, mm.
         fields: in reading order.
-        dictionary: of the markers.
+        dictionary: the markers' squares, as in a template.
         markers: three or more, or none.
-        grey: the picture, laid straight: uint8, as large as it was.
-        turned: by how many degrees it had to be turned back; 0 where it was straight.
+        grey: the picture laid straight, uint8, of the same size.
+        turned: the angle by which it was turned back, degrees; 0 where it was straight.
     """
 
     size: tuple[float, float]
@@ -63,10 +64,10 @@ class Draft(NamedTuple):
 
 
 def draft_template(grey: GreyImage, size: tuple[float, float]) -> Draft:
-    """Find what a template needs to say of a blank form.
+    """Draft a template: find the fields and markers of a blank form.
 
     Args:
-        grey: the blank form, uint8, (height, width), upright, dark lines on light paper; turned by
+        grey: the blank form, uint8, (height, width), upright, dark lines on light paper; skewed by
             12 degrees at most.
         size: width and height of the paper in it, mm.
     """
@@ -78,12 +79,12 @@ def draft_template(grey: GreyImage, size: tuple[float, float]) -> Draft:
 
 
 def find_fields(grey: GreyImage, size: tuple[float, float]) -> list[DraftField]:
-    """Find boxes and the fields they are, in reading order, as pages without a template are read.
+    """Find the fields of a form, in reading order, as on a page without a template.
 
-    A table's cells are fields of their own, but for those that hold a printed label.
+    Each cell of a table is a field, unless it holds a printed label.
 
     Args:
-        grey: as for `draft_template`, and straight.
+        grey: as for `draft_template`, but straight.
         size: width and height of the paper in it, mm.
     """
     scale = np.array(size) / grey.shape[::-1]
@@ -102,7 +103,7 @@ def find_fields(grey: GreyImage, size: tuple[float, float]) -> list[DraftField]:
 
 
 def _fit_upright_boxes(quads: NDArray[np.float64]) -> BoxArray:
-    """Give the upright boxes of corners (N, 4, 2), mm."""
+    """Return the upright boxes of N boxes, given by their corners (N, 4, 2), mm."""
     ends = np.sort(quads, axis=1)
     low, high = ends[:, :2].mean(axis=1), ends[:, 2:].mean(axis=1)
     return np.hstack([low, high - low])
@@ -124,12 +125,12 @@ def _draft_field(row: BoxArray, size: tuple[float, float]) -> DraftField:
 
 
 def format_template(name: str, draft: Draft, reference: str | None = None) -> str:
-    """Write a template as TOML, its fields named by their order, for a person to edit.
+    """Format a draft as TOML, for a person to edit. Fields are named by their order.
 
     Args:
-        name: of the form.
-        draft: what was found of it.
-        reference: the picture of the blank form, straight, as seen from the template's folder.
+        name: the form's name.
+        draft: what was found on the form.
+        reference: the path of the straight picture, relative to the template's folder.
     """
     anchor = "markers" if draft.markers else "image" if reference is not None else "page"
     lines = [
@@ -164,7 +165,7 @@ def format_template(name: str, draft: Draft, reference: str | None = None) -> st
 
 
 def _format_toml_string(words: str) -> str:
-    """Write a TOML string: JSON's, but for one character that JSON leaves as it is."""
+    """Return a TOML string: as in JSON, except for one character that JSON does not escape."""
     return json.dumps(words, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,32 +1,33 @@
-"""A template drawn over a page, for a person to see whether its boxes are where they should be."""
+"""Draw a template over a page: a person sees whether its boxes are where they should be."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Box, Template, compute_box_corners
+from batchdigits.templates.boxes import Box, project_box
+from batchdigits.templates.template import Template
 
 FIELD_COLOUR, BOX_COLOUR, MARKER_COLOUR = (0, 0, 220), (220, 120, 0), (0, 160, 0)
-"""Colours, blue before green before red."""
+"""Colours: blue, green, red."""
 LINE_WIDTH_MM, LETTER_HEIGHT_MM = 0.25, 2.2
 """Width of a line, height of a letter, mm."""
 _CAPITAL_HEIGHT_PX = 22.0
-"""Of a capital of OpenCV's plain font at scale 1, px."""
+"""Height of a capital of OpenCV's plain font at scale 1, px."""
 
 
 def draw_template(
     grey: GreyImage, template: Template, matrix: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Draw every field with its name, its cells, and the markers over a page.
+    """Draw the markers, and every field with its name and its cells, over a page.
 
     Args:
         grey: the page, uint8, (height, width).
-        template: the form's.
+        template: of the form.
         matrix: (3, 3), mm on paper, 1 → px in the page, up to scale.
 
     Returns:
-        uint8, (height, width, 3), blue before green before red.
+        uint8, (height, width, 3): blue, green, red.
     """
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
     fine = _compute_px_per_mm(template, matrix)
@@ -52,21 +53,15 @@ def _draw_box(
     colour: tuple[int, int, int],
     thick: int,
 ) -> NDArray[np.float64]:
-    """Draw a box; give its corners, px (4, 2)."""
-    ends = _project_box(box, matrix)
+    """Draw a box, and return its corners: (4, 2), px."""
+    ends = project_box(box, matrix)
     cv2.polylines(
         picture, [np.rint(ends * 16).astype(np.int32)], True, colour, thick, cv2.LINE_AA, 4
     )
     return ends
 
 
-def _project_box(box: Box, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(
-        cv2.perspectiveTransform(compute_box_corners(box)[None], matrix)[0], np.float64
-    )
-
-
 def _compute_px_per_mm(template: Template, matrix: NDArray[np.float64]) -> float:
-    """Pixels a millimetre along the page's diagonal."""
-    ends = _project_box((0.0, 0.0, *template.form.size), matrix)
+    """Return the pixels a millimetre along the page's diagonal."""
+    ends = project_box((0.0, 0.0, *template.form.size), matrix)
     return float(np.linalg.norm(ends[2] - ends[0]) / np.hypot(*template.form.size))

@@ -1,4 +1,4 @@
-"""A template becomes a blank form to print: a vector PDF, its boxes where the template has them."""
+"""Draw a template as a blank form to print: a vector PDF with its boxes at their places."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -8,27 +8,28 @@ import cv2
 import numpy as np
 from fpdf import FPDF
 
-from batchdigits.templates.template import Box, Form, Template, has_overlap
+from batchdigits.templates.boxes import Box, has_overlap
+from batchdigits.templates.template import Form, Template
 
 LINE_WIDTH_MM = 0.35
-"""Width of a box's line, mm; its middle runs along the box's edge."""
+"""Width of a box's line, mm. The middle of the line is the box's edge."""
 TITLE_POINTS, LABEL_POINTS, MIN_TEXT_POINTS = 14, 8, 5
 """Sizes of type, points."""
 MM_PER_POINT = 25.4 / 72
-"""mm."""
+"""Length of a point, mm."""
 LABEL_SPACE_MM = 1.0
-"""Between a label and its box, mm."""
+"""Distance between a label and its box, mm."""
 
 
 def draw_blank_form(template: Template) -> bytes:
-    """Draw a blank form as a PDF of one page: markers, boxes, labels, the form's name.
+    """Draw a blank form as a PDF of one page, with markers, boxes, labels and the form's name.
 
     Boxes are separate where the template has a gap: digits in separate boxes are read better than
     digits in combs (Garris: "Teaching computers to read handprinted paragraphs", NISTIR 5894,
     1996).
 
     Args:
-        template: its reference is not looked at.
+        template: its reference is not used.
     """
     form = template.form
     sheet = _FormSheet(template)
@@ -46,18 +47,18 @@ def draw_blank_form(template: Template) -> bytes:
 
 
 def convert_to_latin1(text: str) -> str:
-    """Write text in the letters that a PDF's own fonts have, Western Europe's; others as `?`."""
+    """Convert text to the letters of a PDF's own fonts, Western Europe's; others become `?`."""
     latin = (one if one.encode("latin-1", "ignore") else _remove_accents(one) for one in text)
     return "".join(latin).encode("latin-1", "replace").decode("latin-1")
 
 
 def _remove_accents(letter: str) -> str:
-    """Take a letter's accents off."""
+    """Return a letter without its accents."""
     return unicodedata.normalize("NFKD", letter)[0]
 
 
 def compute_marker_bits(form: Form, number: int) -> np.ndarray:
-    """Give a marker's squares, its black border included: bool, shape (N, N), true is black."""
+    """Return a marker's squares with its black border: bool, (N, N), true is black."""
     side = int(form.dictionary[0])
     name = f"DICT_{side}X{side}_1000"
     dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
@@ -66,7 +67,7 @@ def compute_marker_bits(form: Form, number: int) -> np.ndarray:
 
 
 def _find_black_bars(box: Box, black: np.ndarray) -> Iterator[Box]:
-    """Cut a marker's black squares into bars, one for each run within a row."""
+    """Yield a marker's black bars, one for each run of black squares in a row."""
     x, y, width, height = box
     high, wide = height / len(black), width / len(black)
     for row, line in enumerate(black):
@@ -76,7 +77,7 @@ def _find_black_bars(box: Box, black: np.ndarray) -> Iterator[Box]:
 
 
 class _FormSheet:
-    """A page that text is put on where there is room."""
+    """A page on which text is written where there is room."""
 
     def __init__(self, template: Template) -> None:
         form = template.form
@@ -87,12 +88,12 @@ class _FormSheet:
         self.pdf = FPDF(unit="mm", format=form.size)
         self.pdf.set_auto_page_break(False)
         self.pdf.set_title(form.name)
-        self.pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same bytes on every day
+        self.pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same bytes on any day
         self.pdf.add_page()
         self.pdf.set_line_width(LINE_WIDTH_MM)
 
     def write_label(self, text: str, box: Box) -> None:
-        """Write a field's name above its box, or below, or beside it."""
+        """Write a field's name above its box, below it, or beside it."""
         x, y, width, height = box
         for size in (LABEL_POINTS, MIN_TEXT_POINTS):
             wide, high = self._measure_text(text, size)
@@ -107,7 +108,7 @@ class _FormSheet:
                     return
 
     def write_line(self, text: str, size: float, *, from_top: bool) -> None:
-        """Write a line in the middle of the page, as near to its top or bottom as can be."""
+        """Write a line centred between left and right, as near to the top or bottom as possible."""
         text = convert_to_latin1(text)
         while (
             size > MIN_TEXT_POINTS
@@ -125,7 +126,7 @@ class _FormSheet:
         return self.pdf.get_string_width(text), size * MM_PER_POINT
 
     def _write_if_free(self, text: str, size: float, place: tuple[float, float]) -> bool:
-        """Write text with its top left corner at a place, if nothing is there."""
+        """Write text with its top left corner at a place; return False if something is there."""
         wide, high = self._measure_text(text, size)
         left, top = place
         box = (left, top, wide, high)

@@ -1,4 +1,4 @@
-"""What is wrong with a template, in one line that its writer understands."""
+"""Errors of templates, each in one line that the writer of the template understands."""
 
 import difflib
 from collections.abc import Mapping
@@ -31,12 +31,12 @@ _EXPECTED_BRACKETS = {
 def describe_first_error(
     error: ValidationError, found: dict[str, Any], models: Mapping[str, type[BaseModel]]
 ) -> str:
-    """Tell the first thing that is wrong, by field and key; unknown keys before all else.
+    """Describe the first error, with its field and key. Unknown keys come first.
 
     Args:
-        error: what pydantic says.
-        found: what it was said of, as read from TOML.
-        models: of the whole, under "", and of each table by its key.
+        error: what pydantic raised.
+        found: the template's tables, as read from TOML.
+        models: the model of the whole template, under "", and of each table, under its key.
     """
     every = error.errors()
     first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
@@ -59,7 +59,7 @@ def describe_first_error(
 
 
 def _describe_key_error(error: Any, key: str, model: type[BaseModel]) -> str:
-    """Put one error of a key into words; an empty key is the table itself."""
+    """Describe one error of a key; an empty key stands for the table itself."""
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{_suggest_key(key, _list_keys(model))}"
@@ -75,14 +75,14 @@ def _describe_key_error(error: Any, key: str, model: type[BaseModel]) -> str:
 
 
 def _name_field_or_marker(part: str, number: Any, found: dict[str, Any]) -> str:
-    """Name the n-th field or marker as its writer knows it."""
+    """Name the n-th field or marker as the template does."""
     one = (found if part == "field" else found["form"])[part][number]
     known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
     return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
 
 
 def _list_keys(model: type[BaseModel]) -> list[str]:
-    """List what a table may hold; `place` is no key but the template's own path."""
+    """List the keys of a table; `place` is not a key but the template's own path."""
     names = (field.alias or name for name, field in model.model_fields.items())
     return [name for name in names if name != "place"]
 

@@ -1,4 +1,4 @@
-"""The picture of a blank form: laid straight, and its markers found."""
+"""Lay the picture of a blank form straight, and find its markers."""
 
 from collections.abc import Iterator
 
@@ -7,23 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import ARUCO_DICTIONARIES, Box, Marker
+from batchdigits.templates.boxes import Box
+from batchdigits.templates.template import ARUCO_DICTIONARIES, Marker
 
 SEARCH_PX_PER_MM = 6
-"""Pixels a millimetre of the picture that is searched, whatever the scan's."""
+"""Pixels a millimetre of the picture that is searched, whatever the scan has."""
 MAX_SKEW_DEGREES = 12.0
-"""Greatest angle that a page is turned back by, degrees."""
+"""Largest angle by which a page is turned back, degrees."""
 MIN_SKEW_DEGREES = 0.03
-"""Smallest, degrees: 0.1 mm over the length of an A4 page."""
+"""Smallest angle by which a page is turned back, degrees: 0.1 mm over the length of an A4 page."""
 MIN_LINE_MM, MAX_LINE_WEIGHT_MM = 4.0, 40.0
-"""Lines under so many mm say nothing of the page's angle; longer than the second they say no more:
-edges of the paper are among them."""
+"""Lines shorter than the first, mm, are not used for the page's angle. Lines longer than the second
+weigh no more than it: they may be edges of the paper."""
 MARKER_SIZE_TOLERANCE = 0.15
-"""How much the sides of a form's markers may differ."""
+"""Share by which the sides of a form's markers may differ from the median."""
 
 
 def measure_skew(grey: GreyImage, size: tuple[float, float]) -> float:
-    """Measure how far a page's lines are turned, degrees clockwise; 0 where it has none.
+    """Measure by how many degrees a page's lines are turned clockwise; 0 where it has no lines.
 
     Args:
         grey: the page, uint8, (height, width).
@@ -50,7 +51,7 @@ def _resize_for_search(grey: GreyImage, size: tuple[float, float]) -> GreyImage:
 
 
 def deskew_page(grey: GreyImage, degrees: float) -> GreyImage:
-    """Turn a page back about its middle; what comes in at the corners is white."""
+    """Turn a page back about its middle. Corners that were outside the page are white."""
     high, wide = grey.shape
     matrix = cv2.getRotationMatrix2D(((wide - 1) / 2, (high - 1) / 2), degrees, 1)
     return np.asarray(
@@ -67,8 +68,8 @@ def detect_form_markers(grey: GreyImage, size: tuple[float, float]) -> tuple[str
         size: width and height of the paper in it, mm.
 
     Returns:
-        The dictionary's name as a template has it, and three markers or more, by id; none where
-        no dictionary has three of one size on the page.
+        The dictionary's name as in a template, and three markers or more, sorted by id; no markers
+        where no dictionary has three of the same size on the page.
     """
     small = _resize_for_search(grey, size)
     found = [
@@ -92,7 +93,7 @@ def _detect_markers(small: GreyImage, name: str) -> Iterator[Marker]:
 
 
 def _fit_upright_box(quad: NDArray[np.float64]) -> Box:
-    """Give the upright box of four corners, mm."""
+    """Return the upright box of four corners, mm."""
     across, down = np.sort(quad, axis=0).T
     left, right = across[:2].mean(), across[2:].mean()
     top, bottom = down[:2].mean(), down[2:].mean()
@@ -102,7 +103,7 @@ def _fit_upright_box(quad: NDArray[np.float64]) -> Box:
 
 
 def _keep_same_size_markers(found: Iterator[Marker]) -> list[Marker]:
-    """Keep markers of one size: a chance likeness in print has another."""
+    """Keep the markers of the usual size: print that looks like a marker has another."""
     listed = list({one.id: one for one in found}.values())
     if not listed:
         return []

@@ -1,12 +1,10 @@
-"""A template: where each field stands on the paper, in millimetres, and what may stand in it."""
+"""A template: where each field is on the paper, in millimetres, and what may be written in it."""
 
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,26 +17,22 @@ from pydantic import Field as Setting
 
 from batchdigits.errors import TemplateError
 from batchdigits.templates import patterns, slips
+from batchdigits.templates.boxes import MAX_OVERLAP_MM, Box, has_overlap
 
 MARKER_SIDE_MM, MARKER_MARGIN_MM = 8.0, 8.0
-"""Side of a corner marker, and its distance from the page's edges, mm; where a template does not
-say otherwise."""
+"""Side of a corner marker, and its distance from the page's edges, mm, where a template lists no
+markers."""
 ARUCO_DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
-"""Squares of a marker, without its border."""
-MAX_OVERLAP_MM = 0.2
-"""Boxes that overlap by less, in mm, touch."""
+"""Squares of a marker, across and down, without its border."""
 MIN_PAGE_SIDE_MM, MAX_PAGE_SIDE_MM, MIN_BOX_SIDE_MM = 20.0, 2000.0, 1.0
-"""Sides of a page, and the least of a box, mm: in smaller ones nobody writes."""
-
-Box = tuple[float, float, float, float]
-"""x and y of the top left corner, width and height, mm from the page's top left corner."""
+"""Limits of a page's sides, and the smallest side of a box, mm: nobody writes in smaller boxes."""
 
 Anchor = Literal["markers", "image", "page"]
 CheckDigitKind = Literal["luhn", "mod11", "mod97"]
 
 
 class _StrictModel(BaseModel):
-    """Every key is known, and of its own kind: no "8" for 8, no true for 1."""
+    """A table without unknown keys, whose values have exactly their type: no "8" for 8."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -49,7 +43,7 @@ def _check_positive_area(box: Box) -> Box:
     return box
 
 
-_ALLOW_LIST = Setting(strict=False)  # for a tuple
+_ALLOW_LIST = Setting(strict=False)  # TOML has lists, no tuples
 NonEmptyBox = Annotated[Box, AfterValidator(_check_positive_area), _ALLOW_LIST]
 
 
@@ -58,7 +52,7 @@ class Marker(_StrictModel):
 
     Attributes:
         id: its number in the dictionary.
-        box: of its black square, mm.
+        box: its black square, mm.
     """
 
     id: int = Setting(ge=0, le=999)
@@ -69,14 +63,14 @@ class Form(_StrictModel):
     """The page.
 
     Attributes:
-        name: of the form.
+        name: the form's name.
         size: width and height, mm.
-        anchor: what tells where the page lies in a scan: markers, the features of a reference
+        anchor: what shows where the page lies in a scan: markers, the features of a reference
             picture, or the page's edges and printed lines.
-        reference: a picture of the blank form; a path beside the template.
-        dictionary: of the markers: 4x4, 5x5, 6x6 or 7x7 squares.
-        markers: ids and boxes; none for four in the corners, ids 0 to 3 clockwise from the top
-            left.
+        reference: a picture of the blank form; a path relative to the template's folder.
+        dictionary: the markers' squares: 4x4, 5x5, 6x6 or 7x7.
+        markers: ids and boxes. Empty for four markers in the corners, with the ids 0 to 3 clockwise
+            from the top left.
     """
 
     name: str = Setting(max_length=80)
@@ -118,7 +112,7 @@ class Form(_StrictModel):
 
     @property
     def effective_markers(self) -> tuple[Marker, ...]:
-        """The template's own markers, or the four in the corners."""
+        """Return the template's own markers, or the four in the corners."""
         if self.markers or self.anchor != "markers":
             return self.markers
         left, top = MARKER_MARGIN_MM, MARKER_MARGIN_MM
@@ -135,15 +129,15 @@ class Field(_StrictModel):
 
     Attributes:
         name: lower case letters, digits and `_`, a letter first.
-        box: of the whole field, mm.
+        box: the whole field, mm.
         cells: how many boxes in a row; None for a number written freely.
-        gap: between the boxes, mm.
-        pattern: a regular expression that the whole value matches.
+        gap: the distance between two boxes, mm.
+        pattern: a regular expression that matches the whole value.
         min: the least value.
         max: the greatest value.
-        check: the kind of its check digits.
-        decimals: how many of its digits stand after the separator.
-        optional: whether it may be blank.
+        check: the kind of check digit.
+        decimals: how many of the digits stand after the decimal point.
+        optional: whether the field may be blank.
     """
 
     name: str = Setting(max_length=64)
@@ -196,11 +190,11 @@ class Field(_StrictModel):
 
     @property
     def has_rule(self) -> bool:
-        """Return whether the field says what may stand in it."""
+        """Return whether the field limits its values."""
         return any(one is not None for one in (self.pattern, self.min, self.max, self.check))
 
     def boxes(self) -> list[Box]:
-        """Give the box of each cell, from left to right; of a number written freely its own."""
+        """Return the box of each cell, from left to right; the field's box if it has no cells."""
         if self.cells is None:
             return [self.box]
         x, y, width, height = self.box
@@ -214,7 +208,7 @@ class Template(_StrictModel):
     Attributes:
         form: the page.
         fields: in the order of the table's rows.
-        place: the template's own path, for what lies beside it; empty for none.
+        place: the template's own path, which its reference is relative to; empty for none.
     """
 
     form: Form
@@ -254,25 +248,11 @@ class Template(_StrictModel):
         return self
 
 
-def compute_box_corners(box: Box) -> NDArray[np.float64]:
-    """List the corners of a box: (4, 2), mm, clockwise from the top left."""
-    x, y, wide, high = box
-    return np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]], np.float64)
-
-
-def has_overlap(one: Box, two: Box) -> bool:
-    """Tell whether two boxes share more than an edge."""
-    return all(
-        min(one[n] + one[n + 2], two[n] + two[n + 2]) - max(one[n], two[n]) > MAX_OVERLAP_MM
-        for n in (0, 1)
-    )
-
-
 def load_template(path: str) -> Template:
-    """Read a template.
+    """Load a template from a file.
 
     Raises:
-        TemplateError: it cannot be read, is no TOML, or does not hold what a template must.
+        TemplateError: the file cannot be read, is not TOML, or is not a sound template.
     """
     name, file = f"template '{path}'", Path(path)
     try:
@@ -289,10 +269,10 @@ def load_template(path: str) -> Template:
 
 
 def parse_template(text: str, path: str) -> Template:
-    """Make a template of its text; `path` is where it lies.
+    """Parse a template's text; `path` is where the file is.
 
     Raises:
-        TemplateError: as `load_template`.
+        TemplateError: as for `load_template`.
     """
     name = f"template '{path}'"
     try:
