@@ -11,9 +11,9 @@ from contextlib import closing
 
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
-from batchdigits.extract.image_kinds import PlannedFile
 from batchdigits.extract.stream import extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
+from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
 from batchdigits.outputs import debug_pages
 from batchdigits.outputs.tables import open_tables, prepare_outputs

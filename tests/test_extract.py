@@ -22,8 +22,8 @@ from PIL import Image
 import batchdigits
 from batchdigits import predict, templates
 from batchdigits.errors import ModelError, OutputError, TemplateError, UsageError
-from batchdigits.extract import chunk_builder, image_kinds, stream, tasks
-from batchdigits.extract.chunk import DigitSpot
+from batchdigits.extract import chunk_builder, stream, tasks, worker
+from batchdigits.extract.chunk_builder import DigitSpot
 from batchdigits.job import Inputs
 from batchdigits.options import RunOptions
 from batchdigits.outputs import debug_pages
@@ -198,7 +198,7 @@ def test_a_file_that_fells_its_worker_is_an_error_and_its_neighbours_are_read(
     ],
 )
 def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str) -> None:
-    assert image_kinds.choose_image_kind(as_, height, width)[0] == kind  # type: ignore[arg-type]
+    assert worker.choose_image_kind(as_, height, width)[0] == kind  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchdigits.extract.chunk import DigitSpot, ExtractedItem, StripPlacement
+from batchdigits.extract.chunk_builder import DigitSpot, ExtractedItem, StripPlacement
 from batchdigits.predict import findings as stored
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.findings import DigitPrediction, Finding, decode_findings, encode_findings

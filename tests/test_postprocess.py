@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from batchdigits import predict
 from batchdigits.extract import tasks
-from batchdigits.extract.chunk import StripPlacement, decode_strip
-from batchdigits.extract.chunk_builder import ChunkBuilder
+from batchdigits.extract.chunk_builder import ChunkBuilder, StripPlacement, decode_strip
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.postprocess.numbers import judge_number
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip

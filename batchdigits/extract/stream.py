@@ -7,8 +7,7 @@ from itertools import chain, islice
 from time import monotonic
 
 from batchdigits import workers
-from batchdigits.extract.chunk import ExtractedChunk, ExtractedItem, make_empty_pictures
-from batchdigits.extract.image_kinds import PlannedFile, plan_chunk
+from batchdigits.extract.chunk_builder import ExtractedChunk, ExtractedItem, make_empty_pictures
 from batchdigits.extract.tasks import (
     FileTasks,
     Task,
@@ -16,7 +15,7 @@ from batchdigits.extract.tasks import (
     make_chunks,
     split_into_pages,
 )
-from batchdigits.extract.worker import extract_chunk
+from batchdigits.extract.worker import PlannedFile, extract_chunk, plan_chunk
 from batchdigits.options import RunOptions
 from batchdigits.records import Source
 from batchdigits.register import FormTemplates

@@ -1,18 +1,17 @@
 """What runs in a worker: files are decoded, pages registered, digits and numbers cut out."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
-from batchdigits.extract.chunk import ExtractedChunk
-from batchdigits.extract.chunk_builder import ChunkBuilder
-from batchdigits.extract.image_kinds import choose_image_kind
+from batchdigits.extract.chunk_builder import ChunkBuilder, ExtractedChunk
 from batchdigits.extract.tasks import Task
 from batchdigits.options import Invert, ReadAs
 from batchdigits.pages.arrays import make_page
-from batchdigits.records import Failure, FileSnapshot, GreyImage, Page, RegisteredPage
+from batchdigits.records import Failure, FileSnapshot, GreyImage, ImageKind, Page, RegisteredPage
 from batchdigits.register import FormTemplates
 from batchdigits.sources import inspection
 from batchdigits.templates.boxes import project_box
@@ -190,3 +189,62 @@ def _snapshot_if_unchanged(task: Task) -> FileSnapshot | None:
         return task.entry
     now = inspection.hash_source(task.source) if task.last else inspection.stat_source(task.source)
     return now if inspection.is_unchanged(now, task.entry) else None
+
+
+MAX_DIGIT_SIDE_PX, MAX_DIGIT_ASPECT, MAX_NUMBER_HEIGHT_PX = 256, 1.6, 600
+"""Limits that `--as auto` uses; see `choose_image_kind`."""
+
+
+def choose_image_kind(
+    as_: ReadAs, height: int, width: int, *, pdf: bool = False
+) -> tuple[ImageKind, str]:
+    """Choose what an image is read as, and say why.
+
+    Args:
+        as_: digit, number or form is taken as it is; auto decides by format and size.
+        height: in pixels, upright.
+        width: in pixels, upright.
+        pdf: whether the image is a page of a PDF, which is always a form.
+    """
+    size = f"{width} x {height} px"
+    if as_ != "auto":
+        return as_, f"{size}; --as {as_}"
+    if pdf:
+        return "form", f"{size}: PDF"
+    if max(height, width) <= MAX_DIGIT_SIDE_PX and width <= MAX_DIGIT_ASPECT * height:
+        return (
+            "digit",
+            f"{size}: up to {MAX_DIGIT_SIDE_PX} px, no wider than {MAX_DIGIT_ASPECT} x its height",
+        )
+    if width > MAX_DIGIT_ASPECT * height and height < MAX_NUMBER_HEIGHT_PX:
+        return "number", f"{size}: wider than {MAX_DIGIT_ASPECT} x its height, under 600 px high"
+    return "form", f"{size}: over {MAX_DIGIT_SIDE_PX} px"
+
+
+class PlannedFile(NamedTuple):
+    """A line of `--dry-run`: a file, what it would be read as, its page count, and why."""
+
+    file: str
+    read_as: str
+    pages: int
+    why: str
+
+
+def plan_chunk(
+    chunk: list[Task], *, as_: ReadAs, max_pixels: int, template: bool = False
+) -> list[PlannedFile]:
+    """Plan what each file of a chunk would be read as, from the files' headers alone."""
+    out = []
+    for source, *_ in chunk:
+        seen = source.fault or pages.inspect_image_file(source.path, max_pixels=max_pixels)
+        if isinstance(seen, str):
+            out.append(PlannedFile(source.file, "error", 1, seen))
+        elif isinstance(seen, Failure):
+            out.append(PlannedFile(source.file, "error", 1, seen.detail))
+        elif template:
+            why = f"{seen.format}, {seen.width} x {seen.height} px; --template"
+            out.append(PlannedFile(source.file, "form", seen.pages, why))
+        else:
+            kind, why = choose_image_kind(as_, seen.height, seen.width, pdf=seen.format == "PDF")
+            out.append(PlannedFile(source.file, kind, seen.pages, f"{seen.format}, {why}"))
+    return out

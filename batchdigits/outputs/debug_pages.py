@@ -12,7 +12,7 @@ import numpy as np
 from batchdigits import files
 from batchdigits.calibrate import Thresholds
 from batchdigits.errors import OutputError
-from batchdigits.extract.chunk import DebugPage
+from batchdigits.extract.chunk_builder import DebugPage
 from batchdigits.postprocess.judge import judge_findings
 from batchdigits.predict.findings import TaskFindings
 from batchdigits.records import Row

@@ -9,7 +9,7 @@ import numpy as np
 
 from batchdigits import calibrate
 from batchdigits.calibrate import Thresholds
-from batchdigits.extract.chunk import DigitSpot
+from batchdigits.extract.chunk_builder import DigitSpot
 from batchdigits.postprocess import numbers, rules
 from batchdigits.predict.findings import DigitPrediction, Finding
 from batchdigits.records import DigitRow, JudgedValue, Row

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import ModelError, UsageError
 from batchdigits.predict import backend
+from batchdigits.predict.backend import check_signature, gives_probabilities, takes_bytes
 from batchdigits.predict.bundle import (
     DIGIT_CLASSES,
     NONE_CLASS,
@@ -28,7 +29,6 @@ from batchdigits.predict.bundle import (
     resolve_model_path,
     resolve_reader_path,
 )
-from batchdigits.predict.model_signature import check_signature, gives_probabilities, takes_bytes
 from batchdigits.predict.number_reader import NumberReader
 
 __all__ = [

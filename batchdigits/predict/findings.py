@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from batchdigits import calibrate
-from batchdigits.extract.chunk import DebugPage, DigitSpot, ExtractedItem, StripPlacement
+from batchdigits.extract.chunk_builder import DebugPage, DigitSpot, ExtractedItem, StripPlacement
 from batchdigits.extract.tasks import Task
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.numbers import NumberDigit

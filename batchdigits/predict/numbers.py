@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate
-from batchdigits.extract.chunk import StripPlacement
+from batchdigits.extract.chunk_builder import StripPlacement
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import NO_DIGIT, SEPARATOR_CHARACTERS, DecodedStrip

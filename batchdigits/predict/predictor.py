@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate, predict
-from batchdigits.extract.chunk import ExtractedChunk, ExtractedItem, decode_strip
+from batchdigits.extract.chunk_builder import ExtractedChunk, ExtractedItem, decode_strip
 from batchdigits.extract.tasks import Task
 from batchdigits.normalize import shares
 from batchdigits.predict import Card, numbers

@@ -10,7 +10,7 @@ from itertools import islice
 
 from batchdigits import sources, state
 from batchdigits.calibrate import Thresholds
-from batchdigits.extract.chunk import ExtractedItem
+from batchdigits.extract.chunk_builder import ExtractedItem
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings, decode_findings, encode_findings

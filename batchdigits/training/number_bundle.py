@@ -23,11 +23,7 @@ from batchdigits.training.corpus import MAKERS, Corpus, gather
 from batchdigits.training.course import Tell
 from batchdigits.training.default import held_out
 from batchdigits.training.lines import OTHER
-from batchdigits.training.number_data import (
-    assign_folds,
-    load_number_data,
-    select_strings,
-)
+from batchdigits.training.number_data import assign_folds, load_number_data, select_strings
 from batchdigits.training.numbers import Plan, Real, fit
 from batchdigits.training.reader import network
 from batchdigits.training.strings import Hands

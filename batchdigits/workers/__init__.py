@@ -5,11 +5,9 @@ there. This room imports the standard library alone, so that a worker process st
 """
 
 from batchdigits.errors import UsageError
-from batchdigits.workers.executor import ChunkOutcome, Executor
+from batchdigits.workers.executor import ChunkOutcome, Executor, SerialExecutor, send_heartbeat
 from batchdigits.workers.faults import Limits
-from batchdigits.workers.heartbeat import send_heartbeat
 from batchdigits.workers.processes import ProcessExecutor
-from batchdigits.workers.serial import SerialExecutor
 
 __all__ = [
     "ChunkOutcome",

@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from batchdigits.workers.executor import HEARTBEAT_LISTENERS
 from batchdigits.workers.faults import MEMORY_EXIT_CODE, Limits, describe_error, is_memory_error
-from batchdigits.workers.heartbeat import HEARTBEAT_LISTENERS
 
 if sys.platform != "win32":
     import resource

@@ -1,9 +1,17 @@
-"""The interface of the executors, and how they isolate the item that makes a chunk fail."""
+"""The interface of the executors, the serial one, and how the item at fault is isolated."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from batchdigits.workers.faults import (
+    MEMORY_EXIT_CODE,
+    Limits,
+    describe_error,
+    describe_worker_exit,
+    is_memory_error,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,3 +90,44 @@ def call_chunk(chunk: list[T], call: Callable[[list[T]], Answer]) -> list[ChunkO
     if answer.doubtful:
         answer = call(chunk)  # in a fresh worker now, whose death nothing else can have caused
     return [ChunkOutcome(chunk, answer.result, answer.fault)]
+
+
+HEARTBEAT_LISTENERS: list[Callable[[], None]] = []
+"""What `send_heartbeat` calls; in a worker process this tells the parent."""
+
+
+def send_heartbeat() -> None:
+    """Restart the time limit, from within a function that an executor calls.
+
+    The function sends a heartbeat when an item, or a part of it, is done. The limit then holds
+    for each part, however many a chunk has.
+    """
+    for listener in HEARTBEAT_LISTENERS:
+        listener()
+
+
+class SerialExecutor(Executor):
+    """Calls the function in this process, one chunk after another; enforces no limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Take the limits, which only the message about a lack of memory quotes."""
+        self._limits = limits
+
+    def map_chunks(
+        self, function: Callable[[list[T]], R], chunks: Iterable[list[T]]
+    ) -> Generator[ChunkOutcome[T, R], None, None]:
+        """Call the function on every chunk as its outcome is asked for; see `Executor`."""
+
+        def call(items: list[T]) -> Answer:
+            try:
+                return Answer(function(items), "")
+            except (Exception, SystemExit) as error:
+                return Answer(None, self._describe_fault(error))
+
+        for chunk in chunks:
+            yield from call_chunk(chunk, call)
+
+    def _describe_fault(self, error: BaseException) -> str:
+        if is_memory_error(error):  # in the words that a worker process would have caused
+            return describe_worker_exit(MEMORY_EXIT_CODE, self._limits)
+        return describe_error(error)
