@@ -99,8 +99,9 @@ def check_run(
     assert not [*Path().glob("*.kept-*")]  # neither the state nor a table was set aside
 
 
-def test_every_version_of_the_state_has_its_fixtures() -> None:
-    names = {place.name for place in FIXTURES if place.parent.name == "v3"}
+@pytest.mark.parametrize("version", ["v3", "v4"])
+def test_every_version_of_the_state_has_its_fixtures(version: str) -> None:
+    names = {place.name for place in FIXTURES if place.parent.name == version}
     assert names == {
         *("digits", "numbers", "form", "undescribed"),
         *("moved", "vanished", "half-read", "two-models"),
