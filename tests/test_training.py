@@ -517,7 +517,7 @@ class Whole(NamedTuple):
 
 @pytest.fixture(scope="module")
 def whole(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    plan = default.Plan(2, 7, tmp_path_factory.mktemp("whole") / "checkpoint.keras")
+    plan = default.DefaultPlan(2, 7, tmp_path_factory.mktemp("whole") / "checkpoint.keras")
     told: list[float] = []
     losses: list[tuple[float, int]] = []
     original = keras.Sequential.train_on_batch
@@ -553,11 +553,11 @@ def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(
         if told == [1]:
             raise Stopped
 
-    data, plan = labelled(60), default.Plan(2, 7, tmp_path / "checkpoint.keras")
+    data, plan = labelled(60), default.DefaultPlan(2, 7, tmp_path / "checkpoint.keras")
     with pytest.raises(Stopped):
         default.fit({"a": data}, plan, tell=stop)
     assert list(tmp_path.iterdir()) == [plan.checkpoint]
-    others: list[tuple[LabelledCrops, default.Plan, Any]] = [
+    others: list[tuple[LabelledCrops, default.DefaultPlan, Any]] = [
         (data, replace(plan, seed=8), None),
         (data, replace(plan, count=3), None),
         (data._replace(labels=data.labels[::-1]), plan, None),
@@ -577,7 +577,7 @@ def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(
 
 
 def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
-    plan = default.Plan(2, 7, tmp_path / "checkpoint.keras")
+    plan = default.DefaultPlan(2, 7, tmp_path / "checkpoint.keras")
     plan.checkpoint.write_bytes(b"no model")
     with pytest.raises(ModelError, match="cannot be loaded"):
         default.fit({"a": labelled(20)}, plan)

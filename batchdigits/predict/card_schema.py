@@ -45,13 +45,13 @@ def _check_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
 Reading = Annotated[CalibrationBin, BeforeValidator(_check_length), AfterValidator(_check_bin)]
 
 
-class Calibration(BaseModel):
+class CalibrationSchema(BaseModel):
     """What is fitted on data; of the number reader only the temperature is used."""
 
     temperature: float
 
 
-class DigitCalibration(Calibration):
+class DigitCalibration(CalibrationSchema):
     """The calibration of single digits."""
 
     readings: tuple[Reading, ...] = ()
@@ -61,7 +61,7 @@ class NetworkSchema(BaseModel):
     """What a card holds about one network."""
 
     preprocessing: int
-    calibration: Calibration
+    calibration: CalibrationSchema
     threshold: float
 
     @model_validator(mode="after")

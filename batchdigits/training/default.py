@@ -44,7 +44,7 @@ def held_out(found: LabelledCrops) -> tuple[LabelledCrops, LabelledCrops]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DefaultPlan:
     """How a training goes.
 
     Attributes:
@@ -60,7 +60,11 @@ class Plan:
 
 
 def fit(
-    sets: Mapping[str, LabelledCrops], plan: Plan, *, tell: Tell | None = None, start: Any = None
+    sets: Mapping[str, LabelledCrops],
+    plan: DefaultPlan,
+    *,
+    tell: Tell | None = None,
+    start: Any = None,
 ) -> Any:
     """Train the network on labelled sets, altered anew in each epoch.
 

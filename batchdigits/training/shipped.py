@@ -27,7 +27,7 @@ from batchdigits.training.alter import again, scanned
 from batchdigits.training.bundle import Beside
 from batchdigits.training.corpus import cropped, gather
 from batchdigits.training.course import Tell
-from batchdigits.training.default import Plan, fit, held_out
+from batchdigits.training.default import DefaultPlan, fit, held_out
 
 SEED = 1
 """Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
@@ -123,7 +123,7 @@ def make(
     bundle.enough(join_labelled_crops(held), HELD)  # now, and not when hours have passed
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
-    plan = Plan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
+    plan = DefaultPlan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
     with course.faults(work, device), note_kept_work(work):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
@@ -224,7 +224,7 @@ def degraded(found: LabelledCrops, seed: int) -> LabelledCrops:
 class _Diary:
     """Notes after each epoch how well what is held out is read, and draws the curves."""
 
-    def __init__(self, work: Path, plan: Plan, unseen: LabelledCrops, tell: Tell) -> None:
+    def __init__(self, work: Path, plan: DefaultPlan, unseen: LabelledCrops, tell: Tell) -> None:
         seen = gather({"held out": unseen})
         self._pictures, self._labels = shares(seen.plain[..., np.newaxis]), seen.labels
         self._work, self._count, self._tell = work, plan.count, tell

@@ -84,7 +84,7 @@ def trained(
     learned = changes["STRANGERS"] > 0
     weighed = default.weighed if learned else lambda model, *_: model  # a class it never learned
     with patch.multiple(corpus, **changes), patch.object(default, "weighed", weighed):
-        plan = default.Plan(epochs, 1, place.with_suffix(".checkpoint.keras"))
+        plan = default.DefaultPlan(epochs, 1, place.with_suffix(".checkpoint.keras"))
         model = default.fit(sets, plan)
     return leave_one_out.read(model, unseen)
 

@@ -54,7 +54,7 @@ def main() -> None:
         learned, unseen = parted(sets, RUNS[run])
         model = default.fit(
             learned,
-            default.Plan(given.epochs, given.seed, given.out / f"{run}.checkpoint.keras"),
+            default.DefaultPlan(given.epochs, given.seed, given.out / f"{run}.checkpoint.keras"),
             tell=lambda epoch, loss, _, run=run: print(
                 f"{run}: epoch {epoch} of {given.epochs}, loss {loss:.4f}", flush=True
             ),
