@@ -16,6 +16,7 @@ from batchdigits import options, predict
 from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.normalize import normalize, strips
 from batchdigits.normalize.strips import strip
+from batchdigits.predict import backend
 from batchdigits.records import Row
 from batchdigits.run import read_rows
 
@@ -92,6 +93,17 @@ class FakeReader:
 
     def value(self, crop: NDArray[np.uint8]) -> str:
         return "{}{}".format(*self.digits(strip(crop).picture))
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    """Import Keras as the package does, with the random numbers of a fixed seed."""
+    backend.prepare_environment()
+    with backend.silence_stderr():
+        import keras
+
+        keras.utils.set_random_seed(7)
+    return keras
 
 
 @pytest.fixture

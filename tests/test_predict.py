@@ -34,16 +34,6 @@ Build = Callable[[Any], Any]
 Make = Callable[[Path, Any], Path]
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    backend.prepare_environment()
-    with backend.silence_stderr():
-        import keras
-
-        keras.utils.set_random_seed(7)
-    return keras
-
-
 def pictures(count: int, seed: int = 0) -> Pictures:
     """As `normalize` gives them: float32 in [0, 1] in steps of 1/255."""
     levels = np.random.default_rng(seed).integers(0, 256, (count, 28, 28, 1))

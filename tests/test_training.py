@@ -38,14 +38,6 @@ from batchdigits.training.strangers import stranger
 Pictures = NDArray[np.uint8]
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    backend.prepare_environment()
-    with backend.silence_stderr():
-        import keras
-    return keras
-
-
 def light(count: int) -> Pictures:
     """Digits as MNIST has them: ink light on dark; 0 to 9 in turn."""
     return np.stack([255 - drawn(i % 10, seed=i // 10) for i in range(count)]).astype(np.uint8)
