@@ -4,8 +4,8 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,24 @@ def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> N
         real(*arguments)
 
     monkeypatch.setattr(runs, "move_files", move)
+
+
+@contextmanager
+def before_removal(happens: Callable[[str], object]) -> Iterator[None]:
+    """Have something happen, given its path, before a copied file is removed from the inbox.
+
+    A file is renamed within its folder before it is removed.
+    """
+    real = os.rename
+
+    def rename(one: Any, other: Any) -> None:
+        if Path(one).parent == Path(other).parent:
+            happens(str(one))
+        real(one, other)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", rename)
+        yield
 
 
 @pytest.mark.usefixtures("disk")
@@ -76,18 +94,14 @@ def test_what_comes_under_the_name_in_the_last_moment_goes_back(
 
 
 def test_on_another_disk_what_comes_in_the_last_moment_stays(
-    save: Save, monkeypatch: pytest.MonkeyPatch, three: FakeClassifier
+    save: Save, three: FakeClassifier
 ) -> None:
-    real = transfer._remove_original
-
-    def late(path: str, entry: Any) -> None:
+    def late(path: str) -> None:
         if path == "inbox/1.png":
             save("1.png", drawn(9, side=40))
-        real(path, entry)
 
     with other_disk():
-        with monkeypatch.context() as patch:
-            patch.setattr(transfer, "_remove_original", late)
+        with before_removal(late):
             assert run().moved["done"] == 2
         assert tree("inbox") == ["1.png"]
         run()
@@ -105,16 +119,14 @@ def test_a_copy_that_is_not_what_was_read_is_none(monkeypatch: pytest.MonkeyPatc
         assert run().moved.total() == 3
 
 
-def test_a_copy_is_removed_where_the_file_itself_cannot_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_copy_is_removed_where_the_file_itself_cannot_be() -> None:
     """Else every night would make another one."""
 
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(transfer, "_remove_original", refused)
-    with other_disk(), pytest.raises(OutputError, match=r"'inbox/1.png' to 'done': Perm"):
+    told = r"'inbox/1.png' to 'done': Perm"
+    with other_disk(), before_removal(refused), pytest.raises(OutputError, match=told):
         run()
     assert tree("inbox") == ["1.png", "bad.png", "sub/2.png"]
     assert tree("done") == tree("failed") == []
@@ -198,15 +210,12 @@ def test_a_run_that_was_killed_before_it_moved_anything_moves_it_the_next_time(
     assert Path(OUT).read_bytes() == table
 
 
-def test_a_run_that_was_killed_between_copy_and_removal_leaves_one_copy(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_run_that_was_killed_between_copy_and_removal_leaves_one_copy() -> None:
     def dies(*_: object) -> None:
         raise Killed
 
     with other_disk():
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(transfer, "_remove_original", dies)
+        with before_removal(dies), pytest.raises(Killed):
             run()
         assert tree("done")[1:] == ["1.png"]  # after the note that tells whose it is
         run()
@@ -226,16 +235,13 @@ def test_files_that_are_the_same_to_the_byte_stay_two() -> None:
     assert len(tree("done")) == 8
 
 
-def test_a_twin_is_not_taken_for_the_copy_that_a_killed_run_has_left(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_twin_is_not_taken_for_the_copy_that_a_killed_run_has_left() -> None:
     def dies(*_: object) -> None:
         raise Killed
 
     shutil.copytree("inbox", "copy")
     with other_disk():
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(transfer, "_remove_original", dies)
+        with before_removal(dies), pytest.raises(Killed):
             run("copy")
         assert tree("done")[1:] == ["1.png"]
         assert tree("done")[0].startswith(transfer.NOTE_PREFIX)

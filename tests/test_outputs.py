@@ -147,17 +147,16 @@ def test_a_table_without_rows_has_its_columns(ending: str) -> None:
 
 
 def test_same_rows_same_bytes_however_they_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "_LINES_PER_WRITE", 3)
-    monkeypatch.setattr(outputs.parquet, "ROW_GROUP_SIZE", 4)
-    rows = many(11)
+    monkeypatch.setattr(outputs.parquet, "ROW_GROUP_SIZE", 2000)
+    rows = many(5000)  # more than are written at once
     first = {ending: put(f"a{ending}", rows) for ending in FORMATS}
     time.sleep(2.1)  # the clock of a zip counts in steps of two seconds
     for ending in FORMATS:
         with open_table_writer(f"b{ending}") as write:
             write(iter(rows[:1]))
             write([])
-            write(row for row in rows[1:9])
-            write(rows[9:])
+            write(row for row in rows[1:4900])
+            write(rows[4900:])
     assert {ending: Path(f"b{ending}").read_bytes() for ending in FORMATS} == first
     assert pq.read_metadata("b.parquet").num_row_groups == 3
 

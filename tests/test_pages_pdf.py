@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import cv2
 import numpy as np
+import pypdfium2
 import pytest
 from fpdf import FPDF
 from hypothesis import given, settings
@@ -364,8 +365,10 @@ def test_a_scan_of_too_many_pixels_is_refused_before_it_is_drawn(
 ) -> None:
     expected = "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels)"
     small = scan(PICTURE[:8, :10].copy(), box=b"0 0 10 8", contents=b"q 10 0 0 8 0 0 cm /I Do Q")
-    monkeypatch.setattr(pages.pdf, "_draw_page", lambda page, size: np.zeros(size[::-1], np.uint8))
+    drawer = Mock(wraps=pypdfium2.raw.FPDF_RenderPageBitmap)
+    monkeypatch.setattr(pypdfium2.raw, "FPDF_RenderPageBitmap", drawer)
     large, other = readings(tmp_path, sheets(scan(), small), 959)
+    assert drawer.call_count == 1, "the small one alone"
     assert large == Failure(1, expected)
     assert isinstance(other, Page)
     look = pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=959)
@@ -378,8 +381,8 @@ def test_pdf_pages_come_one_at_a_time_and_the_file_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "in").write_bytes(sheets(scan(), scan(), scan()))
-    drawer = Mock(wraps=pages.pdf._draw_page)
-    monkeypatch.setattr(pages.pdf, "_draw_page", drawer)
+    drawer = Mock(wraps=pypdfium2.raw.FPDF_RenderPageBitmap)
+    monkeypatch.setattr(pypdfium2.raw, "FPDF_RenderPageBitmap", drawer)
     before = len(os.listdir("/proc/self/fd"))
     stream = pages.load_pages(str(tmp_path / "in"), max_pixels=MOST)
     next(stream)

@@ -266,11 +266,11 @@ def test_a_folder_that_cannot_be_is_told(do: Do, tmp_path: Path) -> None:
         do("mlp", out=tmp_path / "out" / "below")
 
 
-def test_memory_that_runs_out_is_told(do: Do, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
+def test_memory_that_runs_out_is_told(do: Do, keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise MemoryError("out of memory")
 
-    monkeypatch.setattr(course, "_fit", full)
+    monkeypatch.setattr(keras.Model, "fit", full)
     with pytest.raises(ModelError, match="memory ran out on cpu:0"):
         do("mlp")
 
