@@ -26,9 +26,9 @@ from faults_runs import (  # noqa: F401
 )
 
 from batchdigits import files
-from batchdigits import run as runs
 from batchdigits.extract import stream
 from batchdigits.state import StateStore, tables
+from batchdigits.state.keeping import State
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks Linux's own ways")
 
@@ -307,8 +307,8 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
     happens: Callable[[], None], when: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     wanted = whole()
-    room, name = {"read": (stream, "extract_chunk"), "write": (runs, "_write_tables")}[when]
-    real = getattr(room, name)
+    where, name = {"read": (stream, "extract_chunk"), "write": (State, "prune_rows")}[when]
+    real = getattr(where, name)
     done: list[bool] = []
 
     def breaks(*given: Any, **more: Any) -> Any:
@@ -318,7 +318,7 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
         return real(*given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(room, name, breaks)
+        patch.setattr(where, name, breaks)
         assert run() == 5
     one_line(capsys.readouterr().err)
     if Path("out").is_file():

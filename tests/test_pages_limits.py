@@ -200,7 +200,7 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     assert isinstance(page, Page)
 
 
-@pytest.mark.parametrize("place", ["_decode_image", "decode_plain_png", "_identify_format"])
+@pytest.mark.parametrize("place", ["open_image", "decode_plain_png", "identify_format"])
 def test_only_want_of_memory_escapes(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
