@@ -31,7 +31,7 @@ def run(
 
 
 def tree(folder: str) -> list[str]:
-    """All files below a folder but for marks."""
+    """List the files below a folder, without the marks of moved folders."""
     found = (
         path
         for path in Path(folder).rglob("*")
@@ -41,7 +41,7 @@ def tree(folder: str) -> list[str]:
 
 
 def rows() -> dict[str, str]:
-    """The table: file → value, or status where there is none."""
+    """Return the table as file → value, or status where there is no value."""
     lines = [line.split(",") for line in Path(OUT).read_text("utf-8").splitlines()[1:]]
     return {line[0]: line[3] or line[5] for line in lines}
 
@@ -57,7 +57,7 @@ def three_fixture(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> F
 
 @contextmanager
 def other_disk() -> Iterator[None]:
-    """As if the folders were on another disk than the inbox."""
+    """Simulate that the folders are on another disk than the inbox."""
     real = os.rename
 
     def rename(one: Any, other: Any) -> None:
@@ -75,7 +75,7 @@ def other_disk() -> Iterator[None]:
 
 @pytest.fixture(name="disk", params=["same disk", "another disk"])
 def disk_fixture(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Moves within a disk, and from one to another."""
+    """Run the test with moves within a disk, and with moves to another disk."""
     if request.param == "same disk":
         yield
     else:

@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(name="six", autouse=True)
 def six_fixture(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> Path:
-    """Six digits that were there for long, and a folder for the table."""
+    """Make an inbox of six digits with old modification times, and a folder for the table."""
     for n in range(6):
         save(f"{n}.png", drawn(n))
         os.utime(inbox / f"{n}.png", (1e9, 1e9))
@@ -34,7 +34,7 @@ def run(*more: str) -> int:
 
 
 def command(*more: str) -> list[str]:
-    """Give the command line of a run as a process of its own."""
+    """Return the command line that runs as a separate process."""
     main = str(Path(__file__).parent / "nightly_main.py")
     return [sys.executable, main, "run", "inbox", "--out", OUT, "--workers", "0", *more]
 
@@ -50,14 +50,14 @@ def rows(out: str = OUT) -> dict[str, dict[str, str]]:
 
 
 def whole(out: str = "whole.csv") -> bytes:
-    """Give the table of one undisturbed run over what is in the inbox."""
+    """Return the table of one undisturbed run over the inbox."""
     run_job(resolve(settle=0, out=out))
     Path(f"{out}.state").unlink()
     return Path(out).read_bytes()
 
 
 def one_line(said: str, *words: str) -> None:
-    """Expect one line that a person understands."""
+    """Assert that the message is one plain line with these words."""
     assert said.startswith("batchdigits: "), said
     assert said.count("\n") == 1, said
     assert "Traceback" not in said
@@ -67,7 +67,7 @@ def one_line(said: str, *words: str) -> None:
 
 @pytest.fixture(name="reachable")
 def reachable_fixture(six: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Stand where an ordinary user gets to, as he does not to what pytest makes for root."""
+    """Change into a folder that an ordinary user can reach, unlike pytest's folders for root."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("inbox", "out"):
             shutil.move(name, folder)

@@ -97,14 +97,14 @@ HOUSE = {"PYTHONPATH": str(Path(outputs.__file__).parents[2]), "PYTHONUNBUFFERED
 
 
 def start(code: str, **more: Any) -> subprocess.Popen[str]:
-    """Run `code` in a Python of its own; give `env` as what it has more than this one."""
+    """Start `code` in a new Python process; `env` is added to this process's environment."""
     env = os.environ | HOUSE | more.pop("env", {})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
     return subprocess.Popen([sys.executable, "-c", CODE + code], env=env, encoding="utf-8", **pipes)
 
 
 def python(code: str, **more: Any) -> tuple[int, str, str]:
-    """As `start`, to its end; gives exit code, standard output and standard error."""
+    """Run `code` to its end; return the exit code, standard output and standard error."""
     with start(code, **more) as run:
         out, err = run.communicate(timeout=60)
     return run.returncode, out, err

@@ -23,13 +23,13 @@ Build = Callable[[Any], Any]
 
 
 def pictures(count: int, seed: int = 0) -> Pictures:
-    """As `normalize` gives them: float32 in [0, 1] in steps of 1/255."""
+    """Return random pictures like those of `normalize`: float32 in [0, 1], steps of 1/255."""
     levels = np.random.default_rng(seed).integers(0, 256, (count, 28, 28, 1))
     return levels.astype(np.float32) / np.float32(255)
 
 
 def chain(*layers: str, shape: tuple[int | None, ...] = (28, 28)) -> Build:
-    """A Sequential of layers, each written as it is in Python with `layers` left out."""
+    """Build a Sequential of layers, each written as in Python without `layers.`."""
 
     def build(keras: Any) -> Any:
         made = [eval(f"layers.{layer}", {"layers": keras.layers}) for layer in layers]
@@ -50,7 +50,7 @@ def kept(model: Any, folder: Path) -> str:
 
 
 def refused(path: str | None) -> str:
-    """What is said to a user who names this model: by its card, or else when it is loaded."""
+    """Return the message that refuses this model, when its card is read or when it is loaded."""
     with pytest.raises(ModelError) as caught:
         load_card(path)
         load_classifier(load_card(path), device="cpu")

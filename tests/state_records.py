@@ -23,7 +23,7 @@ def path_fixture(tmp_path: Path) -> str:
 
 
 def kept(path: str, *, key: str = "model 1") -> None:
-    """A ledger of three files: one read, one that failed, one empty of words."""
+    """Write a state of three files: one read, one that failed, one without findings."""
     with state.open_store(path) as known, known.transaction():
         number = known.add_key(key, '{"threshold": 0.9}')
         known.save_findings(entry("b.png"), number, "seven", failed=False)

@@ -277,7 +277,7 @@ def test_an_inbox_cannot_be_where_its_files_go(folder: str) -> None:
 def test_a_folder_with_files_of_others_is_no_place_for_these(
     option: str, folder: str, save: Save
 ) -> None:
-    """The mark would hide them from every run: in this INPUT, or in that of another job."""
+    """The mark of a moved folder would hide these files from every run of every job."""
     save("../other/5.png", drawn(5))
     Path("link").symlink_to("other")
     chosen = {"move_done": "new", "move_failed": "new", option: folder}

@@ -23,7 +23,7 @@ from batchdigits.summary import StopRequest
 
 
 class Killed(BaseException):
-    """As if the process had died."""
+    """Stands for the death of the process."""
 
 
 def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import FakeClassifier, Save, drawn, resolve
+from conftest import FakeClassifier, Save, drawn, plan, resolve
 from conftest import read as rows
-from extract_rows import plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -36,7 +35,7 @@ def test_each_reading_stands_under_its_own_name(
 
 @pytest.fixture
 def mixed(inbox: Path, save: Save) -> list[str]:
-    """Everything that can befall a crop, in one folder: the names, in the table's order."""
+    """Write crops of every status into one folder; return their names in the order of the table."""
     for n in range(40):
         save(f"digit{n:02}.png", drawn(n % 10, seed=n))
     save("blank.png", np.full((30, 30), 230, np.uint8))

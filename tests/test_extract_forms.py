@@ -1,4 +1,4 @@
-"""Pages of forms: a row for each field, whatever lies on the glass."""
+"""Pages of forms: a row for each field, however the page was scanned."""
 
 from contextlib import closing
 from pathlib import Path
@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pypdfium2
 import pytest
-from conftest import FakeClassifier, FakeReader, Save, drawn, resolve
+from conftest import FakeClassifier, FakeReader, Save, drawn, plan, resolve
 from conftest import read as rows
-from extract_rows import plan
 from PIL import Image
 
 from batchdigits import templates

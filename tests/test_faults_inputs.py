@@ -1,4 +1,4 @@
-"""Runs whose inputs or clock change meanwhile: what is read is never believed wrongly."""
+"""Runs whose inputs or clock change meanwhile: no file gets a wrong reading."""
 
 import os
 import shutil
@@ -162,7 +162,7 @@ def test_what_is_no_file_hangs_nothing(six: Path) -> None:
 
 
 class Clock:
-    """A clock of the system that somebody sets, in place of the module `time`."""
+    """Replaces the module `time` by a system clock that is set while the run reads it."""
 
     def __init__(self, *leaps: float) -> None:
         self.leaps = list(leaps)

@@ -62,7 +62,7 @@ def test_runs_at_once_end_one_after_the_other_or_with_4(
 
 
 class Killed(BaseException):
-    """What no part of the program expects."""
+    """An exception that no part of the program expects."""
 
 
 @settings(

@@ -45,7 +45,7 @@ from batchdigits.records import Row
 
 
 def plain(rows: list[Row]) -> list[Row]:
-    """What every format should give back: the details cleaned, the rest as it was."""
+    """Return the rows as every format gives them back: with plain details."""
     last = dataclasses.replace(rows[3], detail="'=cmd|' /C calc'!A0  second line")
     return [*rows[:3], last]
 

@@ -1,4 +1,4 @@
-"""The state beside the table: what is known stays known, moved files and changed ones too."""
+"""The state beside the table: which files are known, changed, moved or gone."""
 
 import os
 import subprocess

@@ -33,13 +33,13 @@ def another_program(path: str) -> None:
 
 
 def of_a_version_there_never_was(path: str) -> None:
-    """A spoilt header: else it would be a newer one's, and every run would end with 5."""
+    """Write an impossible version: taken for a newer one, it would end every run with 5."""
     kept(path)
     make_newer(path, 0x01000004)
 
 
 def of_a_later_format(path: str) -> None:
-    """What SQLite itself would read and not write, as it says in the header."""
+    """Write a header that lets SQLite read the file and not write it."""
     kept(path)
     with Path(path).open("r+b") as file:
         file.seek(18)
@@ -52,7 +52,7 @@ def half(path: str) -> None:
 
 
 def swapped(path: str) -> None:
-    """What SQLite would never notice: a file points to another's reading."""
+    """Make damage that SQLite does not notice: a file points to another file's reading."""
     kept(path)
     made = sqlite3.connect(path)
     made.execute("UPDATE files SET reading = 3 WHERE file = 'b.png'")
@@ -61,7 +61,7 @@ def swapped(path: str) -> None:
 
 
 def an_index_short(path: str) -> None:
-    """A row that an index does not lead to: it would be found out by the first change of it."""
+    """Remove a row from an index: only a change of that row would show it."""
     kept(path)
     made = sqlite3.connect(path)
     (page,) = made.execute(
@@ -76,7 +76,7 @@ def an_index_short(path: str) -> None:
 
 
 def other_tables(path: str) -> None:
-    """A table that is not what was made, though it holds the same."""
+    """Drop an index: the rows stay the same, the tables are not those that were made."""
     kept(path)
     made = sqlite3.connect(path)
     made.execute("DROP INDEX readings_by_content")
@@ -84,7 +84,7 @@ def other_tables(path: str) -> None:
 
 
 def changed(*statements: str) -> Callable[[str], None]:
-    """What is a sound database, and holds the same rows, but was never made by batchdigits."""
+    """Make a sound database of the same rows that batchdigits would not have made."""
 
     def change(path: str) -> None:
         kept(path)
@@ -155,7 +155,7 @@ VERSION = len(migrations.STEPS).to_bytes(4)
 def test_damage_is_found_or_does_no_harm(
     sound: tuple[str, list[FileRecord]], flips: list[tuple[float, int]]
 ) -> None:
-    """Whatever bytes a disk spoils: what is told is what was kept, or the ledger is set aside."""
+    """Whatever bytes are damaged: the state returns what was stored, or it is set aside."""
     path, known = sound
     spoilt = bytearray(Path(path).with_name("whole").read_bytes())
     for share, flip in flips:

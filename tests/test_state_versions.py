@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[int, list[tuple[Any, ...]]]] = {
 
 
 def older(path: str, version: int) -> None:
-    """A state as a batchdigits of that version left it."""
+    """Write a state as that version of batchdigits did."""
     made = sqlite3.connect(path, isolation_level=None)
     for step in migrations.STEPS[:version]:
         migrations.run_step(made, step)
@@ -74,7 +74,7 @@ def version_of(path: str) -> int:
 
 
 def look(known: state.StateStore) -> int:
-    """Look at the file of the rows above of which a page was read; gives the key."""
+    """Have a run of one file of `ROWS`; return the number of the key of its model."""
     known.set_run_files([entry("long.pdf")])
     return known.add_key("model 1", "{}")
 
@@ -247,7 +247,7 @@ def newer_in_another_mode(path: str) -> None:
 
 
 def newer_and_spoilt(path: str) -> None:
-    """Whether it is whole is for the version that knows it to say."""
+    """Only the newer version itself can tell whether its state is whole."""
     newer(path)
     os.truncate(path, os.path.getsize(path) // 2)
 

@@ -96,7 +96,7 @@ def test_a_neighbour_reaches_in_at_the_sides() -> None:
 
 
 def doubled(ink: Pictures) -> Pictures:
-    """As `written_otherwise` gives a digit before its new stroke."""
+    """Return a digit at the scale at which `written_otherwise` adds a stroke."""
     big = cv2.resize(ink, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     return np.pad(big, 6)
 

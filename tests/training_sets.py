@@ -16,7 +16,7 @@ Pictures = NDArray[np.uint8]
 
 
 def light(count: int) -> Pictures:
-    """Digits as MNIST has them: ink light on dark; 0 to 9 in turn."""
+    """Draw digits like those of MNIST: light ink on dark; 0 to 9 in turn."""
     return np.stack([255 - drawn(i % 10, seed=i // 10) for i in range(count)]).astype(np.uint8)
 
 
@@ -45,4 +45,4 @@ def history(place: Path) -> list[dict[str, str]]:
 
 
 class Stopped(BaseException):
-    """As a signal raises."""
+    """Stands for the exception that a signal raises."""
