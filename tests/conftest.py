@@ -1,4 +1,4 @@
-"""What several test modules share: drawn digits, and a classifier that needs no Keras."""
+"""Shared by the test modules: drawn digits, and a classifier that needs no Keras."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +16,10 @@ from batchdigits import options, predict
 from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.normalize import normalize, strips
 from batchdigits.normalize.strips import strip
+from batchdigits.paths import resolve_paths
+from batchdigits.predict import backend
 from batchdigits.records import Row
-from batchdigits.run import read_rows
+from batchdigits.run import PlannedFile, find_files, plan_files, read_rows
 
 
 def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
@@ -36,13 +38,20 @@ def resolve(*inputs: str, listed: Sequence[str] = (), **settings: Any) -> Job:
 
 
 def read(*inputs: str, **settings: Any) -> list[Row]:
-    """Read as the command line does; give the rows."""
+    """Read as the command line does; return the rows."""
     return [row for batch in read_rows(resolve(*inputs, **settings)) for row in batch]
+
+
+def plan(**settings: Any) -> list[PlannedFile]:
+    """Plan the files of the folder `inbox` as the command line does."""
+    chosen = options.RunOptions.from_settings({"workers": 0, **settings})
+    found = find_files(Inputs(["inbox"]), resolve_paths(chosen))
+    return list(plan_files(found.sources, chosen))
 
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Root may read and write everything, so a test of permissions must not be root."""
+    """Run the block as an ordinary user: root may read and write everything."""
     root = os.geteuid() == 0
     if root:
         try:
@@ -94,6 +103,17 @@ class FakeReader:
         return "{}{}".format(*self.digits(strip(crop).picture))
 
 
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    """Import Keras as the package does, with the random numbers of a fixed seed."""
+    backend.prepare_environment()
+    with backend.silence_stderr():
+        import keras
+
+        keras.utils.set_random_seed(7)
+    return keras
+
+
 @pytest.fixture
 def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
     """Have every run use the fake classifier, and the fake reader, with the shipped card."""
@@ -115,14 +135,14 @@ def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read what a test has just written; what waits for next time has tests of its own."""
+    """Read files that a test has just written, instead of leaving them to the next run."""
     monkeypatch.setattr(options, "SETTLE_SECONDS", 0.0)
     monkeypatch.setenv("BATCHDIGITS_SETTLE", "0")
 
 
 @pytest.fixture
 def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in an empty folder that holds an empty folder `inbox`."""
+    """Change into a temporary folder that holds nothing but an empty folder `inbox`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "inbox").mkdir()
     return tmp_path / "inbox"

@@ -1,4 +1,4 @@
-"""Boxes cut out of a page: printed lines go, what was written stays, blank is blank."""
+"""Boxes cut out of a page: printed lines are removed, ink stays, empty boxes are blank."""
 
 from collections.abc import Callable
 from typing import Any

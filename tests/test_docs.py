@@ -1,4 +1,4 @@
-"""What the README and `docs/` say is true: commands, options, snippets, columns, links."""
+"""The README and `docs/` agree with the program: commands, options, snippets, columns, links."""
 
 import re
 import shlex

@@ -1,87 +1,39 @@
-"""Runs while the world breaks: nothing is lost, the exit code says how it went, in one line."""
+"""Runs with a full disk or a place that goes away: nothing is lost, one line says why."""
 
-import csv
 import os
 import resource
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import pytest
-from conftest import FakeClassifier, Save, drawn, ordinary_user, resolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from PIL import Image
+from conftest import Save, drawn, ordinary_user
+from faults_runs import (  # noqa: F401
+    OUT,
+    Capture,
+    command,
+    environment,
+    one_line,
+    reachable_fixture,
+    rows,
+    run,
+    six_fixture,
+    whole,
+)
 
-from batchdigits import cli, files, predict, sources
-from batchdigits import run as runs
-from batchdigits.extract import chunk_builder, stream, tasks
-from batchdigits.predict import predictor
-from batchdigits.run import run_job
+from batchdigits import files
+from batchdigits.extract import stream
 from batchdigits.state import StateStore, tables
+from batchdigits.state.keeping import State
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks Linux's own ways")
-OUT = "out/results.csv"
-Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(autouse=True)
-def six(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> Path:
-    """Six digits that were there for long, and a folder for the table."""
-    for n in range(6):
-        save(f"{n}.png", drawn(n))
-        os.utime(inbox / f"{n}.png", (1e9, 1e9))
-    Path("out").mkdir()
-    return inbox
-
-
-def run(*more: str) -> int:
-    """Run in this process."""
-    return cli._run_command_line(["run", "inbox", "--out", OUT, "--workers", "0", "--quiet", *more])
-
-
-def command(*more: str) -> list[str]:
-    """Give the command line of a run as a process of its own."""
-    main = str(Path(__file__).parent / "nightly_main.py")
-    return [sys.executable, main, "run", "inbox", "--out", OUT, "--workers", "0", *more]
-
-
-def environment() -> dict[str, str]:
-    here = Path(__file__).parent
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])}
-
-
-def rows(out: str = OUT) -> dict[str, dict[str, str]]:
-    with Path(out).open(encoding="utf-8", newline="") as file:
-        return {row["file"].removeprefix("inbox/"): row for row in csv.DictReader(file)}
-
-
-def whole(out: str = "whole.csv") -> bytes:
-    """Give the table of one undisturbed run over what is in the inbox."""
-    run_job(resolve(settle=0, out=out))
-    Path(f"{out}.state").unlink()
-    return Path(out).read_bytes()
-
-
-def one_line(said: str, *words: str) -> None:
-    """Expect one line that a person understands."""
-    assert said.startswith("batchdigits: "), said
-    assert said.count("\n") == 1, said
-    assert "Traceback" not in said
-    for word in words:
-        assert word in said
-
-
-# --- a disk that is full -------------------------------------------------------------------------
+# --- a disk that is full ---
 
 
 def no_room(*_: object, **__: object) -> NoReturn:
@@ -329,7 +281,7 @@ def test_what_lies_beside_the_state_is_no_reason_to_lose_it(left: str, save: Sav
     assert Path(OUT).read_bytes() == wanted
 
 
-# --- a place that goes away, or never was --------------------------------------------------------
+# --- a place that goes away, or never was ---
 
 
 def emptied() -> None:
@@ -355,8 +307,8 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
     happens: Callable[[], None], when: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     wanted = whole()
-    room, name = {"read": (stream, "extract_chunk"), "write": (runs, "_write_tables")}[when]
-    real = getattr(room, name)
+    where, name = {"read": (stream, "extract_chunk"), "write": (State, "prune_rows")}[when]
+    real = getattr(where, name)
     done: list[bool] = []
 
     def breaks(*given: Any, **more: Any) -> Any:
@@ -366,7 +318,7 @@ def test_an_output_that_vanishes_is_told_in_a_line_and_comes_back(
         return real(*given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(room, name, breaks)
+        patch.setattr(where, name, breaks)
         assert run() == 5
     one_line(capsys.readouterr().err)
     if Path("out").is_file():
@@ -422,22 +374,6 @@ def test_a_pipe_where_a_file_should_be_hangs_nothing(
     one_line(done.stderr, words)
 
 
-@pytest.fixture
-def reachable(six: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Stand where an ordinary user gets to, as he does not to what pytest makes for root."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("inbox", "out"):
-            shutil.move(name, folder)
-        monkeypatch.chdir(folder)
-        shutil.copytree(
-            predict.resolve_keras_path(None).parent, "model"
-        )  # the package may lie out of reach
-        monkeypatch.setenv("BATCHDIGITS_MODEL", "model")
-        for path in (folder, "out"):
-            Path(path).chmod(0o777)
-        yield Path("inbox")
-
-
 def test_a_read_only_folder_and_state(reachable: Path, capsys: Capture) -> None:
     assert run() == 0
     old = Path(OUT).read_bytes()
@@ -449,303 +385,3 @@ def test_a_read_only_folder_and_state(reachable: Path, capsys: Capture) -> None:
     one_line(capsys.readouterr().err)
     Path("out").chmod(0o755)
     assert Path(OUT).read_bytes() == old
-
-
-# --- inputs that change under the run ------------------------------------------------------------
-
-
-def test_files_that_may_not_be_read_are_rows_and_the_others_are_read(
-    reachable: Path, capsys: Capture
-) -> None:
-    six = reachable
-    wanted = whole().splitlines()
-    (six / "2.png").chmod(0)
-    (six / "shut").mkdir(mode=0)
-    with ordinary_user():
-        assert run() == 3
-    one_line(capsys.readouterr().err, "2 error")
-    found = rows()
-    assert found["2.png"]["detail"] == "permission denied: let this account read the file"
-    assert found["shut"]["detail"] == "the folder cannot be read: permission denied"
-    (six / "shut").rmdir()
-    (six / "2.png").chmod(0o644)
-    assert run("--prune") == 0
-    assert Path(OUT).read_bytes().splitlines() == wanted
-
-
-def deleted(inbox: Path, save: Save) -> None:
-    (inbox / "3.png").unlink()
-
-
-def replaced(inbox: Path, save: Save) -> None:
-    save("new", drawn(9))
-    (inbox / "new").replace(inbox / "3.png")
-
-
-def a_pipe_instead(inbox: Path, save: Save) -> None:
-    (inbox / "3.png").unlink()
-    os.mkfifo(inbox / "3.png")
-
-
-def a_folder_instead(inbox: Path, save: Save) -> None:
-    (inbox / "3.png").unlink()
-    (inbox / "3.png").mkdir()
-
-
-def cut_short(inbox: Path, save: Save) -> None:
-    os.truncate(inbox / "3.png", 40)
-
-
-def all_deleted(inbox: Path, save: Save) -> None:
-    shutil.rmtree(inbox)
-    inbox.mkdir()
-
-
-@pytest.mark.parametrize(
-    "happens", [deleted, replaced, a_pipe_instead, a_folder_instead, cut_short, all_deleted]
-)
-@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
-def test_what_changes_between_listing_and_reading_is_never_believed(
-    happens: Callable[[Path, Save], None],
-    known: bool,
-    six: Path,
-    save: Save,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if known:
-        assert run() == 0
-    old = rows() if known else {}
-    real = stream.extract_chunk
-
-    done: list[bool] = []
-
-    def breaks(*given: Any, **more: Any) -> Any:
-        if not done:
-            done.append(True)
-            happens(six, save)
-        return real(*given, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(stream, "extract_chunk", breaks)
-        assert run("--fresh") == 0
-    assert rows().get("3.png") == old.get("3.png")
-    if happens is not all_deleted:
-        assert {f"{n}.png" for n in (0, 1, 2, 4, 5)} <= set(rows())
-        wanted = whole()
-        assert run("--prune") == (3 if happens in (a_pipe_instead, cut_short) else 0)
-        assert Path(OUT).read_bytes() == wanted
-
-
-def test_what_is_no_file_hangs_nothing(six: Path) -> None:
-    os.mkfifo(six / "pipe.png")
-    os.mkfifo(six / "pipe")
-    (six / "loop.png").symlink_to("loop.png")
-    (six / "round").symlink_to(".")
-    (six / "zero.png").symlink_to("/dev/zero")
-    (six / "tty.png").symlink_to("/dev/tty")
-    deep = six
-    for _ in range(300):
-        deep /= "d"
-    os.makedirs(deep)
-    (deep / "below.png").write_bytes((six / "1.png").read_bytes())
-    with (six / "vast.png").open("wb") as vast:
-        vast.truncate(1 << 43)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("inbox/socket.png")
-        for _ in range(2):  # the second finds the failures in the state, and tries them again
-            done = subprocess.run(
-                [*command("--quiet"), "inbox/pipe"],
-                env=environment(),
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert done.returncode == 3
-            one_line(done.stderr, "8 error")
-    failed = {name: row["detail"] for name, row in rows().items() if row["status"] == "error"}
-    assert failed.pop("d" + "/d" * 256).startswith("folders are read 256 deep")
-    assert failed == {
-        "loop.png": "it cannot be reached: too many levels of symbolic links",
-        "pipe": "not a regular file: a pipe",
-        "pipe.png": "not a regular file: a pipe",
-        "socket.png": "not a regular file: a socket",
-        "tty.png": "not a regular file: a device",
-        "vast.png": "too large: 8,796,093,022,208 bytes, over the limit of 1,073,741,824",
-        "zero.png": "not a regular file: a device",
-    }
-    assert {f"{n}.png" for n in range(6)} <= set(rows())
-
-
-# --- clocks --------------------------------------------------------------------------------------
-
-
-class Clock:
-    """A clock of the system that somebody sets, in place of the module `time`."""
-
-    def __init__(self, *leaps: float) -> None:
-        self.leaps = list(leaps)
-        self.off = 0.0
-
-    def time(self) -> float:
-        self.off += self.leaps.pop() if self.leaps else 0.0
-        return time.time() + self.off
-
-    def time_ns(self) -> int:
-        return int(self.time() * 1e9)
-
-
-@pytest.mark.parametrize(
-    "leaps",
-    [
-        pytest.param([-86_400.0 * 365 * 60], id="back before 1970"),
-        pytest.param([-3600.0, 7200.0] * 20, id="an hour back, two forth, all the while"),
-        pytest.param([-10.0] * 40, id="back at every look"),
-        pytest.param([86_400.0] * 40, id="forth at every look"),
-    ],
-)
-def test_a_clock_that_is_set_changes_nothing(
-    leaps: list[float], six: Path, save: Save, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = whole()
-    monkeypatch.setattr(sources.inspection, "time", Clock(*leaps))
-    for _ in range(3):
-        assert run("--settle", "5") == 0
-    assert Path(OUT).read_bytes() == wanted
-    save("2.png", drawn(8))
-    os.utime(six / "2.png", (1e9, 1e9))  # as it was, in size perhaps and in time
-    save("3.png", drawn(9))
-    assert run("--settle", "0") == 0
-    assert rows()["3.png"] == rows_of(whole())["3.png"]
-    assert rows()["2.png"]["file"] == "inbox/2.png"
-
-
-def rows_of(table: bytes) -> dict[str, dict[str, str]]:
-    Path("other.csv").write_bytes(table)
-    return rows("other.csv")
-
-
-def test_a_time_that_no_clock_ever_showed_is_no_bug(inbox: Path) -> None:
-    """Some file systems keep whatever a program, or an archive, says of a file's time."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        shutil.copytree(inbox, f"{folder}/in")
-        for n, when in enumerate((1e15, -1e15, 1e11)):
-            os.utime(f"{folder}/in/{n}.png", (when, when))
-        shutil.rmtree(inbox)
-        inbox.symlink_to(f"{folder}/in")
-        for _ in range(2):
-            assert run() == 0
-            assert set(rows()) == {f"{n}.png" for n in range(6)}
-
-
-# --- many at once --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("count", "wait"), [(2, "0"), (10, "0"), (3, "100")])
-def test_runs_at_once_end_one_after_the_other_or_with_4(
-    count: int, wait: str, six: Path, save: Save
-) -> None:
-    for n in range(7, 60):
-        save(f"{n}.png", drawn(n % 10, seed=n))
-    wanted = whole()
-    runs = [
-        subprocess.Popen(
-            command("--wait", wait, "--quiet"), env=environment(), stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(count)
-    ]
-    told = [(one.communicate(timeout=120)[1], one.returncode) for one in runs]
-    codes = [code for _, code in told]
-    assert 0 in codes
-    assert set(codes) <= ({0, 4} if wait == "0" else {0})
-    for said, code in told:
-        if code:
-            one_line(said, "another run is still writing", "--wait")
-        else:
-            assert not said
-    assert Path(OUT).read_bytes() == wanted
-    assert not list(Path("out").glob("*.kept-*"))
-
-
-# --- the same bytes ------------------------------------------------------------------------------
-
-
-class Killed(BaseException):
-    """What no part of the program expects."""
-
-
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    batch_size=st.integers(1, 60),
-    files=st.integers(1, 20),
-    room=st.integers(1, 20_000),
-    workers=st.sampled_from([0, 0, 0, 0, 0, 2]),
-    ends=st.lists(
-        st.tuples(st.sampled_from(["found", "put", "told"]), st.integers(1, 12)), max_size=3
-    ),
-)
-def test_chunks_workers_and_interruptions_change_no_byte(
-    mixed: bytes,
-    batch_size: int,
-    files: int,
-    room: int,
-    workers: int,
-    ends: list[tuple[str, int]],
-) -> None:
-    """Whatever is read at a time, by how many, and wherever runs end before the last."""
-    for path in Path("out").iterdir():
-        path.unlink()
-    given = {"batch_size": batch_size, "workers": workers, "settle": 0, "out": OUT}
-    job = resolve(digits_out="out/digits.csv", **given)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
-        patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
-        patch.setattr(chunk_builder, "MAX_PENDING_PIXELS", room)
-        for where, at in ends:
-            with pytest.MonkeyPatch.context() as fatal:
-                dies(fatal, where, at)
-                with suppress(Killed):
-                    run_job(job)
-        run_job(job)
-    assert Path(OUT).read_bytes() + Path("out/digits.csv").read_bytes() == mixed
-    assert not list(Path("out").glob("*.kept-*"))
-
-
-def dies(patch: pytest.MonkeyPatch, where: str, at: int) -> None:
-    """Have a run end at the n-th batch, file or row."""
-    room, name = {
-        "found": (predictor.Predictor, "predict_batch"),
-        "put": (StateStore, "save_findings"),
-        "told": (StateStore, "list_file_records"),
-    }[where]
-    real = getattr(room, name)
-    calls = iter(range(1, at))
-
-    def counts(*given: Any, **more: Any) -> Any:
-        if next(calls, None) is None:
-            raise Killed
-        return real(*given, **more)
-
-    patch.setattr(room, name, counts)
-
-
-@pytest.fixture
-def mixed(six: Path, save: Save) -> bytes:
-    """Crops, strips, a page, several pages, what cannot be read; gives the tables of one run."""
-    for n in range(12):
-        save(f"crops/{n}.png", drawn(n % 10, seed=n))
-    save("strip.png", np.hstack([drawn(n) for n in range(5)]))
-    sheet = np.full((400, 300), 255, np.uint8)
-    for n in range(4):
-        sheet[100:160, 40 + 50 * n : 91 + 50 * n] = 0
-        sheet[103:157, 43 + 50 * n : 88 + 50 * n] = 255
-        sheet[110:150, 45 + 50 * n : 85 + 50 * n] = drawn(n, side=40)
-    save("page.png", sheet)
-    first, *more = (Image.fromarray(drawn(n)) for n in range(6))
-    first.save(six / "several.tif", save_all=True, append_images=more)
-    (six / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    (six / "empty.jpg").touch()
-    run_job(resolve(settle=0, out="whole.csv", digits_out="whole-digits.csv"))
-    return Path("whole.csv").read_bytes() + Path("whole-digits.csv").read_bytes()

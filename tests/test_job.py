@@ -1,4 +1,4 @@
-"""A job holds what its options lead to, each fact resolved once."""
+"""A job holds all facts that follow from its options; each is resolved once."""
 
 from collections import Counter
 from dataclasses import FrozenInstanceError

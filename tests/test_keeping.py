@@ -1,4 +1,4 @@
-"""Runs after one another: what is known is not read again, and nothing is lost or doubled."""
+"""Repeated runs: known files are not read again, and no row is lost or doubled."""
 
 import os
 import shutil
@@ -56,14 +56,14 @@ def kept() -> list[Path]:
 
 
 def old(path: Path, seconds: float = 3600) -> None:
-    """Have a file look as if nobody had touched it for long."""
+    """Give a file an old modification time."""
     then = time.time() - seconds
     os.utime(path, (then, then))
 
 
 @pytest.fixture(autouse=True)
 def five(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> FakeClassifier:
-    """Five digits that were there for long."""
+    """Make an inbox of five digits with old modification times."""
     for n in range(5):
         save(f"{n}.png", drawn(n))
         old(inbox / f"{n}.png")
@@ -72,7 +72,7 @@ def five(inbox: Path, save: Save, fake_classifier: FakeClassifier) -> FakeClassi
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which files are decoded."""
+    """Record which files are decoded."""
     seen: list[str] = []
     real = stream.extract_chunk
 

@@ -1,4 +1,4 @@
-"""Labelled sets in every form in which they come, and in every state in which they should not."""
+"""Labelled sets: every accepted form is read, and every damaged one is refused."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Boxes on pages that nobody described: which are found, how they are named, and what is none."""
+"""Boxes on pages without a template: which are found, how they are named, what is ignored."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What jobs/nightly holds works as it stands: under cron, and for systemd."""
+"""The files of jobs/nightly work unchanged under cron and systemd."""
 
 import configparser
 import os

@@ -1,4 +1,4 @@
-"""Whatever the scan, the picture is the one MNIST would hold of that digit, or none at all."""
+"""A crop becomes the picture that MNIST would have of its digit, or no picture."""
 
 from collections.abc import Callable
 from itertools import product

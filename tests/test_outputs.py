@@ -1,13 +1,12 @@
+"""The formats of a table, to the byte, and the places that take none."""
+
 import csv
 import dataclasses
 import io
 import json
 import math
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -21,118 +20,34 @@ import pytest
 from conftest import ordinary_user
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outputs_tables import (
+    FORMATS,
+    GOLDEN,
+    GOLDEN_CSV,
+    GOLDEN_EXCEL,
+    TRICKY,
+    here_fixture,  # noqa: F401
+    linux,
+    many,
+    put,
+    python,
+)
 
 from batchdigits import outputs
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.outputs import (
-    DIGITS_LAYOUT,
-    FIELDS_LAYOUT,
     RESULT_COLUMNS,
     build_dataframe,
     check_table_path,
-    make_page_layout,
     open_table_writer,
 )
-from batchdigits.records import DigitRow, Row
-
-linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="Linux has /proc, and names of any bytes"
-)
-
-FORMATS = [".csv", ".tsv", ".jsonl", ".parquet", ".xlsx"]
-
-TRICKY = [
-    Row("./inbox/a.png", 1, "", "007", 0.99, "ok", ""),
-    Row('./inbox/b,"c".tif', 2, "member_id", "00120", 0.5, "review", 'under the threshold; "5"?'),
-    Row("inbox/Größe 値.pdf", 12, "box_001", "", None, "blank", ""),
-    Row("s3://b/x\\x0a.png", 1, "", "", None, "error", "=cmd|' /C calc'!A0\r\nsecond line"),
-]
-GOLDEN_CSV = """\
-file,page,field,value,confidence,status,detail
-./inbox/a.png,1,,007,0.9900,ok,
-"./inbox/b,""c"".tif",2,member_id,00120,0.5000,review,"under the threshold; ""5""?"
-inbox/Größe 値.pdf,12,box_001,,,blank,
-s3://b/x\\x0a.png,1,,,,error,'=cmd|' /C calc'!A0  second line
-"""
-GOLDEN = {
-    ".csv": GOLDEN_CSV,
-    ".tsv": """\
-file	page	field	value	confidence	status	detail
-./inbox/a.png	1		007	0.9900	ok	
-"./inbox/b,""c"".tif"	2	member_id	00120	0.5000	review	"under the threshold; ""5""?"
-inbox/Größe 値.pdf	12	box_001			blank	
-s3://b/x\\x0a.png	1				error	'=cmd|' /C calc'!A0  second line
-""",  # noqa: W291 (the tabs at the ends of lines are empty columns)
-    ".jsonl": r"""{"file": "./inbox/a.png", "page": 1, "field": "", "value": "007", """
-    r""""confidence": 0.99, "status": "ok", "detail": ""}
-{"file": "./inbox/b,\"c\".tif", "page": 2, "field": "member_id", "value": "00120", """
-    r""""confidence": 0.5, "status": "review", "detail": "under the threshold; \"5\"?"}
-{"file": "inbox/Größe 値.pdf", "page": 12, "field": "box_001", "value": "", """
-    r""""confidence": null, "status": "blank", "detail": ""}
-{"file": "s3://b/x\\x0a.png", "page": 1, "field": "", "value": "", """
-    r""""confidence": null, "status": "error", "detail": "'=cmd|' /C calc'!A0  second line"}
-""",
-}
-GOLDEN_EXCEL = {
-    ".csv": """\
-\ufefffile;page;field;value;confidence;status;detail
-./inbox/a.png;1;;007;0.9900;ok;
-"./inbox/b,""c"".tif";2;member_id;00120;0.5000;review;"under the threshold; ""5""?"
-inbox/Größe 値.pdf;12;box_001;;;blank;
-s3://b/x\\x0a.png;1;;;;error;'=cmd|' /C calc'!A0  second line
-""",
-    ".tsv": "\ufeff" + GOLDEN[".tsv"],
-}
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # slow, and the subject of one test only
-    return tmp_path
-
-
-def put(out: str, rows: list[Row], **more: bool) -> bytes:
-    with open_table_writer(out, **more) as write:
-        write(rows)
-    return Path(out).read_bytes()
+from batchdigits.records import Row
 
 
 def plain(rows: list[Row]) -> list[Row]:
-    """What every format should give back: the details cleaned, the rest as it was."""
+    """Return the rows as every format gives them back: with plain details."""
     last = dataclasses.replace(rows[3], detail="'=cmd|' /C calc'!A0  second line")
     return [*rows[:3], last]
-
-
-def many(count: int) -> list[Row]:
-    return [Row(f"in/{i:06}.png", 1, "", f"{i % 10}", 0.9, "ok", "") for i in range(count)]
-
-
-CODE = """
-import random, sys
-from batchdigits.errors import OutputError
-from batchdigits.records import DigitRow, Row
-from batchdigits.outputs import open_table_writer
-
-def some(count):
-    for i in range(count):
-        yield Row(f"in/{random.randbytes(40).hex()}", 1, "", "7", 0.9, "ok", "")
-"""
-HOUSE = {"PYTHONPATH": str(Path(outputs.__file__).parents[2]), "PYTHONUNBUFFERED": ""}
-
-
-def start(code: str, **more: Any) -> subprocess.Popen[str]:
-    """Run `code` in a Python of its own; give `env` as what it has more than this one."""
-    env = os.environ | HOUSE | more.pop("env", {})
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
-    return subprocess.Popen([sys.executable, "-c", CODE + code], env=env, encoding="utf-8", **pipes)
-
-
-def python(code: str, **more: Any) -> tuple[int, str, str]:
-    """As `start`, to its end; gives exit code, standard output and standard error."""
-    with start(code, **more) as run:
-        out, err = run.communicate(timeout=60)
-    return run.returncode, out, err
 
 
 # --- the formats ---
@@ -232,17 +147,16 @@ def test_a_table_without_rows_has_its_columns(ending: str) -> None:
 
 
 def test_same_rows_same_bytes_however_they_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "_LINES_PER_WRITE", 3)
-    monkeypatch.setattr(outputs.parquet, "ROW_GROUP_SIZE", 4)
-    rows = many(11)
+    monkeypatch.setattr(outputs.parquet, "ROW_GROUP_SIZE", 2000)
+    rows = many(5000)  # more than are written at once
     first = {ending: put(f"a{ending}", rows) for ending in FORMATS}
     time.sleep(2.1)  # the clock of a zip counts in steps of two seconds
     for ending in FORMATS:
         with open_table_writer(f"b{ending}") as write:
             write(iter(rows[:1]))
             write([])
-            write(row for row in rows[1:9])
-            write(rows[9:])
+            write(row for row in rows[1:4900])
+            write(rows[4900:])
     assert {ending: Path(f"b{ending}").read_bytes() for ending in FORMATS} == first
     assert pq.read_metadata("b.parquet").num_row_groups == 3
 
@@ -430,408 +344,3 @@ def test_closed_standard_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(OutputError, match="closed"):
         check_table_path("-")
-
-
-# --- all or nothing ---
-
-
-class AnyStop(BaseException):
-    """Stands for an exception of any kind in the block."""
-
-
-@pytest.mark.parametrize("stop", [ValueError, OSError, KeyboardInterrupt, AnyStop])
-@pytest.mark.parametrize("ending", FORMATS)
-def test_an_exception_leaves_the_old_table(ending: str, stop: type[BaseException]) -> None:
-    old = put(f"out{ending}", TRICKY)
-    with pytest.raises(stop), open_table_writer(f"out{ending}") as write:
-        write(many(20))
-        raise stop
-    assert Path(f"out{ending}").read_bytes() == old
-    assert os.listdir() == [f"out{ending}"]
-
-
-def test_a_fault_of_whoever_makes_the_rows_stays_theirs() -> None:
-    def rows() -> Iterator[Row]:
-        yield TRICKY[0]
-        raise FileNotFoundError("a picture")
-
-    with pytest.raises(FileNotFoundError, match="a picture"), open_table_writer("out.csv") as write:
-        write(rows())
-    assert os.listdir() == []
-
-
-@pytest.mark.parametrize("ending", FORMATS)
-def test_the_old_table_stands_until_the_end(ending: str) -> None:
-    old = put(f"out{ending}", TRICKY)
-    with open_table_writer(f"out{ending}") as write:
-        write(many(9))
-        assert Path(f"out{ending}").read_bytes() == old
-        others = set(os.listdir()) - {f"out{ending}"}
-        assert others
-        assert all(name.startswith(".") and name.endswith(".tmp") for name in others)
-    assert Path(f"out{ending}").read_bytes() != old
-    assert os.listdir() == [f"out{ending}"]
-
-
-@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
-def test_a_hard_kill_leaves_the_old_table(ending: str) -> None:
-    old = put(f"out{ending}", TRICKY)
-    code = f"""
-with open_table_writer("out{ending}") as write:
-    write(some(20_000))
-    print("half", flush=True)
-    sys.stdin.read()
-"""
-    with start(code, stdin=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == "half\n"
-        run.kill()
-        assert run.wait() == -signal.SIGKILL
-    assert Path(f"out{ending}").read_bytes() == old
-    others = set(os.listdir()) - {f"out{ending}"}
-    assert all(name.startswith(".batchdigits-") and name.endswith(".tmp") for name in others)
-    assert put(f"out{ending}", TRICKY) == old  # and the next run is not disturbed
-
-
-@pytest.mark.parametrize("ending", FORMATS)
-def test_a_full_disk_leaves_the_old_table(ending: str) -> None:
-    old = put(f"out{ending}", TRICKY)
-    code, out, err = python(f"""
-import resource, signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-try:
-    with open_table_writer("out{ending}") as write:
-        write(some(2000))
-except OutputError as fault:
-    print(fault, end="")
-""")
-    assert (code, err) == (0, "")
-    assert out.startswith(f"cannot write 'out{ending}': ")
-    assert "File too large" in out
-    assert "\n" not in out
-    assert Path(f"out{ending}").read_bytes() == old
-    assert os.listdir() == [f"out{ending}"]
-
-
-@linux
-def test_the_file_is_synced_before_it_takes_its_place_and_the_folder_after(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = put("out.csv", TRICKY)
-    seen: list[tuple[str, bool]] = []
-
-    def fsync(descriptor: int) -> None:
-        seen.append((os.readlink(f"/proc/self/fd/{descriptor}"), path.read_bytes() == old))
-
-    path = here / "out.csv"
-    monkeypatch.setattr(os, "fsync", fsync)
-    put("out.csv", many(2))
-    assert [old_stands for _, old_stands in seen] == [True, False]
-    assert [Path(name).parent for name, _ in seen] == [here, here.parent]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize("ending", FORMATS)
-def test_a_fault_at_the_very_end_leaves_the_old_table(
-    ending: str, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = put(f"out{ending}", TRICKY)
-
-    def fail(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, step, fail)
-        with (
-            pytest.raises(OutputError, match="Permission denied"),
-            open_table_writer(f"out{ending}") as write,
-        ):
-            write(many(5))
-    assert Path(f"out{ending}").read_bytes() == old
-    assert os.listdir() == [f"out{ending}"]
-
-
-def test_a_fault_while_the_sheet_is_packed_leaves_the_old_table(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    old = put("out.xlsx", TRICKY)
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "utime", fail)  # which XlsxWriter calls for each part of the file
-        with pytest.raises(OutputError, match="No space left"):
-            put("out.xlsx", many(5))
-    assert Path("out.xlsx").read_bytes() == old
-    assert os.listdir() == ["out.xlsx"]
-
-
-def test_the_sheet_is_spooled_beside_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The folder for temporary files is often small, and the sheet may be large.
-    monkeypatch.setattr(tempfile, "tempdir", "/missing")
-    assert zipfile.is_zipfile(io.BytesIO(put("out.xlsx", TRICKY)))
-
-
-def test_a_folder_that_vanishes_is_told(here: Path) -> None:
-    Path("sub").mkdir()
-    with (
-        pytest.raises(OutputError, match="No such file"),
-        open_table_writer("sub/out.csv") as write,
-    ):
-        write(many(5))
-        for path in Path("sub").iterdir():
-            path.unlink()
-        Path("sub").rmdir()
-    assert os.listdir() == []
-
-
-@pytest.mark.parametrize("count", [5, 6])
-def test_a_sheet_holds_so_many_rows(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = put("out.xlsx", TRICKY)
-    monkeypatch.setattr(outputs.xlsx, "SHEET_ROWS", 6)  # the header and five
-    if count == 5:
-        put("out.xlsx", many(count))
-        assert openpyxl.load_workbook("out.xlsx")["results"].max_row == 6
-    else:
-        with pytest.raises(OutputError, match=r"holds 5 rows, .*choose \.csv"):
-            put("out.xlsx", many(count))
-        assert Path("out.xlsx").read_bytes() == old
-    assert os.listdir() == ["out.xlsx"]
-
-
-def test_the_real_limit_of_a_sheet() -> None:
-    assert outputs.xlsx.SHEET_ROWS == 2**20
-
-
-# --- what stands at the place already ---
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
-@pytest.mark.parametrize("ending", FORMATS)
-def test_an_old_table_keeps_its_mode(ending: str, mode: int) -> None:
-    path = Path(f"out{ending}")
-    path.touch()
-    path.chmod(mode)
-    with open_table_writer(str(path)) as write:
-        write(TRICKY)
-        # nor is what will be private ever open to others
-        (hidden,) = (p for p in Path().glob(".batchdigits-*") if p.is_file())
-        assert hidden.stat().st_mode & 0o7777 == 0o600
-    assert path.stat().st_mode & 0o7777 == mode
-
-
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-@pytest.mark.parametrize("ending", FORMATS)
-def test_a_new_table_has_the_usual_mode(ending: str, umask: int, mode: int) -> None:
-    before = os.umask(umask)
-    try:
-        put(f"out{ending}", TRICKY)
-    finally:
-        os.umask(before)
-    assert Path(f"out{ending}").stat().st_mode & 0o7777 == mode
-
-
-@pytest.mark.parametrize("ending", FORMATS)
-def test_a_link_is_followed_and_kept(ending: str) -> None:
-    Path("real").mkdir()
-    target = Path(f"real/table{ending}")
-    target.write_text("old", encoding="utf-8")
-    Path(f"out{ending}").symlink_to(target)
-    content = put(f"out{ending}", TRICKY)
-    assert Path(f"out{ending}").is_symlink()
-    assert target.read_bytes() == content != b"old"
-    assert sorted(os.listdir("real")) == [target.name]
-
-
-def test_a_link_to_nothing_makes_what_it_names() -> None:
-    Path("real").mkdir()
-    Path("out.csv").symlink_to("real/new.csv")
-    put("out.csv", TRICKY)
-    assert Path("real/new.csv").read_text(encoding="utf-8") == GOLDEN_CSV
-
-
-@pytest.mark.parametrize("ending", FORMATS)
-@pytest.mark.parametrize(
-    "name", ["a b 値", "x" * 240, pytest.param("caf\udce9", marks=linux), "-out"]
-)
-def test_any_name_will_do(ending: str, name: str) -> None:
-    assert put(f"{name}{ending}", TRICKY) == put(f"plain{ending}", TRICKY)
-
-
-@linux
-@pytest.mark.parametrize("ending", FORMATS)
-def test_any_folder_will_do(ending: str) -> None:
-    os.mkdir("caf\udce9 s3:")
-    assert put(f"caf\udce9 s3:/out{ending}", TRICKY) == put(f"out{ending}", TRICKY)
-
-
-# --- standard output ---
-
-
-@pytest.mark.parametrize(("excel", "wanted"), [(False, GOLDEN_CSV), (True, GOLDEN_EXCEL[".csv"])])
-def test_standard_output_is_csv(
-    excel: bool, wanted: str, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    with open_table_writer("-", excel=excel) as write:
-        write(TRICKY[:2])
-        write(TRICKY[2:])
-    assert capfdbinary.readouterr().out.decode() == wanted
-    assert os.listdir() == []
-
-
-WIDE = """
-with open_table_writer("-") as write:
-    write([Row("値", 1, "", "7", 0.9, "ok", "")])
-"""
-
-
-def test_standard_output_is_utf8_whatever_the_locale() -> None:
-    code, out, _ = python(WIDE, env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
-    assert (code, out.splitlines()[1:]) == (0, ["値,1,,7,0.9000,ok,"])
-
-
-def test_a_reader_that_goes_away_ends_it_quietly() -> None:
-    code = """
-try:
-    with open_table_writer("-") as write:
-        write(some(50_000))
-except BrokenPipeError:
-    sys.exit(0)
-sys.exit(9)
-"""
-    with start(code) as run:
-        assert run.stdout is not None
-        assert run.stderr is not None
-        assert run.stdout.readline() == ",".join(RESULT_COLUMNS) + "\n"
-        run.stdout.close()
-        assert run.stderr.read() == ""
-        assert run.wait(60) == 0
-
-
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_standard_output_cut_short_is_told(unbuffered: str) -> None:
-    code = """
-import resource, signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-try:
-    with open_table_writer("-") as write:
-        write(some(1))
-except OutputError as fault:
-    sys.exit(5)
-"""
-    with Path("out").open("wb") as file:
-        exit_code, _, err = python(code, stdout=file, env={"PYTHONUNBUFFERED": unbuffered})
-    assert (exit_code, err) == (5, "")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's always full device")
-@pytest.mark.parametrize("count", [1, 50_000], ids=["at the end", "midway"])
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_full_standard_output_is_told_and_the_exit_code_kept(count: int, unbuffered: str) -> None:
-    code = f"""
-try:
-    with open_table_writer("-") as write:
-        write(some({count}))
-except OutputError as fault:
-    print(fault, file=sys.stderr, end="")
-    sys.exit(5)
-"""
-    with Path("/dev/full").open("w", encoding="utf-8") as full:
-        exit_code, _, err = python(code, stdout=full, env={"PYTHONUNBUFFERED": unbuffered})
-    assert "No space left on device" in err
-    assert "\n" not in err
-    assert exit_code == 5
-
-
-# --- a row a page, a row a digit ---
-
-FORM = [
-    Row("in/a.tif", 1, "id", "007", 0.99, "ok", ""),
-    Row("in/a.tif", 1, "year", "", None, "blank", "no ink"),
-    Row("in/a.tif", 2, "id", "12", 0.5, "review", "under 0.9"),
-    Row("in/a.tif", 2, "year", "1999", 0.97, "ok", ""),
-    Row("in/b.tif", 1, "", "", None, "error", "=another form"),
-    Row("in/c.tif", 1, "id", "", None, "blank", "no ink"),
-    Row("in/c.tif", 1, "year", "", None, "blank", "no ink"),
-]
-BY_PAGE = """\
-file,page,id,year,min_confidence,status,detail
-in/a.tif,1,007,,0.9900,ok,
-in/a.tif,2,12,1999,0.5000,review,id: under 0.9
-in/b.tif,1,,,,error,'=another form
-in/c.tif,1,,,,blank,id: no ink
-"""
-
-
-@pytest.mark.parametrize("cut", [1, 2, 7], ids=["page by page", "by files", "at once"])
-def test_a_row_a_page_has_a_column_a_field_and_the_worst(
-    tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        outputs, "_LINES_PER_WRITE", 2
-    )  # pages are kept together whatever is put at once
-    batches = {1: [FORM[:2], FORM[2:4], FORM[4:5], FORM[5:]], 2: [FORM[:4], FORM[4:]], 7: [FORM]}
-    with open_table_writer(str(tmp_path / "o.csv"), make_page_layout(["id", "year"])) as write:
-        for batch in batches[cut]:
-            write(batch)
-    assert (tmp_path / "o.csv").read_text() == BY_PAGE
-    found = build_dataframe(FORM, make_page_layout(["id", "year"]))
-    assert found["id"].tolist() == ["007", "12", "", ""]
-    assert found["min_confidence"].isna().tolist() == [False, False, True, True]
-
-
-def test_a_spreadsheet_has_a_sheet_for_fields_and_one_for_pages(tmp_path: Path) -> None:
-    place = tmp_path / "o.xlsx"
-    with open_table_writer(str(place), FIELDS_LAYOUT, make_page_layout(["id", "year"])) as write:
-        write(FORM[:4])
-        write(FORM[4:])
-    book = openpyxl.load_workbook(place)
-    assert book.sheetnames == ["fields", "pages"]
-    assert [row[3] for row in book["fields"].iter_rows(values_only=True)][1:4] == [
-        "007",
-        None,
-        "12",
-    ]
-    assert [row[:5] for row in book["pages"].iter_rows(values_only=True)] == [
-        ("file", "page", "id", "year", "min_confidence"),
-        ("in/a.tif", 1, "007", None, 0.99),
-        ("in/a.tif", 2, "12", "1999", 0.5),
-        ("in/b.tif", 1, None, None, None),
-        ("in/c.tif", 1, None, None, None),
-    ]
-    assert book["pages"]["C2"].number_format == "@"  # what is typed there stays text, too
-
-
-def test_other_formats_hold_the_first_table_alone(tmp_path: Path) -> None:
-    for ending in (".csv", ".jsonl", ".parquet", ".tsv"):
-        with open_table_writer(
-            str(tmp_path / f"o{ending}"), FIELDS_LAYOUT, make_page_layout(["id"])
-        ) as write:
-            write(FORM)
-    assert (tmp_path / "o.csv").read_text().splitlines()[0] == ",".join(RESULT_COLUMNS)
-    assert pq.read_table(tmp_path / "o.parquet").num_rows == len(FORM)
-
-
-def test_a_row_a_digit(tmp_path: Path) -> None:
-    digit = DigitRow("in/a.tif", 1, "id", 2, "7", 0.99, "1", 0.005, 10, 20, 94, 118)
-    with open_table_writer(str(tmp_path / "d.csv"), DIGITS_LAYOUT) as write:
-        write([digit])
-    assert (tmp_path / "d.csv").read_text() == (
-        "file,page,field,position,digit,confidence,runner_up,runner_up_confidence,"
-        "x,y,width,height\nin/a.tif,1,id,2,7,0.9900,1,0.0050,10,20,94,118\n"
-    )
-    found = build_dataframe([digit], DIGITS_LAYOUT)
-    assert found.dtypes.astype(str).to_dict() == {
-        "file": "str",
-        "page": "int64",
-        "field": "str",
-        "position": "int64",
-        "digit": "str",
-        "confidence": "float64",
-        "runner_up": "str",
-        "runner_up_confidence": "float64",
-        **dict.fromkeys(("x", "y", "width", "height"), "int64"),
-    }

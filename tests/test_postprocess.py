@@ -1,4 +1,4 @@
-"""Numbers of several digits: from a strip to the row that tells of it."""
+"""Numbers of several digits: from a strip to its row in the table."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ def line(text: str, seed: int = 0) -> GreyImage:
 def seen(
     text: str, *others: tuple[str, float], share: float = 0.97, apart: int = 8
 ) -> DecodedStrip:
-    """Make up a reading: signs as written, and candidates with their probabilities."""
+    """Make a reading: the signs, and candidates with their probabilities."""
     signs = [DecodedSign(name, 3 + apart * at) for at, name in enumerate(text)]
     plain = text.replace(".", "").replace("-", "")
     return DecodedStrip([(plain, share), *others], signs)

@@ -20,7 +20,7 @@ from batchdigits.cli import words
 from batchdigits.errors import ModelError
 from batchdigits.labelled import LabelledCrops
 from batchdigits.normalize.strips import HEIGHT, strip
-from batchdigits.predict import NumberReader, backend
+from batchdigits.predict import NumberReader
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip, decode_logits
 from batchdigits.training import (
     bundle,
@@ -44,14 +44,6 @@ from batchdigits.training.strokes import writer
 
 def random(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    backend.prepare_environment()
-    with backend.silence_stderr():
-        import keras
-    return keras
 
 
 @pytest.fixture(scope="module")

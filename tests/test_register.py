@@ -1,4 +1,4 @@
-"""Where the paper lies in a page: known poses are found again, and what is another form is not."""
+"""The pose of the paper in a page: known poses are found again, other forms are refused."""
 
 import sys
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def found(grey: GreyImage, anchor: str = "markers") -> Pose | RegistrationFailur
 def farthest(
     pose: Pose | RegistrationFailure, truth: NDArray[np.float64], template: Template
 ) -> float:
-    """How far off the corners of the boxes are, at most, mm."""
+    """Return the largest error of a corner of the boxes, mm."""
     assert isinstance(pose, Pose), pose
     points = [
         corner

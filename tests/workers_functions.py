@@ -129,5 +129,5 @@ _DEEDS: dict[str, Callable[[], Any]] = {
 
 
 def act(items: list[str]) -> list[Any]:
-    """Do what an item names; else give it back in capitals."""
+    """Do what an item names; otherwise return it in capitals."""
     return [_DEEDS[item]() if item in _DEEDS else item.upper() for item in items]
