@@ -97,7 +97,7 @@ def resolve_job(
     layouts = _choose_layouts(known.templates, options, paths)
     fingerprint = predict.fingerprint_model(options.model)
     own = Thresholds(card.threshold, (card.numbers or card).threshold)
-    chosen = _choose_threshold(card, options)
+    chosen = _find_requested_threshold(card, options)
     return Job(
         options=options,
         inputs=inputs,
@@ -200,7 +200,7 @@ def _choose_layouts(
     return layouts[::-1] if options.wide else layouts
 
 
-def _choose_threshold(card: Card, options: RunOptions) -> float | None:
+def _find_requested_threshold(card: Card, options: RunOptions) -> float | None:
     """Choose the threshold that the options ask for; None if they leave it to the model.
 
     Raises:

@@ -91,7 +91,7 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(path: str, version: 
             left = TableRecord(10, 20, b"digest", "0.9", "3 ok") if version >= 2 else None
             assert known.load_table_record("table") == left
             pages = {"long.pdf": {4: named}} if version >= 3 else {}
-            assert known.load_page_findings(look(known)) == pages
+            assert known.load_findings_by_page(look(known)) == pages
         assert version_of(path) == len(migrations.STEPS) == 4
     kept(path)
     assert len(told(path)) == (4 if version else 3)

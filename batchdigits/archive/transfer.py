@@ -65,7 +65,7 @@ def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) 
     target = _find_left_copy(wanted, entry, note)
     if not target:
         target = _find_free_name(wanted)
-        _copy_file(path, target, entry, note)
+        _copy_verified(path, target, entry, note)
     try:
         _remove_original(path, entry)
     except OSError:
@@ -100,7 +100,7 @@ def _find_left_copy(wanted: str, entry: FileSnapshot, note: str) -> str:
     return ""
 
 
-def _copy_file(path: str, target: str, entry: FileSnapshot, note: str) -> None:
+def _copy_verified(path: str, target: str, entry: FileSnapshot, note_path: str) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     whole = files.open_atomic_file(Path(target), like=Path(path), alone=True)
     with os.fdopen(handle, "rb") as file, whole as copy:
@@ -110,7 +110,7 @@ def _copy_file(path: str, target: str, entry: FileSnapshot, note: str) -> None:
         if inspection.hash_source(Source("", copy.name)).content != entry.content:
             raise ChangedError
         # no sync: if the disk loses the note, both files are kept
-        with open(note, "wb", opener=files.open_private) as told:
+        with open(note_path, "wb", opener=files.open_private) as told:
             told.write(b"%d" % os.fstat(copy.fileno()).st_ino)
 
 

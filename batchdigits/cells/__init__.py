@@ -17,7 +17,7 @@ from batchdigits.cells import boxes as rows
 from batchdigits.cells.ink import (
     BoxSides,
     Mask,
-    compute_darkness,
+    compute_darkness_on_paper,
     has_crossing_line,
     keep_box_ink,
     segment_ink,
@@ -149,7 +149,7 @@ def _cut_box(
     ends = project_box(box, matrix)
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
     drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
-    dark = compute_darkness(drawn)
+    dark = compute_darkness_on_paper(drawn)
     edge = BOX_MARGIN_MM * BOX_PX_PER_MM
     ink, core = segment_ink(dark)
     sides = BoxSides(edge, edge + box[2] * BOX_PX_PER_MM, edge, edge + box[3] * BOX_PX_PER_MM)
@@ -190,13 +190,13 @@ def _warp_page_part(
             cv2.warpPerspective(grey, matrix, size, flags=flags, borderValue=255), np.uint8
         )
     times = round(shrinks)  # linear sampling would skip pixels, and thin strokes with them
-    finer = matrix @ np.diag([1 / times, 1 / times, 1]) @ _make_translation(0.5 * (1 - times))
+    finer = matrix @ np.diag([1 / times, 1 / times, 1]) @ _make_equal_shift(0.5 * (1 - times))
     large = [times * side for side in size]
     drawn = cv2.warpPerspective(grey, finer, large, flags=flags, borderValue=255)
     return np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _make_translation(by: float) -> Matrix:
+def _make_equal_shift(by: float) -> Matrix:
     return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
 
 

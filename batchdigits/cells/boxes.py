@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells.ink import compute_darkness, segment_ink
+from batchdigits.cells.ink import compute_darkness_on_paper, segment_ink
 from batchdigits.records import GreyImage
 from batchdigits.templates.boxes import Box
 
@@ -51,7 +51,7 @@ def detect_box_row(grey: GreyImage) -> list[Box]:
     share = min(1.0, REDUCED_HEIGHT_PX / grey.shape[0])
     size = [max(1, round(side * share)) for side in grey.shape[::-1]]
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if share < 1 else grey
-    ink, _ = segment_ink(compute_darkness(np.asarray(small, np.uint8)))
+    ink, _ = segment_ink(compute_darkness_on_paper(np.asarray(small, np.uint8)))
     row = _build_box_row(_detect_enclosed_regions(ink))
     if (
         len(row) < 2

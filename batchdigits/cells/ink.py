@@ -39,7 +39,7 @@ class BoxSides(NamedTuple):
     bottom: float
 
 
-def compute_darkness(drawn: GreyImage) -> GreyImage:
+def compute_darkness_on_paper(drawn: GreyImage) -> GreyImage:
     """Compute how dark each pixel is against the paper around it; 255 for black.
 
     Ink absorbs a share of the light, so the result is the same under a shadow.
@@ -54,7 +54,7 @@ def segment_ink(dark: GreyImage) -> tuple[Mask, Mask]:
     """Segment ink from paper: ink is darker than the paper's noise.
 
     Args:
-        dark: uint8, shape (H, W), as from `compute_darkness`.
+        dark: uint8, shape (H, W), as from `compute_darkness_on_paper`.
 
     Returns:
         The ink with its soft edges, and its core, which is nearer to the darkest ink than to paper.
@@ -128,10 +128,10 @@ def has_crossing_line(ink: Mask, mask: Mask, frame: BoxSides) -> bool:
     middle = np.array([found["m01"], found["m10"]]) / found["m00"]
     steps = np.arange(sum(ink.shape))[:, None] * [np.sin(angle), np.cos(angle)]
     near = cv2.dilate(ink.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    return all(_has_ink_beyond_box(near, middle + way * steps, frame) for way in (-1, 1))
+    return all(_has_ink_along_line_outside(near, middle + way * steps, frame) for way in (-1, 1))
 
 
-def _has_ink_beyond_box(near: Mask, points: NDArray[np.float64], frame: BoxSides) -> bool:
+def _has_ink_along_line_outside(near: Mask, points: NDArray[np.float64], frame: BoxSides) -> bool:
     """Return whether there is ink near most of the points (N, 2: y, x) that are outside a box."""
     y, x = np.rint(points).astype(int).T
     shown = (y >= 0) & (y < near.shape[0]) & (x >= 0) & (x < near.shape[1])

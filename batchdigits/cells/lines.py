@@ -150,7 +150,7 @@ def erase_box_lines(  # noqa: PLR0913 - each is said by its name
     """Erase printed lines, except where a stroke crosses or covers them.
 
     Args:
-        dark: uint8, (H, W), as from `compute_darkness`.
+        dark: uint8, (H, W), as from `compute_darkness_on_paper`.
         mask: where there is ink, (H, W).
         found: the lines.
         pixel: side of the page's own pixels, px: a line of a black and white page is uneven by it.

@@ -41,19 +41,19 @@ def read_results(path: str) -> pd.DataFrame:
     table = read_text_table(path, ("file", "value", "confidence", "status"))
     table["page"] = parse_page_numbers(table.get("page", pd.Series("1", table.index)), path)
     table["field"] = table.get("field", pd.Series("", table.index, dtype="str"))
-    check_column(
+    refuse_wrong_cells(
         path, table["value"], ~table["value"].str.fullmatch(VALUE_PATTERN), "a value of digits"
     )
     for name in ("file", "field"):  # control characters could steer a terminal
         raw = table[name].map(lambda cell: bool(UNESCAPED_CHARACTER.search(cell))).astype(bool)
-        check_column(path, table[name], raw, f"a {name} as a run writes it")
+        refuse_wrong_cells(path, table[name], raw, f"a {name} as a run writes it")
     known = table["status"].isin(STATUSES)
-    check_column(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
+    refuse_wrong_cells(path, table["status"], ~known, f"a status among {', '.join(STATUSES)}")
     written = table["confidence"]
     table["confidence"] = pd.to_numeric(written.where(written != ""), errors="coerce").astype(float)
     wrong = (written != "") & ~table["confidence"].between(0, 1)
-    check_column(path, written, wrong, "a confidence from 0 to 1")
-    check_column(
+    refuse_wrong_cells(path, written, wrong, "a confidence from 0 to 1")
+    refuse_wrong_cells(
         path, table["file"], table.duplicated(list(KEY_COLUMNS)), "every file, page and field once"
     )
     return table[READING_COLUMNS]
@@ -66,11 +66,13 @@ def parse_page_numbers(written: pd.Series, path: str) -> pd.Series:
         UsageError: a page is not a whole number from 1.
     """
     numbers = pd.to_numeric(written.where(written != "", "1"), errors="coerce")
-    check_column(path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1")
+    refuse_wrong_cells(
+        path, written, ~((numbers >= 1) & (numbers % 1 == 0)), "a page number from 1"
+    )
     return numbers.astype("int64")
 
 
-def check_column(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
+def refuse_wrong_cells(path: str, column: pd.Series, wrong: pd.Series, expected: str) -> None:
     """Check that no cell of a column is wrong.
 
     Args:

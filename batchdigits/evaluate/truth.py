@@ -9,9 +9,9 @@ from batchdigits.errors import UsageError
 from batchdigits.evaluate.tables import (
     KEY_COLUMNS,
     VALUE_PATTERN,
-    check_column,
     parse_page_numbers,
     read_text_table,
+    refuse_wrong_cells,
 )
 
 NO_DIGIT_TRUTH = "none"
@@ -67,12 +67,12 @@ def read_truth(path: str, labels: Mapping[str, str] | None = None) -> Truth:
     key = [name for name in KEY_COLUMNS if name in table.columns]
     if "page" in key:
         table["page"] = parse_page_numbers(table["page"], path)
-    check_column(path, table["file"], table.duplicated(key), f"every {', '.join(key)} once")
+    refuse_wrong_cells(path, table["file"], table.duplicated(key), f"every {', '.join(key)} once")
     value = table["value"].str.strip()
     meant = value.map({name: _TRUTH_BY_WORD[word] for name, word in (labels or {}).items()})
     truth = meant.astype("str").fillna(value)
     wrong = ~truth.str.fullmatch(f"{VALUE_PATTERN}|{NO_DIGIT_TRUTH}|{_SKIP}")
-    check_column(
+    refuse_wrong_cells(
         path, table["value"], wrong, "digits, nothing (blank) or none (--labels maps others)"
     )
     return Truth(path, key, table[key].assign(truth=truth))

@@ -53,7 +53,7 @@ def extract_boxes(
             continue
         for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
             if not printed:
-                _add_box(builder, index, page, name, box)
+                _add_cell(builder, index, page, name, box)
                 laid += 1
     if not laid:
         builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
@@ -142,7 +142,7 @@ def _binarize_ink(crop: GreyImage) -> GreyImage:
     return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
 
 
-def _add_box(builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
+def _add_cell(builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
     """Add a box or a table's cell, as one digit or as a number."""
     why = cells.describe_low_resolution([box])
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):

@@ -166,12 +166,14 @@ def _extract_undescribed_form(
     builder.set_invert(invert)
     if builder.shows:
         corners = [
-            (_name_box(group, n), box) for group in found for n, box in enumerate(group.boxes)
+            (_choose_row_name(group, n), box)
+            for group in found
+            for n, box in enumerate(group.boxes)
         ]
         builder.add_debug_page(index, page.number, page.grey, corners)
 
 
-def _name_box(group: layout.Found, number: int) -> str:
+def _choose_row_name(group: layout.Found, number: int) -> str:
     """Return the name of the row that a box becomes; empty where it becomes no row."""
     if group.kind == "table":
         return "" if group.printed[number] else group.names[number]

@@ -112,6 +112,6 @@ def _find_loaders(place: str) -> dict[Part, Loader]:
         idx_files = list(filter(None, map(arrays.IDX_FILE_NAME.match, sorted(os.listdir(place)))))
         if idx_files:
             return arrays.find_idx_loaders(place, idx_files)
-        return folders.find_folder_loaders(place)
+        return folders.map_parts_to_folder_loaders(place)
     except OSError as error:
         raise UsageError(f"'{place}' cannot be read: {error.strerror}") from None

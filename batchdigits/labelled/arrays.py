@@ -121,7 +121,7 @@ def _make_labelled_crops(
     images: NDArray[Any], labels: NDArray[Any], names: Mapping[str, str], name: str
 ) -> LabelledCrops:
     """Check arrays of images and labels, and turn them into `LabelledCrops`."""
-    crops = _check_grey_images(images, name)
+    crops = _convert_to_grey_images(images, name)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != len(crops):
@@ -143,7 +143,7 @@ def _make_labelled_crops(
     return LabelledCrops(crops if len(kept) == len(crops) else crops[kept], codes[kept], shown)
 
 
-def _check_grey_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _convert_to_grey_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Return whole numbers from 0 to 255 as grey levels, uint8 (N, height, width)."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]

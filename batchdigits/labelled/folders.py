@@ -21,7 +21,7 @@ from batchdigits.options import MAX_PIXELS
 from batchdigits.records import Failure, GreyImage, Page, Source
 
 
-def find_folder_loaders(place: str) -> dict[Part, Loader]:
+def map_parts_to_folder_loaders(place: str) -> dict[Part, Loader]:
     """Return which parts a folder of labels has, and what loads each."""
     held = _list_folders(place)
     both: tuple[Part, Part] = ("train", "test")

@@ -19,7 +19,7 @@ Share = Annotated[float, Ge(0), Le(1)]
 Seconds = Annotated[float, Ge(0), Le(DAY_SECONDS)]
 
 
-def _convert_path(path: Any) -> Any:
+def _path_to_text(path: Any) -> Any:
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if isinstance(text, str) and "\0" in text:
         raise ValueError("expected a path, which holds no zero byte")
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     OptionalNonEmptyPath: TypeAlias = OptionalPath
     PathList: TypeAlias = ConvertedField[AnyPath | Sequence[AnyPath], tuple[str, ...]]
 else:
-    NonEmptyPath = Annotated[AnyPath, InputConverter(Annotated[str, MinLen(1)], _convert_path)]
+    NonEmptyPath = Annotated[AnyPath, InputConverter(Annotated[str, MinLen(1)], _path_to_text)]
     """A path; kept as str, as are the three below."""
-    OptionalPath = Annotated[AnyPath, InputConverter(str, _convert_path)] | None
+    OptionalPath = Annotated[AnyPath, InputConverter(str, _path_to_text)] | None
     """A path, or None."""
     OptionalNonEmptyPath = NonEmptyPath | None
     """A path that is not empty, or None."""

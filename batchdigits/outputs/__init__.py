@@ -127,7 +127,11 @@ def open_table_writer(
     held = (layouts or (LONG_LAYOUT,))[: None if table_format.holds_sheets else 1]
     with ExitStack() as stack:
         with wrap_os_errors(out):
-            place = _open_stdout() if out == "-" else open_atomic_file(Path(os.path.realpath(out)))
+            place = (
+                _open_binary_stdout()
+                if out == "-"
+                else open_atomic_file(Path(os.path.realpath(out)))
+            )
             file = stack.enter_context(place)
             puts = stack.enter_context(table_format.open_writer(file, held))
 
@@ -188,7 +192,7 @@ def _choose_format(out: str, excel: bool, option: str = "--out") -> TableFormat:
 
 
 @contextmanager
-def _open_stdout() -> Iterator[BinaryIO]:
+def _open_binary_stdout() -> Iterator[BinaryIO]:
     sys.stdout.flush()
     try:
         yield sys.stdout.buffer

@@ -84,7 +84,7 @@ def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterat
         try:
             file = stack.enter_context(_open_file(path))
             head = file.read(FORMAT_BYTES)
-            kind = _identify_format(head)
+            kind = _require_readable_format(head)
             data = b"" if kind == "PDF" else head + file.read()
         except MemoryError:
             raise
@@ -118,7 +118,7 @@ def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure
     kind = "file"
     try:
         with _open_file(path) as file, _silence_pillow():
-            kind = _identify_format(file.read(FORMAT_BYTES))
+            kind = _require_readable_format(file.read(FORMAT_BYTES))
             if kind == "PDF":
                 pages, width, height = inspect_pdf(file, max_pixels)
                 return ImageFileInfo(kind, width, height, pages)
@@ -169,7 +169,7 @@ def _open_file(path: str) -> BinaryIO:
     return file
 
 
-def _identify_format(head: bytes) -> str:
+def _require_readable_format(head: bytes) -> str:
     """Return the name of the format that a file's first bytes show; suffixes are often wrong."""
     if not head:
         raise UnreadableFileError("empty file (0 bytes)")

@@ -38,7 +38,7 @@ def register_by_lines(grey: GreyImage, template: Template) -> Pose | Registratio
     """Find the pose by printed boxes; if that fails, by the paper's edges too, as in a photo."""
     every, seen = list_boxes(template), boxes.detect_boxes(grey)
     found = [InitialPose(way, "printed boxes") for way in boxes.find_box_transforms(seen, every)]
-    pose = select_best_pose(grey, found, template, alone=True)
+    pose = select_best_pose(grey, found, template, lines_only=True)
     if isinstance(pose, RegistrationFailure) and pose is not AMBIGUOUS_POSE:
         sheets = edges.list_paper_transforms(grey, template.form.size)
         for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
@@ -48,7 +48,7 @@ def register_by_lines(grey: GreyImage, template: Template) -> Pose | Registratio
                 for way in boxes.find_box_transforms(flat, every)
             ]
         found += [InitialPose(sheet, "the page's edges") for sheet in sheets]
-        pose = select_best_pose(grey, found, template, alone=True)
+        pose = select_best_pose(grey, found, template, lines_only=True)
     return (
         pose
         if isinstance(pose, RegistrationFailure)

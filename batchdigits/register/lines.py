@@ -117,7 +117,7 @@ def measure_line_offsets(
         reach: how far the line is looked for on either side, mm.
     """
     across = np.arange(-reach, reach + SAMPLE_STEP_MM / 2, SAMPLE_STEP_MM)
-    profile = _sample_profiles(grey, matrix, pieces, across)  # (N, across)
+    profile = _sample_darkness_profiles(grey, matrix, pieces, across)  # (N, across)
     ground = np.median(profile, axis=1, keepdims=True)
     noise = 1.48 * np.median(np.abs(profile - ground), axis=1)
     rise = profile - ground
@@ -138,7 +138,7 @@ def measure_line_offsets(
     )
 
 
-def _sample_profiles(
+def _sample_darkness_profiles(
     grey: GreyImage, matrix: NDArray[np.float64], pieces: SidePieces, across: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Return the darkness along each piece, at each distance across it: (N, across), 0 to 1."""

@@ -157,7 +157,7 @@ def _find_required_pieces(template: Template, every: lines.SidePieces) -> NDArra
     with boxes, the frame of a number that is written freely need not be either: the number may
     have only a line below it, or nothing.
     """
-    fields = _find_piece_fields(template, every)
+    fields = _list_field_indices(template, every)
     box = np.array([one.box for one in template.fields])[fields]
     middle = every.middle[:, 0] - box[:, 0]
     inside = (middle > lines.MERGE_DISTANCE_MM) & (middle < box[:, 2] - lines.MERGE_DISTANCE_MM)
@@ -178,10 +178,10 @@ def _choose_fitted_pieces(every: lines.SidePieces, sure: NDArray[np.bool_]) -> N
     return fit
 
 
-def _find_piece_fields(template: Template, every: lines.SidePieces) -> NDArray[np.int64]:
+def _list_field_indices(template: Template, pieces: lines.SidePieces) -> NDArray[np.int64]:
     """Return the index of each piece's field: (N,)."""
     cells = [len(one.boxes()) for one in template.fields]
-    return np.repeat(np.arange(len(cells)), cells)[every.box]
+    return np.repeat(np.arange(len(cells)), cells)[pieces.box]
 
 
 def _compute_found_share(found: lines.LineOffsets, sure: NDArray[np.bool_]) -> float:
@@ -193,7 +193,7 @@ def _compute_found_share(found: lines.LineOffsets, sure: NDArray[np.bool_]) -> f
 def _list_unseen_fields(
     template: Template, every: lines.SidePieces, sure: NDArray[np.bool_], there: NDArray[np.bool_]
 ) -> tuple[str, ...]:
-    field = _find_piece_fields(template, every)
+    field = _list_field_indices(template, every)
     whole = np.bincount(field[sure], minlength=len(template.fields))
     seen = np.bincount(field[sure], there[sure], minlength=len(template.fields))
     return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

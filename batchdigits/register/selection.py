@@ -58,7 +58,7 @@ def reject_duplicate_form(
 
 
 def select_best_pose(
-    grey: GreyImage, firsts: Sequence[InitialPose], template: Template, *, alone: bool = False
+    grey: GreyImage, firsts: Sequence[InitialPose], template: Template, *, lines_only: bool = False
 ) -> Pose | RegistrationFailure:
     """Refine initial poses, and return the one with the most lines in place.
 
@@ -66,7 +66,7 @@ def select_best_pose(
         grey: the page.
         firsts: initial poses.
         template: the form's.
-        alone: whether lines alone show where the paper lies, and which way up.
+        lines_only: whether lines alone show where the paper lies, and which way up.
 
     Returns:
         The pose; `AMBIGUOUS_POSE` if another fits as well; or the failure of the pose that saw
@@ -76,7 +76,7 @@ def select_best_pose(
     good: list[Pose] = []
     lost = RegistrationFailure("another form: nothing in the page lies as this form's boxes do")
     most = -1.0
-    fewest = MIN_LINE_SHARE_ALONE if alone else MIN_LINE_SHARE
+    fewest = MIN_LINE_SHARE_ALONE if lines_only else MIN_LINE_SHARE
     for first in firsts:
         pose = refine_pose(grey, first, template, fewest)
         if isinstance(pose, RejectedPose):
@@ -85,7 +85,9 @@ def select_best_pose(
             continue
         pose = _try_shifted_poses(grey, pose, first.how, template, fewest)
         turned = (
-            [pose.matrix @ turn for turn in symmetry.list_symmetry_turns(every)] if alone else []
+            [pose.matrix @ turn for turn in symmetry.list_symmetry_turns(every)]
+            if lines_only
+            else []
         )
         others = (
             refine_pose(grey, InitialPose(one, first.how), template, fewest) for one in turned

@@ -92,10 +92,10 @@ class SourceSearch:
                 limit = f"folders are read {MAX_FOLDER_DEPTH} deep"
                 self.add_faulty_folder(path, f"{limit}, and this one lies deeper: move it up")
                 continue
-            below = reversed(self.scan_folder(path, real))
+            below = reversed(self.add_files_of_folder(path, real))
             waiting.extend((path, real, depth + 1) for path, real in below)
 
-    def scan_folder(self, path: str, real: str) -> list[tuple[str, str]]:
+    def add_files_of_folder(self, path: str, real: str) -> list[tuple[str, str]]:
         """Add the files of one folder; return its subfolders as (path, real path)."""
         try:
             with os.scandir(path) as listing:

@@ -43,7 +43,7 @@ def open_database(path: str) -> sqlite3.Connection:
         sqlite3.Error: it cannot be opened or written.
         OSError: it is no regular file.
     """
-    _check_header(path)
+    _refuse_unsafe_file(path)
     base = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
     )  # several threads use it, one at a time
@@ -85,7 +85,7 @@ def _is_external_error(fault: Exception) -> bool:
     return getattr(fault, "sqlite_errorcode", 0) & 0xFF in EXTERNAL_ERROR_CODES
 
 
-def _check_header(path: str) -> None:
+def _refuse_unsafe_file(path: str) -> None:
     """Refuse a file that SQLite must not open: it might hang, or change a newer state.
 
     If there is a journal, the header may belong to a change that was cut short. SQLite undoes it

@@ -57,7 +57,7 @@ class State:
         scope.select_rows(self._job, self._store)
         places = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
         places = self._drop_unready([*places], entries)
-        self._pages = {} if fresh else self._store.load_page_findings(self._key)
+        self._pages = {} if fresh else self._store.load_findings_by_page(self._key)
         if not fresh and self._store.has_readings():
             places = self._drop_known_content(places)
         self._wanted = len(places)
@@ -107,7 +107,10 @@ class State:
         """
         summary, done = self._summary, self._summary.files - self._wanted
         progress(done, summary.files)
-        with stop.defer_stop(READ_STOPPED_MESSAGE), closing(self._keep_batches(batches)) as kept:
+        with (
+            stop.defer_stop(READ_STOPPED_MESSAGE),
+            closing(self._keep_and_count(batches)) as kept,
+        ):
             for count in kept:
                 done += count
                 summary.read += count
@@ -122,7 +125,7 @@ class State:
             )
         return self._recall_findings()
 
-    def _keep_batches(self, batches: Generator[list[TaskFindings]]) -> Generator[int]:
+    def _keep_and_count(self, batches: Generator[list[TaskFindings]]) -> Generator[int]:
         """Keep each batch while the next is read; yield how many more files are safe on disk."""
         with closing(batches), ThreadPoolExecutor(1) as beside:
             keeping = beside.submit(self._keep_batch, [])
@@ -215,13 +218,13 @@ class State:
         """Return whether the tables need not or must not be written."""
         return tables.can_skip_tables(self._job, self._store, self._summary)
 
-    def guard_tables(self) -> AbstractContextManager[None]:
+    def replace_tables_safely(self) -> AbstractContextManager[None]:
         """Keep edited tables under another name, and note how the new tables are left.
 
         Raises:
             OutputError: a table cannot be kept or written.
         """
-        return tables.guard_tables(self._job, self._store, self._summary)
+        return tables.replace_tables_safely(self._job, self._store, self._summary)
 
     # What is moved away
 

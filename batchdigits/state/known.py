@@ -66,6 +66,6 @@ class NoState:
         """Return False: the tables are always written."""
         return False
 
-    def guard_tables(self) -> AbstractContextManager[None]:
+    def replace_tables_safely(self) -> AbstractContextManager[None]:
         """Return a context that does nothing: how earlier tables were left is not known."""
         return nullcontext()

@@ -28,7 +28,7 @@ def _convert_finding(old: list[Any]) -> Json:
         **({} if page == 1 else {"page": page}),
         **_convert_status(status, detail),
         **({} if field is None else {"field": json.loads(field)}),
-        **({"spots": [_convert_spot(*one) for one in spots]} if spots else {}),
+        **({"spots": [_convert_spot_to_version_2(*one) for one in spots]} if spots else {}),
         **({} if strip is None else {"strip": _convert_strip(*strip)}),
         **({} if described else {"described": False}),
         **({} if number is None else {"number": _convert_number(*number)}),
@@ -43,7 +43,7 @@ def _convert_status(status: str | None, detail: str) -> Json:
     }
 
 
-def _convert_spot(
+def _convert_spot_to_version_2(
     status: str | None, detail: str, place: list[int], read: list[Any] | None
 ) -> Json:
     return {

@@ -162,7 +162,7 @@ class StateStore:
             (*row, compute_checksum(*row)),
         )
 
-    def load_page_findings(self, key: int) -> dict[str, dict[int, str]]:
+    def load_findings_by_page(self, key: int) -> dict[str, dict[int, str]]:
         """Return the findings of pages of unchanged files, by file and by page from 1."""
         found = self._base.execute(
             "SELECT file, page, findings FROM pages JOIN here USING (file)"

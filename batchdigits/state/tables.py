@@ -95,7 +95,7 @@ def is_table_edited(path: str, store: StateStore) -> bool:
 
 
 @contextmanager
-def guard_tables(job: Job, store: StateStore, summary: Summary) -> Iterator[None]:
+def replace_tables_safely(job: Job, store: StateStore, summary: Summary) -> Iterator[None]:
     """Guard the job's tables while the block replaces them: keep edited ones under another name.
 
     Raises:

@@ -41,8 +41,8 @@ def draw_blank_form(template: Template) -> bytes:
             sheet.pdf.rect(*box)
     for field in template.fields:
         sheet.write_label(field.name.replace("_", " "), field.box)
-    sheet.write_line(form.name, TITLE_POINTS, from_top=True)
-    sheet.write_line(f"{form.name}, page 1 of 1", LABEL_POINTS, from_top=False)
+    sheet.write_line(form.name, TITLE_POINTS, at_top=True)
+    sheet.write_line(f"{form.name}, page 1 of 1", LABEL_POINTS, at_top=False)
     return bytes(sheet.pdf.output())
 
 
@@ -107,7 +107,7 @@ class _FormSheet:
                 if self._write_if_free(text, size, place):
                     return
 
-    def write_line(self, text: str, size: float, *, from_top: bool) -> None:
+    def write_line(self, text: str, size: float, *, at_top: bool) -> None:
         """Write a line centred between left and right, as near to the top or bottom as possible."""
         text = convert_to_latin1(text)
         while (
@@ -117,7 +117,7 @@ class _FormSheet:
             size -= 1
         wide, high = self._measure_text(text, size)
         for down in np.arange(high, self.high / 4, LABEL_SPACE_MM).tolist():
-            top = down if from_top else self.high - high - down
+            top = down if at_top else self.high - high - down
             if self._write_if_free(text, size, ((self.wide - wide) / 2, top)):
                 return
 
