@@ -200,7 +200,12 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
             "review",
             "a mark of",
         ),
-        ("two", np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72], "review", "no single"),
+        (
+            "two",
+            np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72],
+            "review",
+            "more ink than one digit",
+        ),
         (
             "busy",
             np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8),

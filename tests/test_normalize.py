@@ -162,8 +162,8 @@ def test_a_window_is_looked_into_without_its_frame(digit: int) -> None:
 @pytest.mark.parametrize("crops", [[], POOL, [noisy(blank(size), 90) for size in FAR]])
 def test_what_comes_back(crops: list[GreyImage]) -> None:
     found, count = normalize(crops), len(crops)
-    assert [part.shape for part in found] == [(count, 28, 28, 1), (count, 2), (count,)]
-    assert [part.dtype for part in found] == [np.float32, np.float32, bool]
+    assert [part.shape for part in found] == [(count, 28, 28, 1), (count, 2), (count,), (count, 2)]
+    assert [part.dtype for part in found] == [np.float32, np.float32, bool, np.float32]
     assert np.isin(found.pictures, np.arange(256, dtype=np.float32) / np.float32(255)).all()
     assert ((found.extent >= 0) & (found.extent <= 1)).all()
     assert (found.pictures.max((1, 2, 3), initial=0) == found.extent.any(1)).all()
@@ -281,6 +281,17 @@ def test_what_is_the_digit_stays(name: str) -> None:
     assert apart(seen([draw(digit, (64, width), 0.92)])[0], mnist(digit)) < ALIKE
 
 
+def square(*, bar: bool = False) -> GreyImage:
+    out = blank((28, 20))
+    cv2.rectangle(out, (3, 2), (15, 25), LINE, 2)
+    return np.asarray(cv2.line(out, (3, 14), (15, 14), LINE, 2) if bar else out)
+
+
+def shadow(at: float, soft: float, size: Size = (64, 48)) -> GreyImage:
+    across = np.linspace(0, 1, size[1]) + np.linspace(-0.2, 0.2, size[0])[:, None]
+    return np.rint(PAPER - 80 / (1 + np.exp((across - at) / (soft / 4)))).astype(np.uint8)
+
+
 GRAINS = list(product((1, 2, 4), (0, 0.7, 1.5, 4)))
 NOTHING, UNCLEAR, SMALL, DIGIT = (0, 0, False), (0, 0, True), (0.01, 0.2, False), (0.6, 0.95, False)
 FINDS: dict[
@@ -295,6 +306,9 @@ FINDS: dict[
     "an empty box": (NOTHING, [framed(blank(), 0, 2), framed(blank((28, 28)), 0, 1)]),
     "a bold empty box": (NOTHING, [framed(blank(), 0, 4)]),
     "an empty box, further in": (NOTHING, [framed(blank(), 4, 2)]),
+    "a box, and light from one side": (NOTHING, [shaded(framed(blank(), 0, 2), 0.8, "left")]),
+    "a soft shadow": (NOTHING, [shadow(at, soft) for at in (0.3, 0.5) for soft in (0.4, 0.8)]),
+    "a square 0 and a square 8": (DIGIT, [square(), square(bar=True)]),
     "a busy ground": (UNCLEAR, [noisy(blank(level=128), 30), noisy(blank(level=128), 40, 2)]),
     "a neighbour's stroke alone": (UNCLEAR, [stroked(blank(), (0, 0.3), (0.03, 0.7))]),
     "the box's corners alone": (UNCLEAR, [framed(blank(), 0, 2, 12)]),
@@ -310,6 +324,57 @@ def test_what_is_on_the_paper(name: str) -> None:
     found = normalize(crops)
     assert (found.unclear == unclear).all()
     assert ((least <= found.extent.max(1)) & (found.extent.max(1) <= most)).all()
+
+
+FAINT = {
+    "8 levels": [crop for size in SIZES[3:] for crop in ten(size, ink=PAPER - 8)],
+    "12 levels in noise": [noisy(crop, 2) for crop in ten((64, 48), ink=PAPER - 12)],
+    "12 levels in a frame": [framed(crop, 0, 2) for crop in ten((64, 48), ink=PAPER - 12)],
+    "12 levels, light to one side": [shaded(c, 0.6, "left") for c in ten((60, 90), ink=PAPER - 12)],
+    "12 levels beside a shadow": [
+        np.minimum(crop, shadow(0.1, 0.3)) for crop in ten((64, 48), ink=PAPER - 12)
+    ],
+    "a bare stroke, cut tight": [draw([[(0, 0), (0, 1)]], (64, 8), 0.98)],
+}
+
+
+@named([*FAINT])
+def test_ink_is_never_called_no_ink(name: str) -> None:
+    found = normalize(FAINT[name])
+    assert (found.unclear | (found.extent.max(1) > 0)).all()
+
+
+def beside(second: float, wide: int = 110) -> GreyImage:
+    """Draw a 3, and to its right a 5 of a share of its height."""
+    out = draw(DIGITS[3], (64, wide), 0.6, off=(-0.25, 0))
+    return np.minimum(out, draw(DIGITS[5], (64, wide), 0.6 * second, off=(0.2, -0.1)))
+
+
+def tight(crop: GreyImage) -> GreyImage:
+    y, x = np.nonzero(crop < 130)
+    return crop[y.min() : y.max() + 1, x.min() : x.max() + 1]
+
+
+CLEAN = [crop for size in SIZES[2:] for crop in ten(size)]
+UNUSED: dict[str, tuple[tuple[float, float], tuple[float, float], list[GreyImage]]] = {
+    "a digit": ((0, 0), (0, 0), CLEAN),
+    "a digit cut tight": ((0, 0), (0, 0), [tight(crop) for crop in ten((64, 48))]),
+    "dust": ((0, 0), (0, 0), [stroked(c, (0.9, 0.2), (0.9, 0.2)) for c in ten((200, 150))]),
+    "a line to write on": ((0, 0), (0, 0), [ruled(c, rows=slice(60, 62)) for c in ten((64, 48))]),
+    "a printed box": ((0, 0), (0, 0), [framed(crop, 2, 2) for crop in ten((64, 48), 0.6)]),
+    "a neighbour's stroke": (
+        (0, 0), (0.01, 0.6), [stroked(c, (0, 0.3), (0.05, 0.7)) for c in ten((64, 48), 0.6)],
+    ),
+    "a second digit": ((0.1, 2), (0, 0), [beside(share) for share in (0.5, 0.7, 0.9)]),
+    "two digits cut tight": ((0.1, 2), (0, 0), [tight(beside(share)) for share in (0.6, 0.8)]),
+}  # fmt: skip
+
+
+@named([*UNUSED])
+def test_ink_that_is_not_read_is_accounted_for(name: str) -> None:
+    *limits, crops = UNUSED[name]
+    for unused, (least, most) in zip(normalize(crops).unused.T, limits, strict=True):
+        assert ((least <= unused) & (unused <= most)).all()
 
 
 # --- strips of whole numbers ---
@@ -396,7 +461,7 @@ def test_slanted_writing_is_set_upright(lean: float, text: str) -> None:
     assert found.slant - want.slant == pytest.approx(lean, abs=0.1)
     columns = min(want.picture.shape[1], found.picture.shape[1])
     inks = [one.picture[:, :columns] > 110 for one in (want, found)]
-    assert np.mean(inks[0] != inks[1]) < 0.08
+    assert np.mean(inks[0] != inks[1]) < 0.09
 
 
 def test_writing_is_left_as_it_leans_if_so_wished() -> None:

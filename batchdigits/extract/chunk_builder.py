@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
-from batchdigits.normalize import Levels, grey_levels
+from batchdigits.normalize import Levels, grey_levels, shows_marks
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.options import Invert
@@ -128,6 +128,12 @@ MINUS_DETAIL = "what may be a minus stands before it: a value has no sign"
 FULL_INK_LEVEL = 144
 """Level from which a strip's pixel is ink; fainter ones may bridge a gap between two strokes."""
 SHARED_INK_DETAIL = "its ink may be the next box's"
+MORE_INK_DETAIL = "more ink than one digit"
+MAX_UNUSED_INSIDE, MAX_UNUSED_BORDER = 0.05, 1.0
+"""Ink beside the digit, as a share of the digit's: with more than this inside the crop, or at its
+border, a second sign may have been written. Of 50,000 clean digits of seven sources 0.03% have
+more; of 1,000 pairs of digits cut out together 99%."""
+FAINT_DETAIL = "something faint is there"
 MAX_DOT_SHARE = 0.2
 """A mark under this share of its crop, in height and in width, is a dot, a comma or an apostrophe.
 Of 46,000 digits from nine sources none is under 0.25."""
@@ -199,8 +205,9 @@ class ChunkBuilder:
         """
         found = strip(crop, invert=self.invert)
         if found.fault:
-            status: Status = "blank" if found.fault == EMPTY else "review"
-            spot = DigitSpot(status, found.fault, (0, 0, 0, 0))
+            empty = found.fault == EMPTY and not shows_marks(crop, self.invert)
+            why_not = FAINT_DETAIL if found.fault == EMPTY and not empty else found.fault
+            spot = DigitSpot("blank" if empty else "review", why_not, (0, 0, 0, 0))
             self._items.append(ExtractedItem(source, page, None, why, field, (spot,)))
             return
         why = why or (MINUS_DETAIL if leads(found.picture >= FULL_INK_LEVEL) else "")
@@ -279,9 +286,12 @@ def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
 def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
     """Return for each crop why it holds no readable digit; None if it may hold one."""
     out: list[tuple[Status, str] | None] = []
-    for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
+    more_ink = (found.unused > (MAX_UNUSED_INSIDE, MAX_UNUSED_BORDER)).any(1)
+    for extent, unclear, more in zip(found.extent.max(1), found.unclear, more_ink, strict=True):
         if unclear:
             out.append(("review", "not a digit: no single thing stands out clearly"))
+        elif more:
+            out.append(("review", MORE_INK_DETAIL))
         elif extent == 0:
             out.append(("blank", "no ink"))
         elif extent < MAX_DOT_SHARE:

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.geometry import SIDE, measured, placed
-from batchdigits.normalize.paper import levelled, lift_off_paper, light_ink
-from batchdigits.normalize.parts import digit_parts, only, without_ruled_lines
+from batchdigits.normalize.marks import has_marks, is_rough
+from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
+from batchdigits.normalize.parts import only, select_digit_parts, without_ruled_lines
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage
 
@@ -36,6 +37,9 @@ SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96])
 sizes share a few and are worked on together. All are even, which `_paper` uses."""
 RIM = 0.1
 """What a second look leaves off at each side, as a share of the crop."""
+INKED, EMPTY, STRAY, BUSY = range(4)
+"""States of a crop at the first look: a digit; no ink, or none but shade; marks at the very side
+alone; a busy ground."""
 AT_ONCE = 256
 """Crops worked on together at most: their arrays fit into a processor's cache."""
 
@@ -50,13 +54,17 @@ class Normalized(NamedTuple):
             the crop's height and width, in [0, 1]; zero where there is no ink.
         unclear: bool, shape (N,), true where there is something on the paper but no single
             thing that stands out as a digit: a busy ground, marks at the very side of the crop
-            alone, or a second thing as large.
+            alone, or faint marks.
             Where it is false and the extent is zero, the paper is empty.
+        unused: float32, shape (N, 2), the ink that is not in the picture as a share of the ink
+            that is: of things inside the crop, and of things at its border, where a neighbour's
+            strokes and the rests of boxes are. Specks, ruled lines and printed boxes do not count.
     """
 
     pictures: NDArray[np.float32]
     extent: NDArray[np.float32]
     unclear: NDArray[np.bool_]
+    unused: NDArray[np.float32]
 
 
 class Levels(NamedTuple):
@@ -65,6 +73,7 @@ class Levels(NamedTuple):
     pictures: NDArray[np.uint8]
     extent: NDArray[np.float32]
     unclear: NDArray[np.bool_]
+    unused: NDArray[np.float32]
 
 
 def normalize(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Normalized:
@@ -73,14 +82,15 @@ def normalize(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Normali
     Arguments and errors are those of `grey_levels`.
     """
     found = grey_levels(crops, invert=invert)
-    return Normalized(shares(found.pictures), found.extent, found.unclear)
+    return Normalized(shares(found.pictures), *found[1:])
 
 
 def grey_levels(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Levels:
     """Bring crops of single digits into MNIST's geometry, in whole grey levels.
 
-    A crop whose ground is busy is looked at again without its rim: windows and frames, as of a
-    meter's dial, have their edges there.
+    A crop that is empty or whose ground is busy is looked at again without its rim: windows and
+    frames, as of a meter's dial, have their edges there. It is empty only if no stroke at all is
+    in it, however faint.
 
     Args:
         crops: N arrays, uint8, each of shape (height, width), both at least 1, of any sizes.
@@ -93,17 +103,37 @@ def grey_levels(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Level
     Raises:
         ValueError: a crop is not a two-dimensional uint8 array with at least one pixel.
     """
-    found, busy = _look(crops, invert)
-    again = np.flatnonzero(busy).tolist()
+    found, state = _look(crops, invert)
+    again = np.flatnonzero((state == BUSY) | (state == EMPTY)).tolist()
     inner = [_without_rim(crops[i]) for i in again]
-    second, _ = _look(inner, invert)
-    better = ~second.unclear
-    at = np.array(again, np.int64)[better]
-    found.pictures[at] = second.pictures[better]
-    share = [np.divide(part.shape, crops[i].shape) for part, i in zip(inner, again, strict=True)]
-    found.extent[at] = (second.extent * np.reshape(share, (-1, 2)))[better]
-    found.unclear[at] = False
+    second, inner_state = _look(inner, invert)
+    better = {i: n for n, i in enumerate(again) if inner_state[n] == INKED}
+    for i in np.flatnonzero(state != INKED).tolist():
+        if i in better:
+            n = better[i]
+            found.pictures[i], found.unused[i] = second.pictures[n], second.unused[n]
+            found.extent[i] = second.extent[n] * np.divide(inner[n].shape, crops[i].shape)
+        else:
+            found.pictures[i], found.extent[i], found.unused[i] = 0, 0, 0
+            rough = state[i] == BUSY and is_rough(crops[i])
+            found.unclear[i] = rough or shows_marks(crops[i], invert, rests=state[i] == STRAY)
     return found
+
+
+def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool:
+    """Return whether a crop shows marks, however faint, with its rim or without it.
+
+    A frame or another strong edge drowns faint marks.
+
+    Args:
+        crop: uint8, shape (height, width).
+        invert: as for `normalize`.
+        rests: whether short strokes at the border count, which may be a neighbour's.
+    """
+    return any(
+        has_marks(_resized(part, _working_size(*part.shape)), invert, rests=rests)
+        for part in (crop, _without_rim(crop))
+    )
 
 
 def light_inked(crops: Sequence[GreyImage]) -> NDArray[np.bool_]:
@@ -122,15 +152,18 @@ def _without_rim(crop: GreyImage) -> GreyImage:
     return crop[down : crop.shape[0] - down, across : crop.shape[1] - across]
 
 
-def _look(crops: Sequence[GreyImage], invert: Invert) -> tuple[Levels, NDArray[np.bool_]]:
-    """Normalise crops as `grey_levels` does, once; tell also of which the ground is busy."""
+def _look(crops: Sequence[GreyImage], invert: Invert) -> tuple[Levels, NDArray[np.uint8]]:
+    """Normalise crops once; return also what state each is in, shape (N,)."""
     pictures = np.zeros((len(crops), SIDE, SIDE), np.uint8)
     extent = np.zeros((len(crops), 2), np.float32)
-    unclear, busy = np.zeros((2, len(crops)), bool)
+    unused = np.zeros((len(crops), 2), np.float32)
+    state = np.zeros(len(crops), np.uint8)
     for at, stack in _stacks(crops):
         shapes = np.array([crops[i].shape for i in at])
-        pictures[at], extent[at], unclear[at], busy[at] = _normalize_stack(stack, shapes, invert)
-    return Levels(pictures[..., np.newaxis], extent, unclear | busy), busy
+        found = _normalize_stack(stack, shapes, invert)
+        pictures[at], extent[at], unused[at], state[at] = found
+    unclear = np.zeros(len(crops), bool)
+    return Levels(pictures[..., np.newaxis], extent, unclear, unused), state
 
 
 def shares(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -175,7 +208,7 @@ def _resized(crop: GreyImage, size: tuple[int, int]) -> GreyImage:
 
 def _normalize_stack(
     stack: NDArray[np.uint8], shapes: NDArray[np.int64], invert: Invert
-) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Normalise crops brought to one size.
 
     Args:
@@ -184,17 +217,19 @@ def _normalize_stack(
         invert: as for `normalize`.
 
     Returns:
-        Pictures, uint8 (N, 28, 28); extents (N, 2); which crops hold no single digit (N,), and
-        of which the ground is busy (N,).
+        Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 2); the
+        state of the crops, uint8 (N,).
     """
     stack = levelled(stack)
     light = light_ink(stack, invert)
     bright = np.where(light[:, None, None], stack, 255 - stack)
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
-    kept, none_or_many = digit_parts(mask)
-    ink = only(ink, kept, mask)
+    parts = select_digit_parts(mask)
+    ink = only(ink, parts.kept, mask)
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    return placed(ink, down, across, extent * shapes), extent, none_or_many, busy
+    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept)
+    state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
+    return placed(ink, down, across, extent * shapes), extent, parts.unused, state

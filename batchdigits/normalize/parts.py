@@ -6,6 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+SPECK = 50
+"""A part is a speck, such as dust, if the digit has more than so many times its ink."""
+BOX_MARGIN = 0.14
+"""Most of a crop's height and width between its border and an empty printed box."""
 GATHERINGS = 4
 """How often a digit in pieces may grow by the pieces next to it."""
 
@@ -65,15 +69,28 @@ def _mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     return mosaic.reshape(-1, width)
 
 
-def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Keep of each mask (N, H, W) the parts that belong to the digit in its middle.
+class DigitParts(NamedTuple):
+    """What belongs to the digit of each crop, and an account of the ink that does not.
+
+    Attributes:
+        kept: the digit's parts, shape (N, H, W).
+        unclear: shape (N,), true where there is no single digit: nothing but marks at the crop's
+            very side.
+        unused: float64, shape (N, 2), the ink of parts that are neither kept nor specks, as a
+            share of the digit's ink: of those inside the crop, and of those at its border, where
+            a neighbour's strokes and the rests of boxes are. Printed boxes do not count.
+    """
+
+    kept: NDArray[np.bool_]
+    unclear: NDArray[np.bool_]
+    unused: NDArray[np.float64]
+
+
+def select_digit_parts(mask: NDArray[np.bool_]) -> DigitParts:
+    """Select from each mask (N, H, W) the parts that belong to the digit in its middle.
 
     A part is what hangs together. The digit's main part is the one with the most ink towards
     the middle of the crop that is no printed box; `_belongs` tells which others stay.
-
-    Returns:
-        The kept parts (N, H, W), and which crops (N,) hold no single digit: nothing but marks
-        at their very side, or a second thing that could be one.
     """
     count, height, width = mask.shape
     tall = height + 1
@@ -102,30 +119,57 @@ def digit_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.
     keep[printed] = False
     others = ~keep
     others[[0, *printed]] = False
-    crowded = _crowded(parts, others, digit, (height, width))
+    unused = _measure_unused(parts, keep, others, digit, (height, width))
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
-    return kept.reshape(count, tall, width)[:, :height], stray | crowded
+    return DigitParts(kept.reshape(count, tall, width)[:, :height], stray, unused)
 
 
-def _crowded(
+def _measure_unused(
     parts: "_Parts",
+    keep: NDArray[np.bool_],
     others: NDArray[np.bool_],
     digit: NDArray[np.int64],
     shape: tuple[int, int],
-) -> NDArray[np.bool_]:
-    """Tell which crops (N,) hold, among the `others` (P,), a second thing that could be a digit.
+) -> NDArray[np.float64]:
+    """Measure the ink of the parts that are not the digit's, as `DigitParts.unused`.
 
-    That is one wholly inside, further in than rests of a box, half as tall as the digit, whose
-    box is `digit` (N, 4), and with a quarter of its ink.
+    Args:
+        parts: the parts.
+        keep: which belong to the digit, shape (parts,).
+        others: which do not, and are no printed boxes, shape (parts,).
+        digit: the box round each crop's digit, shape (N, 4).
+        shape: height and width of the crops.
     """
-    boxes, owner = parts.boxes, parts.owner
-    large = others & (_borders(boxes, shape) == 0) & (parts.score >= 5 * parts.area)
-    large &= 2 * (boxes[:, 3] - boxes[:, 1]) >= (digit[:, 3] - digit[:, 1])[owner]
-    large &= 4 * parts.area >= parts.area[parts.main[owner]]
-    crowded = np.zeros(len(digit), bool)
-    crowded[owner[large]] = True
-    return crowded
+    ink = np.bincount(parts.owner, parts.area * keep, len(parts.main))
+    large = others & (parts.area * SPECK >= ink[parts.owner])
+    outer = (_borders(parts.boxes, shape) > 0) | (2 * parts.score < 9 * parts.area)
+    outer &= ~_stands_opposite(parts, digit, shape)
+    inside, border = (
+        np.bincount(parts.owner, parts.area * (large & which), len(parts.main))
+        for which in (~outer, outer)
+    )
+    unused: NDArray[np.float64] = np.stack([inside, border], axis=1)
+    return unused / np.maximum(ink, 1)[:, None]
+
+
+def _stands_opposite(
+    parts: "_Parts", digit: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Find the parts (parts,) that may be a second digit in a crop cut tight round two.
+
+    They and the digit touch opposite borders, and they are not much smaller.
+    """
+    sides = [0, 0, shape[1], shape[0]]
+    part, other = parts.boxes == sides, (digit == sides)[parts.owner]
+    opposite = (part & other[:, [2, 3, 0, 1]]).any(1)
+    tall = (
+        10 * (parts.boxes[:, 3] - parts.boxes[:, 1]) >= 3 * (digit[:, 3] - digit[:, 1])[parts.owner]
+    )
+    found: NDArray[np.bool_] = (
+        opposite & tall & (16 * parts.area >= parts.area[parts.main[parts.owner]])
+    )
+    return found
 
 
 def _printed_boxes(
@@ -134,7 +178,11 @@ def _printed_boxes(
     score: NDArray[np.float64],
     shape: tuple[int, int],
 ) -> list[int]:
-    """Find the parts that are printed boxes: large, far out, and full along all four sides."""
+    """Find the parts that are printed boxes: large, far out, and full along all four sides.
+
+    A box has no bar within, as a square 8 has. It stands near the crop's sides, or has something
+    in it; else it may be a square 0.
+    """
     height, width = shape
     thick = max(1, round(min(shape) / 12))
     across, down, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT], stats[:, 4]
@@ -145,7 +193,19 @@ def _printed_boxes(
         left, top, across, down = stats[part, :4]
         box = labels[top : top + down, left : left + across] == part
         bands = (box[:thick], box[-thick:], box.T[:thick], box.T[-thick:])
-        if all(band.any(0).mean() >= 0.8 for band in bands):
+        if not all(band.any(0).mean() >= 0.8 for band in bands):
+            continue
+        within = slice(2 * thick, -2 * thick or None)
+        hollow = not box[within, within].any()
+        others = labels[top : top + down, left : left + across][within, within]
+        top -= stats[part, cv2.CC_STAT_TOP] // (height + 1) * (height + 1)
+        margins = (
+            left / width,
+            1 - (left + across) / width,
+            top / height,
+            1 - (top + down) / height,
+        )
+        if hollow and (max(margins) <= BOX_MARGIN or others.any()):
             found.append(int(part))
     return found
 
@@ -234,7 +294,7 @@ def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) ->
     touches = (borders > 0) & (parts.score < 6 * parts.area)
     shallow = (2 * parts.score < 9 * parts.area) & (larger | (gap > size * 0.06))
     outer = (touches | shallow) & (_borders(digit, shape)[parts.owner] < 2)
-    speck = parts.area * 50 < parts.area[parts.main[parts.owner]]
+    speck = parts.area * SPECK < parts.area[parts.main[parts.owner]]
     belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer)
     return belongs
 
