@@ -11,8 +11,7 @@ from batchdigits.errors import UsageError
 from batchdigits.formats import has_image_suffix
 from batchdigits.records import Source
 from batchdigits.sources import inspection
-from batchdigits.sources.inspection import FILE_MISSING
-from batchdigits.sources.names import escape_path
+from batchdigits.sources.inspection import FILE_MISSING, escape_path
 
 _SKIP_HIDDEN = "hidden or half-written"
 _SKIP_NO_IMAGE = "not an image"
