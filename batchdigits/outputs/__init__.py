@@ -5,11 +5,13 @@ they are handed over. A file is written under a hidden name in its own folder, a
 place when it is complete. In `detail`, control characters and halves of surrogate pairs become
 spaces. A detail that would begin with `= + - @` begins with `'` (OWASP ASVS 5.0, requirement
 1.2.10; a space in front is often trimmed away on import).
+
+A new format is one file here, which both writes and reads it, and its name in `FORMATS`.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from itertools import islice
@@ -18,16 +20,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files import check_writable, open_atomic_file, wrap_os_errors
-from batchdigits.outputs.formats import EXCEL_FORMATS, FORMATS, find_format
-from batchdigits.outputs.layouts import (
+from batchdigits.outputs.delimited import CSV, EXCEL_CSV, EXCEL_TSV, TSV
+from batchdigits.outputs.json_lines import JsonLines
+from batchdigits.outputs.parquet import Parquet
+from batchdigits.outputs.table_format import (
     DIGITS_LAYOUT,
     FIELDS_LAYOUT,
     LONG_LAYOUT,
     RESULT_COLUMNS,
+    TableFormat,
     TableLayout,
     make_page_layout,
 )
-from batchdigits.outputs.table_format import TableFormat
+from batchdigits.outputs.xlsx import Xlsx
 from batchdigits.records import Row
 
 if TYPE_CHECKING:
@@ -51,6 +56,20 @@ __all__ = [
 _LINES_PER_WRITE = 4096  # so that the lines of a million rows are never held at once
 
 RecordWriter = Callable[[Iterable[Any]], None]
+
+
+def _index_formats(formats: Sequence[TableFormat]) -> dict[str, TableFormat]:
+    return {table_format.suffix: table_format for table_format in formats}
+
+
+FORMATS = _index_formats([CSV, TSV, JsonLines(), Parquet(), Xlsx()])
+EXCEL_FORMATS = _index_formats([EXCEL_CSV, EXCEL_TSV])
+"""What `--excel` writes instead of the format of the same suffix."""
+
+
+def find_format(path: str) -> TableFormat | None:
+    """Return the format that the suffix of a path names, in any case; None for other suffixes."""
+    return FORMATS.get(os.path.splitext(path)[1].lower())
 
 
 def check_table_path(out: str, *, excel: bool = False, option: str = "--out") -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError
-from batchdigits.outputs.layouts import TableLayout, TableLine
-from batchdigits.outputs.table_format import LineWriter, TableFormat
+from batchdigits.outputs.table_format import LineWriter, TableFormat, TableLayout, TableLine
 
 if TYPE_CHECKING:
     import pandas as pd
