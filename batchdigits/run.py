@@ -15,8 +15,7 @@ from batchdigits.extract.stream import extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
-from batchdigits.outputs import debug_pages
-from batchdigits.outputs.tables import open_tables, prepare_outputs
+from batchdigits.outputs import debug_pages, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import judge_findings
 from batchdigits.predict.findings import TaskFindings

@@ -1,4 +1,4 @@
-"""Rows → the results table: a file put in place whole, standard output, or a DataFrame.
+"""Rows → the tables of a run, each a file put in place whole or standard output; or a DataFrame.
 
 Rows are written as they come: memory stays flat, and the same rows give the same bytes however
 they are handed over. A file is written under a hidden name in its own folder, and renamed into
@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files import check_writable, open_atomic_file, wrap_os_errors
+from batchdigits.outputs.debug_pages import prepare_debug_folder
 from batchdigits.outputs.delimited import CSV, EXCEL_CSV, EXCEL_TSV, TSV
 from batchdigits.outputs.json_lines import JsonLines
 from batchdigits.outputs.parquet import Parquet
@@ -33,6 +35,8 @@ from batchdigits.outputs.table_format import (
     make_page_layout,
 )
 from batchdigits.outputs.xlsx import Xlsx
+from batchdigits.paths import OutputPaths
+from batchdigits.postprocess.judge import OutputRows
 from batchdigits.records import Row
 
 if TYPE_CHECKING:
@@ -49,6 +53,8 @@ __all__ = [
     "find_format",
     "make_page_layout",
     "open_table_writer",
+    "open_tables",
+    "prepare_outputs",
     "read_table",
     "wrap_os_errors",
 ]
@@ -98,6 +104,64 @@ def check_table_path(out: str, *, excel: bool = False, option: str = "--out") ->
             check_writable(out)
     elif sys.stdout is None:
         raise OutputError("--out - writes to standard output, which is closed: open it")
+
+
+def prepare_outputs(paths: OutputPaths) -> None:
+    """Check that files can be written beside the tables, and make the folder for debug pages.
+
+    Raises:
+        OutputError: one of them cannot be written or made.
+    """
+    for path in (paths.state, paths.summary_json):
+        if path is not None:
+            with wrap_os_errors(path):
+                check_writable(path)
+    if paths.debug_pages is not None:
+        prepare_debug_folder(paths.debug_pages)
+
+
+@contextmanager
+def open_tables(
+    out: str, digits_out: str | None, layouts: Sequence[TableLayout], *, excel: bool
+) -> Iterator[Callable[[Sequence[OutputRows]], None]]:
+    """Open the results table, and the table of digits where one is wanted.
+
+    Args:
+        out: path of the results table, or `-`.
+        digits_out: path of the table of digits; None for no such table.
+        layouts: of the results table. Without any, it gets a row per page, with a column for each
+            field found. These are known when all pages are read, so the rows wait until then.
+        excel: as in `open_table_writer`.
+
+    Yields:
+        A function that appends to both.
+    """
+    with ExitStack() as stack:
+        kept: list[Row] = []
+        write: RecordWriter = kept.extend
+        if layouts:
+            write = stack.enter_context(open_table_writer(out, *layouts, excel=excel))
+        write_digits: RecordWriter | None = None
+        if digits_out is not None:
+            digits = open_table_writer(digits_out, DIGITS_LAYOUT, excel=excel)
+            write_digits = stack.enter_context(digits)
+
+        def write_both(judged: Sequence[OutputRows]) -> None:
+            write(row for found in judged for row in found.rows)
+            if write_digits:
+                write_digits(digit for found in judged for digit in found.digits)
+
+        yield write_both
+        if not layouts:
+            _write_wide_table(out, kept, excel=excel)
+
+
+def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:
+    named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
+    names = dict.fromkeys(row.field for row in named if row.field)
+    layouts = [make_page_layout(list(names)), FIELDS_LAYOUT]
+    with open_table_writer(out, *layouts, excel=excel) as write:
+        write(named)
 
 
 def build_dataframe(rows: Iterable[Row], layout: TableLayout = LONG_LAYOUT) -> "pd.DataFrame":
