@@ -45,7 +45,6 @@ __all__ = [
     "register_page",
 ]
 
-
 MAX_PAGE_SIDE_PX = 16_000
 """Longest side, px; larger pages are reduced first, as OpenCV samples none over 32,767."""
 MAX_CHANCE_LINE_SHARE = 0.1

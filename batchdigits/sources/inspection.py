@@ -135,10 +135,10 @@ def _load_first_bytes(path: str) -> bytes:
 def stat_source(source: Source) -> FileSnapshot:
     """Return a file's size and times; size and time are -1 where the file cannot be reached."""
     try:
-        found = os.stat(source.path)
+        status = os.stat(source.path)
     except (OSError, ValueError):
         return FileSnapshot(source.file, -1, -1)
-    return _make_snapshot(source, found)
+    return _make_snapshot(source, status)
 
 
 def hash_source(source: Source) -> FileSnapshot:
@@ -184,9 +184,9 @@ def is_unsettled(entry: FileSnapshot, seconds: float) -> bool:
     return entry.time >= 0 and abs(age) < seconds
 
 
-def _make_snapshot(source: Source, found: os.stat_result) -> FileSnapshot:
-    when = min(max(found.st_mtime_ns, -MAX_TIME_NS), MAX_TIME_NS)
-    sure = time.time_ns() - when > CLOCK_GRAIN_NS and when != -MAX_TIME_NS
+def _make_snapshot(source: Source, status: os.stat_result) -> FileSnapshot:
+    time_ns = min(max(status.st_mtime_ns, -MAX_TIME_NS), MAX_TIME_NS)
+    is_sure = time.time_ns() - time_ns > CLOCK_GRAIN_NS and time_ns != -MAX_TIME_NS
     return FileSnapshot(
-        source.file, found.st_size, when, min(found.st_ctime_ns, MAX_TIME_NS) if sure else 0
+        source.file, status.st_size, time_ns, min(status.st_ctime_ns, MAX_TIME_NS) if is_sure else 0
     )

@@ -107,8 +107,8 @@ class SourceSearch:
             self.skipped[real] = _SKIP_MOVED
             return []
         base = os.path.join(real, "")
-        met = [(item.path, self.add_or_skip_item(item, base + item.name)) for item in items]
-        return [(below, folder) for below, folder in met if folder]
+        entries = [(item.path, self.add_or_skip_item(item, base + item.name)) for item in items]
+        return [(below, folder) for below, folder in entries if folder]
 
     def add_or_skip_item(self, item: os.DirEntry[str], entry: str) -> str:
         """Add or skip one entry of a folder; return its real path if it is a folder to walk."""
