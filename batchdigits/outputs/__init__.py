@@ -137,8 +137,8 @@ def open_tables(
         A function that appends to both.
     """
     with ExitStack() as stack:
-        kept: list[Row] = []
-        write: RecordWriter = kept.extend
+        wide_rows: list[Row] = []
+        write: RecordWriter = wide_rows.extend
         if layouts:
             write = stack.enter_context(open_table_writer(out, *layouts, excel=excel))
         write_digits: RecordWriter | None = None
@@ -147,21 +147,23 @@ def open_tables(
             write_digits = stack.enter_context(digits)
 
         def write_both(judged: Sequence[OutputRows]) -> None:
-            write(row for found in judged for row in found.rows)
+            write(row for one in judged for row in one.rows)
             if write_digits:
-                write_digits(digit for found in judged for digit in found.digits)
+                write_digits(digit for one in judged for digit in one.digits)
 
         yield write_both
         if not layouts:
-            _write_wide_table(out, kept, excel=excel)
+            _write_wide_table(out, wide_rows, excel=excel)
 
 
 def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:
-    named = [replace(row, field="value") if row.value and not row.field else row for row in rows]
-    names = dict.fromkeys(row.field for row in named if row.field)
+    named_rows = [
+        replace(row, field="value") if row.value and not row.field else row for row in rows
+    ]
+    names = dict.fromkeys(row.field for row in named_rows if row.field)
     layouts = [make_page_layout(list(names)), FIELDS_LAYOUT]
     with open_table_writer(out, *layouts, excel=excel) as write:
-        write(named)
+        write(named_rows)
 
 
 def build_dataframe(rows: Iterable[Row], layout: TableLayout = LONG_LAYOUT) -> "pd.DataFrame":
@@ -207,7 +209,7 @@ def open_table_writer(
     """
     check_table_path(out, excel=excel)
     table_format = _choose_format(out, excel)
-    held = (layouts or (LONG_LAYOUT,))[: None if table_format.holds_sheets else 1]
+    written_layouts = (layouts or (LONG_LAYOUT,))[: None if table_format.holds_sheets else 1]
     with ExitStack() as stack:
         with wrap_os_errors(out):
             place = (
@@ -216,15 +218,15 @@ def open_table_writer(
                 else open_atomic_file(Path(os.path.realpath(out)))
             )
             file = stack.enter_context(place)
-            puts = stack.enter_context(table_format.open_writer(file, held))
+            line_writers = stack.enter_context(table_format.open_writer(file, written_layouts))
 
         def write(records: Iterable[Any]) -> None:
-            given = records if len(held) == 1 else list(records)
-            for layout, put in zip(held, puts, strict=True):
-                lines = layout.lines(given)
+            listed = records if len(written_layouts) == 1 else list(records)
+            for layout, write_lines in zip(written_layouts, line_writers, strict=True):
+                lines = layout.lines(listed)
                 while chunk := list(islice(lines, _LINES_PER_WRITE)):
                     with wrap_os_errors(out):  # not around `lines`: the caller's errors stay theirs
-                        put(chunk)
+                        write_lines(chunk)
 
         yield write
         with wrap_os_errors(out):
@@ -261,17 +263,17 @@ def read_table(path: str) -> "pd.DataFrame":
 
 
 def _choose_format(out: str, excel: bool, option: str = "--out") -> TableFormat:
-    found = FORMATS[".csv"] if out == "-" else find_format(out)
-    if found is None:
-        known = f"{', '.join(FORMATS)}, or - for CSV on standard output"
+    table_format = FORMATS[".csv"] if out == "-" else find_format(out)
+    if table_format is None:
+        expected = f"{', '.join(FORMATS)}, or - for CSV on standard output"
         parts = " (a folder of parts, not available in this version)" if out[-1:] == "/" else ""
-        raise UsageError(f"{option} must end in {known}, got {out!r}{parts}")
+        raise UsageError(f"{option} must end in {expected}, got {out!r}{parts}")
     if not excel:
-        return found
-    if found.suffix not in EXCEL_FORMATS:
-        known = f"{', '.join(EXCEL_FORMATS)} and -"
-        raise UsageError(f"--excel is for {known}, got {option} {out!r}: leave it out")
-    return EXCEL_FORMATS[found.suffix]
+        return table_format
+    if table_format.suffix not in EXCEL_FORMATS:
+        expected = f"{', '.join(EXCEL_FORMATS)} and -"
+        raise UsageError(f"--excel is for {expected}, got {option} {out!r}: leave it out")
+    return EXCEL_FORMATS[table_format.suffix]
 
 
 @contextmanager

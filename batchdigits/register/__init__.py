@@ -122,17 +122,17 @@ def match_form(
     Raises:
         TemplateError: as `register_page`.
     """
-    known = references or {}
-    every = [(one, register_page(grey, one, known.get(one.form.name))) for one in templates]
-    posed = [(one, pose) for one, pose in every if isinstance(pose, Pose)]
+    references = references or {}
+    results = [(one, register_page(grey, one, references.get(one.form.name))) for one in templates]
+    posed = [(one, pose) for one, pose in results if isinstance(pose, Pose)]
     if not posed:
-        lost = [
-            (one.form.name, pose) for one, pose in every if isinstance(pose, RegistrationFailure)
+        failures = [
+            (one.form.name, pose) for one, pose in results if isinstance(pose, RegistrationFailure)
         ]
-        if len(lost) == 1:
-            return lost[0][1]
-        why = "; ".join(f"{name}: {pose.why}" for name, pose in lost[:3])
-        return RegistrationFailure(f"none of {len(lost)} forms ({why})")
+        if len(failures) == 1:
+            return failures[0][1]
+        reasons = "; ".join(f"{name}: {pose.why}" for name, pose in failures[:3])
+        return RegistrationFailure(f"none of {len(failures)} forms ({reasons})")
     posed.sort(key=lambda one: -one[1].lines)
     if len(posed) > 1 and posed[0][1].lines * (1 - AMBIGUITY_MARGIN) <= posed[1][1].lines:
         first, second = (one.form.name for one, _ in posed[:2])
@@ -144,65 +144,68 @@ def match_form(
 
 def _register_by_lines(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
     """Find the pose by printed boxes; if that fails, by the paper's edges too, as in a photo."""
-    every, seen = list_boxes(template), boxes.detect_boxes(grey)
-    found = [InitialPose(way, "printed boxes") for way in boxes.find_box_transforms(seen, every)]
-    pose = select_best_pose(grey, found, template, lines_only=True)
+    template_boxes, page_boxes = list_boxes(template), boxes.detect_boxes(grey)
+    initial_poses = [
+        InitialPose(matrix, "printed boxes")
+        for matrix in boxes.find_box_transforms(page_boxes, template_boxes)
+    ]
+    pose = select_best_pose(grey, initial_poses, template, lines_only=True)
     if isinstance(pose, RegistrationFailure) and pose is not AMBIGUOUS_POSE:
         sheets = edges.list_paper_transforms(grey, template.form.size)
         for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
-            flat = lines.project_points(np.linalg.inv(sheet), seen)
-            found += [
-                InitialPose(sheet @ way, "the page's edges and printed boxes")
-                for way in boxes.find_box_transforms(flat, every)
+            flat = lines.project_points(np.linalg.inv(sheet), page_boxes)
+            initial_poses += [
+                InitialPose(sheet @ matrix, "the page's edges and printed boxes")
+                for matrix in boxes.find_box_transforms(flat, template_boxes)
             ]
-        found += [InitialPose(sheet, "the page's edges") for sheet in sheets]
-        pose = select_best_pose(grey, found, template, lines_only=True)
+        initial_poses += [InitialPose(sheet, "the page's edges") for sheet in sheets]
+        pose = select_best_pose(grey, initial_poses, template, lines_only=True)
     return (
         pose
         if isinstance(pose, RegistrationFailure)
-        else reject_duplicate_form(grey, pose, template, seen)
+        else reject_duplicate_form(grey, pose, template, page_boxes)
     )
 
 
 def _register_by_markers(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
     """Find the pose by markers; by printed boxes, checked on the markers, if fewer than three."""
-    found = marks.detect_markers(grey, template.form)
-    count = f"{len(found.quads)} of {len(template.form.effective_markers)} markers"
-    if len(found.twice) > 1:
+    detected = marks.detect_markers(grey, template.form)
+    count = f"{len(detected.quads)} of {len(template.form.effective_markers)} markers"
+    if len(detected.duplicates) > 1:
         return RegistrationFailure(
-            f"the form is there twice, or more: {len(found.twice)} of its markers are there again; "
-            "cut the page"
+            f"the form is there twice, or more: {len(detected.duplicates)} of its markers are "
+            "there again; cut the page"
         )
-    lost = RegistrationFailure(
+    failure = RegistrationFailure(
         f"another form, or cut off: {count} are there, expected three or more"
     )
-    if not found.quads:
-        return lost
-    paper = marks.list_marker_corners(template.form, list(found.quads))
-    picture = np.concatenate(list(found.quads.values()))
-    if len(found.quads) < 3:  # too few for a fit, but enough to confirm a pose
-        alone = _register_by_lines(grey, template)
+    if not detected.quads:
+        return failure
+    paper = marks.list_marker_corners(template.form, list(detected.quads))
+    picture = np.concatenate(list(detected.quads.values()))
+    if len(detected.quads) < 3:  # too few for a fit, but enough to confirm a pose
+        box_pose = _register_by_lines(grey, template)
         if (
-            isinstance(alone, RegistrationFailure)
-            or fits.measure_distances(alone.matrix, paper, picture).max() > MAX_MARKER_OFFSET_MM
+            isinstance(box_pose, RegistrationFailure)
+            or fits.measure_distances(box_pose.matrix, paper, picture).max() > MAX_MARKER_OFFSET_MM
         ):
-            return lost
-        return alone._replace(how=f"{count}, {alone.how}")
-    first = InitialPose(
+            return failure
+        return box_pose._replace(how=f"{count}, {box_pose.how}")
+    initial = InitialPose(
         fits.fit_transform(paper, picture), count, fits.ControlPoints(paper, picture)
     )
-    pose = refine_pose(grey, first, template)
+    pose = refine_pose(grey, initial, template)
     if isinstance(pose, Pose):
         return pose
     return (
-        pose.lost
-        if pose.seen > MAX_CHANCE_LINE_SHARE
-        else _register_by_markers_alone(grey, first, template, pose.lost)
+        pose.failure
+        if pose.found_share > MAX_CHANCE_LINE_SHARE
+        else _register_by_markers_alone(grey, initial, template, pose.failure)
     )
 
 
 def _register_by_markers_alone(
-    grey: GreyImage, first: InitialPose, template: Template, lost: RegistrationFailure
+    grey: GreyImage, initial: InitialPose, template: Template, failure: RegistrationFailure
 ) -> Pose | RegistrationFailure:
     """Measure a pose by markers alone: each in turn is left out of a fit to the others.
 
@@ -211,34 +214,32 @@ def _register_by_markers_alone(
 
     Args:
         grey: the page.
-        first: the pose by markers.
+        initial: the pose by markers.
         template: the form's.
-        lost: the failure to return for another form.
+        failure: the failure to return for another form.
     """
-    fine = np.sqrt(abs(np.linalg.det(first.matrix[:2, :2])))
-    if first.held is None:
-        return lost
-    if (
-        not is_boxless(template)
-        and (boxes.measure_short_sides(boxes.detect_boxes(grey)) > MIN_STRAY_BOX_MM * fine).sum()
-        >= MIN_STRAY_BOXES
-    ):
-        return lost
-    paper, picture = first.held.paper, first.held.picture
+    px_per_mm = np.sqrt(abs(np.linalg.det(initial.matrix[:2, :2])))
+    if initial.held is None:
+        return failure
+    if not is_boxless(template):
+        sides = boxes.measure_short_sides(boxes.detect_boxes(grey))
+        if (sides > MIN_STRAY_BOX_MM * px_per_mm).sum() >= MIN_STRAY_BOXES:
+            return failure
+    paper, picture = initial.held.paper, initial.held.picture
     count = len(paper) // 4
-    left = []
+    distances = []
     for n in range(count):
-        out = np.arange(len(paper)) // 4 == n
+        is_left_out = np.arange(len(paper)) // 4 == n
         if count == 3:  # two markers do not predict the third, so half of its corners are kept
-            out &= np.arange(len(paper)) % 2 == 0
-        fit = fits.fit_transform(paper[~out], picture[~out])
-        left.append(fits.measure_distances(fit, paper[out], picture[out]))
-    residual = float(np.quantile(np.concatenate(left), 0.95))
+            is_left_out &= np.arange(len(paper)) % 2 == 0
+        fit = fits.fit_transform(paper[~is_left_out], picture[~is_left_out])
+        distances.append(fits.measure_distances(fit, paper[is_left_out], picture[is_left_out]))
+    residual = float(np.quantile(np.concatenate(distances), 0.95))
     if residual > MAX_RESIDUAL_MM:
         return RegistrationFailure(
             f"the page cannot be laid straight: markers are {residual:.2f} mm off"
         )
-    return Pose(first.matrix, residual, f"{first.how}, no printed line seen")
+    return Pose(initial.matrix, residual, f"{initial.how}, no printed line seen")
 
 
 def _register_by_image(
@@ -254,28 +255,31 @@ def _register_by_image(
             f"form '{template.form.name}' is anchored by its reference, and was given none: "
             "expected the picture of a blank form"
         )
-    found = features.find_feature_poses(grey, reference, template.form.size)
+    feature_poses = features.find_feature_poses(grey, reference, template.form.size)
     if is_boxless(template):
-        return _register_by_features_alone(found, template)
-    first = [InitialPose(way.matrix, "features of the reference", way.held) for way in found]
-    pose = select_best_pose(grey, first, template)
+        return _register_by_features_alone(feature_poses, template)
+    initial_poses = [
+        InitialPose(one.matrix, "features of the reference", one.held) for one in feature_poses
+    ]
+    pose = select_best_pose(grey, initial_poses, template)
     if not isinstance(pose, Pose):
         return _register_by_lines(grey, template) if pose is not AMBIGUOUS_POSE else pose
     return reject_duplicate_form(grey, pose, template, boxes.detect_boxes(grey))
 
 
 def _register_by_features_alone(
-    found: Sequence[features.FeaturePose], template: Template
+    feature_poses: Sequence[features.FeaturePose], template: Template
 ) -> Pose | RegistrationFailure:
     """Measure a pose by features alone, for forms without boxes.
 
     The residual is how far apart two fits, each to half of the features, put the fields' corners.
     """
-    if not found:
+    if not feature_poses:
         return RegistrationFailure("another form: too little of the reference is found in the page")
-    if len(found) > 1 and found[1].agree > SECOND_COPY_SHARE * found[0].agree:
+    best, *others = feature_poses
+    if others and others[0].agree > SECOND_COPY_SHARE * best.agree:
         return AMBIGUOUS_POSE
-    paper, picture, _ = found[0].held
+    paper, picture, _ = best.held
     one, other = (fits.fit_transform(paper[half::2], picture[half::2]) for half in (0, 1))
     corners = np.concatenate([compute_box_corners(field.box) for field in template.fields])
     residual = float(
@@ -286,4 +290,4 @@ def _register_by_features_alone(
             f"the page cannot be laid straight: by each half of what was found of the reference "
             f"it lies {residual:.2f} mm off"
         )
-    return Pose(found[0].matrix, residual, f"{found[0].agree} features of the reference")
+    return Pose(best.matrix, residual, f"{best.agree} features of the reference")
