@@ -93,8 +93,8 @@ def resolve_job(
     )
     _check_table_paths(options, paths)
     card = load_card(options.model)
-    known = load_forms(options.template, options.max_pixels)
-    layouts = _choose_layouts(known.templates, options, paths)
+    forms = load_forms(options.template, options.max_pixels)
+    layouts = _choose_layouts(forms.templates, options, paths)
     fingerprint = predict.fingerprint_model(options.model)
     model_thresholds = Thresholds(card.threshold, (card.numbers or card).threshold)
     requested = _find_requested_threshold(card, options)
@@ -104,12 +104,12 @@ def resolve_job(
         paths=paths,
         card=card,
         fingerprint=fingerprint,
-        forms=known,
+        forms=forms,
         layouts=layouts,
         threshold=requested,
         thresholds=model_thresholds if requested is None else Thresholds(requested, requested),
         model_thresholds=model_thresholds,
-        reading_key=_compute_reading_key(options, fingerprint, known),
+        reading_key=_compute_reading_key(options, fingerprint, forms),
     )
 
 

@@ -40,19 +40,19 @@ def write_summary_at_end(options: "RunOptions") -> Iterator["Summary"]:
     """
     from batchdigits.run import Summary  # noqa: PLC0415
 
-    known = Summary()
+    summary = Summary()
     try:
-        yield known
+        yield summary
     except BusyError:
         raise
     except typer.Exit as end:
         if options.summary_json is not None:
-            _write_summary(options, known, end.exit_code, None)
+            _write_summary(options, summary, end.exit_code, None)
         raise
     except BaseException as fault:
         if options.summary_json is not None and _is_replaceable(Path(options.summary_json)):
             with suppress(Exception):  # the error that ended the run is the one to report
-                _write_summary(options, known, *_describe_ending(fault))
+                _write_summary(options, summary, *_describe_ending(fault))
         raise
 
 

@@ -33,14 +33,14 @@ def _load_config(context: typer.Context, path: str | None) -> str | None:
         settings = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
         raise UsageError(f"--config '{path}': expected a TOML file; {error}") from None
-    known = {
+    parameters = {
         format_option_name(str(p.name)): p for p in context.command.params if p.name != "_config"
     }
     defaults = {}
     for name, value in settings.items():
-        parameter = known.get(format_option_name(name))
+        parameter = parameters.get(format_option_name(name))
         if parameter is None:
-            close = suggest_name(format_option_name(name), list(known))
+            close = suggest_name(format_option_name(name), list(parameters))
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")

@@ -253,19 +253,19 @@ class InputConverter:
     """Has pydantic convert a given value, and then check that it has the kept type.
 
     Attributes:
-        kept: the type that is kept.
-        by: converts a given value; returns unknown ones as they are.
+        kept_type: the type that is kept.
+        convert: converts a given value; returns unknown ones as they are.
     """
 
-    kept: Any
-    by: Callable[[Any], Any]
+    kept_type: Any
+    convert: Callable[[Any], Any]
 
-    def __get_pydantic_core_schema__(self, _given: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(self, _source_type: Any, handler: Any) -> Any:
         """Return the schema that pydantic validates by."""
         from pydantic_core import core_schema  # noqa: PLC0415
 
-        schema = handler.generate_schema(self.kept)
-        return core_schema.no_info_before_validator_function(self.by, schema)
+        schema = handler.generate_schema(self.kept_type)
+        return core_schema.no_info_before_validator_function(self.convert, schema)
 
 
 @dataclass(frozen=True)
@@ -273,13 +273,13 @@ class ValueCheck:
     """Has pydantic call a function on a value of the right type.
 
     Attributes:
-        by: returns the value, or raises ValueError that says what was expected.
+        check: returns the value, or raises ValueError that says what was expected.
     """
 
-    by: Callable[[Any], Any]
+    check: Callable[[Any], Any]
 
-    def __get_pydantic_core_schema__(self, given: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(self, source_type: Any, handler: Any) -> Any:
         """Return the schema that pydantic validates by."""
         from pydantic_core import core_schema  # noqa: PLC0415
 
-        return core_schema.no_info_after_validator_function(self.by, handler(given))
+        return core_schema.no_info_after_validator_function(self.check, handler(source_type))
