@@ -58,8 +58,8 @@ class Reader:
         from batchdigits.job import resolve_job  # noqa: PLC0415  (heavy: only when called)
         from batchdigits.predict.predictor import Predictor  # noqa: PLC0415
 
-        chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
-        self._job = resolve_job(RunOptions(**chosen))
+        settings = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
+        self._job = resolve_job(RunOptions(**settings))
         self._predictor = Predictor(self._job.card, options.device)
 
     def read(
@@ -69,8 +69,8 @@ class Reader:
         from batchdigits.job import Inputs  # noqa: PLC0415
 
         several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
-        asked = Inputs([os.fspath(one) for one in several])
-        return self._read_table(replace(self._job, inputs=asked), None, progress)
+        job = replace(self._job, inputs=Inputs([os.fspath(one) for one in several]))
+        return self._read_table(job, None, progress)
 
     def read_images(
         self,
@@ -102,8 +102,10 @@ class Reader:
         from batchdigits import outputs, report  # noqa: PLC0415
         from batchdigits.run import read_rows  # noqa: PLC0415
 
-        shown = nullcontext(progress) if callable(progress) else report.show_progress(not progress)
-        with shown as show_done:
+        display = (
+            nullcontext(progress) if callable(progress) else report.show_progress(not progress)
+        )
+        with display as show_done:
             batches = read_rows(job, tasks, show_done, self._predictor)
             return outputs.build_dataframe(row for batch in batches for row in batch)
 

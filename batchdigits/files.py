@@ -12,52 +12,54 @@ from typing import BinaryIO
 from batchdigits.errors import OutputError
 
 
-def write_file(out: str, data: bytes) -> None:
+def write_file(path: str, data: bytes) -> None:
     """Write a file, whole or not at all; an existing file is replaced and keeps its mode.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    with wrap_os_errors(out):
-        check_writable(out)
-        with open_atomic_file(Path(os.path.realpath(out))) as file:
+    with wrap_os_errors(path):
+        check_writable(path)
+        with open_atomic_file(Path(os.path.realpath(path))) as file:
             file.write(data)
 
 
-def check_writable(out: str) -> None:
-    """Check that a file can be written to `out`.
+def check_writable(path: str) -> None:
+    """Check that a file can be written to `path`.
 
     Raises:
-        OutputError: the folder is missing, or `out` exists and is not a file.
+        OutputError: the folder is missing, or `path` exists and is not a file.
         OSError: the folder is not writable.
     """
-    target = Path(os.path.realpath(out))
+    target = Path(os.path.realpath(path))
     folder = target.parent
     if not folder.is_dir():
-        raise OutputError(f"{out!r}: {str(folder)!r} is no folder: make it, or choose another")
+        raise OutputError(f"{path!r}: {str(folder)!r} is no folder: make it, or choose another")
     if target.exists() and not target.is_file():
-        raise OutputError(f"{out!r} is a folder or no regular file: give a file's name")
+        raise OutputError(f"{path!r} is a folder or no regular file: give a file's name")
     if target.is_symlink():  # although links were followed
-        raise OutputError(f"{out!r} is a link that leads round in a circle: choose another name")
+        raise OutputError(f"{path!r} is a link that leads round in a circle: choose another name")
     # Only trying tells: permission bits mean nothing on network drives, and to root.
     tempfile.TemporaryFile(prefix=".batchdigits-", suffix=".tmp", dir=folder).close()
 
 
 @contextmanager
-def wrap_os_errors(out: str) -> Iterator[None]:
-    """Turn an OSError while `out` is written into an OutputError."""
+def wrap_os_errors(path: str) -> Iterator[None]:
+    """Turn an OSError while `path` is written into an OutputError."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as fault:
-        why = f"{fault.strerror or fault} (what was there is unchanged)"
-        raise OutputError(f"cannot write {out!r}: {why}: make room, or choose another") from fault
+        reason = f"{fault.strerror or fault} (what was there is unchanged)"
+        raise OutputError(
+            f"cannot write {path!r}: {reason}: make room, or choose another"
+        ) from fault
 
 
 @contextmanager
 def open_atomic_file(
-    target: Path, like: Path | None = None, *, alone: bool = False
+    target: Path, like: Path | None = None, *, is_only_writer: bool = False
 ) -> Iterator[BinaryIO]:
     """Open a hidden new file beside `target`, which replaces `target` if the block succeeds.
 
@@ -67,11 +69,11 @@ def open_atomic_file(
         target: path of the file when it is complete.
         like: a file whose mode, owner and times it takes; None for the mode of `target`, or of a
             new file.
-        alone: whether nobody else copies to this folder meanwhile. The hidden file then has a
-            fixed name, and replaces what a killed run has left.
+        is_only_writer: whether nobody else copies to this folder meanwhile. The hidden file then
+            has a fixed name, and replaces what a killed run has left.
     """
     path = choose_temp_path(target)
-    if alone:
+    if is_only_writer:
         path = target.with_name(".batchdigits-copy.tmp")
         path.unlink(missing_ok=True)
     file = open(path, "xb", opener=open_private)  # noqa: SIM115
@@ -111,11 +113,11 @@ def open_private(path: str, flags: int) -> int:
 def _set_file_attributes(handle: int, like: Path | None, target: Path) -> None:
     if like is None:
         return os.fchmod(handle, _get_file_mode(target))
-    wanted = like.stat()
+    like_status = like.stat()
     with suppress(OSError):  # only root may give files away
-        os.fchown(handle, wanted.st_uid, wanted.st_gid)
-    os.fchmod(handle, wanted.st_mode & 0o777)  # no set-user-ID bits: the owner may differ now
-    os.utime(handle, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
+        os.fchown(handle, like_status.st_uid, like_status.st_gid)
+    os.fchmod(handle, like_status.st_mode & 0o777)  # no set-user-ID bits: the owner may differ now
+    os.utime(handle, ns=(like_status.st_atime_ns, like_status.st_mtime_ns))
     return None
 
 

@@ -93,23 +93,23 @@ def resolve_job(
     )
     _check_table_paths(options, paths)
     card = load_card(options.model)
-    known = load_forms(options.template, options.max_pixels)
-    layouts = _choose_layouts(known.templates, options, paths)
+    forms = load_forms(options.template, options.max_pixels)
+    layouts = _choose_layouts(forms.templates, options, paths)
     fingerprint = predict.fingerprint_model(options.model)
-    own = Thresholds(card.threshold, (card.numbers or card).threshold)
-    chosen = _find_requested_threshold(card, options)
+    model_thresholds = Thresholds(card.threshold, (card.numbers or card).threshold)
+    requested = _find_requested_threshold(card, options)
     return Job(
         options=options,
         inputs=inputs,
         paths=paths,
         card=card,
         fingerprint=fingerprint,
-        forms=known,
+        forms=forms,
         layouts=layouts,
-        threshold=chosen,
-        thresholds=own if chosen is None else Thresholds(chosen, chosen),
-        model_thresholds=own,
-        reading_key=_compute_reading_key(options, fingerprint, known),
+        threshold=requested,
+        thresholds=model_thresholds if requested is None else Thresholds(requested, requested),
+        model_thresholds=model_thresholds,
+        reading_key=_compute_reading_key(options, fingerprint, forms),
     )
 
 
@@ -155,10 +155,10 @@ def load_forms(paths: Sequence[str], max_pixels: int) -> FormTemplates:
     """
     if not paths:
         return FormTemplates()
-    found = templates.load_templates(paths)
-    anchored = [one for one in found if one.form.anchor == "image"]
+    form_templates = templates.load_templates(paths)
+    anchored = [one for one in form_templates if one.form.anchor == "image"]
     references = {one.form.name: load_reference(one, max_pixels) for one in anchored}
-    return FormTemplates(found, references)
+    return FormTemplates(form_templates, references)
 
 
 def load_reference(template: Template, max_pixels: int) -> register.Reference:
@@ -168,12 +168,12 @@ def load_reference(template: Template, max_pixels: int) -> register.Reference:
         TemplateError: the picture cannot be read.
     """
     place = Path(template.place).parent / (template.form.reference or "")
-    first = next(iter(pages.load_pages(str(place), max_pixels=max_pixels)))
-    if not isinstance(first, Page):
+    page = next(iter(pages.load_pages(str(place), max_pixels=max_pixels)))
+    if not isinstance(page, Page):
         raise TemplateError(
-            f"template '{template.place}': its reference '{place}' cannot be read: {first.detail}"
+            f"template '{template.place}': its reference '{place}' cannot be read: {page.detail}"
         )
-    return register.build_reference(first.grey)
+    return register.build_reference(page.grey)
 
 
 def _choose_layouts(
@@ -191,11 +191,13 @@ def _choose_layouts(
     names = dict.fromkeys(field.name for one in templates for field in one.fields)
     layouts = [outputs.FIELDS_LAYOUT, outputs.make_page_layout(list(names))]
     if options.wide or (paths.out or "").lower().endswith(".xlsx"):
-        every = [layout.names for layout in layouts]
-        if twice := [one for columns in every for one in columns if columns.count(one) > 1]:
+        column_lists = [layout.names for layout in layouts]
+        if duplicates := [
+            one for columns in column_lists for one in columns if columns.count(one) > 1
+        ]:
             raise TemplateError(
-                f"a table with a row a page has a column '{twice[0]}' of its own: give the field "
-                "of that name another, or leave --wide and .xlsx out"
+                f"a table with a row a page has a column '{duplicates[0]}' of its own: give the "
+                "field of that name another, or leave --wide and .xlsx out"
             )
     return layouts[::-1] if options.wide else layouts
 
@@ -230,17 +232,17 @@ def _load_calibration(card: Card, options: RunOptions) -> Sequence[CalibrationBi
     return card.readings
 
 
-def _compute_reading_key(options: RunOptions, fingerprint: str, known: FormTemplates) -> str:
+def _compute_reading_key(options: RunOptions, fingerprint: str, forms: FormTemplates) -> str:
     """Return a digest of everything that a reading depends on, except the file, in hexadecimal."""
     parts = {
         "reading": (READING_VERSION, normalize.VERSION, strips.VERSION),
         "model": fingerprint,
         "as": options.as_,
         "invert": options.invert,
-        "templates": [one.model_dump_json(exclude={"place"}) for one in known.templates],
+        "templates": [one.model_dump_json(exclude={"place"}) for one in forms.templates],
         "references": {
             name: hashlib.blake2b(one.features.tobytes()).hexdigest()
-            for name, one in known.references.items()
+            for name, one in forms.references.items()
         },
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=20).hexdigest()

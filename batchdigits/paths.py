@@ -43,14 +43,14 @@ class OutputPaths:
 
     def list_files(self) -> Iterator[tuple[str, str]]:
         """Yield each file that the run writes, as its option and its path."""
-        named = {
+        path_by_option = {
             "--out": self.out,
             self.state_option: self.state,
             "--digits-out": self.digits_out,
             "--log-file": self.log_file,
             "--summary-json": self.summary_json,
         }
-        yield from ((option, path) for option, path in named.items() if path)
+        yield from ((option, path) for option, path in path_by_option.items() if path)
         locks = {make_lock_path(path): option for option, path in reversed(self.locked.items())}
         yield from ((f"the lock of {option}", lock) for lock, option in locks.items())
         if self.state is not None:
@@ -69,7 +69,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
         state = f"{out}.state"
-    kept = (out, state, digits, options.log_file, options.summary_json, options.debug_pages)
+    own_paths = (out, state, digits, options.log_file, options.summary_json, options.debug_pages)
     # A state named after a table shares its lock, even if --state names it.
     locks = {"--out": out, "--digits-out": digits}
     locks["--state"] = options.state and options.state.removesuffix(".state")
@@ -83,7 +83,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
         debug_pages=options.debug_pages,
         move_folders={option: folder for option, folder in moves.items() if folder is not None},
         tables=tuple(path for path in (out, digits) if path is not None),
-        written=tuple(path for path in kept if path is not None and path != "-"),
+        written=tuple(path for path in own_paths if path is not None and path != "-"),
         locked={option: path for option, path in locks.items() if path and path != "-"},
         state_option="the state of --out" if options.state is None else "--state",
     )
@@ -94,21 +94,21 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
 
 def _check_nonempty_paths(paths: OutputPaths) -> None:
     """Refuse empty paths; an empty --out is refused later, by the check of its suffix."""
-    named = {
+    path_by_option = {
         paths.state_option: paths.state,
         "--digits-out": paths.digits_out,
         "--log-file": paths.log_file,
         "--summary-json": paths.summary_json,
     }
-    for option, path in named.items():
+    for option, path in path_by_option.items():
         if path == "":
             raise UsageError(f"{option}: expected a path, got '': give one, or leave it out")
 
 
 def _check_distinct_paths(paths: OutputPaths) -> None:
-    seen: dict[str, str] = {}
+    option_by_path: dict[str, str] = {}
     for option, path in paths.list_files():
-        other = seen.setdefault(os.path.realpath(path), option)
+        other = option_by_path.setdefault(os.path.realpath(path), option)
         if other != option:
             raise UsageError(f"{other} and {option} are both '{path}': give two names")
         if path != "-" and _is_scan(path):
@@ -116,7 +116,7 @@ def _check_distinct_paths(paths: OutputPaths) -> None:
                 f"{option} '{path}' is a picture, which is never written over: give another name"
             )
     for option, folder in (("--debug-pages", paths.debug_pages), *paths.move_folders.items()):
-        if folder is not None and (taken := seen.get(os.path.realpath(folder))):
+        if folder is not None and (taken := option_by_path.get(os.path.realpath(folder))):
             raise UsageError(f"{taken} and {option} are both '{folder}': give two names")
 
 

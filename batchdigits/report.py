@@ -51,15 +51,15 @@ def show_progress(quiet: bool) -> Iterator[Progress]:
         yield show_done
 
 
-def print_summary(found: Summary, out: str, options: RunOptions) -> int:
+def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
     """Print how a run went, on one line.
 
     Returns:
         The exit code: 3 if too many files failed, else 0.
     """
     share = Fraction(options.fail_over).limit_denominator(10**9)  # as floats, 0.29 * 100 < 29
-    bad = found.failed > share * found.files
-    line = f"{_describe_counts(found)}{_describe_unread(found)} -> {_describe_output(out)}"
+    bad = summary.failed > share * summary.files
+    line = f"{_describe_counts(summary)}{_describe_unread(summary)} -> {_describe_output(out)}"
     if not options.quiet or bad:
         print_message(line)
     else:
@@ -67,34 +67,36 @@ def print_summary(found: Summary, out: str, options: RunOptions) -> int:
     return 3 if bad else 0
 
 
-def _describe_counts(found: Summary) -> str:
-    total = found.statuses.total()
+def _describe_counts(summary: Summary) -> str:
+    total = summary.statuses.total()
     if not total:
-        return "no rows yet" if found.left else "no images found"
+        return "no rows yet" if summary.left else "no images found"
     parts = [
-        f"{found.statuses[status]:,} {status}" for status in _STATUS_ORDER if found.statuses[status]
+        f"{summary.statuses[status]:,} {status}"
+        for status in _STATUS_ORDER
+        if summary.statuses[status]
     ]
-    files = f"{found.read:,} {'file' if found.read == 1 else 'files'} read"
-    rate = f"{found.read / max(found.seconds, 1e-9):,.0f} a second"
-    took = f"{found.seconds:.1f} s ({files}, {rate})"
+    files = f"{summary.read:,} {'file' if summary.read == 1 else 'files'} read"
+    rate = f"{summary.read / max(summary.seconds, 1e-9):,.0f} a second"
+    took = f"{summary.seconds:.1f} s ({files}, {rate})"
     rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
-    return f"{rows}{_describe_residuals(found.residuals)}"
+    return f"{rows}{_describe_residuals(summary.residuals)}"
 
 
-def _describe_unread(found: Summary) -> str:
+def _describe_unread(summary: Summary) -> str:
     """Return how many files and rows are not in the counts, and why."""
     notes = {
-        "known already": max(found.files - found.read - found.left, 0),
-        "left for next time, as they were just written to": found.left,
-        "gone or not asked for, their rows kept": found.gone,
-        "gone, their rows dropped": found.pruned,
-        f"{'row' if found.others == 1 else 'rows'} of other INPUTs left out (--append keeps "
-        f"{'it' if found.others == 1 else 'them'})": found.others,
-        "moved as done": found.moved["done"],
-        "moved as failed": found.moved["failed"],
+        "known already": max(summary.files - summary.read - summary.left, 0),
+        "left for next time, as they were just written to": summary.left,
+        "gone or not asked for, their rows kept": summary.gone,
+        "gone, their rows dropped": summary.pruned,
+        f"{'row' if summary.others == 1 else 'rows'} of other INPUTs left out (--append keeps "
+        f"{'it' if summary.others == 1 else 'them'})": summary.others,
+        "moved as done": summary.moved["done"],
+        "moved as failed": summary.moved["failed"],
     }
-    said = [f"{count:,} {what}" for what, count in notes.items() if count]
-    return "".join(f"; {one}" for one in said) + _describe_skipped(found.skipped)
+    said = [f"{count:,} {note}" for note, count in notes.items() if count]
+    return "".join(f"; {one}" for one in said) + _describe_skipped(summary.skipped)
 
 
 def _describe_skipped(skipped: dict[str, int]) -> str:
@@ -227,8 +229,8 @@ def _describe_readings(readings: Sequence[CalibrationBin]) -> str:
     if not readings:
         return "none: --target-error wants some (`batchdigits calibrate`)"
     right, wrong = (sum(one[column] for one in readings) for column in (1, 2))
-    least = calibrate.compute_min_target_error(readings)
-    supported = "no --target-error" if least >= 1 else f"--target-error {least:g} and more"
+    min_error = calibrate.compute_min_target_error(readings)
+    supported = "no --target-error" if min_error >= 1 else f"--target-error {min_error:g} and more"
     return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {supported}"
 
 

@@ -15,8 +15,7 @@ from batchdigits.extract.stream import extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
-from batchdigits.outputs import debug_pages
-from batchdigits.outputs.tables import open_tables, prepare_outputs
+from batchdigits.outputs import debug_pages, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import judge_findings
 from batchdigits.predict.findings import TaskFindings
@@ -64,16 +63,16 @@ def run_job(
         open_state(job, summary) as state,
     ):
         with summary.time_stage("look"):
-            found = find_files(job.inputs, job.paths)
-            summary.files, summary.skipped = len(found.sources), found.skipped
-            tasks = state.plan_tasks(found)
+            listing = find_files(job.inputs, job.paths)
+            summary.files, summary.skipped = len(listing.sources), listing.skipped
+            tasks = state.plan_tasks(listing)
         with summary.time_stage("read"):
             extracted = extract_files(tasks, job.options, job.forms)
             findings = Predictor(job.card, job.options.device).predict_all(extracted)
             findings = _log_and_draw_pages(findings, job, summary)
-            known = state.keep_findings(findings, progress, stop)
+            known_findings = state.keep_findings(findings, progress, stop)
         with summary.time_stage("write"):
-            _write_tables(job, state, known, summary)
+            _write_tables(job, state, known_findings, summary)
         move_files(job, state, stop, summary)
     return summary
 
@@ -98,7 +97,7 @@ def _log_and_draw_pages(
     """Log how pages were registered, and draw the debug pages that the options ask for."""
     with closing(batches):
         for batch in batches:
-            for page in (page for found in batch for page in found.laid):
+            for page in (page for one in batch for page in one.laid):
                 log.info(
                     "%s, page %d: form %s, residual %.3f mm (%s)",
                     *(page.file, page.page, page.form, page.residual, page.how),
@@ -110,7 +109,7 @@ def _log_and_draw_pages(
 
 
 def _write_tables(
-    job: Job, state: State | NoState, known: Iterable[list[FileFindings]], summary: Summary
+    job: Job, state: State | NoState, known_findings: Iterable[list[FileFindings]], summary: Summary
 ) -> None:
     """Write the tables of all that is known, unless they are up to date."""
     state.prune_rows()
@@ -119,7 +118,7 @@ def _write_tables(
     with_digits, failed = job.paths.digits_out is not None, ""
     opening = str(job.paths.out), job.paths.digits_out, job.layouts
     with state.replace_tables_safely(), open_tables(*opening, excel=job.options.excel) as write:
-        for batch in known:
+        for batch in known_findings:
             judged = [
                 judge_findings(one.file, one.findings, one.thresholds, with_digits) for one in batch
             ]

@@ -129,7 +129,7 @@ class _Mover:
         self._led_to = frozenset(os.path.realpath(path) for path in paths if os.path.islink(path))
         for part in self._state.list_read_files():
             for ending, folder in self._places.items():
-                ours = [(source, entry) for source, entry, how in part if how == ending]
+                ours = [(source, entry) for source, entry, outcome in part if outcome == ending]
                 if ours:
                     self._move_to_folder(ending, folder, ours, stop)
         if self._stuck:
@@ -174,9 +174,9 @@ class _Mover:
         try:
             if not self._is_movable(source) or not self._is_unchanged(source, entry):
                 return False
-            wanted = self._make_target_path(source, folder)
-            target = transfer.rename_file(source.path, wanted, entry)
-            target = target or transfer.move_across_disks(source.path, wanted, entry, folder)
+            intended = self._make_target_path(source, folder)
+            target = transfer.rename_file(source.path, intended, entry)
+            target = target or transfer.move_across_disks(source.path, intended, entry, folder)
         except ChangedError:
             return False
         except OSError as fault:
@@ -222,8 +222,8 @@ class _Mover:
             self._folders[folder, inner] = path
         return os.path.join(self._folders[folder, inner], name)
 
-    def _add_fault(self, what: str, fault: OSError) -> None:
-        self._stuck.append(f"{what}: {fault.strerror or fault}")
+    def _add_fault(self, subject: str, fault: OSError) -> None:
+        self._stuck.append(f"{subject}: {fault.strerror or fault}")
 
     def _make_error(self) -> OutputError:
         more = f", and {len(self._stuck) - 1:,} more" if len(self._stuck) > 1 else ""

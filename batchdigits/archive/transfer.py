@@ -26,13 +26,13 @@ class ChangedError(Exception):
     """A file has changed since it was read: it stays for the next run."""
 
 
-def rename_file(path: str, wanted: str, entry: FileSnapshot) -> str:
+def rename_file(path: str, intended: str, entry: FileSnapshot) -> str:
     """Rename a file to a free name; return that name, empty if it is on another disk.
 
     Raises:
         ChangedError: another file took its name in the last moment; that file is put back.
     """
-    target = _find_free_name(wanted)
+    target = _find_free_name(intended)
     try:
         os.rename(path, target)
     except OSError as fault:
@@ -45,12 +45,12 @@ def rename_file(path: str, wanted: str, entry: FileSnapshot) -> str:
     return target
 
 
-def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) -> str:
+def move_across_disks(path: str, intended: str, entry: FileSnapshot, folder: str) -> str:
     """Copy a file to another disk, and remove it once the copy is whole; return the copy's path.
 
     Args:
         path: of the file.
-        wanted: where it goes.
+        intended: where it goes.
         entry: how it was when it was read.
         folder: gets a note meanwhile. By the note the next run tells the copy of a killed run from
             another file of the same content, which is kept.
@@ -61,19 +61,19 @@ def move_across_disks(path: str, wanted: str, entry: FileSnapshot, folder: str) 
     """
     if entry.content is None:
         raise OSError(errno.EACCES, "it cannot be read, and so not be copied to another disk")
-    note = _name_note(path, folder)
-    target = _find_left_copy(wanted, entry, note)
+    note_path = _name_note(path, folder)
+    target = _find_left_copy(intended, entry, note_path)
     if not target:
-        target = _find_free_name(wanted)
-        _copy_verified(path, target, entry, note)
+        target = _find_free_name(intended)
+        _copy_verified(path, target, entry, note_path)
     try:
         _remove_original(path, entry)
     except OSError:
         if os.path.lexists(path):  # else the copy is the only one left
             os.unlink(target)
-        _remove_note(note)
+        _remove_note(note_path)
         raise
-    _remove_note(note)
+    _remove_note(note_path)
     return target
 
 
@@ -84,16 +84,16 @@ def _name_note(path: str, folder: str) -> str:
     return os.path.join(folder, NOTE_PREFIX + hashlib.blake2b(real, digest_size=16).hexdigest())
 
 
-def _remove_note(note: str) -> None:
+def _remove_note(note_path: str) -> None:
     with suppress(OSError):
-        os.unlink(note)
+        os.unlink(note_path)
 
 
-def _find_left_copy(wanted: str, entry: FileSnapshot, note: str) -> str:
+def _find_left_copy(intended: str, entry: FileSnapshot, note_path: str) -> str:
     """Return the path of the copy that a killed run made of a file; empty if there is none."""
     with suppress(OSError):
-        copy = Path(note).read_bytes()
-        for name in list_numbered_paths(wanted):  # lstat ends this at the first free name
+        copy = Path(note_path).read_bytes()
+        for name in list_numbered_paths(intended):  # lstat ends this at the first free name
             ours = copy == b"%d" % os.lstat(name).st_ino
             if ours and inspection.hash_source(Source("", name)).content == entry.content:
                 return name
@@ -102,7 +102,7 @@ def _find_left_copy(wanted: str, entry: FileSnapshot, note: str) -> str:
 
 def _copy_verified(path: str, target: str, entry: FileSnapshot, note_path: str) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    whole = files.open_atomic_file(Path(target), like=Path(path), alone=True)
+    whole = files.open_atomic_file(Path(target), like=Path(path), is_only_writer=True)
     with os.fdopen(handle, "rb") as file, whole as copy:
         shutil.copyfileobj(file, copy)
         copy.flush()
@@ -110,8 +110,8 @@ def _copy_verified(path: str, target: str, entry: FileSnapshot, note_path: str) 
         if inspection.hash_source(Source("", copy.name)).content != entry.content:
             raise ChangedError
         # no sync: if the disk loses the note, both files are kept
-        with open(note_path, "wb", opener=files.open_private) as told:
-            told.write(b"%d" % os.fstat(copy.fileno()).st_ino)
+        with open(note_path, "wb", opener=files.open_private) as note_file:
+            note_file.write(b"%d" % os.fstat(copy.fileno()).st_ino)
 
 
 def _remove_original(path: str, entry: FileSnapshot) -> None:
@@ -126,8 +126,8 @@ def _remove_original(path: str, entry: FileSnapshot) -> None:
 
 def _is_same_file(path: str, entry: FileSnapshot) -> bool:
     """Return whether a file is the one that was read, by size and time."""
-    found = os.lstat(path)
-    return (found.st_size, found.st_mtime_ns) == (entry.size, entry.time)
+    status = os.lstat(path)
+    return (status.st_size, status.st_mtime_ns) == (entry.size, entry.time)
 
 
 def _find_free_name(path: str) -> str:

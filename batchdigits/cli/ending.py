@@ -40,19 +40,19 @@ def write_summary_at_end(options: "RunOptions") -> Iterator["Summary"]:
     """
     from batchdigits.run import Summary  # noqa: PLC0415
 
-    known = Summary()
+    summary = Summary()
     try:
-        yield known
+        yield summary
     except BusyError:
         raise
     except typer.Exit as end:
         if options.summary_json is not None:
-            _write_summary(options, known, end.exit_code, None)
+            _write_summary(options, summary, end.exit_code, None)
         raise
     except BaseException as fault:
         if options.summary_json is not None and _is_replaceable(Path(options.summary_json)):
             with suppress(Exception):  # the error that ended the run is the one to report
-                _write_summary(options, known, *_describe_ending(fault))
+                _write_summary(options, summary, *_describe_ending(fault))
         raise
 
 
@@ -89,45 +89,45 @@ def _write_summary(options: "RunOptions", summary: "Summary", code: int, error: 
     files.write_file(str(options.summary_json), json.dumps(content, indent=2).encode() + b"\n")
 
 
-def _collect_counts(found: "Summary") -> dict[str, Any]:
+def _collect_counts(summary: "Summary") -> dict[str, Any]:
     from batchdigits.records import Status  # noqa: PLC0415
 
     return {
-        "rows": {"total": found.statuses.total()}
-        | {one: found.statuses[one] for one in get_args(Status)},
+        "rows": {"total": summary.statuses.total()}
+        | {one: summary.statuses[one] for one in get_args(Status)},
         "files": {
-            "found": found.files,
-            "read": found.read,
-            "failed": found.failed,
-            "left": found.left,
-            "gone": found.gone,
-            "pruned": found.pruned,
-            "skipped": found.skipped,
+            "found": summary.files,
+            "read": summary.read,
+            "failed": summary.failed,
+            "left": summary.left,
+            "gone": summary.gone,
+            "pruned": summary.pruned,
+            "skipped": summary.skipped,
         },
-        "rows_of_other_inputs_left_out": found.others,
-        "moved": {"done": found.moved["done"], "failed": found.moved["failed"]},
-        "table_unchanged": found.unchanged,
-        "pages_laid_straight": len(found.residuals),
-        "worst_residual_mm": max(found.residuals, default=None),
-        "seconds": {"total": round(found.seconds, 3)}
-        | {name: round(took, 3) for name, took in found.stages.items()},
-        "files_a_second": round(found.read / max(found.stages.get("read", 0.0), 1e-9), 1),
+        "rows_of_other_inputs_left_out": summary.others,
+        "moved": {"done": summary.moved["done"], "failed": summary.moved["failed"]},
+        "table_unchanged": summary.unchanged,
+        "pages_laid_straight": len(summary.residuals),
+        "worst_residual_mm": max(summary.residuals, default=None),
+        "seconds": {"total": round(summary.seconds, 3)}
+        | {name: round(took, 3) for name, took in summary.stages.items()},
+        "files_a_second": round(summary.read / max(summary.stages.get("read", 0.0), 1e-9), 1),
     }
 
 
-def _collect_provenance(options: "RunOptions", found: "Summary") -> dict[str, Any]:
+def _collect_provenance(options: "RunOptions", summary: "Summary") -> dict[str, Any]:
     """Return model, versions and time; the model is None if it cannot be used."""
     from batchdigits import predict, report  # noqa: PLC0415
 
-    if found.model is None:  # the run ended before it loaded the model
+    if summary.model is None:  # the run ended before it loaded the model
         with suppress(ModelError):
             card = predict.load_card(options.model)
-            found.model = {
+            summary.model = {
                 "name": card.name,
                 "fingerprint": predict.fingerprint_model(options.model),
             }
     return {
-        "model": found.model,
+        "model": summary.model,
         "versions": {"batchdigits": __version__, "python": platform.python_version()}
         | report.list_library_versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -51,16 +51,16 @@ def print_form(
     from batchdigits import report, templates  # noqa: PLC0415
     from batchdigits.templates import paper  # noqa: PLC0415
 
-    made = templates.load_template(template)
-    _write_output(out, ".pdf", paper.draw_blank_form(made), template)
-    if paper.convert_to_latin1(made.form.name) != made.form.name:
+    loaded = templates.load_template(template)
+    _write_output(out, ".pdf", paper.draw_blank_form(loaded), template)
+    if paper.convert_to_latin1(loaded.form.name) != loaded.form.name:
         report.print_message(
-            f"'{made.form.name}' is printed as '{paper.convert_to_latin1(made.form.name)}'"
+            f"'{loaded.form.name}' is printed as '{paper.convert_to_latin1(loaded.form.name)}'"
         )
     if not quiet:
-        wide, high = made.form.size
+        wide, high = loaded.form.size
         report.print_message(
-            f"{_describe_template(made)}, {wide:g} x {high:g} mm: print it at 100% -> {out}"
+            f"{_describe_template(loaded)}, {wide:g} x {high:g} mm: print it at 100% -> {out}"
         )
 
 
@@ -102,22 +102,22 @@ def draft(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option
         raise UsageError(f"--out '{out}' is there already, perhaps edited: --force replaces it")
     grey = _load_page(blank, page)
     paper = _find_paper_size(blank, page, size, grey)
-    found = drafts.draft_template(grey, paper)
-    if not found.fields:
+    drafted = drafts.draft_template(grey, paper)
+    if not drafted.fields:
         raise TemplateError(
             f"'{blank}': no boxes were found: expected closed boxes with sides of 3 mm or more "
             f"on paper of {paper[0]:.0f} x {paper[1]:.0f} mm (is --size right?)"
         )
     title = name or _make_stem(blank)[:80]
-    reference = None if found.markers else _save_reference(blank, out, found, page)
-    template = drafts.format_template(title, found, reference)
-    made = templates.parse_template(template, out)
+    reference = None if drafted.markers else _save_reference(blank, out, drafted, page)
+    template = drafts.format_template(title, drafted, reference)
+    parsed = templates.parse_template(template, out)
     _write_output(out, ".toml", template.encode(), blank)
     if not quiet:
-        turned = f", turned back by {found.turned:.2f} degrees" if found.turned else ""
+        turned = f", turned back by {drafted.turned:.2f} degrees" if drafted.turned else ""
         report.print_message(
-            f"{_describe_template(made)} on {paper[0]:.0f} x {paper[1]:.0f} mm{turned}, "
-            f"anchor {made.form.anchor}: name the fields, then `batchdigits form check` -> {out}"
+            f"{_describe_template(parsed)} on {paper[0]:.0f} x {paper[1]:.0f} mm{turned}, "
+            f"anchor {parsed.form.anchor}: name the fields, then `batchdigits form check` -> {out}"
         )
 
 
@@ -128,18 +128,18 @@ def _find_paper_size(
     from batchdigits.pages.paper import find_paper_size  # noqa: PLC0415
     from batchdigits.templates.template import MAX_PAGE_SIDE_MM, MIN_PAGE_SIDE_MM  # noqa: PLC0415
 
-    found = find_paper_size(blank, page) if size is None else _parse_paper_size(size)
-    if found is None:
+    paper_size = find_paper_size(blank, page) if size is None else _parse_paper_size(size)
+    if paper_size is None:
         raise UsageError(
             f"'{blank}' does not say how large its paper is: give --size, as A4 or 210x297"
         )
-    if not all(MIN_PAGE_SIDE_MM <= side <= MAX_PAGE_SIDE_MM for side in found):
+    if not all(MIN_PAGE_SIDE_MM <= side <= MAX_PAGE_SIDE_MM for side in paper_size):
         raise UsageError(
             f"'{blank}': expected paper with sides of {MIN_PAGE_SIDE_MM:g} to "
-            f"{MAX_PAGE_SIDE_MM:g} mm, got {found[0]:g} x {found[1]:g}: give --size, as A4 or "
-            "210x297"
+            f"{MAX_PAGE_SIDE_MM:g} mm, got {paper_size[0]:g} x {paper_size[1]:g}: give --size, "
+            "as A4 or 210x297"
         )
-    return found if size is None else _orient_paper(found, blank, size, grey)
+    return paper_size if size is None else _orient_paper(paper_size, blank, size, grey)
 
 
 def _parse_paper_size(size: str) -> tuple[float, float]:
@@ -155,19 +155,19 @@ def _parse_paper_size(size: str) -> tuple[float, float]:
 
 
 def _orient_paper(
-    given: tuple[float, float], blank: str, size: str, grey: "GreyImage"
+    paper_size: tuple[float, float], blank: str, size: str, grey: "GreyImage"
 ) -> tuple[float, float]:
     """Return the paper size in the orientation of the page, if their proportions agree."""
     high, wide = grey.shape
-    if (given[0] > given[1]) != (wide > high):
-        given = (given[1], given[0])  # the paper lies on its side
-    stretched = wide / high * given[1] / given[0]
+    if (paper_size[0] > paper_size[1]) != (wide > high):
+        paper_size = (paper_size[1], paper_size[0])  # the paper lies on its side
+    stretched = wide / high * paper_size[1] / paper_size[0]
     if abs(stretched - 1) > MAX_STRETCH:
         raise UsageError(
             f"--size '{size}': '{blank}' is {wide} x {high} px, {abs(stretched - 1):.0%} "
             f"{'wider' if stretched > 1 else 'narrower'} than such paper: is it the whole page?"
         )
-    return given
+    return paper_size
 
 
 def _load_page(place: str, number: int) -> "GreyImage":
@@ -187,19 +187,19 @@ def _load_page(place: str, number: int) -> "GreyImage":
     raise UsageError(f"--page {number}: '{place}' has {count} page{'s' * (count != 1)}")
 
 
-def _save_reference(blank: str, out: str, found: "Draft", page: int) -> str:
+def _save_reference(blank: str, out: str, drafted: "Draft", page: int) -> str:
     """Return the name of the reference picture: BLANK, or a straight copy that is saved."""
     folder, blank_folder = (os.path.dirname(os.path.abspath(one)) for one in (out, blank))
     beside = os.path.realpath(folder) == os.path.realpath(
         blank_folder
     )  # the folder of a link, not of its target
-    named = os.path.basename(blank)
-    if beside and not found.turned and page == 1 and named.isprintable():
-        return named
+    blank_name = os.path.basename(blank)
+    if beside and not drafted.turned and page == 1 and blank_name.isprintable():
+        return blank_name
     import cv2  # noqa: PLC0415
 
     name = f"{_make_stem(out)}_blank.png"
-    picture = cv2.imencode(".png", found.grey)[1].tobytes()
+    picture = cv2.imencode(".png", drafted.grey)[1].tobytes()
     _write_output(os.path.join(folder, name), ".png", picture, blank)
     return name
 
@@ -233,50 +233,50 @@ def check(
 
     if place is None and out is not None:
         raise UsageError(f"--out '{out}' is for a PAGE to draw on: name one, or leave it out")
-    made = templates.load_template(template)
-    words = f"{_describe_template(made)}: sound"
-    reference = _load_reference(made)
+    loaded = templates.load_template(template)
+    words = f"{_describe_template(loaded)}: sound"
+    reference = _load_reference(loaded)
     if place is not None:
         grey = _load_page(place, page)
-        pose = _find_pose(grey, made, place, reference)
-        words = f"{_describe_template(made)}: '{place}' is this form, by {pose.how}, "
+        pose = _find_pose(grey, loaded, place, reference)
+        words = f"{_describe_template(loaded)}: '{place}' is this form, by {pose.how}, "
         words += f"residual {pose.residual:.2f} mm"
         if out is not None:
-            _write_overlay(out, grey, made, pose, (template, place))
+            _write_overlay(out, grey, loaded, pose, (template, place))
             words += f" -> {out}"
     if not quiet:
         report.print_message(words)
 
 
-def _load_reference(made: "Template") -> "Reference | None":
+def _load_reference(template: "Template") -> "Reference | None":
     """Load the reference picture, if the template is anchored by one, as `run` does."""
-    if made.form.anchor != "image":
+    if template.form.anchor != "image":
         return None
     from batchdigits.job import load_reference  # noqa: PLC0415
     from batchdigits.options import MAX_PIXELS  # noqa: PLC0415
 
-    return load_reference(made, MAX_PIXELS)
+    return load_reference(template, MAX_PIXELS)
 
 
 def _find_pose(
-    grey: "GreyImage", made: "Template", place: str, reference: "Reference | None"
+    grey: "GreyImage", template: "Template", place: str, reference: "Reference | None"
 ) -> "Pose":
     from batchdigits import register  # noqa: PLC0415
 
-    found = register.register_page(grey, made, reference)
-    if isinstance(found, register.RegistrationFailure):
-        raise TemplateError(f"'{place}' is not the form '{made.form.name}': {found.why}")
-    return found
+    pose = register.register_page(grey, template, reference)
+    if isinstance(pose, register.RegistrationFailure):
+        raise TemplateError(f"'{place}' is not the form '{template.form.name}': {pose.why}")
+    return pose
 
 
 def _write_overlay(
-    out: str, grey: "GreyImage", made: "Template", pose: "Pose", inputs: Sequence[str]
+    out: str, grey: "GreyImage", template: "Template", pose: "Pose", inputs: Sequence[str]
 ) -> None:
     import cv2  # noqa: PLC0415
 
     from batchdigits.templates import overlay  # noqa: PLC0415
 
-    picture = overlay.draw_template(grey, made, pose.matrix)
+    picture = overlay.draw_template(grey, template, pose.matrix)
     _write_output(out, ".png", cv2.imencode(".png", picture)[1].tobytes(), *inputs)
 
 
@@ -291,7 +291,7 @@ def _write_output(out: str, suffix: str, data: bytes, *inputs: str) -> None:
     files.write_file(out, data)
 
 
-def _describe_template(made: "Template") -> str:
-    boxes = sum(field.cells or 1 for field in made.fields)
-    fields = f"{len(made.fields):,} field{'s' * (len(made.fields) != 1)}"
-    return f"form '{made.form.name}', {fields}, {boxes:,} box{'es' * (boxes != 1)}"
+def _describe_template(template: "Template") -> str:
+    boxes = sum(field.cells or 1 for field in template.fields)
+    fields = f"{len(template.fields):,} field{'s' * (len(template.fields) != 1)}"
+    return f"form '{template.form.name}', {fields}, {boxes:,} box{'es' * (boxes != 1)}"

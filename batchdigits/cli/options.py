@@ -33,14 +33,14 @@ def _load_config(context: typer.Context, path: str | None) -> str | None:
         settings = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
         raise UsageError(f"--config '{path}': expected a TOML file; {error}") from None
-    known = {
+    parameters = {
         format_option_name(str(p.name)): p for p in context.command.params if p.name != "_config"
     }
     defaults = {}
     for name, value in settings.items():
-        parameter = known.get(format_option_name(name))
+        parameter = parameters.get(format_option_name(name))
         if parameter is None:
-            close = suggest_name(format_option_name(name), list(known))
+            close = suggest_name(format_option_name(name), list(parameters))
             raise UsageError(f"--config '{path}': unknown option '{name}'{close}")
         if parameter.name in defaults:
             raise UsageError(f"--config '{path}': '{name}' is given twice, in two spellings")
@@ -107,13 +107,13 @@ def make_option(  # noqa: PLR0913
 
 def make_declared_option(one: Declaration, **more: Any) -> Any:
     """Make a Typer option of a declaration; `more` is as in `make_option`."""
-    told = one.option
+    option = one.option
     return make_option(
         one.cli_name,
-        told.help,
-        told.metavar,
-        *told.flags,
-        environment=told.environment,
+        option.help,
+        option.metavar,
+        *option.flags,
+        environment=option.environment,
         default=one.default_words,
         choices=one.choices,
         **more,
@@ -143,18 +143,24 @@ def with_options(
     Args:
         kind: the class of the options.
     """
-    listed = sorted(list_declarations(kind), key=lambda one: kind.panels.index(one.option.panel))
+    declarations = sorted(
+        list_declarations(kind), key=lambda one: kind.panels.index(one.option.panel)
+    )
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
-        *own, _ = inspect.signature(body).parameters.values()
+        *own_parameters, _ = inspect.signature(body).parameters.values()
 
-        def command(**given: Any) -> None:
-            given.pop("_config")
-            arguments = [given.pop(one.name) for one in own]
-            body(*arguments, kind.from_settings(given))
+        def command(**settings: Any) -> None:
+            settings.pop("_config")
+            arguments = [settings.pop(one.name) for one in own_parameters]
+            body(*arguments, kind.from_settings(settings))
 
         update_wrapper(command, body)
-        parameters = [*own, *map(_make_parameter, listed), _make_config_parameter(kind.panels[-1])]
+        parameters = [
+            *own_parameters,
+            *map(_make_parameter, declarations),
+            _make_config_parameter(kind.panels[-1]),
+        ]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {one.name: one.annotation for one in parameters}
         return command

@@ -36,8 +36,8 @@ def run(inputs: InputsArgument, options: RunOptions) -> None:
         return _print_plan(_split_inputs(inputs, options.null), options, paths)
     with ending.write_summary_at_end(options) as summary:
         logs.configure_logging(options)
-        asked = _split_inputs(inputs, options.null)
-        raise typer.Exit(_run_job(asked, options, paths, summary))
+        run_inputs = _split_inputs(inputs, options.null)
+        raise typer.Exit(_run_job(run_inputs, options, paths, summary))
 
 
 def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths") -> None:
@@ -45,9 +45,9 @@ def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths")
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.run import find_files, plan_files  # noqa: PLC0415
 
-    found = find_files(inputs, paths)
+    listing = find_files(inputs, paths)
     with exit_on_broken_pipe():
-        report.print_plan(plan_files(found.sources, options), found.skipped, options.quiet)
+        report.print_plan(plan_files(listing.sources, options), listing.skipped, options.quiet)
 
 
 def _run_job(

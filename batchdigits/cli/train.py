@@ -43,14 +43,14 @@ def train(options: TrainOptions) -> None:
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.training import course, number_bundle, shipped  # noqa: PLC0415
 
-    shown = None if options.quiet else sys.stderr
-    bar = shown is not None and shown.isatty()
+    progress_stream = None if options.quiet else sys.stderr
+    bar = progress_stream is not None and progress_stream.isatty()
     by_recipe: dict[str, Callable[..., TrainingResult]] = {
         "default": shipped.run,
         "numbers": number_bundle.train_number_reader,
     }
     train_by = by_recipe.get(options.recipe, course.run)
-    with redirect_stdout(shown or io.StringIO()):  # Keras prints its bars there
+    with redirect_stdout(progress_stream or io.StringIO()):  # Keras prints its bars there
         done = train_by(options, (lambda _: None) if options.quiet else report.print_text, bar=bar)
     if options.quiet:
         return

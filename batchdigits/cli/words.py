@@ -39,5 +39,5 @@ def describe_error(error: BaseException) -> tuple[str, int]:
         return f"{error.word}: {left}", error.exit_code
     if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return f"cannot write to standard output: {error.strerror}", 5
-    told = f"a bug in batchdigits: {type(error).__name__}: {error}"
-    return f"{told} (BATCHDIGITS_DEBUG=1 shows where; please report it)", 1
+    message = f"a bug in batchdigits: {type(error).__name__}: {error}"
+    return f"{message} (BATCHDIGITS_DEBUG=1 shows where; please report it)", 1

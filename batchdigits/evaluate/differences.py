@@ -28,35 +28,35 @@ def compare_results(
             `new_confidence`.
     """
     placed = [table.assign(at=range(len(table))) for table in (old, new)]
-    both = placed[0].merge(
+    merged = placed[0].merge(
         placed[1], on=list(KEY_COLUMNS), how="outer", suffixes=("_old", "_new"), indicator=True
     )
-    both["at"] = both["at_new"].fillna(both["at_old"])
-    both = both.sort_values(["file", "page", "at"], kind="stable", ignore_index=True)
-    change = _classify_changes(both, tolerance)
+    merged["at"] = merged["at_new"].fillna(merged["at_old"])
+    merged = merged.sort_values(["file", "page", "at"], kind="stable", ignore_index=True)
+    change = _classify_changes(merged, tolerance)
     differs = change != ""
-    out = both.loc[differs, list(KEY_COLUMNS)].assign(change=change[differs])
+    changes = merged.loc[differs, list(KEY_COLUMNS)].assign(change=change[differs])
     for name in ("value", "status", "confidence"):
         for age in ("old", "new"):
-            column = both.loc[differs, f"{name}_{age}"]
-            out[f"{age}_{name}"] = column if name == "confidence" else column.fillna("")
+            column = merged.loc[differs, f"{name}_{age}"]
+            changes[f"{age}_{name}"] = column if name == "confidence" else column.fillna("")
     counts = [int((change == kind).sum()) for kind in CHANGE_KINDS]
     summary = pd.DataFrame(
         {"change": [*CHANGE_KINDS, "same"], "rows": [*counts, int((~differs).sum())]}
     )
-    return summary, out.reset_index(drop=True)
+    return summary, changes.reset_index(drop=True)
 
 
-def _classify_changes(both: pd.DataFrame, tolerance: float) -> pd.Series:
+def _classify_changes(merged: pd.DataFrame, tolerance: float) -> pd.Series:
     """Return the change of each row; empty where there is none."""
-    before, after = both["confidence_old"], both["confidence_new"]
+    before, after = merged["confidence_old"], merged["confidence_new"]
     moved = (before - after).abs() > tolerance + 1e-9  # so that 0.9990 to 0.9980 is 0.001
     moved |= before.isna() != after.isna()
     conditions = [
-        both["_merge"] == "left_only",
-        both["_merge"] == "right_only",
-        both["value_old"] != both["value_new"],
-        both["status_old"] != both["status_new"],
+        merged["_merge"] == "left_only",
+        merged["_merge"] == "right_only",
+        merged["value_old"] != merged["value_new"],
+        merged["status_old"] != merged["status_new"],
         moved,
     ]
-    return pd.Series(np.select(conditions, CHANGE_KINDS, ""), both.index)
+    return pd.Series(np.select(conditions, CHANGE_KINDS, ""), merged.index)

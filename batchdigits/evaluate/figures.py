@@ -117,18 +117,18 @@ def _has_value_and_confidence(readings: pd.DataFrame) -> pd.Series:
 
 def _summarize_readings(readings: pd.DataFrame) -> pd.DataFrame:
     good, status = is_right(readings), readings["status"]
-    every, ok, blank = pd.Series(True, readings.index), status == "ok", status == "blank"
+    all_rows, ok, blank = pd.Series(True, readings.index), status == "ok", status == "blank"
     lines = [
-        ("accuracy", good, every, True),
-        *((name, status == name, every, False) for name in STATUSES),
+        ("accuracy", good, all_rows, True),
+        *((name, status == name, all_rows, False) for name in STATUSES),
         ("accuracy among ok", good, ok, True),
         ("wrong among ok", ~good, ok, True),
         ("wrong among blank", ~good, blank, True),
-        ("of another length", _has_other_length(readings), every, False),
+        ("of another length", _has_other_length(readings), all_rows, False),
     ]
     table: list[tuple[Any, ...]] = [("values", len(readings), None, np.nan, np.nan, np.nan)]
-    for name, chosen, among, has_interval in lines:
-        count, of = int((chosen & among).sum()), int(among.sum())
+    for name, selected, among, has_interval in lines:
+        count, of = int((selected & among).sum()), int(among.sum())
         low, high = compute_share_interval(count, of) if has_interval else (np.nan, np.nan)
         table.append((name, count, of, count / of if of else np.nan, low, high))
     return _make_summary_rows(table)
@@ -177,9 +177,9 @@ def _count_confusion(readings: pd.DataFrame) -> pd.DataFrame:
     names = [*DIGITS, "blank", NO_DIGIT_TRUTH, "error"]
     place = np.zeros(128, np.int64)
     place[[ord(sign) for sign in "0123456789-ne"]] = range(len(names))
-    at = [place[np.frombuffer("".join(texts).encode(), np.uint8)] for texts in (true, read)]
+    indices = [place[np.frombuffer("".join(texts).encode(), np.uint8)] for texts in (true, read)]
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, tuple(at), 1)
+    np.add.at(counts, tuple(indices), 1)
     return pd.DataFrame(counts, names, names).drop(index="error")
 
 
@@ -205,13 +205,13 @@ def _count_band_errors(
     confidence: NDArray[np.float64], wrong: NDArray[np.bool_], edges: Sequence[float]
 ) -> pd.DataFrame:
     """Count promised and observed errors in each band of confidence."""
-    where = np.searchsorted(edges, confidence, side="right")
-    where[np.isin(confidence, edges[-1:])] -= 1  # the last band begins above its edge
+    band_indices = np.searchsorted(edges, confidence, side="right")
+    band_indices[np.isin(confidence, edges[-1:])] -= 1  # the last band begins above its edge
     texts = [f"{edge:g}" for edge in edges]
     names = [f"< {texts[0]}", *(f"{a} - {b}" for a, b in pairwise(texts)), f"> {texts[-1]}"]
     lines = []
     for band, name in enumerate(names):
-        here = where == band
+        here = band_indices == band
         n, observed = int(here.sum()), int(wrong[here].sum())
         low, high = (n * bound for bound in compute_share_interval(observed, n))
         lines.append((name, n, float((1 - confidence[here]).sum()), observed, low, high))
@@ -249,15 +249,15 @@ def _find_curve_steps(left: NDArray[np.int64]) -> NDArray[np.int64]:
 def _sample_curve(curve: pd.DataFrame, values: NDArray[np.int64]) -> pd.DataFrame:
     """Return the lines of a curve at these numbers of reviewed values."""
     n = len(curve) - 1
-    found = curve.iloc[values].reset_index(drop=True)
+    sampled = curve.iloc[values].reset_index(drop=True)
     rest = np.maximum(n - values, 1)
     return pd.DataFrame(
         {
             "reviewed": values / n,
             "values": values,
-            "left": found["left"],
-            "share": found["left"] / rest,
-            "confidence": found["confidence"],
+            "left": sampled["left"],
+            "share": sampled["left"] / rest,
+            "confidence": sampled["confidence"],
         }
     )
 

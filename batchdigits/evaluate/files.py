@@ -67,11 +67,11 @@ def write_evaluation(
 
 def format_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV: confidences with four decimals, other shares with six digits."""
-    shown = table.copy()
-    for name in shown.columns[shown.dtypes == "float64"]:
+    formatted = table.copy()
+    for name in formatted.columns[formatted.dtypes == "float64"]:
         spec = "{:.4f}" if name.endswith("confidence") else "{:.6g}"
-        shown[name] = shown[name].map(spec.format, na_action="ignore").astype("str")
-    return shown.to_csv(index=False, lineterminator="\n")
+        formatted[name] = formatted[name].map(spec.format, na_action="ignore").astype("str")
+    return formatted.to_csv(index=False, lineterminator="\n")
 
 
 def _make_output_error(place: str, error: Exception) -> OutputError:

@@ -33,14 +33,14 @@ def draw_plots(figures: Metrics) -> dict[str, bytes]:
         "reliability": _draw_reliability,
         "review": _draw_review_curve,
     }
-    out = {}
+    pictures = {}
     for name, draw in drawn.items():
         figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
         draw(figure.add_subplot(), figures)
         file = io.BytesIO()
         figure.savefig(file, format="png", metadata={"Software": None})
-        out[name] = file.getvalue()
-    return out
+        pictures[name] = file.getvalue()
+    return pictures
 
 
 def _draw_confusion(axes: "Axes", figures: Metrics) -> None:
@@ -70,12 +70,17 @@ def _draw_reliability(axes: "Axes", figures: Metrics) -> None:
     promised = np.maximum(bands["promised"].to_numpy(float) / n, MIN_SHARE)
     low, high = (np.maximum(bands[end].to_numpy(float) / n, MIN_SHARE) for end in ("low", "high"))
     observed = bands["observed"].to_numpy(float) / n
-    seen = observed > 0
+    has_readings = observed > 0
     axes.plot([MIN_SHARE, 1], [MIN_SHARE, 1], color="grey", linewidth=1, label="as promised")
     axes.vlines(promised, low, high, color="C0", linewidth=1, label="95% interval")
-    axes.plot(promised[seen], observed[seen], "o", color="C0", label="observed")
+    axes.plot(promised[has_readings], observed[has_readings], "o", color="C0", label="observed")
     axes.plot(
-        promised[~seen], high[~seen], "v", color="C0", markerfacecolor="white", label="none seen"
+        promised[~has_readings],
+        high[~has_readings],
+        "v",
+        color="C0",
+        markerfacecolor="white",
+        label="none seen",
     )
     axes.set(
         xscale="log",

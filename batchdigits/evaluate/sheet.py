@@ -25,9 +25,9 @@ PictureLookup = Callable[[str, int], GreyImage | None]
 def load_picture(file: str, page: int) -> GreyImage | None:
     """Read the picture of a row from its file; None where that fails."""
     path = os.fsdecode(sources.unescape_path(file))
-    for found in pages.load_pages(path, max_pixels=MAX_PIXELS):
-        if isinstance(found, Page) and found.number == page:
-            return found.grey
+    for loaded in pages.load_pages(path, max_pixels=MAX_PIXELS):
+        if isinstance(loaded, Page) and loaded.number == page:
+            return loaded.grey
     return None
 
 

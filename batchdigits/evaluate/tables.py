@@ -8,7 +8,7 @@ import pandas as pd
 from batchdigits import outputs
 from batchdigits.errors import UsageError
 from batchdigits.records import Status
-from batchdigits.sources.names import UNESCAPED_CHARACTER
+from batchdigits.sources.inspection import UNESCAPED_CHARACTER
 
 KEY_COLUMNS = ("file", "page", "field")
 """Columns that identify a value, in results and in truth."""

@@ -92,8 +92,8 @@ def match_truth(results: pd.DataFrame, truth: Truth) -> MatchedReadings:
         UsageError: the truth has a row that the results lack, or one line for several rows.
     """
     check_truth_rows(truth, results)
-    named = results["file"].isin(truth.lines["file"])
-    several = results.duplicated(truth.key, keep=False) & named
+    has_truth = results["file"].isin(truth.lines["file"])
+    several = results.duplicated(truth.key, keep=False) & has_truth
     if several.any():
         raise UsageError(
             f"'{truth.path}' cannot tell the rows of '{results['file'][several].iloc[0]}' from "
@@ -110,14 +110,14 @@ def check_truth_rows(truth: Truth, results: pd.DataFrame) -> None:
     """
     key = [name for name in truth.key if name in results.columns]
     lines, rows = (pd.MultiIndex.from_frame(table[key]) for table in (truth.lines, results))
-    found = lines.isin(rows)
-    if not found.all():
-        first, more = truth.lines[~found].iloc[0], int((~found).sum()) - 1
-        where = "".join(f", {name} {first[name]}" for name in key[1:] if first[name] != "")
+    has_row = lines.isin(rows)
+    if not has_row.all():
+        first, more = truth.lines[~has_row].iloc[0], int((~has_row).sum()) - 1
+        place = "".join(f", {name} {first[name]}" for name in key[1:] if first[name] != "")
         others = f" (and {more:,} more)" if more else ""
         alike = f"; names there look like '{results['file'].iloc[0]}'" if len(results) else ""
         raise UsageError(
-            f"'{truth.path}' has a truth for '{first['file']}'{where}{others}, which is not among "
+            f"'{truth.path}' has a truth for '{first['file']}'{place}{others}, which is not among "
             f"the results{alike}: correct or remove it"
         )
 
@@ -137,12 +137,12 @@ def match_folder_labels(
     folders = results["file"].str.rsplit("/", n=1).str[0].str.rsplit("/", n=1).str[-1]
     folders = folders.where(results["file"].str.contains("/", regex=False), "")
     known = _DIGITS | {name: _TRUTH_BY_WORD[word] for name, word in (labels or {}).items()}
-    strange = ~folders.isin(known)
-    if strange.any():
-        others = int(folders[strange].nunique()) - 1
-        name = folders[strange].iloc[0]
+    is_unknown = ~folders.isin(known)
+    if is_unknown.any():
+        others = int(folders[is_unknown].nunique()) - 1
+        name = folders[is_unknown].iloc[0]
         raise UsageError(
-            f"'{results['file'][strange].iloc[0]}': its folder '{name}'"
+            f"'{results['file'][is_unknown].iloc[0]}': its folder '{name}'"
             f"{f' (and {others} more)' if others else ''} is no digit 0 to 9: say what it means, "
             f"as in --labels '{name or 'NAME'}=empty' (or a digit, none, skip)"
         )

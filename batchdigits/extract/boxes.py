@@ -26,7 +26,7 @@ width of a sign, times its height."""
 
 
 def extract_boxes(
-    builder: ChunkBuilder, index: int, page: int, ways: Sequence[GreyImage]
+    builder: ChunkBuilder, index: int, page: int, variants: Sequence[GreyImage]
 ) -> Sequence[layout.Found]:
     """Find the boxes of a page and add them to the chunk, in reading order.
 
@@ -34,17 +34,17 @@ def extract_boxes(
         builder: gathers the chunk.
         index: of the page's file within the chunk.
         page: number of the page.
-        ways: the page, uint8, (height, width), dark ink on light paper. If the ink's colour is
+        variants: the page, uint8, (height, width), dark ink on light paper. If the ink's colour is
             unknown, also the page inverted; the one with more boxes is used.
 
     Returns:
         The groups of boxes that layout found.
     """
-    tried = [(layout.find(way), way) for way in ways]
-    found, grey = max(tried, key=lambda one: sum(len(group.boxes) for group in one[0]))
-    grey = _darken_faint_ink(grey, found)
+    tried = [(layout.find(variant), variant) for variant in variants]
+    groups, grey = max(tried, key=lambda one: sum(len(group.boxes) for group in one[0]))
+    grey = _darken_faint_ink(grey, groups)
     laid = 0
-    for group in found:
+    for group in groups:
         boxes = [_cut_box(grey, box) for box in group.boxes]
         if group.kind == "boxes":
             field = _make_field(group.names[0], len(boxes))
@@ -57,7 +57,7 @@ def extract_boxes(
                 laid += 1
     if not laid:
         builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
-    return found
+    return groups
 
 
 def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
@@ -66,18 +66,18 @@ def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
     Args:
         grey: uint8, (height, width), dark ink on light paper.
     """
-    found = layout.find(grey)
-    if len(found) != 1 or found[0].kind != "boxes":
+    groups = layout.find(grey)
+    if len(groups) != 1 or groups[0].kind != "boxes":
         return []
-    clear = _darken_faint_ink(grey, found)
-    return [_cut_box(clear, box) for box in found[0].boxes]
+    clear = _darken_faint_ink(grey, groups)
+    return [_cut_box(clear, box) for box in groups[0].boxes]
 
 
-def _darken_faint_ink(grey: GreyImage, found: Sequence[layout.Found]) -> GreyImage:
+def _darken_faint_ink(grey: GreyImage, groups: Sequence[layout.Found]) -> GreyImage:
     """Darken the ink of a faint page, such as a photograph out of focus."""
-    if not found:
+    if not groups:
         return grey
-    ends = np.concatenate([group.boxes.reshape(-1, 2) for group in found])
+    ends = np.concatenate([group.boxes.reshape(-1, 2) for group in groups])
     x, y = np.floor(ends.min(axis=0)).astype(int).clip(0).tolist()
     right, bottom = np.ceil(ends.max(axis=0)).astype(int).tolist()
     size = [max(8, side // 8) for side in grey.shape[::-1]]
@@ -138,17 +138,17 @@ def _remove_specks(box: cells.CutBox) -> cells.CutBox:
 
 def _binarize_ink(crop: GreyImage) -> GreyImage:
     """Return a mask of a crop's ink: 255 where it is dark enough, by `INK_DARKNESS_SHARE`."""
-    least = 255 - INK_DARKNESS_SHARE * (255 - int(crop.min()))
-    return np.asarray(cv2.compare(crop, least, cv2.CMP_LT), np.uint8)
+    ink_level = 255 - INK_DARKNESS_SHARE * (255 - int(crop.min()))
+    return np.asarray(cv2.compare(crop, ink_level, cv2.CMP_LT), np.uint8)
 
 
 def _add_cell(builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
     """Add a box or a table's cell, as one digit or as a number."""
-    why = cells.describe_low_resolution([box])
+    reason = cells.describe_low_resolution([box])
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
-        builder.add_boxes(index, page, _make_field(name, 1), [box], why)
+        builder.add_boxes(index, page, _make_field(name, 1), [box], reason)
     else:
-        builder.add_number(index, page, _make_field(name, None), box.crop, box.shown, why)
+        builder.add_number(index, page, _make_field(name, None), box.crop, box.shown, reason)
 
 
 def has_single_sign(crop: GreyImage) -> bool:

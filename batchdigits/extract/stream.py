@@ -33,14 +33,14 @@ PICTURES_PER_STRIP = 8
 
 
 def extract_files(
-    tasks: FileTasks, options: RunOptions, known: FormTemplates
+    tasks: FileTasks, options: RunOptions, forms: FormTemplates
 ) -> Generator[list[tuple[list[Task], ExtractedChunk]]]:
     """Extract digits and numbers from files, or images in memory, in worker processes.
 
     Args:
         tasks: one for each file, in the order of the table.
         options: how files are read.
-        known: the forms that pages may be.
+        forms: the forms that pages may be.
 
     Yields:
         Batches of chunks of tasks, in order, each with its extraction.
@@ -50,17 +50,17 @@ def extract_files(
         as_=options.as_,
         invert=options.invert,
         max_pixels=options.max_pixels,
-        forms=known,
+        forms=forms,
         shows=options.debug_pages is not None,
     )
     single_pages = split_into_pages(tasks, _make_page_counter(tasks.sources, options))
-    cut = make_chunks(
-        single_pages, len(tasks.sources), options.workers, forms=bool(known.templates)
+    chunks = make_chunks(
+        single_pages, len(tasks.sources), options.workers, forms=bool(forms.templates)
     )
     count = options.workers
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
-        first = list(islice(cut, 2))
-        cut, count = chain(first, cut), count if len(first) > 1 else 0
+        first_chunks = list(islice(chunks, 2))
+        chunks, count = chain(first_chunks, chunks), count if len(first_chunks) > 1 else 0
     executor = workers.choose_executor(
         count,
         seconds=options.page_seconds,
@@ -68,22 +68,22 @@ def extract_files(
         ahead=max(2, MAX_READY_CHUNKS // max(count, 1)),
     )
     # no worker stays behind after an error
-    with closing(executor.map_chunks(prepare_chunk, cut)) as outcomes:
-        yield from _gather_batches(outcomes, options.batch_size, known)
+    with closing(executor.map_chunks(prepare_chunk, chunks)) as outcomes:
+        yield from _gather_batches(outcomes, options.batch_size, forms)
 
 
 def _make_page_counter(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
     """Count the pages of files that may have many; return a function from file to count."""
-    many = find_multipage_files(files)
-    counts = [line.pages for line in plan_files(many, options)] if many else []
-    known = dict(zip((source.path for source in many), counts, strict=True))
-    return lambda source: known.get(source.path, 1)
+    multipage = find_multipage_files(files)
+    counts = [line.pages for line in plan_files(multipage, options)] if multipage else []
+    count_by_path = dict(zip((source.path for source in multipage), counts, strict=True))
+    return lambda source: count_by_path.get(source.path, 1)
 
 
 def _gather_batches(
     outcomes: Iterable[workers.ChunkOutcome[Task, ExtractedChunk]],
     batch_size: int,
-    known: FormTemplates,
+    forms: FormTemplates,
 ) -> Iterator[list[tuple[list[Task], ExtractedChunk]]]:
     """Gather outcomes into batches of `batch_size` pictures, or of `MAX_BATCH_WAIT_S`.
 
@@ -91,24 +91,26 @@ def _gather_batches(
     fault becomes items of status error.
     """
     batch: list[tuple[list[Task], ExtractedChunk]] = []
-    pictures, wanted, since = 0, 1, monotonic()
+    pictures, min_pictures, since = 0, 1, monotonic()
     for outcome in outcomes:
-        prepared = outcome.result or _make_failed_chunk(outcome.items[0], outcome.fault, known)
+        prepared = outcome.result or _make_failed_chunk(outcome.items[0], outcome.fault, forms)
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures) + PICTURES_PER_STRIP * len(prepared.strips)
-        if not outcome.more and (pictures >= wanted or monotonic() - since > MAX_BATCH_WAIT_S):
+        if not outcome.more and (
+            pictures >= min_pictures or monotonic() - since > MAX_BATCH_WAIT_S
+        ):
             yield batch
-            batch, pictures, wanted, since = [], 0, batch_size, monotonic()
+            batch, pictures, min_pictures, since = [], 0, batch_size, monotonic()
     if batch:
         yield batch
 
 
-def _make_failed_chunk(task: Task, fault: str, known: FormTemplates) -> ExtractedChunk:
+def _make_failed_chunk(task: Task, fault: str, forms: FormTemplates) -> ExtractedChunk:
     """Make the chunk of a task whose worker failed: an error for the file or for each field."""
-    form = known.only_template if task.page is not None else None
-    why = f"could not be read: {fault}"
+    form = forms.only_template if task.page is not None else None
+    detail = f"could not be read: {fault}"
     items = [
-        ExtractedItem(0, task.page or 1, "error", why, one)
+        ExtractedItem(0, task.page or 1, "error", detail, one)
         for one in (form.fields if form else [None])
     ]
     return ExtractedChunk(items, make_empty_pictures(), stood=[task.entry])
@@ -116,14 +118,14 @@ def _make_failed_chunk(task: Task, fault: str, known: FormTemplates) -> Extracte
 
 def plan_files(files: Sequence[Source], options: RunOptions) -> Iterator[PlannedFile]:
     """Plan what a run would read each file as, from the files' headers alone."""
-    look_at = partial(
+    plan = partial(
         plan_chunk, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
     )
     executor = workers.choose_executor(
         options.workers, seconds=options.page_seconds, memory_mib=WORKER_MEMORY_MIB
     )
     chunks = make_chunks(FileTasks(files), len(files), options.workers)
-    with closing(executor.map_chunks(look_at, chunks)) as outcomes:
+    with closing(executor.map_chunks(plan, chunks)) as outcomes:
         for outcome in outcomes:
             if outcome.result is None:
                 yield PlannedFile(outcome.items[0].source.file, "error", 1, outcome.fault)

@@ -61,7 +61,7 @@ class FileTasks:
         self,
         sources: Sequence[Source],
         entries: Sequence[FileSnapshot] = (),
-        known: Mapping[str, Iterable[int]] = MappingProxyType({}),
+        known_pages: Mapping[str, Iterable[int]] = MappingProxyType({}),
         images: Sequence[GreyImage] | NDArray[np.uint8] = (),
     ) -> None:
         """Take the files in the order of the table.
@@ -69,33 +69,33 @@ class FileTasks:
         Args:
             sources: the files.
             entries: each file's size and time when it was listed; empty if no snapshot is wanted.
-            known: file → its pages that were read before.
+            known_pages: file → its pages that were read before.
             images: the one page of each file, uint8, (height, width); empty for files on disk.
         """
         self.sources, self.in_memory = sources, len(images) > 0
-        self._known, self._images = known, images
+        self._known, self._images = known_pages, images
         self._sizes = array("q", (entry.size for entry in entries))
         self._times = array("q", (entry.time for entry in entries))
 
     def __iter__(self) -> Iterator[Task]:
         """Make the tasks, in the order of the files."""
-        for at, source in enumerate(self.sources):
+        for index, source in enumerate(self.sources):
             entry = None
             if self._sizes:
-                entry = FileSnapshot(source.file, self._sizes[at], self._times[at], sure=0)
-            known = frozenset(self._known.get(source.file, ()))
-            image = self._images[at] if self.in_memory else None
-            yield Task(source, entry=entry, known=known, image=image)
+                entry = FileSnapshot(source.file, self._sizes[index], self._times[index], sure=0)
+            known_pages = frozenset(self._known.get(source.file, ()))
+            image = self._images[index] if self.in_memory else None
+            yield Task(source, entry=entry, known=known_pages, image=image)
 
 
 def find_multipage_files(files: Sequence[Source]) -> list[Source]:
     """Return the files whose pages are worth counting."""
-    found = []
+    multipage = []
     for source in files:
-        least = MULTIPAGE_BYTES_BY_SUFFIX.get(_get_suffix(source.path))
-        if least is not None and not source.fault and _get_file_size(source.path) >= least:
-            found.append(source)
-    return found
+        min_bytes = MULTIPAGE_BYTES_BY_SUFFIX.get(_get_suffix(source.path))
+        if min_bytes is not None and not source.fault and _get_file_size(source.path) >= min_bytes:
+            multipage.append(source)
+    return multipage
 
 
 def split_into_pages(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
@@ -131,17 +131,17 @@ def make_chunks(
         workers: number of workers.
         forms: whether each file is a page, which takes as long as hundreds of crops.
     """
-    most = min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
-    most = MAX_CHUNK_PAGES if forms else most
+    max_count = min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
+    max_count = MAX_CHUNK_PAGES if forms else max_count
     chunk: list[Task] = []
-    room = MAX_CHUNK_BYTES
+    bytes_left = MAX_CHUNK_BYTES
     for task in tasks:
         size = _estimate_task_bytes(task)
-        if chunk and (len(chunk) == most or size > room):
+        if chunk and (len(chunk) == max_count or size > bytes_left):
             yield chunk
-            chunk, room = [], MAX_CHUNK_BYTES
+            chunk, bytes_left = [], MAX_CHUNK_BYTES
         chunk.append(task)
-        room -= size
+        bytes_left -= size
     if chunk:
         yield chunk
 

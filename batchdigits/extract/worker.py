@@ -67,12 +67,12 @@ def _load_pages(task: Task, max_pixels: int) -> Iterable[Page | Failure]:
 
 
 def _add_page_failure(
-    builder: ChunkBuilder, index: int, lost: Failure, forms: FormTemplates
+    builder: ChunkBuilder, index: int, failure: Failure, forms: FormTemplates
 ) -> None:
     """Add why a page cannot be read: for each field, where the form is known."""
-    form = None if lost.whole else forms.only_template
+    form = None if failure.whole else forms.only_template
     for field in form.fields if form else [None]:
-        builder.add_unreadable(index, lost.page, "error", lost.detail, field)
+        builder.add_unreadable(index, failure.page, "error", failure.detail, field)
 
 
 def _extract_form_page(
@@ -84,31 +84,31 @@ def _extract_form_page(
 ) -> None:
     """Extract a page of a known form, field by field; `source` is the file's index and name."""
     index, file = source
-    grey, found = _match_form(page, forms, invert)
-    if isinstance(found, register.RegistrationFailure):
-        _add_page_failure(builder, index, Failure(page.number, found.why), forms)
+    grey, matched = _match_form(page, forms, invert)
+    if isinstance(matched, register.RegistrationFailure):
+        _add_page_failure(builder, index, Failure(page.number, matched.why), forms)
         return
-    template, pose = found
+    template, pose = matched
     builder.add_registered_page(
         index,
         RegisteredPage(file, page.number, template.form.name, round(pose.residual, 3), pose.how),
     )
-    named = [(field.name, box) for field in template.fields for box in field.boxes()]
-    every = [box for _, box in named]
+    named_boxes = [(field.name, box) for field in template.fields for box in field.boxes()]
+    form_boxes = [box for _, box in named_boxes]
     if builder.shows:
-        corners = [(name, project_box(box, pose.matrix)) for name, box in named]
+        corners = [(name, project_box(box, pose.matrix)) for name, box in named_boxes]
         builder.add_debug_page(index, page.number, grey, corners)
     for field in template.fields:
         if field.name in pose.unseen:
             builder.add_unreadable(index, page.number, "error", UNSEEN_FIELD_DETAIL, field)
             continue
-        cut = cells.cut_boxes(grey, pose.matrix, field.boxes(), every)
-        why = cells.describe_low_resolution(cut)
+        cut = cells.cut_boxes(grey, pose.matrix, field.boxes(), form_boxes)
+        reason = cells.describe_low_resolution(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
-            builder.add_number(index, page.number, field, cut[0].crop, place, why)
+            builder.add_number(index, page.number, field, cut[0].crop, place, reason)
         else:
-            builder.add_boxes(index, page.number, field, cut, why)
+            builder.add_boxes(index, page.number, field, cut, reason)
 
 
 def _match_form(
@@ -116,12 +116,16 @@ def _match_form(
 ) -> tuple[GreyImage, tuple[Template, register.Pose] | register.RegistrationFailure]:
     """Match a page to a form; return the page with dark ink, and the match."""
     grey = 255 - page.grey if invert == "no" else page.grey
-    found = register.match_form(grey, forms.templates, forms.references)
-    if isinstance(found, register.RegistrationFailure) and invert == "auto" and _is_dark_page(grey):
+    matched = register.match_form(grey, forms.templates, forms.references)
+    if (
+        isinstance(matched, register.RegistrationFailure)
+        and invert == "auto"
+        and _is_dark_page(grey)
+    ):
         other = register.match_form(255 - grey, forms.templates, forms.references)
         if not isinstance(other, register.RegistrationFailure):
             return 255 - grey, other
-    return grey, found
+    return grey, matched
 
 
 def _extract_page(
@@ -145,8 +149,8 @@ def _extract_number(builder: ChunkBuilder, index: int, page: Page) -> None:
     grey = 255 - page.grey if light else page.grey
     boxed = cells.cut_strip_boxes(grey)
     if any(box.through or box.shared for box in boxed):  # lines of its own may have been missed
-        again = boxes.cut_box_row(grey)
-        boxed = again if len(again) == len(boxed) else boxed
+        row_boxes = boxes.cut_box_row(grey)
+        boxed = row_boxes if len(row_boxes) == len(boxed) else boxed
     if boxed:
         builder.add_boxes(index, page.number, None, boxed, "")
     else:
@@ -159,15 +163,15 @@ def _extract_undescribed_form(
 ) -> None:
     """Extract the boxes of a page that no template describes."""
     grey = 255 - page.grey if invert == "no" else page.grey
-    ways = [grey, 255 - grey] if invert == "auto" and _is_dark_page(grey) else [grey]
+    variants = [grey, 255 - grey] if invert == "auto" and _is_dark_page(grey) else [grey]
     builder.set_invert("yes")
-    found = boxes.extract_boxes(builder, index, page.number, ways)
+    groups = boxes.extract_boxes(builder, index, page.number, variants)
     builder.mark_undescribed(index, page.number)
     builder.set_invert(invert)
     if builder.shows:
         corners = [
             (_choose_row_name(group, n), box)
-            for group in found
+            for group in groups
             for n, box in enumerate(group.boxes)
         ]
         builder.add_debug_page(index, page.number, page.grey, corners)
@@ -236,17 +240,21 @@ def plan_chunk(
     chunk: list[Task], *, as_: ReadAs, max_pixels: int, template: bool = False
 ) -> list[PlannedFile]:
     """Plan what each file of a chunk would be read as, from the files' headers alone."""
-    out = []
+    planned = []
     for source, *_ in chunk:
-        seen = source.fault or pages.inspect_image_file(source.path, max_pixels=max_pixels)
-        if isinstance(seen, str):
-            out.append(PlannedFile(source.file, "error", 1, seen))
-        elif isinstance(seen, Failure):
-            out.append(PlannedFile(source.file, "error", 1, seen.detail))
+        header = source.fault or pages.inspect_image_file(source.path, max_pixels=max_pixels)
+        if isinstance(header, str):
+            planned.append(PlannedFile(source.file, "error", 1, header))
+        elif isinstance(header, Failure):
+            planned.append(PlannedFile(source.file, "error", 1, header.detail))
         elif template:
-            why = f"{seen.format}, {seen.width} x {seen.height} px; --template"
-            out.append(PlannedFile(source.file, "form", seen.pages, why))
+            detail = f"{header.format}, {header.width} x {header.height} px; --template"
+            planned.append(PlannedFile(source.file, "form", header.pages, detail))
         else:
-            kind, why = choose_image_kind(as_, seen.height, seen.width, pdf=seen.format == "PDF")
-            out.append(PlannedFile(source.file, kind, seen.pages, f"{seen.format}, {why}"))
-    return out
+            kind, detail = choose_image_kind(
+                as_, header.height, header.width, pdf=header.format == "PDF"
+            )
+            planned.append(
+                PlannedFile(source.file, kind, header.pages, f"{header.format}, {detail}")
+            )
+    return planned

@@ -75,12 +75,12 @@ def load_labelled_crops(
         UsageError: what is wrong with the set, on one line.
     """
     loaders = _find_loaders(place)
-    wanted = list(loaders) if part == "all" else [name for name in loaders if name == part]
-    if not wanted:
+    parts = list(loaders) if part == "all" else [name for name in loaders if name == part]
+    if not parts:
         raise UsageError(
             f"'{place}' holds the part '{next(iter(loaders))}' alone: expected '{part}'"
         )
-    loaded = [loaders[name](names or {}) for name in wanted]
+    loaded = [loaders[name](names or {}) for name in parts]
     return loaded[0] if len(loaded) == 1 else join_labelled_crops(loaded)
 
 

@@ -36,17 +36,17 @@ IDX_FILE_NAME = re.compile(r"(train|t10k)-(images|labels)[-.]idx[13]-ubyte(\.gz)
 
 def find_npz_loaders(place: str) -> dict[Part, Loader]:
     """Return which parts a .npz file has, by its keys, and what loads each."""
-    with _open_npz(place) as held:
-        keys = held.files
-    found: dict[Part, Loader] = {}
+    with _open_npz(place) as archive:
+        keys = archive.files
+    loaders: dict[Part, Loader] = {}
     for part, x, y in _NPZ_KEYS:
         if (x in keys) != (y in keys):
             raise UsageError(f"'{place}': expected {x} and {y}, got {', '.join(keys):.100}")
-        if x in keys and part not in found:
-            found[part] = partial(_load_npz, place, x, y)
-    if not found:
+        if x in keys and part not in loaders:
+            loaders[part] = partial(_load_npz, place, x, y)
+    if not loaders:
         raise UsageError(f"'{place}': expected {EXPECTED_DATA}; it holds {', '.join(keys):.100}")
-    return found
+    return loaders
 
 
 @contextmanager
@@ -57,26 +57,26 @@ def _open_npz(place: str) -> Iterator[Any]:
             f"'{place}' is no .npz file, or cannot be opened: expected {EXPECTED_DATA}"
         )
     try:
-        with Path(place).open("rb") as file, np.load(file, allow_pickle=False) as held:
-            yield held
+        with Path(place).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            yield archive
     except Exception as error:  # numpy does not document what a damaged file raises
         raise UsageError(f"'{place}' is damaged or cannot be read: {error}") from None
 
 
 def _load_npz(place: str, x: str, y: str, names: Mapping[str, str]) -> LabelledCrops:
-    with _open_npz(place) as held:
-        images, labels = held[x], held[y]
+    with _open_npz(place) as archive:
+        images, labels = archive[x], archive[y]
     return _make_labelled_crops(images, labels, names, f"{place}:{x}")
 
 
-def find_idx_loaders(place: str, found: list[re.Match[str]]) -> dict[Part, Loader]:
+def find_idx_loaders(place: str, matches: list[re.Match[str]]) -> dict[Part, Loader]:
     """Return which parts a folder of IDX files has, and what loads each.
 
     Args:
         place: the folder.
-        found: the matches of `IDX_FILE_NAME` with its files.
+        matches: the matches of `IDX_FILE_NAME` with its files.
     """
-    files = {(match[1], match[2]): os.path.join(place, match[0]) for match in found}
+    files = {(match[1], match[2]): os.path.join(place, match[0]) for match in matches}
     pairs: tuple[tuple[Part, str], ...] = (("train", "train"), ("test", "t10k"))
     loaders: dict[Part, Loader] = {}
     for part, prefix in pairs:
@@ -136,11 +136,15 @@ def _make_labelled_crops(
         kind.decode("latin-1") if isinstance(kind, bytes) else str(kind) for kind in kinds.tolist()
     ]
     codes = np.array(map_labels(written, names, name), np.int64)[which]
-    kept = np.flatnonzero(codes != SKIP_LABEL)
-    if not len(kept):
+    kept_indices = np.flatnonzero(codes != SKIP_LABEL)
+    if not len(kept_indices):
         raise UsageError(f"'{name}': expected images, got none that is not left out")
-    shown = [f"{name}[{n}]" for n in kept]
-    return LabelledCrops(crops if len(kept) == len(crops) else crops[kept], codes[kept], shown)
+    entry_names = [f"{name}[{n}]" for n in kept_indices]
+    return LabelledCrops(
+        crops if len(kept_indices) == len(crops) else crops[kept_indices],
+        codes[kept_indices],
+        entry_names,
+    )
 
 
 def _convert_to_grey_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:

@@ -23,37 +23,41 @@ from batchdigits.records import Failure, GreyImage, Page, Source
 
 def map_parts_to_folder_loaders(place: str) -> dict[Part, Loader]:
     """Return which parts a folder of labels has, and what loads each."""
-    held = _list_folders(place)
-    both: tuple[Part, Part] = ("train", "test")
-    if not any(part in held for part in both):
+    folders = _list_folders(place)
+    parts: tuple[Part, Part] = ("train", "test")
+    if not any(part in folders for part in parts):
         return {"train": partial(_load_folder, place)}
-    found: dict[Part, Loader] = {
-        part: partial(_load_folder, held[part]) for part in both if part in held
+    loaders: dict[Part, Loader] = {
+        part: partial(_load_folder, folders[part]) for part in parts if part in folders
     }
-    if strange := [name for name in held if name not in both]:
+    if other_names := [name for name in folders if name not in parts]:
         raise UsageError(
             f"'{place}': expected the folders train and test alone, or folders named by label, "
-            f"got '{strange[0]}' beside them"
+            f"got '{other_names[0]}' beside them"
         )
-    return found
+    return loaders
 
 
 def _list_folders(place: str) -> dict[str, str]:
     """Return the folders in a folder by name, except hidden ones: name → path."""
     with os.scandir(place) as items:
-        held = sorted((item.name, item.path) for item in items if item.is_dir())
-    return {name: path for name, path in held if not name.startswith(".")}
+        entries = sorted((item.name, item.path) for item in items if item.is_dir())
+    return {name: path for name, path in entries if not name.startswith(".")}
 
 
 def _load_folder(place: str, names: Mapping[str, str]) -> LabelledCrops:
-    held = _list_folders(place)
-    if not held:
+    folders = _list_folders(place)
+    if not folders:
         raise UsageError(f"'{place}' holds no folders: expected {EXPECTED_DATA}")
-    found: list[tuple[Source, int]] = []
-    for name, code in zip(held, map_labels(list(held), names, place), strict=True):
+    labelled_sources: list[tuple[Source, int]] = []
+    for name, code in zip(folders, map_labels(list(folders), names, place), strict=True):
         if code != SKIP_LABEL:
-            found += [(source, code) for source in _find_images(held[name])]
-    read = [(crop, code, shown) for source, code in found for shown, crop in _decode_crops(source)]
+            labelled_sources += [(source, code) for source in _find_images(folders[name])]
+    read = [
+        (crop, code, entry_name)
+        for source, code in labelled_sources
+        for entry_name, crop in _decode_crops(source)
+    ]
     if faults := [crop for crop, _, _ in read if isinstance(crop, str)]:
         more = f" (and {len(faults) - 1} more like it)" if len(faults) > 1 else ""
         raise UsageError(f"{faults[0]}{more}: mend or remove it")
@@ -61,15 +65,15 @@ def _load_folder(place: str, names: Mapping[str, str]) -> LabelledCrops:
     if not crops:
         raise UsageError(f"'{place}': every label is left out by --labels: expected some to stay")
     labels = np.array([code for _, code, _ in read], np.int64)
-    return LabelledCrops(stack_crops(crops), labels, [shown for _, _, shown in read])
+    return LabelledCrops(stack_crops(crops), labels, [entry_name for _, _, entry_name in read])
 
 
 def _find_images(folder: str) -> list[Source]:
     """Return the images of one label; a label without any is most likely a mistake."""
-    found = sources.find_sources([folder]).sources
-    if not found:
+    images = sources.find_sources([folder]).sources
+    if not images:
         raise UsageError(f"'{folder}' holds no images: expected some, or no such folder")
-    return found
+    return images
 
 
 def _decode_crops(source: Source) -> Iterator[tuple[str, GreyImage | str]]:
@@ -79,8 +83,8 @@ def _decode_crops(source: Source) -> Iterator[tuple[str, GreyImage | str]]:
         return
     for page in pages.load_pages(source.path, max_pixels=MAX_PIXELS):
         if isinstance(page, Page) and page.format != "PDF":
-            shown = source.file if page.number == 1 else f"{source.file} page {page.number}"
-            yield shown, page.grey
+            entry_name = source.file if page.number == 1 else f"{source.file} page {page.number}"
+            yield entry_name, page.grey
         else:
-            why = page.detail if isinstance(page, Failure) else "PDF is not read as crops"
-            yield source.file, f"'{source.file}' cannot be read: {why}"
+            reason = page.detail if isinstance(page, Failure) else "PDF is not read as crops"
+            yield source.file, f"'{source.file}' cannot be read: {reason}"

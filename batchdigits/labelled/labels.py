@@ -39,12 +39,12 @@ class LabelledCrops(NamedTuple):
     labels: NDArray[np.int64]
     names: Sequence[str]
 
-    def select(self, chosen: NDArray[np.int64]) -> "LabelledCrops":
-        """Return the entries with the indices `chosen`, in that order."""
+    def select(self, indices: NDArray[np.int64]) -> "LabelledCrops":
+        """Return the entries with the indices `indices`, in that order."""
         return LabelledCrops(
-            stack_crops([self.crops[n] for n in chosen]),
-            self.labels[chosen],
-            [self.names[n] for n in chosen],
+            stack_crops([self.crops[n] for n in indices]),
+            self.labels[indices],
+            [self.names[n] for n in indices],
         )
 
 
@@ -72,9 +72,9 @@ def parse_label_map(text: str) -> dict[str, str]:
                 f"--labels '{pair}': expected LABEL=MEANING, where the meaning is a digit, empty, "
                 "none or skip, as in 10=empty,x=none"
             )
-        first = meanings.setdefault(name, meaning)
-        if first != meaning:
-            raise UsageError(f"--labels: '{name}' is given two meanings, {first} and {meaning}")
+        earlier = meanings.setdefault(name, meaning)
+        if earlier != meaning:
+            raise UsageError(f"--labels: '{name}' is given two meanings, {earlier} and {meaning}")
     return meanings
 
 
@@ -90,12 +90,12 @@ def map_labels(written: list[str], names: Mapping[str, str], place: str) -> list
         UsageError: a label is not a digit, and not in `names`.
     """
     known = _DIGITS | {name: _MEANINGS[meaning] for name, meaning in names.items()}
-    strange = [label for label in written if label not in known]
-    if strange:
-        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
+    unknown = [label for label in written if label not in known]
+    if unknown:
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise UsageError(
-            f"'{place}': the label '{strange[0]}'{more} is no digit 0 to 9: say what it means, "
-            f"as in --labels '{strange[0]}=empty' (or a digit, none, skip)"
+            f"'{place}': the label '{unknown[0]}'{more} is no digit 0 to 9: say what it means, "
+            f"as in --labels '{unknown[0]}=empty' (or a digit, none, skip)"
         )
     return [known[label] for label in written]
 

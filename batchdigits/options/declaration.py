@@ -107,8 +107,8 @@ class Declaration:
     @property
     def choices(self) -> tuple[str, ...]:
         """The values that the type allows, or that are suggested."""
-        listed = get_args(self.type) if get_origin(self.type) is Literal else ()
-        return listed or self.option.suggest
+        literals = get_args(self.type) if get_origin(self.type) is Literal else ()
+        return literals or self.option.suggest
 
     @property
     def repeatable(self) -> bool:
@@ -136,17 +136,17 @@ class Options:
         from batchdigits.options.validation import validate_settings  # noqa: PLC0415  (pydantic: only when called)
 
         known = {one.name for one in fields(cls)}
-        given: dict[str, Any] = {}
+        by_keyword: dict[str, Any] = {}
         for name, value in settings.items():
             if value is None:
                 continue
             keyword = f"{name}_" if f"{name}_" in known else name
             if keyword not in known:
                 raise UsageError(cls.describe_unknown(name))
-            if keyword in given:
+            if keyword in by_keyword:
                 raise UsageError(f"'{name}' is given twice, in two spellings: give it once")
-            given[keyword] = value
-        return validate_settings(cls, given)
+            by_keyword[keyword] = value
+        return validate_settings(cls, by_keyword)
 
     @classmethod
     def describe_unknown(cls, name: str) -> str:
@@ -192,18 +192,20 @@ def take_keywords(
         kind: the class of the options; the function's last argument is a checked instance of it.
     """
     options = cast("type[Chosen]", kind)
-    listed = list_declarations(options)
+    declarations = list_declarations(options)
 
     def decorate(
         body: Callable[[First, Chosen], Returned],
     ) -> Callable[Concatenate[First, P], Returned]:
         signature = inspect.signature(body)
-        *own, last = signature.parameters.values()
+        *own_parameters, last = signature.parameters.values()
 
         @functools.wraps(body)
-        def call(*arguments: Any, **given: Any) -> Returned:
-            named = {one.name: given.pop(one.name) for one in own if one.name in given}
-            return body(*arguments, **named, **{last.name: options.from_settings(given)})
+        def call(*arguments: Any, **settings: Any) -> Returned:
+            own_arguments = {
+                one.name: settings.pop(one.name) for one in own_parameters if one.name in settings
+            }
+            return body(*arguments, **own_arguments, **{last.name: options.from_settings(settings)})
 
         keywords = [
             inspect.Parameter(
@@ -212,10 +214,10 @@ def take_keywords(
                 default=inspect.Parameter.empty if one.required else one.default,
                 annotation=one.type,
             )
-            for one in listed
+            for one in declarations
         ]
-        call.__signature__ = signature.replace(parameters=[*own, *keywords])  # type: ignore[attr-defined]
-        texts = [f"{one.name}: {one.option.help}" for one in listed]
+        call.__signature__ = signature.replace(parameters=[*own_parameters, *keywords])  # type: ignore[attr-defined]
+        texts = [f"{one.name}: {one.option.help}" for one in declarations]
         lines = [textwrap.indent(textwrap.fill(text, 90), "    ") for text in texts]
         call.__doc__ = "\n".join([inspect.cleandoc(body.__doc__ or ""), "", "Options:", *lines])
         return cast("Callable[Concatenate[First, P], Returned]", call)
@@ -251,19 +253,19 @@ class InputConverter:
     """Has pydantic convert a given value, and then check that it has the kept type.
 
     Attributes:
-        kept: the type that is kept.
-        by: converts a given value; returns unknown ones as they are.
+        kept_type: the type that is kept.
+        convert: converts a given value; returns unknown ones as they are.
     """
 
-    kept: Any
-    by: Callable[[Any], Any]
+    kept_type: Any
+    convert: Callable[[Any], Any]
 
-    def __get_pydantic_core_schema__(self, _given: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(self, _source_type: Any, handler: Any) -> Any:
         """Return the schema that pydantic validates by."""
         from pydantic_core import core_schema  # noqa: PLC0415
 
-        schema = handler.generate_schema(self.kept)
-        return core_schema.no_info_before_validator_function(self.by, schema)
+        schema = handler.generate_schema(self.kept_type)
+        return core_schema.no_info_before_validator_function(self.convert, schema)
 
 
 @dataclass(frozen=True)
@@ -271,13 +273,13 @@ class ValueCheck:
     """Has pydantic call a function on a value of the right type.
 
     Attributes:
-        by: returns the value, or raises ValueError that says what was expected.
+        check: returns the value, or raises ValueError that says what was expected.
     """
 
-    by: Callable[[Any], Any]
+    check: Callable[[Any], Any]
 
-    def __get_pydantic_core_schema__(self, given: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(self, source_type: Any, handler: Any) -> Any:
         """Return the schema that pydantic validates by."""
         from pydantic_core import core_schema  # noqa: PLC0415
 
-        return core_schema.no_info_after_validator_function(self.by, handler(given))
+        return core_schema.no_info_after_validator_function(self.check, handler(source_type))

@@ -19,10 +19,10 @@ def validate_settings(kind: type[Kind], settings: dict[str, Any]) -> Kind:
             of several mistakes.
     """
     try:
-        made: Kind = _make_adapter(cast("Hashable", kind)).validate_python(settings)
+        validated: Kind = _make_adapter(cast("Hashable", kind)).validate_python(settings)
     except ValidationError as error:
         raise UsageError(_describe_error(error)) from None
-    return made
+    return validated
 
 
 @cache

@@ -1,16 +1,19 @@
-"""Rows → the results table: a file put in place whole, standard output, or a DataFrame.
+"""Rows → the tables of a run, each a file put in place whole or standard output; or a DataFrame.
 
 Rows are written as they come: memory stays flat, and the same rows give the same bytes however
 they are handed over. A file is written under a hidden name in its own folder, and renamed into
 place when it is complete. In `detail`, control characters and halves of surrogate pairs become
 spaces. A detail that would begin with `= + - @` begins with `'` (OWASP ASVS 5.0, requirement
 1.2.10; a space in front is often trimmed away on import).
+
+A new format is one file here, which both writes and reads it, and its name in `FORMATS`.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -18,16 +21,22 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files import check_writable, open_atomic_file, wrap_os_errors
-from batchdigits.outputs.formats import EXCEL_FORMATS, FORMATS, find_format
-from batchdigits.outputs.layouts import (
+from batchdigits.outputs.debug_pages import prepare_debug_folder
+from batchdigits.outputs.delimited import CSV, EXCEL_CSV, EXCEL_TSV, TSV
+from batchdigits.outputs.json_lines import JsonLines
+from batchdigits.outputs.parquet import Parquet
+from batchdigits.outputs.table_format import (
     DIGITS_LAYOUT,
     FIELDS_LAYOUT,
     LONG_LAYOUT,
     RESULT_COLUMNS,
+    TableFormat,
     TableLayout,
     make_page_layout,
 )
-from batchdigits.outputs.table_format import TableFormat
+from batchdigits.outputs.xlsx import Xlsx
+from batchdigits.paths import OutputPaths
+from batchdigits.postprocess.judge import OutputRows
 from batchdigits.records import Row
 
 if TYPE_CHECKING:
@@ -44,6 +53,8 @@ __all__ = [
     "find_format",
     "make_page_layout",
     "open_table_writer",
+    "open_tables",
+    "prepare_outputs",
     "read_table",
     "wrap_os_errors",
 ]
@@ -51,6 +62,20 @@ __all__ = [
 _LINES_PER_WRITE = 4096  # so that the lines of a million rows are never held at once
 
 RecordWriter = Callable[[Iterable[Any]], None]
+
+
+def _index_formats(formats: Sequence[TableFormat]) -> dict[str, TableFormat]:
+    return {table_format.suffix: table_format for table_format in formats}
+
+
+FORMATS = _index_formats([CSV, TSV, JsonLines(), Parquet(), Xlsx()])
+EXCEL_FORMATS = _index_formats([EXCEL_CSV, EXCEL_TSV])
+"""What `--excel` writes instead of the format of the same suffix."""
+
+
+def find_format(path: str) -> TableFormat | None:
+    """Return the format that the suffix of a path names, in any case; None for other suffixes."""
+    return FORMATS.get(os.path.splitext(path)[1].lower())
 
 
 def check_table_path(out: str, *, excel: bool = False, option: str = "--out") -> None:
@@ -79,6 +104,66 @@ def check_table_path(out: str, *, excel: bool = False, option: str = "--out") ->
             check_writable(out)
     elif sys.stdout is None:
         raise OutputError("--out - writes to standard output, which is closed: open it")
+
+
+def prepare_outputs(paths: OutputPaths) -> None:
+    """Check that files can be written beside the tables, and make the folder for debug pages.
+
+    Raises:
+        OutputError: one of them cannot be written or made.
+    """
+    for path in (paths.state, paths.summary_json):
+        if path is not None:
+            with wrap_os_errors(path):
+                check_writable(path)
+    if paths.debug_pages is not None:
+        prepare_debug_folder(paths.debug_pages)
+
+
+@contextmanager
+def open_tables(
+    out: str, digits_out: str | None, layouts: Sequence[TableLayout], *, excel: bool
+) -> Iterator[Callable[[Sequence[OutputRows]], None]]:
+    """Open the results table, and the table of digits where one is wanted.
+
+    Args:
+        out: path of the results table, or `-`.
+        digits_out: path of the table of digits; None for no such table.
+        layouts: of the results table. Without any, it gets a row per page, with a column for each
+            field found. These are known when all pages are read, so the rows wait until then.
+        excel: as in `open_table_writer`.
+
+    Yields:
+        A function that appends to both.
+    """
+    with ExitStack() as stack:
+        wide_rows: list[Row] = []
+        write: RecordWriter = wide_rows.extend
+        if layouts:
+            write = stack.enter_context(open_table_writer(out, *layouts, excel=excel))
+        write_digits: RecordWriter | None = None
+        if digits_out is not None:
+            digits = open_table_writer(digits_out, DIGITS_LAYOUT, excel=excel)
+            write_digits = stack.enter_context(digits)
+
+        def write_both(judged: Sequence[OutputRows]) -> None:
+            write(row for one in judged for row in one.rows)
+            if write_digits:
+                write_digits(digit for one in judged for digit in one.digits)
+
+        yield write_both
+        if not layouts:
+            _write_wide_table(out, wide_rows, excel=excel)
+
+
+def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:
+    named_rows = [
+        replace(row, field="value") if row.value and not row.field else row for row in rows
+    ]
+    names = dict.fromkeys(row.field for row in named_rows if row.field)
+    layouts = [make_page_layout(list(names)), FIELDS_LAYOUT]
+    with open_table_writer(out, *layouts, excel=excel) as write:
+        write(named_rows)
 
 
 def build_dataframe(rows: Iterable[Row], layout: TableLayout = LONG_LAYOUT) -> "pd.DataFrame":
@@ -124,7 +209,7 @@ def open_table_writer(
     """
     check_table_path(out, excel=excel)
     table_format = _choose_format(out, excel)
-    held = (layouts or (LONG_LAYOUT,))[: None if table_format.holds_sheets else 1]
+    written_layouts = (layouts or (LONG_LAYOUT,))[: None if table_format.holds_sheets else 1]
     with ExitStack() as stack:
         with wrap_os_errors(out):
             place = (
@@ -133,15 +218,15 @@ def open_table_writer(
                 else open_atomic_file(Path(os.path.realpath(out)))
             )
             file = stack.enter_context(place)
-            puts = stack.enter_context(table_format.open_writer(file, held))
+            line_writers = stack.enter_context(table_format.open_writer(file, written_layouts))
 
         def write(records: Iterable[Any]) -> None:
-            given = records if len(held) == 1 else list(records)
-            for layout, put in zip(held, puts, strict=True):
-                lines = layout.lines(given)
+            listed = records if len(written_layouts) == 1 else list(records)
+            for layout, write_lines in zip(written_layouts, line_writers, strict=True):
+                lines = layout.lines(listed)
                 while chunk := list(islice(lines, _LINES_PER_WRITE)):
                     with wrap_os_errors(out):  # not around `lines`: the caller's errors stay theirs
-                        put(chunk)
+                        write_lines(chunk)
 
         yield write
         with wrap_os_errors(out):
@@ -178,17 +263,17 @@ def read_table(path: str) -> "pd.DataFrame":
 
 
 def _choose_format(out: str, excel: bool, option: str = "--out") -> TableFormat:
-    found = FORMATS[".csv"] if out == "-" else find_format(out)
-    if found is None:
-        known = f"{', '.join(FORMATS)}, or - for CSV on standard output"
+    table_format = FORMATS[".csv"] if out == "-" else find_format(out)
+    if table_format is None:
+        expected = f"{', '.join(FORMATS)}, or - for CSV on standard output"
         parts = " (a folder of parts, not available in this version)" if out[-1:] == "/" else ""
-        raise UsageError(f"{option} must end in {known}, got {out!r}{parts}")
+        raise UsageError(f"{option} must end in {expected}, got {out!r}{parts}")
     if not excel:
-        return found
-    if found.suffix not in EXCEL_FORMATS:
-        known = f"{', '.join(EXCEL_FORMATS)} and -"
-        raise UsageError(f"--excel is for {known}, got {option} {out!r}: leave it out")
-    return EXCEL_FORMATS[found.suffix]
+        return table_format
+    if table_format.suffix not in EXCEL_FORMATS:
+        expected = f"{', '.join(EXCEL_FORMATS)} and -"
+        raise UsageError(f"--excel is for {expected}, got {option} {out!r}: leave it out")
+    return EXCEL_FORMATS[table_format.suffix]
 
 
 @contextmanager

@@ -47,13 +47,13 @@ def prepare_debug_folder(folder: str) -> None:
         ) from None
 
 
-def draw_pages(folder: str, found: Iterable[TaskFindings], thresholds: Thresholds) -> None:
+def draw_pages(folder: str, batch: Iterable[TaskFindings], thresholds: Thresholds) -> None:
     """Draw and save those pages among the findings that come with a picture.
 
     Raises:
         OutputError: a picture cannot be written.
     """
-    for task_findings in found:
+    for task_findings in batch:
         if task_findings.shown:
             file = task_findings.task.source.file
             rows = judge_findings(file, task_findings.findings, thresholds).rows
@@ -62,21 +62,21 @@ def draw_pages(folder: str, found: Iterable[TaskFindings], thresholds: Threshold
                 write_page_picture(folder, file, page, rows_of_page)
 
 
-def write_page_picture(folder: str, file: str, shown: DebugPage, rows: Sequence[Row]) -> None:
+def write_page_picture(folder: str, file: str, page: DebugPage, rows: Sequence[Row]) -> None:
     """Draw the boxes of a page with their values, and save the picture.
 
     Args:
         folder: where the picture goes.
         file: name of the page's file, as in the table.
-        shown: the page.
+        page: the page.
         rows: of the page.
 
     Raises:
         OutputError: the picture cannot be written.
     """
-    path = Path(folder) / name_page_picture(file, shown.page)
+    path = Path(folder) / name_page_picture(file, page.page)
     try:
-        path.write_bytes(cv2.imencode(".png", draw_boxes(shown, rows))[1].tobytes())
+        path.write_bytes(cv2.imencode(".png", draw_boxes(page, rows))[1].tobytes())
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror}") from None
 
@@ -88,15 +88,15 @@ def name_page_picture(file: str, page: int) -> str:
     return f"{legible}-{unique}-{page:03}.png"
 
 
-def draw_boxes(shown: DebugPage, rows: Sequence[Row]) -> np.ndarray:
+def draw_boxes(page: DebugPage, rows: Sequence[Row]) -> np.ndarray:
     """Return the page with its boxes: uint8, shape (height, width, 3), blue, green, red."""
-    grey = cv2.imdecode(np.frombuffer(shown.picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+    grey = cv2.imdecode(np.frombuffer(page.picture, np.uint8), cv2.IMREAD_GRAYSCALE)
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
     row_by_field = {row.field: row for row in rows}
     side = max(picture.shape)
     thick, scale = max(1, side // 900), max(0.3, LETTER_HEIGHT_SHARE * side / _CAPITAL_HEIGHT_PX)
     labelled = set()
-    for box, field in zip(shown.boxes, shown.names, strict=True):
+    for box, field in zip(page.boxes, page.names, strict=True):
         row = row_by_field.get(field)
         colour = STATUS_COLOURS[row.status if row and field else ""]
         corners = np.rint(box * 16).astype(np.int32)  # in sixteenths of a pixel: 4 bits
@@ -104,6 +104,8 @@ def draw_boxes(shown: DebugPage, rows: Sequence[Row]) -> np.ndarray:
         if row and field and field not in labelled:
             labelled.add(field)
             text = f"{field} {row.value or row.status}"
-            at = (round(float(box[0, 0])), max(8, round(float(box[0, 1])) - 2 * thick))
-            cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+            corner = (round(float(box[0, 0])), max(8, round(float(box[0, 1])) - 2 * thick))
+            cv2.putText(
+                picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA
+            )
     return picture

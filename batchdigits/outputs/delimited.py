@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchdigits.outputs.layouts import TableLayout, TableLine
-from batchdigits.outputs.table_format import TextFormat
+from batchdigits.outputs.table_format import TableLayout, TableLine, TextFormat
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchdigits.outputs.layouts import TableLayout, TableLine
-from batchdigits.outputs.table_format import TextFormat
+from batchdigits.outputs.table_format import TableLayout, TableLine, TextFormat
 
 if TYPE_CHECKING:
     import pandas as pd

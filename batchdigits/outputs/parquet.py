@@ -5,8 +5,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
-from batchdigits.outputs.layouts import TableLayout, TableLine
-from batchdigits.outputs.table_format import LineWriter, TableFormat
+from batchdigits.outputs.table_format import LineWriter, TableFormat, TableLayout, TableLine
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError
-from batchdigits.outputs.layouts import TableLayout, TableLine
-from batchdigits.outputs.table_format import LineWriter, TableFormat
+from batchdigits.outputs.table_format import LineWriter, TableFormat, TableLayout, TableLine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +70,8 @@ class _SheetWriter:
         formats = {str: {}, int: {}, float: {"num_format": "0.0000"}}
         bold, text = book.add_format({"bold": True}), {"num_format": "@"}
         for at, column in enumerate(layout.columns):
-            shown = text if column.text else formats[column.kind]
-            self._sheet.set_column(at, at, column.width, book.add_format(shown))
+            cell_format = text if column.text else formats[column.kind]
+            self._sheet.set_column(at, at, column.width, book.add_format(cell_format))
             self._sheet.write_string(0, at, column.name, bold)
         self._sheet.freeze_panes(1, 0)
 

@@ -173,15 +173,15 @@ def _require_readable_format(head: bytes) -> str:
     """Return the name of the format that a file's first bytes show; suffixes are often wrong."""
     if not head:
         raise UnreadableFileError("empty file (0 bytes)")
-    found = identify_format(head)
-    if found is None:
+    file_format = identify_format(head)
+    if file_format is None:
         *names, last = (one.name for one in FORMATS if one.is_read)
         raise UnreadableFileError(
             f"not an image: begins with {head[:8]!r}; expected {', '.join(names)} or {last}"
         )
-    if not found.is_read:
-        raise UnreadableFileError(f"{found.name} is not read: convert it to PNG or JPEG")
-    return found.name
+    if not file_format.is_read:
+        raise UnreadableFileError(f"{file_format.name} is not read: convert it to PNG or JPEG")
+    return file_format.name
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def _silence_pillow() -> Iterator[None]:
     Failures take the place of the first two, and `check_pixel_count` that of the limit.
     """
     logger = logging.getLogger("PIL")
-    level, most = logger.level, Image.MAX_IMAGE_PIXELS
+    level, max_image_pixels = logger.level, Image.MAX_IMAGE_PIXELS
     logger.setLevel(logging.CRITICAL)
     Image.MAX_IMAGE_PIXELS = None
     try:
@@ -200,7 +200,7 @@ def _silence_pillow() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-        Image.MAX_IMAGE_PIXELS = most
+        Image.MAX_IMAGE_PIXELS = max_image_pixels
 
 
 def _decode_page(file: io.BytesIO, kind: str, number: int, max_pixels: int) -> Page | Failure:

@@ -26,37 +26,37 @@ def convert_image(image: Any, name: str) -> GreyImage:
     Raises:
         UsageError: the shape, dtype or range is another.
     """
-    found = np.asarray(image)
-    levels = _convert_samples(found, name)
+    samples = np.asarray(image)
+    levels = _convert_samples(samples, name)
     grey = levels.ndim == 2
     colour = levels.ndim == 3 and levels.shape[2] in (3, 4) and levels.dtype == np.uint8
     if not levels.size or not (grey or colour):
         raise UsageError(
             f"image '{name}': expected an array of shape (height, width), or with 3 or 4 colours "
-            f"behind it, got {found.dtype} of shape {found.shape}: give a list of such arrays"
+            f"behind it, got {samples.dtype} of shape {samples.shape}: give a list of such arrays"
         )
     if grey and levels.dtype == np.uint8:
         return np.ascontiguousarray(levels)
     return np.array(convert_to_grey(Image.fromarray(np.ascontiguousarray(levels)), "array"))
 
 
-def _convert_samples(found: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+def _convert_samples(samples: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """Return samples as uint8, or uint16 if they are uint16; a single colour becomes grey."""
-    if found.ndim == 3 and found.shape[2] == 1:
-        found = found[..., 0]
-    if found.dtype in (np.uint8, np.uint16):
-        return found
-    if found.dtype == np.bool_:
-        return np.where(found, np.uint8(255), np.uint8(0))
-    if found.dtype.kind == "f":
-        if found.size and not (found.min() >= 0 and found.max() <= 1):  # false for NaN too
+    if samples.ndim == 3 and samples.shape[2] == 1:
+        samples = samples[..., 0]
+    if samples.dtype in (np.uint8, np.uint16):
+        return samples
+    if samples.dtype == np.bool_:
+        return np.where(samples, np.uint8(255), np.uint8(0))
+    if samples.dtype.kind == "f":
+        if samples.size and not (samples.min() >= 0 and samples.max() <= 1):  # false for NaN too
             raise UsageError(
-                f"image '{name}': expected floats from 0 to 1, got {found.min():g} to "
-                f"{found.max():g}: divide them by their white, or give uint8"
+                f"image '{name}': expected floats from 0 to 1, got {samples.min():g} to "
+                f"{samples.max():g}: divide them by their white, or give uint8"
             )
-        return np.asarray(np.rint(found * 255), np.uint8)
+        return np.asarray(np.rint(samples * 255), np.uint8)
     raise UsageError(
-        f"image '{name}': expected uint8, bool, uint16 or floats from 0 to 1, got {found.dtype}: "
+        f"image '{name}': expected uint8, bool, uint16 or floats from 0 to 1, got {samples.dtype}: "
         "convert it"
     )
 

@@ -27,10 +27,10 @@ def decode_jpeg(image: Any, data: bytes) -> None:
     if end is None:
         return
     longer = data[: end.start()] + b"\x5a" * 64 + data[end.start() :]
-    again: Any = open_image(io.BytesIO(longer), "JPEG")
-    again.draft("L", image.size)
-    again.load()
-    if again.tobytes() != image.tobytes():
+    second: Any = open_image(io.BytesIO(longer), "JPEG")
+    second.draft("L", image.size)
+    second.load()
+    if second.tobytes() != image.tobytes():
         raise UnreadableFileError("truncated JPEG: its data end before the picture; scan it again")
 
 

@@ -30,12 +30,14 @@ DRAWN_PIXELS_PER_POINT = 300 / 72
 """Pixels a point of pages that are drawn and not scanned: 300 an inch."""
 
 
-def load_pdf_pages(file: BinaryIO, most: int, only: int | None = None) -> Iterator[Page | Failure]:
+def load_pdf_pages(
+    file: BinaryIO, max_pixels: int, only: int | None = None
+) -> Iterator[Page | Failure]:
     """Yield every page of a PDF, upright and in grey on white; a damaged page spares the others.
 
     Args:
         file: seekable; read piece by piece, as pages need it.
-        most: most pixels of one page, checked before it is drawn.
+        max_pixels: most pixels of one page, checked before it is drawn.
         only: number of the one page to draw, counted from 1; None for all.
 
     Raises:
@@ -50,15 +52,15 @@ def load_pdf_pages(file: BinaryIO, most: int, only: int | None = None) -> Iterat
         return
     with closing(document):
         for number in list_page_numbers(len(document), only):
-            yield _decode_page(document, number, most)
+            yield _decode_page(document, number, max_pixels)
 
 
-def inspect_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
+def inspect_pdf(file: BinaryIO, max_pixels: int) -> tuple[int, int, int]:
     """Return how many pages a PDF has, and the size of the first page that can be read.
 
     Args:
         file: as in `load_pdf_pages`.
-        most: likewise.
+        max_pixels: likewise.
 
     Returns:
         Number of pages; width and height as drawn, in pixels.
@@ -71,7 +73,7 @@ def inspect_pdf(file: BinaryIO, most: int) -> tuple[int, int, int]:
         for number in range(1, len(document) + 1):
             try:
                 with closing(_open_page(document, number)) as page:
-                    return len(document), *_measure_page(page, most)[0]
+                    return len(document), *_measure_page(page, max_pixels)[0]
             except UnreadableFileError as error:
                 fault = fault or error
         raise fault or UnreadableFileError("damaged PDF: it lists no page; copy or scan it again")
@@ -122,10 +124,10 @@ def _open_page(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPag
     return page
 
 
-def _decode_page(document: pypdfium2.PdfDocument, number: int, most: int) -> Page | Failure:
+def _decode_page(document: pypdfium2.PdfDocument, number: int, max_pixels: int) -> Page | Failure:
     try:
         with closing(_open_page(document, number)) as page:
-            size, scan = _measure_page(page, most)
+            size, scan = _measure_page(page, max_pixels)
             for picture in scan:
                 check_picture_data(picture)
             return Page(number, _draw_page(page, size), "PDF")
@@ -135,30 +137,32 @@ def _decode_page(document: pypdfium2.PdfDocument, number: int, most: int) -> Pag
         return Failure(number, describe_file_error(error, "PDF"))
 
 
-def _measure_page(page: pypdfium2.PdfPage, most: int) -> tuple[tuple[int, int], list[PdfPicture]]:
+def _measure_page(
+    page: pypdfium2.PdfPage, max_pixels: int
+) -> tuple[tuple[int, int], list[PdfPicture]]:
     """Return the size to draw a page at, (width, height) in pixels, and the pictures of its scan.
 
     A scanned page is drawn with the pixels of its scan, neither more nor fewer. A page that is
     drawn, not scanned, gets 300 pixels an inch, or as many as the limit allows.
 
     Raises:
-        UnreadableFileError: a scan of more than `most` pixels.
+        UnreadableFileError: a scan of more than `max_pixels` pixels.
     """
     turned = page.get_rotation() in (90, 270)
     wide, high = reversed(page.get_size()) if turned else page.get_size()
-    found = list_pictures(page)
-    scan = pick_scan_pictures(found, (wide, high))
+    pictures = list_pictures(page)
+    scan = pick_scan_pictures(pictures, (wide, high))
     if scan:
         across, down = compute_scan_resolution(scan)
         width, height = round(wide * across), round(high * down)
     else:
         width, height = round(wide * DRAWN_PIXELS_PER_POINT), round(high * DRAWN_PIXELS_PER_POINT)
-        if width * height > most:
-            fit = (most / (wide * high)) ** 0.5
+        if width * height > max_pixels:
+            fit = (max_pixels / (wide * high)) ** 0.5
             width, height = int(wide * fit), int(high * fit)
     width, height = max(1, width), max(1, height)
-    check_pixel_count(width, height, most)
-    snap_pictures_to_pixels(found, page.get_bbox(), (width, height))
+    check_pixel_count(width, height, max_pixels)
+    snap_pictures_to_pixels(pictures, page.get_bbox(), (width, height))
     return ((height, width) if turned else (width, height)), scan
 
 
@@ -171,8 +175,8 @@ def _draw_page(page: pypdfium2.PdfPage, size: tuple[int, int]) -> GreyImage:
     bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_Gray)
     with closing(bitmap):
         bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
-        where = (0, 0, width, height, 0, raw.FPDF_ANNOT)
-        raw.FPDF_RenderPageBitmap(bitmap, page, *where)
+        placement = (0, 0, width, height, 0, raw.FPDF_ANNOT)
+        raw.FPDF_RenderPageBitmap(bitmap, page, *placement)
         if page.formenv:
-            raw.FPDF_FFLDraw(page.formenv, bitmap, page, *where)
+            raw.FPDF_FFLDraw(page.formenv, bitmap, page, *placement)
         return np.asarray(bitmap.to_numpy(), np.uint8)

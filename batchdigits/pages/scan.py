@@ -88,13 +88,13 @@ class PdfPicture:
 
 def list_pictures(page: pypdfium2.PdfPage) -> list[PdfPicture]:
     """List the pictures on a page, also those within form objects."""
-    found = []
+    pictures = []
     for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
         outer, holder = np.eye(3), image.container
         while holder is not None:
             outer, holder = _get_matrix(holder) @ outer, holder.container
-        found.append(PdfPicture(image, outer, outer @ _get_matrix(image), *image.get_px_size()))
-    return found
+        pictures.append(PdfPicture(image, outer, outer @ _get_matrix(image), *image.get_px_size()))
+    return pictures
 
 
 def _get_matrix(thing: pypdfium2.PdfObject) -> Matrix:
@@ -102,7 +102,9 @@ def _get_matrix(thing: pypdfium2.PdfObject) -> Matrix:
     return np.array([[a, c, e], [b, d, f], [0, 0, 1]], np.float64)
 
 
-def pick_scan_pictures(found: Sequence[PdfPicture], size: tuple[float, float]) -> list[PdfPicture]:
+def pick_scan_pictures(
+    pictures: Sequence[PdfPicture], size: tuple[float, float]
+) -> list[PdfPicture]:
     """Return the pictures that make up a scanned page; none if the page is drawn.
 
     A scan may be one picture, several strips, or letters in fine pixels over a coarse background.
@@ -110,19 +112,19 @@ def pick_scan_pictures(found: Sequence[PdfPicture], size: tuple[float, float]) -
     that is finer than the scan does not matter.
 
     Args:
-        found: the pictures on the page.
+        pictures: the pictures on the page.
         size: of the page, across and down before its /Rotate, points.
 
     Returns:
         The pictures, the finest first.
     """
-    wanted, picked = MIN_SCAN_COVERAGE * size[0] * size[1], []
-    for picture in sorted(found, key=lambda one: max(one.resolution), reverse=True):
+    area_left, picked = MIN_SCAN_COVERAGE * size[0] * size[1], []
+    for picture in sorted(pictures, key=lambda one: max(one.resolution), reverse=True):
         picked.append(picture)
-        wanted -= picture.area
-        if wanted <= 0:
-            least = min(MIN_PIXELS_PER_POINT, MIN_SIDE_PIXELS / max(size))
-            return picked if max(picture.resolution) >= least else []
+        area_left -= picture.area
+        if area_left <= 0:
+            min_resolution = min(MIN_PIXELS_PER_POINT, MIN_SIDE_PIXELS / max(size))
+            return picked if max(picture.resolution) >= min_resolution else []
     return []
 
 
@@ -142,7 +144,7 @@ def compute_scan_resolution(scan: Sequence[PdfPicture]) -> tuple[float, float]:
 
 
 def snap_pictures_to_pixels(
-    found: Sequence[PdfPicture], box: tuple[float, float, float, float], size: tuple[int, int]
+    pictures: Sequence[PdfPicture], box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> None:
     """Move and scale pictures by less than a pixel, so that their pixels are the page's.
 
@@ -150,13 +152,13 @@ def snap_pictures_to_pixels(
     one pixel larger, and all its edges would be blurred.
 
     Args:
-        found: the pictures; those that are askew or of another resolution are left alone.
+        pictures: the pictures; those that are askew or of another resolution are left alone.
         box: the page's left, bottom, right and top, points.
         size: the page's width and height before its /Rotate, pixels.
     """
     origin = np.array(box[:2])
     scale = np.array(size) / (np.array(box[2:]) - origin)  # pixels a point
-    for picture in found:
+    for picture in pictures:
         if not picture.is_straight:
             continue
         corners = picture.place[:2] @ np.array([[0, 1], [0, 1], [1, 1]])
@@ -218,10 +220,10 @@ def _check_fax(data: bytes, picture: PdfPicture) -> None:
     tail = int.from_bytes(data.rstrip(b"\0\r\n")[-16:] + b"\0\0")
     if re.search("0{11}1(1?)0{11}1", f"{tail:0144b}"):
         return
-    seen = picture.image.get_bitmap().to_numpy() > 127
-    if seen[-1].any() and not seen[-1].all():
+    is_light = picture.image.get_bitmap().to_numpy() > 127
+    if is_light[-1].any() and not is_light[-1].all():
         return
-    lines = [np.packbits(one, axis=1) for one in (seen, ~seen)]
+    lines = [np.packbits(one, axis=1) for one in (is_light, ~is_light)]
     size = picture.columns, picture.rows
     for coding in ((4, 0), (3, 0), (3, 1), (2, 0)):
         once, again = (

@@ -19,11 +19,11 @@ def find_tiff_directories(file: BinaryIO) -> tuple[list[int], str]:
     order, big = ("<" if file.read(2) == b"II" else ">"), b"+" in file.read(2)
     link, entry, at = (order + "Q", 20, 8) if big else (order + "I", 12, 4)
     count = order + ("Q" if big else "H")
-    most = file.seek(0, os.SEEK_END)
+    file_bytes = file.seek(0, os.SEEK_END)
     starts: dict[int, None] = {}
 
     def read_number(form: str, place: int) -> int:
-        file.seek(min(place, most))
+        file.seek(min(place, file_bytes))
         return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
 
     try:

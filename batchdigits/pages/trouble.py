@@ -45,14 +45,14 @@ def check_page_count(count: int) -> None:
         )
 
 
-def check_pixel_count(width: int, height: int, most: int) -> None:
-    """Raise `UnreadableFileError` for more than `most` pixels."""
+def check_pixel_count(width: int, height: int, max_pixels: int) -> None:
+    """Raise `UnreadableFileError` for more than `max_pixels` pixels."""
 
     def format_count(n: int) -> str:
         return f"{n // 10**6:,} million" if n and n % 10**6 == 0 else f"{n:,}"
 
-    if width * height > most:
+    if width * height > max_pixels:
         raise UnreadableFileError(
             f"too large: {width}x{height} is {format_count(width * height)} pixels, "
-            f"over the limit of {format_count(most)} (--max-pixels)"
+            f"over the limit of {format_count(max_pixels)} (--max-pixels)"
         )

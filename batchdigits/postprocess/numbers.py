@@ -27,51 +27,54 @@ NO_READER_DETAIL = "a number of several digits: the model has no number reader (
 
 
 def judge_number(
-    field: Field | None, found: DecodedStrip, threshold: float, why: str = ""
+    field: Field | None, decoded: DecodedStrip, threshold: float, reason: str = ""
 ) -> JudgedValue:
     """Judge a number.
 
     Args:
         field: its rules and decimals; None for an image that is one number.
-        found: how the strip was read; its candidates are calibrated.
+        decoded: how the strip was read; its candidates are calibrated.
         threshold: the confidence from which a value is `ok`.
-        why: why the number is for review, whatever it is; empty if there is no reason.
+        reason: why the number is for review, whatever it is; empty if there is no reason.
     """
-    numbers = [(text, share) for text, share in found.candidates if text and NO_DIGIT not in text]
+    numbers = [(text, share) for text, share in decoded.candidates if text and NO_DIGIT not in text]
     raw, share = numbers[0] if numbers else ("", 0.0)
-    sure = calibrate.truncate_confidence(share)
+    confidence = calibrate.truncate_confidence(share)
     field = field or rules.RULELESS_FIELD
-    fault = why or _describe_number_fault(found, raw)
+    fault = reason or _describe_number_fault(decoded, raw)
     if fault:
         return JudgedValue(
-            rules.insert_decimal_point(raw, field.decimals), sure if raw else 0.0, "review", fault
+            rules.insert_decimal_point(raw, field.decimals),
+            confidence if raw else 0.0,
+            "review",
+            fault,
         )
-    value = _judge_candidates(field, numbers, sure, threshold)
-    inner, doubt = _describe_separators(field, found.full_text, value)
+    value = _judge_candidates(field, numbers, confidence, threshold)
+    inner, doubt = _describe_separators(field, decoded.full_text, value)
     if doubt and value.status == "ok":
         value = value._replace(status="review", detail=doubt)
     elif inner and value.status == "ok":
-        both = (f"written {inner}", value.detail)
-        value = value._replace(detail="; ".join(filter(None, both)))
+        parts = (f"written {inner}", value.detail)
+        value = value._replace(detail="; ".join(filter(None, parts)))
     return value._replace(value=rules.insert_decimal_point(value.value, field.decimals))
 
 
-def _describe_number_fault(found: DecodedStrip, raw: str) -> str:
+def _describe_number_fault(decoded: DecodedStrip, raw: str) -> str:
     """Return why a strip is no number, or more than one number; empty if it is one."""
-    best = found.candidates[0][0]
+    best = decoded.candidates[0][0]
     if not best:
         return "not digits: not a number, no digits are seen"
     if NO_DIGIT in best:
         seen = f"; may be {raw}" if raw else ""
-        what = f"read as {found.full_text}, where {NO_DIGIT} is no digit{seen}"
+        what = f"read as {decoded.full_text}, where {NO_DIGIT} is no digit{seen}"
         return f"not digits, so not a number: {what}"
     if len(raw) > MAX_NUMBER_DIGITS:
         return f"{len(raw)} digits, more than the {MAX_NUMBER_DIGITS} that a number may have"
-    at = _find_number_gap(
-        [sign.column for sign in found.signs if sign.name not in SEPARATOR_CHARACTERS]
+    gap = _find_number_gap(
+        [sign.column for sign in decoded.signs if sign.name not in SEPARATOR_CHARACTERS]
     )
-    if at:
-        return f"two numbers on one line, or a wide gap: read as {best[:at]} {best[at:]}"
+    if gap:
+        return f"two numbers on one line, or a wide gap: read as {best[:gap]} {best[gap:]}"
     return ""
 
 
@@ -87,12 +90,12 @@ def _find_number_gap(columns: list[int]) -> int:
 
 
 def _judge_candidates(
-    field: Field, numbers: calibrate.Candidates, sure: float, threshold: float
+    field: Field, numbers: calibrate.Candidates, confidence: float, threshold: float
 ) -> JudgedValue:
     raw = numbers[0][0]
-    second = f"may be {numbers[1][0]}" if len(numbers) > 1 else ""
+    alternative = f"may be {numbers[1][0]}" if len(numbers) > 1 else ""
     confirmed = "confirmed by its rule" if field.check or field.pattern else ""
-    read = rules.Reading(raw, sure, second, confirmed)
+    read = rules.Reading(raw, confidence, alternative, confirmed)
     find_likeliest = partial(rules.choose_candidate, field, numbers)
     return rules.judge_by_rule(field, read, find_likeliest, threshold)
 

@@ -108,8 +108,10 @@ def judge_by_rule(
     return _send_to_review(raw, sure, f"under {round(threshold, 10)}", read.second)
 
 
-def _send_to_review(digits: str, confidence: float, fault: str, second: str) -> JudgedValue:
-    return JudgedValue(digits, confidence, "review", f"{fault}; {second}" if second else fault)
+def _send_to_review(digits: str, confidence: float, fault: str, alternative: str) -> JudgedValue:
+    return JudgedValue(
+        digits, confidence, "review", f"{fault}; {alternative}" if alternative else fault
+    )
 
 
 def choose_candidate(field: Field, candidates: Sequence[tuple[str, float]]) -> LikelyValue | None:
@@ -171,7 +173,7 @@ def find_likeliest_value(field: Field, cells: NDArray[np.float64]) -> LikelyValu
 
 
 def iterate_likeliest_values(
-    cells: NDArray[np.float64], most: int = MAX_VALUES_TRIED
+    cells: NDArray[np.float64], max_count: int = MAX_VALUES_TRIED
 ) -> Iterator[tuple[str, float]]:
     """Yield values with their probabilities, the likeliest first, without impossible ones.
 
@@ -183,7 +185,7 @@ def iterate_likeliest_values(
     names = [[str(digit) for digit in row] for row in order.tolist()]
     start = (0,) * len(cells)
     heap = [(-_compute_probability(falling, start), start, 0)]
-    for _ in range(most):
+    for _ in range(max_count):
         if not heap or not heap[0][0]:
             return
         minus, ranks, last = heapq.heappop(heap)

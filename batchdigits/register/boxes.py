@@ -65,7 +65,7 @@ def detect_boxes(grey: GreyImage) -> Quads:
     )
     light = cv2.erode(light, np.ones((2, 2), np.uint8))  # close small breaks in lines
     shapes, tree = cv2.findContours(light, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    out = []
+    quads = []
     for shape, links in zip(shapes, [] if tree is None else tree[0], strict=True):
         if links[3] >= 0 or len(shape) < 4:
             continue
@@ -74,8 +74,8 @@ def detect_boxes(grey: GreyImage) -> Quads:
         if min(wide, high) < MIN_BOX_SIDE_PX or max(wide, high) > MAX_SIDE_PX / 2:
             continue
         if cv2.contourArea(cv2.convexHull(shape)) >= MIN_FILL_SHARE * wide * high:
-            out.append(cv2.boxPoints(frame))
-    return small.map_to_page(np.array(out, np.float64).reshape(-1, 4, 2))
+            quads.append(cv2.boxPoints(frame))
+    return small.map_to_page(np.array(quads, np.float64).reshape(-1, 4, 2))
 
 
 def measure_short_sides(quads: Quads) -> NDArray[np.float64]:
@@ -109,16 +109,18 @@ def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix
     """
     if len(quads) < 3 or len(boxes) < 3:
         return []
-    seen = _measure_boxes(quads)
-    kept = np.argsort(-_count_same_size(seen.size), kind="stable")[:MAX_PAGE_BOXES]
-    seen = _PageBoxes(*(part[kept] for part in seen))
-    angle = float(np.angle(np.exp(4j * seen.angle).mean()) / 4)
-    found = [
-        way for quarter in range(4) for way in _find_transforms_at_turn(seen, boxes, angle, quarter)
+    page_boxes = _measure_boxes(quads)
+    order = np.argsort(-_count_same_size(page_boxes.size), kind="stable")[:MAX_PAGE_BOXES]
+    page_boxes = _PageBoxes(*(part[order] for part in page_boxes))
+    angle = float(np.angle(np.exp(4j * page_boxes.angle).mean()) / 4)
+    scored = [
+        one
+        for quarter in range(4)
+        for one in _find_transforms_at_turn(page_boxes, boxes, angle, quarter)
     ]
-    most = max((score for score, _ in found), default=0.0)
-    found.sort(key=lambda way: -way[0])
-    return [matrix for score, matrix in found if score > MIN_SCORE_RATIO * most]
+    best_score = max((score for score, _ in scored), default=0.0)
+    scored.sort(key=lambda one: -one[0])
+    return [matrix for score, matrix in scored if score > MIN_SCORE_RATIO * best_score]
 
 
 def build_tree(points: Points) -> "cKDTree":
@@ -139,17 +141,17 @@ def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64
 
 
 def _find_transforms_at_turn(
-    seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
+    page_boxes: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> list[tuple[float, Matrix]]:
     """Find the best poses at one of the four turns; return each with its score."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    guesses = _propose_similarities(seen, boxes, angle, quarter)
+    guesses = _propose_similarities(page_boxes, boxes, angle, quarter)
     some = np.linspace(0, len(boxes) - 1, min(len(boxes), MAX_SCORED_BOXES)).astype(int)
     place = guesses[:, :1] * (middle[some] @ [1, 1j])[None] + guesses[:, 1:]  # (G, counted)
     reach = MATCH_DISTANCE_SHARE * np.abs(guesses[:, :1]) * boxes[some, 2:].min(axis=1)[None]
-    score = _score_similarities(place, reach, seen.centre)
-    tree = build_tree(seen.centre)
-    out: list[tuple[float, Matrix]] = []
+    score = _score_similarities(place, reach, page_boxes.centre)
+    tree = build_tree(page_boxes.centre)
+    distinct: list[tuple[float, Matrix]] = []
     for _ in range(MAX_TRANSFORMS_PER_TURN):
         if score.max(initial=0) < 2:
             break
@@ -157,13 +159,13 @@ def _find_transforms_at_turn(
         likely = float(score[best])
         score[np.median(np.abs(place - place[best]), axis=1) < np.median(reach[best])] = 0
         grown = _refine_transform(
-            tree, seen.centre, build_similarity(*guesses[best]), middle, boxes
+            tree, page_boxes.centre, build_similarity(*guesses[best]), middle, boxes
         )
         if grown is not None and all(
-            is_distinct_transform(grown, other, boxes) for _, other in out
+            is_distinct_transform(grown, other, boxes) for _, other in distinct
         ):
-            out.append((likely, grown))
-    return out
+            distinct.append((likely, grown))
+    return distinct
 
 
 def is_distinct_transform(one: Matrix, other: Matrix, boxes: NDArray[np.float64]) -> bool:
@@ -189,7 +191,7 @@ def _count_same_size(size: Points) -> NDArray[np.int64]:
 
 
 def _propose_similarities(
-    seen: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
+    page_boxes: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> NDArray[np.complex128]:
     """Match pairs of boxes in the page with pairs of the template's.
 
@@ -197,18 +199,19 @@ def _propose_similarities(
         G similarities, complex (G, 2): a point z, mm, as a complex number, maps to
         z * [:, 0] + [:, 1], px.
     """
-    size = seen.size[:, ::-1] if quarter % 2 else seen.size
+    size = page_boxes.size[:, ::-1] if quarter % 2 else page_boxes.size
     turned = angle + quarter * np.pi / 2
-    centre, middle = seen.centre @ [1, 1j], (boxes[:, :2] + boxes[:, 2:] / 2) @ [1, 1j]
-    far = np.median(np.abs(centre - np.median(seen.centre, axis=0) @ [1, 1j]))
+    centre, middle = page_boxes.centre @ [1, 1j], (boxes[:, :2] + boxes[:, 2:] / 2) @ [1, 1j]
+    spread = np.median(np.abs(centre - np.median(page_boxes.centre, axis=0) @ [1, 1j]))
     ratio = np.log(size[:, None] / boxes[None, :, 2:])  # (page's, template's, 2)
     shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE_TOLERANCE_LOG
     scale = ratio.mean(axis=2)  # log px per mm
-    out: list[NDArray[np.complex128]] = []
+    similarities: list[NDArray[np.complex128]] = []
     pairs = np.random.default_rng(0).integers(0, len(centre), (8 * MAX_PAGE_PAIRS, 2))
     leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
     for (one, two), leap in zip(pairs, leaps, strict=True):
-        if abs(leap) < far * (1 - len(out) / MAX_PAGE_PAIRS / 2) or len(out) == MAX_PAGE_PAIRS:
+        used = len(similarities)
+        if abs(leap) < spread * (1 - used / MAX_PAGE_PAIRS / 2) or used == MAX_PAGE_PAIRS:
             continue
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
@@ -218,8 +221,10 @@ def _propose_similarities(
         good &= np.abs(grown - scale[one, froms][:, None]) < SIZE_TOLERANCE_LOG
         good &= np.abs(grown - scale[two, tos][None]) < SIZE_TOLERANCE_LOG
         start, _ = np.nonzero(good)
-        out.append(np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]]))
-    return np.concatenate(out) if out else np.zeros((0, 2), np.complex128)
+        similarities.append(
+            np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]])
+        )
+    return np.concatenate(similarities) if similarities else np.zeros((0, 2), np.complex128)
 
 
 def _score_similarities(
@@ -249,13 +254,13 @@ def _score_similarities(
 
 
 def _pair_boxes(
-    tree: "cKDTree", matrix: Matrix, middle: Points, least: NDArray[np.float64]
+    tree: "cKDTree", matrix: Matrix, middle: Points, short_sides: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair the template's boxes with the page's on which they fall; return indices of both."""
-    distance, near = tree.query(project_points(matrix, middle))
-    reach = MATCH_DISTANCE_SHARE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * least
+    distance, nearest = tree.query(project_points(matrix, middle))
+    reach = MATCH_DISTANCE_SHARE * np.sqrt(np.abs(np.linalg.det(matrix[:2, :2]))) * short_sides
     mine = np.flatnonzero(distance < reach)
-    other: NDArray[np.int64] = np.asarray(near, np.int64)[mine]
+    other: NDArray[np.int64] = np.asarray(nearest, np.int64)[mine]
     _, once = np.unique(other, return_index=True)
     return mine[once], other[once]
 

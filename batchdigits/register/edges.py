@@ -26,12 +26,12 @@ def list_paper_transforms(grey: GreyImage, size: tuple[float, float]) -> list[Ma
     high, wide = grey.shape
     whole = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32) - 0.5
     paper = np.array([[0, 0], [size[0], 0], size, [0, size[1]]], np.float32)
-    out = []
+    transforms = []
     for ends in [*_detect_paper_corners(grey), whole]:
         for turn in range(4):
             matrix = cv2.getPerspectiveTransform(paper, np.roll(ends, turn, axis=0))
-            out.append(np.asarray(matrix, np.float64))
-    return out
+            transforms.append(np.asarray(matrix, np.float64))
+    return transforms
 
 
 def _detect_paper_corners(grey: GreyImage) -> list[np.ndarray]:

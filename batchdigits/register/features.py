@@ -78,12 +78,12 @@ def find_feature_poses(
     points, features = _detect_features(grey)
     if len(features) < MIN_AGREEING_FEATURES or len(reference.features) < MIN_AGREEING_FEATURES:
         return []
-    found = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(features, reference.features, k=2)
-    kept = [one for one, next_ in found if one.distance < LOWE_RATIO * next_.distance]
-    here = points[[one.queryIdx for one in kept]].reshape(-1, 2)
-    paper = (reference.points * size)[[one.trainIdx for one in kept]].reshape(-1, 2)
-    out: list[FeaturePose] = []
-    while len(here) >= MIN_AGREEING_FEATURES and len(out) < 2:
+    neighbours = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(features, reference.features, k=2)
+    matches = [one for one, next_ in neighbours if one.distance < LOWE_RATIO * next_.distance]
+    here = points[[one.queryIdx for one in matches]].reshape(-1, 2)
+    paper = (reference.points * size)[[one.trainIdx for one in matches]].reshape(-1, 2)
+    poses: list[FeaturePose] = []
+    while len(here) >= MIN_AGREEING_FEATURES and len(poses) < 2:
         back, mask = cv2.findHomography(
             here, paper, cv2.USAC_MAGSAC, MAX_INLIER_DISTANCE_MM, maxIters=2000, confidence=0.999
         )
@@ -93,9 +93,11 @@ def find_feature_poses(
         left = mask.ravel() == 0
         some = np.flatnonzero(~left)[:: max(1, int(mask.sum()) // CONTROL_POINT_TARGET)]
         held = ControlPoints(paper[some], here[some], CONTROL_POINT_WEIGHT)
-        out.append(FeaturePose(np.asarray(forth / forth[2, 2], np.float64), held, int(mask.sum())))
+        poses.append(
+            FeaturePose(np.asarray(forth / forth[2, 2], np.float64), held, int(mask.sum()))
+        )
         here, paper = here[left], paper[left]
-    return out
+    return poses
 
 
 def _detect_features(grey: GreyImage) -> tuple[Points, NDArray[np.uint8]]:

@@ -96,33 +96,33 @@ def correct_transform(
         offset: (N,), mm, along the normals.
         held: points that count like lines, both across and down.
     """
-    sure = np.ones(len(offset))
+    weights = np.ones(len(offset))
     if held is not None:
         back = project_points(np.linalg.inv(matrix), held.picture) - held.paper
         count = len(back)
         middle = np.concatenate([middle, held.paper, held.paper])
         normal = np.concatenate([normal, np.repeat(np.eye(2), count, axis=0)])
         offset = np.concatenate([offset, back[:, 0], back[:, 1]])
-        sure = np.concatenate([sure, np.full(2 * count, held.weight)])
+        weights = np.concatenate([weights, np.full(2 * count, held.weight)])
     centre = middle.mean(axis=0)
     p = (middle - centre) / LENGTH_UNIT_MM
     along = (normal * p).sum(axis=1, keepdims=True)
-    told = np.column_stack([normal, normal[:, :1] * p, normal[:, 1:] * p, along * p])  # (N, 8)
-    return _apply_correction(matrix, _solve_robustly(told, offset, sure), centre)
+    system = np.column_stack([normal, normal[:, :1] * p, normal[:, 1:] * p, along * p])  # (N, 8)
+    return _apply_correction(matrix, _solve_robustly(system, offset, weights), centre)
 
 
 def _solve_robustly(
-    told: NDArray[np.float64], offset: NDArray[np.float64], sure: NDArray[np.float64]
+    system: NDArray[np.float64], offset: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Solve told (N, 8) @ x = offset (N,) for x (8,), each row with a weight `sure` (N,)."""
-    weight = sure
+    """Solve system (N, 8) @ x = offset (N,) for x (8,), each row weighted by `weights` (N,)."""
+    weight = weights
     solved: NDArray[np.floating[Any]] = np.zeros(8)
     for _ in range(8):
-        scaled = told * weight[:, None]
-        solved = np.linalg.solve(scaled.T @ told + PRIOR_WEIGHT * np.eye(8), scaled.T @ offset)
-        left = np.abs(offset - told @ solved)
+        scaled = system * weight[:, None]
+        solved = np.linalg.solve(scaled.T @ system + PRIOR_WEIGHT * np.eye(8), scaled.T @ offset)
+        left = np.abs(offset - system @ solved)
         wide = BISQUARE * max(MIN_LINE_ERROR_MM, 1.48 * float(np.median(left)))
-        weight = sure * np.clip(1 - (left / wide) ** 2, 0, None) ** 2
+        weight = weights * np.clip(1 - (left / wide) ** 2, 0, None) ** 2
     return np.asarray(solved, np.float64)
 
 
@@ -133,11 +133,11 @@ def _apply_correction(matrix: Matrix, solved: NDArray[np.float64], centre: Point
     inner[:2, :2] += shares[2:6].reshape(2, 2)
     inner[:2, 2] = shares[:2]
     inner[2, :2] = -shares[6:]
-    there = np.array(
+    to_units = np.array(
         [
             [1 / LENGTH_UNIT_MM, 0, -centre[0] / LENGTH_UNIT_MM],
             [0, 1 / LENGTH_UNIT_MM, -centre[1] / LENGTH_UNIT_MM],
             [0, 0, 1],
         ]
     )
-    return np.asarray(matrix @ np.linalg.inv(there) @ inner @ there)
+    return np.asarray(matrix @ np.linalg.inv(to_units) @ inner @ to_units)

@@ -123,8 +123,10 @@ def measure_line_offsets(
     rise = profile - ground
     peak = (rise * (1 - 0.4 * np.abs(across) / reach)).argmax(axis=1)  # prefers the nearer of two
     dark = rise[np.arange(len(peak)), peak]
-    far = np.abs(np.arange(len(across)) - peak[:, None]) * SAMPLE_STEP_MM
-    weight = np.where(far <= MAX_LINE_HALF_WIDTH_MM, np.maximum(rise - dark[:, None] / 2, 0), 0)
+    distance = np.abs(np.arange(len(across)) - peak[:, None]) * SAMPLE_STEP_MM
+    weight = np.where(
+        distance <= MAX_LINE_HALF_WIDTH_MM, np.maximum(rise - dark[:, None] / 2, 0), 0
+    )
     total = weight.sum(axis=1)
     offset = (weight * across).sum(axis=1) / np.where(total > 0, total, 1)
     reached = np.abs(across[peak]) < reach - SAMPLE_STEP_MM / 2
@@ -145,12 +147,12 @@ def _sample_darkness_profiles(
     along = np.linspace(INSET_SHARE, 1 - INSET_SHARE, SAMPLES_ALONG)
     line = pieces.start[:, None] + along[:, None] * (pieces.end - pieces.start)[:, None]
     points = line[:, None] + across[:, None, None] * pieces.normal[:, None, None]
-    where = project_points(matrix, points).astype(np.float32)  # (N, across, along, 2)
-    rows = where.reshape(len(pieces.start), -1, 2)
-    seen = cv2.remap(
+    positions = project_points(matrix, points).astype(np.float32)  # (N, across, along, 2)
+    rows = positions.reshape(len(pieces.start), -1, 2)
+    sampled = cv2.remap(
         grey, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=255
     )
-    lit = seen.reshape(where.shape[:3])
+    lit = sampled.reshape(positions.shape[:3])
     thick = lit.copy()  # the darkest of three neighbours: a line may be not quite straight
     np.minimum(lit[:, 1:], thick[:, :-1], out=thick[:, :-1])
     np.minimum(lit[:, :-1], thick[:, 1:], out=thick[:, 1:])
@@ -164,12 +166,12 @@ def _find_narrow_peaks(
     rise: NDArray[np.float32], dark: NDArray[np.float32], peak: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Return which peaks fall off on both sides, (N,): the edge of a dark area is no line."""
-    out = []
-    for way in (-1, 1):
-        at = peak[:, None] + way * np.arange(
+    falls_off = []
+    for side in (-1, 1):
+        columns = peak[:, None] + side * np.arange(
             round(MAX_LINE_HALF_WIDTH_MM / SAMPLE_STEP_MM),
             round(2 * MAX_LINE_HALF_WIDTH_MM / SAMPLE_STEP_MM),
         )
-        beside = np.take_along_axis(rise, np.clip(at, 0, rise.shape[1] - 1), axis=1)
-        out.append(beside.min(axis=1) < dark / 2)
-    return np.asarray(out[0] & out[1])
+        beside = np.take_along_axis(rise, np.clip(columns, 0, rise.shape[1] - 1), axis=1)
+        falls_off.append(beside.min(axis=1) < dark / 2)
+    return np.asarray(falls_off[0] & falls_off[1])

@@ -30,41 +30,43 @@ class DetectedMarkers(NamedTuple):
 
     Attributes:
         quads: id → corners, of one marker with this id.
-        twice: ids of more than one marker.
+        duplicates: ids of more than one marker.
     """
 
     quads: dict[int, Quad]
-    twice: set[int]
+    duplicates: set[int]
 
 
 def detect_markers(grey: GreyImage, form: Form) -> DetectedMarkers:
     """Find a form's markers in a page."""
-    detector, quick = (
+    thorough, quick = (
         _build_detector(form, WINDOW_SIDES_PX),
         _build_detector(form, WINDOW_SIDES_PX[:1]),
     )
-    wanted = {marker.id for marker in form.effective_markers}
+    marker_ids = {marker.id for marker in form.effective_markers}
     quads: dict[int, Quad] = {}
-    twice: set[int] = set()
-    for longest, by in [
+    duplicates: set[int] = set()
+    for longest, detector in [
         (SEARCH_SIDES_PX[0], quick),
-        *((side, detector) for side in SEARCH_SIDES_PX),
+        *((side, thorough) for side in SEARCH_SIDES_PX),
     ]:
-        for number, quad in _detect_markers_at_scale(by, grey, min(1.0, longest / max(grey.shape))):
+        for number, quad in _detect_markers_at_scale(
+            detector, grey, min(1.0, longest / max(grey.shape))
+        ):
             if number in quads and _is_separate_marker(quads[number], quad):
-                twice.add(number)
-            elif number in wanted:
+                duplicates.add(number)
+            elif number in marker_ids:
                 quads.setdefault(number, quad)
-        enough = 4 if by is quick else 3
-        if len(quads) >= enough or (by is detector and longest >= max(grey.shape)):
+        min_markers = 4 if detector is quick else 3
+        if len(quads) >= min_markers or (detector is thorough and longest >= max(grey.shape)):
             break
     if len(quads) >= 3:
-        for number in wanted - quads.keys():
-            there = _find_missing_marker(detector, grey, form, quads, number)
-            if there is not None:
-                quads[number] = there
+        for number in marker_ids - quads.keys():
+            missing = _find_missing_marker(thorough, grey, form, quads, number)
+            if missing is not None:
+                quads[number] = missing
     return DetectedMarkers(
-        {number: _refine_corners(grey, quad) for number, quad in quads.items()}, twice
+        {number: _refine_corners(grey, quad) for number, quad in quads.items()}, duplicates
     )
 
 

@@ -71,12 +71,12 @@ class RejectedPose(NamedTuple):
     """An initial pose that does not fit.
 
     Attributes:
-        lost: why.
-        seen: share of the lines that were found, 0 to 1.
+        failure: why it does not.
+        found_share: share of the lines that were found, 0 to 1.
     """
 
-    lost: RegistrationFailure
-    seen: float
+    failure: RegistrationFailure
+    found_share: float
 
 
 def list_boxes(template: Template) -> NDArray[np.float64]:
@@ -90,92 +90,104 @@ def is_boxless(template: Template) -> bool:
 
 
 def refine_pose(
-    grey: GreyImage, first: InitialPose, template: Template, fewest: float = MIN_LINE_SHARE
+    grey: GreyImage, initial: InitialPose, template: Template, min_share: float = MIN_LINE_SHARE
 ) -> Pose | RejectedPose:
     """Refine an initial pose on the lines of every other box, and measure it on the others'.
 
     Args:
         grey: the page.
-        first: the pose.
+        initial: the pose.
         template: the form's.
-        fewest: share of the lines that must be in place.
+        min_share: share of the lines that must be in place.
 
     Returns:
         The refined pose, or why it does not fit.
     """
-    every = lines.list_side_pieces(list_boxes(template))
-    sure = _find_required_pieces(template, every)
-    fit = _choose_fitted_pieces(every, sure)
-    matrix = _fit_to_lines(grey, first, every.select_pieces(fit))
-    left = lines.measure_line_offsets(grey, matrix, every.select_pieces(~fit), TEST_REACH_MM)
-    seen = lines.measure_line_offsets(grey, matrix, every.select_pieces(fit), TEST_REACH_MM)
-    share = max(
-        min(_compute_found_share(left, some[~fit]), _compute_found_share(seen, some[fit]))
-        for some in (sure, sure | True)
+    pieces = lines.list_side_pieces(list_boxes(template))
+    is_required = _find_required_pieces(template, pieces)
+    is_fitted = _choose_fitted_pieces(pieces, is_required)
+    matrix = _fit_to_lines(grey, initial, pieces.select_pieces(is_fitted))
+    tested = lines.measure_line_offsets(
+        grey, matrix, pieces.select_pieces(~is_fitted), TEST_REACH_MM
     )
-    enough = fewest
-    if (
-        fewest == MIN_LINE_SHARE
-        and left.is_found.any()
-        and np.median(left.darkness[left.is_found]) < FAINT_DARKNESS
-    ):
-        enough = MIN_FAINT_LINE_SHARE
-    if share < enough or not left.is_found.any():
-        text = (
-            f"{left.is_found.sum()} of {len(left.is_found)} printed lines are where they should be"
+    fitted = lines.measure_line_offsets(
+        grey, matrix, pieces.select_pieces(is_fitted), TEST_REACH_MM
+    )
+    share = max(
+        min(
+            _compute_found_share(tested, some[~is_fitted]),
+            _compute_found_share(fitted, some[is_fitted]),
         )
+        for some in (is_required, is_required | True)
+    )
+    required_share = min_share
+    if (
+        min_share == MIN_LINE_SHARE
+        and tested.is_found.any()
+        and np.median(tested.darkness[tested.is_found]) < FAINT_DARKNESS
+    ):
+        required_share = MIN_FAINT_LINE_SHARE
+    if share < required_share or not tested.is_found.any():
+        count = f"{tested.is_found.sum()} of {len(tested.is_found)}"
+        text = f"{count} printed lines are where they should be"
         return RejectedPose(RegistrationFailure(f"another form: {text}"), share)
-    residual = float(np.quantile(np.abs(left.offset[left.is_found]), 0.95))
+    residual = float(np.quantile(np.abs(tested.offset[tested.is_found]), 0.95))
     if residual > MAX_RESIDUAL_MM:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"
         return RejectedPose(RegistrationFailure(text), share)
-    there = np.zeros(len(every.box), np.bool_)
-    there[fit], there[~fit] = seen.is_found, left.is_found
-    how = f"{first.how}, {int(seen.is_found.sum())} printed lines"
+    in_place = np.zeros(len(pieces.box), np.bool_)
+    in_place[is_fitted], in_place[~is_fitted] = fitted.is_found, tested.is_found
+    how = f"{initial.how}, {int(fitted.is_found.sum())} printed lines"
     return Pose(
-        matrix, residual, how, int(there.sum()), _list_unseen_fields(template, every, sure, there)
+        matrix,
+        residual,
+        how,
+        int(in_place.sum()),
+        _list_unseen_fields(template, pieces, is_required, in_place),
     )
 
 
-def _fit_to_lines(grey: GreyImage, first: InitialPose, pieces: lines.SidePieces) -> Matrix:
+def _fit_to_lines(grey: GreyImage, initial: InitialPose, pieces: lines.SidePieces) -> Matrix:
     """Return an initial pose's matrix, corrected by the lines of pieces in ever nearer reach."""
-    matrix = first.matrix
+    matrix = initial.matrix
     for reach in SEARCH_REACHES_MM:
-        seen = lines.measure_line_offsets(grey, matrix, pieces, reach)
-        used = seen.is_found
+        offsets = lines.measure_line_offsets(grey, matrix, pieces, reach)
+        used = offsets.is_found
         if used.sum() >= 4:
             matrix = fits.correct_transform(
-                matrix, pieces.middle[used], pieces.normal[used], seen.offset[used], first.held
+                matrix, pieces.middle[used], pieces.normal[used], offsets.offset[used], initial.held
             )
     return matrix
 
 
-def _find_required_pieces(template: Template, every: lines.SidePieces) -> NDArray[np.bool_]:
+def _find_required_pieces(template: Template, pieces: lines.SidePieces) -> NDArray[np.bool_]:
     """Return which pieces of sides must be printed on the form, (N,).
 
     Lines between adjoining boxes need not be: many combs have a tick there, or nothing. In a form
     with boxes, the frame of a number that is written freely need not be either: the number may
     have only a line below it, or nothing.
     """
-    fields = _list_field_indices(template, every)
+    fields = _list_field_indices(template, pieces)
     box = np.array([one.box for one in template.fields])[fields]
-    middle = every.middle[:, 0] - box[:, 0]
+    middle = pieces.middle[:, 0] - box[:, 0]
     inside = (middle > lines.MERGE_DISTANCE_MM) & (middle < box[:, 2] - lines.MERGE_DISTANCE_MM)
     comb = np.array([one.gap == 0 for one in template.fields])[fields]
-    between = comb & inside & (every.normal[:, 0] != 0)
+    between = comb & inside & (pieces.normal[:, 0] != 0)
     boxed = np.array([one.cells is not None for one in template.fields])
     return np.asarray(~between & (boxed[fields] | is_boxless(template)))
 
 
-def _choose_fitted_pieces(every: lines.SidePieces, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _choose_fitted_pieces(
+    pieces: lines.SidePieces, is_required: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Return which pieces a pose is fitted to, (N,): those of every other box."""
-    boxes = np.unique(every.box[sure])
+    boxes = np.unique(pieces.box[is_required])
     if len(boxes) > 3:
-        other = np.searchsorted(boxes, every.box) % 2 == 1
-        return np.asarray(~(other & np.isin(every.box, boxes)))
-    fit = ~sure
-    fit[np.flatnonzero(sure)[::2]] = True
-    return fit
+        other = np.searchsorted(boxes, pieces.box) % 2 == 1
+        return np.asarray(~(other & np.isin(pieces.box, boxes)))
+    is_fitted = ~is_required
+    is_fitted[np.flatnonzero(is_required)[::2]] = True
+    return is_fitted
 
 
 def _list_field_indices(template: Template, pieces: lines.SidePieces) -> NDArray[np.int64]:
@@ -184,16 +196,19 @@ def _list_field_indices(template: Template, pieces: lines.SidePieces) -> NDArray
     return np.repeat(np.arange(len(cells)), cells)[pieces.box]
 
 
-def _compute_found_share(found: lines.LineOffsets, sure: NDArray[np.bool_]) -> float:
+def _compute_found_share(offsets: lines.LineOffsets, is_required: NDArray[np.bool_]) -> float:
     """Return the share of lines that were found; hidden lines, up to half of all, do not count."""
-    hidden = found.hidden[sure]
-    return float(found.is_found[sure].sum() / max((~hidden).sum(), len(hidden) / 2, 1))
+    hidden = offsets.hidden[is_required]
+    return float(offsets.is_found[is_required].sum() / max((~hidden).sum(), len(hidden) / 2, 1))
 
 
 def _list_unseen_fields(
-    template: Template, every: lines.SidePieces, sure: NDArray[np.bool_], there: NDArray[np.bool_]
+    template: Template,
+    pieces: lines.SidePieces,
+    is_required: NDArray[np.bool_],
+    in_place: NDArray[np.bool_],
 ) -> tuple[str, ...]:
-    field = _list_field_indices(template, every)
-    whole = np.bincount(field[sure], minlength=len(template.fields))
-    seen = np.bincount(field[sure], there[sure], minlength=len(template.fields))
+    field = _list_field_indices(template, pieces)
+    whole = np.bincount(field[is_required], minlength=len(template.fields))
+    seen = np.bincount(field[is_required], in_place[is_required], minlength=len(template.fields))
     return tuple(template.fields[n].name for n in np.flatnonzero(seen < whole / 2))

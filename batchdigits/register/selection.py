@@ -33,7 +33,7 @@ SECOND_COPY_SHARE = 0.5
 
 
 def reject_duplicate_form(
-    grey: GreyImage, pose: Pose, template: Template, seen: boxes.Quads
+    grey: GreyImage, pose: Pose, template: Template, page_boxes: boxes.Quads
 ) -> Pose | RegistrationFailure:
     """Return the pose, or a failure if the boxes that it leaves unmatched are a second copy.
 
@@ -41,30 +41,34 @@ def reject_duplicate_form(
         grey: the page.
         pose: of the form.
         template: the form's.
-        seen: the page's boxes.
+        page_boxes: the page's boxes.
     """
-    every = list_boxes(template)
-    left = boxes.find_unmatched_boxes(seen, pose.matrix, every)
-    if len(left) < SECOND_COPY_SHARE * len(every):
+    template_boxes = list_boxes(template)
+    left = boxes.find_unmatched_boxes(page_boxes, pose.matrix, template_boxes)
+    if len(left) < SECOND_COPY_SHARE * len(template_boxes):
         return pose
-    again = [InitialPose(way, "") for way in boxes.find_box_transforms(left, every)]
-    for first in again:
-        other = refine_pose(grey, first, template)
+    copies = [InitialPose(matrix, "") for matrix in boxes.find_box_transforms(left, template_boxes)]
+    for initial in copies:
+        other = refine_pose(grey, initial, template)
         if isinstance(other, Pose) and boxes.is_distinct_transform(
-            other.matrix, pose.matrix, every
+            other.matrix, pose.matrix, template_boxes
         ):
             return AMBIGUOUS_POSE
     return pose
 
 
 def select_best_pose(
-    grey: GreyImage, firsts: Sequence[InitialPose], template: Template, *, lines_only: bool = False
+    grey: GreyImage,
+    initial_poses: Sequence[InitialPose],
+    template: Template,
+    *,
+    lines_only: bool = False,
 ) -> Pose | RegistrationFailure:
     """Refine initial poses, and return the one with the most lines in place.
 
     Args:
         grey: the page.
-        firsts: initial poses.
+        initial_poses: initial poses.
         template: the form's.
         lines_only: whether lines alone show where the paper lies, and which way up.
 
@@ -72,50 +76,51 @@ def select_best_pose(
         The pose; `AMBIGUOUS_POSE` if another fits as well; or the failure of the pose that saw
         the most lines.
     """
-    every = list_boxes(template)
+    template_boxes = list_boxes(template)
     good: list[Pose] = []
-    lost = RegistrationFailure("another form: nothing in the page lies as this form's boxes do")
-    most = -1.0
-    fewest = MIN_LINE_SHARE_ALONE if lines_only else MIN_LINE_SHARE
-    for first in firsts:
-        pose = refine_pose(grey, first, template, fewest)
+    failure = RegistrationFailure("another form: nothing in the page lies as this form's boxes do")
+    best_share = -1.0
+    min_share = MIN_LINE_SHARE_ALONE if lines_only else MIN_LINE_SHARE
+    for initial in initial_poses:
+        pose = refine_pose(grey, initial, template, min_share)
         if isinstance(pose, RejectedPose):
-            if pose.seen > most:
-                lost, most = pose.lost, pose.seen
+            if pose.found_share > best_share:
+                failure, best_share = pose.failure, pose.found_share
             continue
-        pose = _try_shifted_poses(grey, pose, first.how, template, fewest)
+        pose = _try_shifted_poses(grey, pose, initial.how, template, min_share)
         turned = (
-            [pose.matrix @ turn for turn in symmetry.list_symmetry_turns(every)]
+            [pose.matrix @ turn for turn in symmetry.list_symmetry_turns(template_boxes)]
             if lines_only
             else []
         )
         others = (
-            refine_pose(grey, InitialPose(one, first.how), template, fewest) for one in turned
+            refine_pose(grey, InitialPose(one, initial.how), template, min_share) for one in turned
         )
         for one in (pose, *others):
             if isinstance(one, Pose) and all(
-                boxes.is_distinct_transform(one.matrix, other.matrix, every) for other in good
+                boxes.is_distinct_transform(one.matrix, other.matrix, template_boxes)
+                for other in good
             ):
                 good.append(one)
-        if pose.lines >= CERTAIN_LINE_SHARE * len(lines.list_side_pieces(every).box):
+        if pose.lines >= CERTAIN_LINE_SHARE * len(lines.list_side_pieces(template_boxes).box):
             break
     good.sort(key=lambda one: -one.lines)
     if len(good) > 1 and good[0].lines * (1 - AMBIGUITY_MARGIN) <= good[1].lines:
         return AMBIGUOUS_POSE
-    return good[0] if good else lost
+    return good[0] if good else failure
 
 
 def _try_shifted_poses(
-    grey: GreyImage, pose: Pose, how: str, template: Template, fewest: float
+    grey: GreyImage, pose: Pose, how: str, template: Template, min_share: float
 ) -> Pose:
     """Return the best of a pose and its shifts by a box: rows of boxes look alike when shifted."""
-    every = list_boxes(template)
-    if pose.lines >= CERTAIN_LINE_SHARE * len(lines.list_side_pieces(every).box):
+    template_boxes = list_boxes(template)
+    if pose.lines >= CERTAIN_LINE_SHARE * len(lines.list_side_pieces(template_boxes).box):
         return pose
     best = pose
-    for across, down in symmetry.list_symmetry_shifts(every):
+    for across, down in symmetry.list_symmetry_shifts(template_boxes):
         matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-        other = refine_pose(grey, InitialPose(matrix, how), template, fewest)
+        other = refine_pose(grey, InitialPose(matrix, how), template, min_share)
         if isinstance(other, Pose) and other.lines > best.lines:
             best = other
     return best

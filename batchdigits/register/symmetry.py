@@ -20,12 +20,12 @@ def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     tree = build_tree(middle)
     centre = (boxes[:, :2].min(axis=0) + (boxes[:, :2] + boxes[:, 2:]).max(axis=0)) / 2 @ [1, 1j]
-    every = (build_similarity(turn, centre - turn * centre) for turn in (1j, -1, -1j))
-    least = boxes[:, 2:].min(axis=1)
+    candidates = (build_similarity(turn, centre - turn * centre) for turn in (1j, -1, -1j))
+    short_sides = boxes[:, 2:].min(axis=1)
     return [
         turn
-        for turn in every
-        if (tree.query(project_points(turn, middle))[0] < MATCH_DISTANCE_SHARE * least).mean()
+        for turn in candidates
+        if (tree.query(project_points(turn, middle))[0] < MATCH_DISTANCE_SHARE * short_sides).mean()
         > MIN_SYMMETRY_SHARE
     ]
 
@@ -33,9 +33,9 @@ def list_symmetry_turns(boxes: NDArray[np.float64]) -> list[Matrix]:
 def list_symmetry_shifts(boxes: NDArray[np.float64]) -> Points:
     """List shifts, (N, 2), mm, by which over a third of a template's boxes fall on others."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
-    every = (middle[:, None] - middle[None]).reshape(-1, 2)
-    near = np.rint(every / SHIFT_GRID_MM).astype(np.int64)
-    _, first, count = np.unique(near, axis=0, return_index=True, return_counts=True)
+    shifts = (middle[:, None] - middle[None]).reshape(-1, 2)
+    rounded = np.rint(shifts / SHIFT_GRID_MM).astype(np.int64)
+    _, first, count = np.unique(rounded, axis=0, return_index=True, return_counts=True)
     often = (count > len(boxes) / 3) & (count < len(boxes))
     order = np.argsort(-count[often], kind="stable")[:MAX_SHIFTS]
-    return np.asarray(every[first[often][order]])
+    return np.asarray(shifts[first[often][order]])

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from batchdigits.errors import UsageError
 from batchdigits.records import Source
-from batchdigits.sources.inspection import FILE_MISSING
-from batchdigits.sources.names import escape_path, unescape_path
+from batchdigits.sources.inspection import FILE_MISSING, escape_path, unescape_path
 from batchdigits.sources.search import MOVED_FOLDER_FLAG, SourceSearch
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What is at a path: its type, whether it is an image, its size and times, and its digest.
+"""One path: how the table spells it, its type, whether it is an image, size, times and digest.
 
 This module opens nothing that could block.
 """
@@ -6,6 +6,7 @@ This module opens nothing that could block.
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import time
 
@@ -29,6 +30,47 @@ DIGEST_BYTES = 20
 """Length of the digest of a file's content (BLAKE2b), bytes."""
 HASH_PIECE_BYTES = 1 << 20
 """Bytes that are read and digested at a time."""
+_CONTROL_RANGES = r"\x00-\x1f\x7f-\x9f"
+_NEEDS_ESCAPE = re.compile(rf"[\\{_CONTROL_RANGES}\ud800-\udfff]")
+_RISKY_START = re.compile(rf"[=+\-@{_CONTROL_RANGES}]")
+UNESCAPED_CHARACTER = re.compile(rf"\A[=+\-@]|[{_CONTROL_RANGES}\ud800-\udfff]")
+"""What no path that `escape_path` returns contains."""
+_ESCAPE_SEQUENCE = re.compile(rb"\\(?:\\|x([0-9a-fA-F]{2}))")
+
+
+def escape_path(path: str) -> str:
+    r"""Return a path as the table's `file` column spells it: one line, valid UTF-8, no formula.
+
+    Backslashes are doubled. Undecodable bytes and control characters (Unicode category Cc) become
+    `\xNN`, one for each byte of their UTF-8. A path that begins with `= + - @` or a control
+    character gets `./` in front, which names the same file.
+
+    Args:
+        path: as Python gives it, undecodable bytes as surrogates (`surrogateescape`).
+    """
+    spelled = _NEEDS_ESCAPE.sub(_escape_character, path)
+    return "./" + spelled if _RISKY_START.match(path) else spelled
+
+
+def unescape_path(file: str) -> bytes:
+    r"""Return the bytes of a path that `escape_path` spelled.
+
+    A `./` that `escape_path` put in front stays, as it names the same file. A backslash that
+    `escape_path` would not have written stands for itself.
+    """
+    raw = file.encode("utf-8", "surrogateescape")
+    return _ESCAPE_SEQUENCE.sub(
+        lambda match: bytes.fromhex(match[1].decode()) if match[1] else b"\\", raw
+    )
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    char = match[0]
+    if char == "\\":
+        return "\\\\"
+    # \udc80-\udcff stand for bytes; no disk gives other surrogates, but they must not crash.
+    errors = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", errors))
 
 
 def get_entry_type(item: os.DirEntry[str]) -> int:
@@ -93,10 +135,10 @@ def _load_first_bytes(path: str) -> bytes:
 def stat_source(source: Source) -> FileSnapshot:
     """Return a file's size and times; size and time are -1 where the file cannot be reached."""
     try:
-        found = os.stat(source.path)
+        status = os.stat(source.path)
     except (OSError, ValueError):
         return FileSnapshot(source.file, -1, -1)
-    return _make_snapshot(source, found)
+    return _make_snapshot(source, status)
 
 
 def hash_source(source: Source) -> FileSnapshot:
@@ -142,9 +184,9 @@ def is_unsettled(entry: FileSnapshot, seconds: float) -> bool:
     return entry.time >= 0 and abs(age) < seconds
 
 
-def _make_snapshot(source: Source, found: os.stat_result) -> FileSnapshot:
-    when = min(max(found.st_mtime_ns, -MAX_TIME_NS), MAX_TIME_NS)
-    sure = time.time_ns() - when > CLOCK_GRAIN_NS and when != -MAX_TIME_NS
+def _make_snapshot(source: Source, status: os.stat_result) -> FileSnapshot:
+    time_ns = min(max(status.st_mtime_ns, -MAX_TIME_NS), MAX_TIME_NS)
+    is_sure = time.time_ns() - time_ns > CLOCK_GRAIN_NS and time_ns != -MAX_TIME_NS
     return FileSnapshot(
-        source.file, found.st_size, when, min(found.st_ctime_ns, MAX_TIME_NS) if sure else 0
+        source.file, status.st_size, time_ns, min(status.st_ctime_ns, MAX_TIME_NS) if is_sure else 0
     )

@@ -11,8 +11,7 @@ from batchdigits.errors import UsageError
 from batchdigits.formats import has_image_suffix
 from batchdigits.records import Source
 from batchdigits.sources import inspection
-from batchdigits.sources.inspection import FILE_MISSING
-from batchdigits.sources.names import escape_path
+from batchdigits.sources.inspection import FILE_MISSING, escape_path
 
 _SKIP_HIDDEN = "hidden or half-written"
 _SKIP_NO_IMAGE = "not an image"
@@ -108,8 +107,8 @@ class SourceSearch:
             self.skipped[real] = _SKIP_MOVED
             return []
         base = os.path.join(real, "")
-        met = [(item.path, self.add_or_skip_item(item, base + item.name)) for item in items]
-        return [(below, folder) for below, folder in met if folder]
+        entries = [(item.path, self.add_or_skip_item(item, base + item.name)) for item in items]
+        return [(below, folder) for below, folder in entries if folder]
 
     def add_or_skip_item(self, item: os.DirEntry[str], entry: str) -> str:
         """Add or skip one entry of a folder; return its real path if it is a folder to walk."""

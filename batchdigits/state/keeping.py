@@ -40,7 +40,7 @@ class State:
         self._job, self._store, self._summary = job, store, summary
         self._wanted = self._lost = self._replaced = 0
         self._parts: list[TaskFindings] = []
-        self._found = sources.FoundSources([], {}, [])
+        self._listing = sources.FoundSources([], {}, [])
         self._pages: dict[str, dict[int, str]] = {}
         self._moves = store.has_moved_files()
         with store.transaction():
@@ -49,52 +49,52 @@ class State:
 
     # What is to be read
 
-    def plan_tasks(self, found: sources.FoundSources) -> FileTasks:
+    def plan_tasks(self, listing: sources.FoundSources) -> FileTasks:
         """Return the tasks of the files that are new or changed, or failed before."""
-        self._found, fresh = found, self._job.options.fresh
-        entries = [inspection.stat_source(source) for source in found.sources]
+        self._listing, fresh = listing, self._job.options.fresh
+        entries = [inspection.stat_source(source) for source in listing.sources]
         self._store.set_run_files(entries)
         scope.select_rows(self._job, self._store)
-        places = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
-        places = self._drop_unready([*places], entries)
+        indexes = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
+        indexes = self._drop_unready([*indexes], entries)
         self._pages = {} if fresh else self._store.load_findings_by_page(self._key)
         if not fresh and self._store.has_readings():
-            places = self._drop_known_content(places)
-        self._wanted = len(places)
-        chosen = [found.sources[at] for at in places]
-        return FileTasks(chosen, [entries[at] for at in places], self._pages)
+            indexes = self._drop_known_content(indexes)
+        self._wanted = len(indexes)
+        files = [listing.sources[index] for index in indexes]
+        return FileTasks(files, [entries[index] for index in indexes], self._pages)
 
-    def _drop_unready(self, places: Sequence[int], entries: Sequence[FileSnapshot]) -> list[int]:
+    def _drop_unready(self, indexes: Sequence[int], entries: Sequence[FileSnapshot]) -> list[int]:
         """Leave out files that are still being written, and known files of a list that are gone.
 
         The summary counts the files that are still being written.
         """
-        met, seconds = self._found.sources, self._job.options.settle
+        files, seconds = self._listing.sources, self._job.options.settle
         kept = []
-        for at in places:
-            if met[at].fault == FILE_MISSING and self._store.has_file(met[at].file):
+        for index in indexes:
+            if files[index].fault == FILE_MISSING and self._store.has_file(files[index].file):
                 continue
-            if not met[at].named and inspection.is_unsettled(entries[at], seconds):
+            if not files[index].named and inspection.is_unsettled(entries[index], seconds):
                 self._summary.left += 1
             else:
-                kept.append(at)
+                kept.append(index)
         return kept
 
-    def _drop_known_content(self, places: Sequence[int]) -> list[int]:
+    def _drop_known_content(self, indexes: Sequence[int]) -> list[int]:
         """Leave out files whose content was read before, under any name: they get its findings."""
-        left = []
-        for start in range(0, len(places), FILES_PER_PART):
-            part = places[start : start + FILES_PER_PART]
-            entries = [inspection.hash_source(self._found.sources[at]) for at in part]
+        unknown = []
+        for start in range(0, len(indexes), FILES_PER_PART):
+            part = indexes[start : start + FILES_PER_PART]
+            entries = [inspection.hash_source(self._listing.sources[index]) for index in part]
             with self._store.transaction():
-                for at, entry in zip(part, entries, strict=True):
+                for index, entry in zip(part, entries, strict=True):
                     replaces = self._moves and self._store.has_moved_predecessor(entry)
                     if entry.content is None or not self._store.reuse_reading(entry, self._key):
-                        left.append(at)
+                        unknown.append(index)
                     else:
                         self._replaced += replaces
                         self._store.mark_tables_stale()
-        return left
+        return unknown
 
     # What is read is kept
 
@@ -141,14 +141,14 @@ class State:
     def _keep_batch(self, batch: list[TaskFindings]) -> int:
         """Keep a batch; return how many files end in it. Of a file that goes on, keep the pages."""
         with self._store.transaction():
-            for found in batch:
-                self._parts.append(found)
-                if found.task.last:
+            for task_findings in batch:
+                self._parts.append(task_findings)
+                if task_findings.task.last:
                     self._keep_file(self._parts)
                     self._parts = []
                 else:
-                    self._keep_page(found)
-        return sum(found.task.last for found in batch)
+                    self._keep_page(task_findings)
+        return sum(task_findings.task.last for task_findings in batch)
 
     def _keep_file(self, parts: Sequence[TaskFindings]) -> None:
         """Keep the findings of a file, in the order of its pages."""
@@ -167,30 +167,36 @@ class State:
             pages |= {page: decode_findings(one) for page, one in before if page not in pages}
         self._put_findings(stood, [one for page in sorted(pages) for one in pages[page]])
 
-    def _keep_page(self, found: TaskFindings) -> None:
+    def _keep_page(self, task_findings: TaskFindings) -> None:
         """Keep the findings of a page, in case the run ends before all of its file is read."""
-        page, stood = found.task.page, found.stood
-        failed = any(one.item.status == "error" for one in found.findings)
+        page, stood = task_findings.task.page, task_findings.stood
+        failed = any(one.item.status == "error" for one in task_findings.findings)
         if page is not None and stood is not None and stood.sure and not failed:
-            self._store.save_page_findings(stood, self._key, page, encode_findings(found.findings))
+            self._store.save_page_findings(
+                stood, self._key, page, encode_findings(task_findings.findings)
+            )
 
-    def _put_findings(self, entry: FileSnapshot, found: Sequence[Finding]) -> None:
-        failed = any(one.item.status == "error" for one in found)
+    def _put_findings(self, entry: FileSnapshot, findings: Sequence[Finding]) -> None:
+        failed = any(one.item.status == "error" for one in findings)
         self._replaced += self._moves and self._store.has_moved_predecessor(entry)
-        self._store.save_findings(entry, self._key, encode_findings(found), failed=failed)
+        self._store.save_findings(entry, self._key, encode_findings(findings), failed=failed)
         self._store.mark_tables_stale()
 
     def _recall_findings(self) -> Iterator[list[FileFindings]]:
         """Yield the findings of every file of the table, in its order."""
-        chosen = self._job.threshold
-        own: Callable[[str], Thresholds] = cache(lambda text: Thresholds(**json.loads(text)))
-        lines = self._store.list_file_records()
-        while part := list(islice(lines, FILES_PER_PART)):
+        threshold = self._job.threshold
+        decode_thresholds: Callable[[str], Thresholds] = cache(
+            lambda text: Thresholds(**json.loads(text))
+        )
+        records = self._store.list_file_records()
+        while part := list(islice(records, FILES_PER_PART)):
             yield [
                 FileFindings(
                     one.file,
                     decode_findings(one.findings),
-                    own(one.thresholds) if chosen is None else Thresholds(chosen, chosen),
+                    decode_thresholds(one.thresholds)
+                    if threshold is None
+                    else Thresholds(threshold, threshold),
                     one.here,
                 )
                 for one in part
@@ -202,7 +208,7 @@ class State:
         """Delete what no row needs, and with --prune files that are gone; log missing files."""
         with self._store.transaction():
             if self._job.options.prune and self._summary.files:
-                self._summary.pruned = scope.prune_gone_files(self._store, self._found)
+                self._summary.pruned = scope.prune_gone_files(self._store, self._listing)
             if self._summary.pruned + scope.prune_mended_folders(self._store):
                 self._store.mark_tables_stale()
             self._store.drop_unused_findings()
@@ -211,7 +217,7 @@ class State:
         if self._summary.gone and not self._summary.files:
             log.error(MISSING_FILES_MESSAGE, "", self._summary.gone)
             return
-        for folder, count in scope.count_missing_files(self._store, self._found).items():
+        for folder, count in scope.count_missing_files(self._store, self._listing).items():
             log.error(MISSING_FILES_MESSAGE, f" in '{folder}'", count)
 
     def can_skip_tables(self) -> bool:
@@ -234,11 +240,11 @@ class State:
         Each comes with how it was when it was read, and with `failed` if it has an error row,
         else `done`; the text is empty if its content is not known.
         """
-        after = ""
-        while part := self._store.list_read_files(self._key, after, FILES_PER_PART):
-            after = part[-1][1].file
-            met = self._found.sources
-            yield [(met[at], entry, _get_outcome(entry, text)) for at, entry, text in part]
+        last_file = ""
+        while part := self._store.list_read_files(self._key, last_file, FILES_PER_PART):
+            last_file = part[-1][1].file
+            files = self._listing.sources
+            yield [(files[index], entry, _get_outcome(entry, text)) for index, entry, text in part]
 
     def update_snapshots(self, entries: Sequence[FileSnapshot]) -> None:
         """Note how files are now, or that they are moved."""

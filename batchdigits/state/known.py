@@ -35,9 +35,9 @@ class NoState:
         """Take the job; the summary counts the files that are read."""
         self._job, self._summary = job, summary
 
-    def plan_tasks(self, found: sources.FoundSources) -> FileTasks:
+    def plan_tasks(self, listing: sources.FoundSources) -> FileTasks:
         """Return the tasks of all files."""
-        return FileTasks(found.sources)
+        return FileTasks(listing.sources)
 
     def keep_findings(
         self,

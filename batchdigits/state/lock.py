@@ -32,8 +32,8 @@ def lock_outputs(paths: Sequence[str], wait: float = 0.0) -> Iterator[None]:
 def _hold_lock(lock: str, path: str, wait: float) -> Iterator[None]:
     try:
         # not the soft kind, which outlives a killed run
-        held = filelock.FileLock(lock, timeout=wait, fallback_to_soft=False)
-        held.acquire()
+        file_lock = filelock.FileLock(lock, timeout=wait, fallback_to_soft=False)
+        file_lock.acquire()
     except filelock.Timeout:
         waited = f" after {wait:g} s" if wait else ""
         raise BusyError(
@@ -46,4 +46,4 @@ def _hold_lock(lock: str, path: str, wait: float) -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()

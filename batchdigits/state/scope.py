@@ -30,33 +30,35 @@ class InputScope:
             The first INPUT that holds it, as typed, with the path below it, escaped as in the
             table; empty if no INPUT holds it.
         """
-        below = file.startswith(self._folders) and "/../" not in file  # `..` may lead out again
-        held = file in self._files or below
-        if held and not self._inputs_overlap:
+        is_below = file.startswith(self._folders) and "/../" not in file  # `..` may lead out again
+        is_held = file in self._files or is_below
+        if is_held and not self._inputs_overlap:
             return file
-        return self._respell_file(file) or (file if held else "")
+        return self._respell_file(file) or (file if is_held else "")
 
     def _respell_file(self, file: str) -> str:
         path = os.fsdecode(unescape_path(file))
-        found = [
+        matches = [
             (self._places[folder], below)
             for place in dict.fromkeys((_make_absolute(path), self._resolve_links(path)))
             for folder, below in _walk_ancestors(place)
             if folder in self._places
         ]
-        if not found:
+        if not matches:
             return ""
-        at, below = min(found)  # the first INPUT that holds a file names it
-        return escape_path(os.path.join(self._inputs[at], below) if below else self._inputs[at])
+        index, below = min(matches)  # the first INPUT that holds a file names it
+        return escape_path(
+            os.path.join(self._inputs[index], below) if below else self._inputs[index]
+        )
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
         """The index of each INPUT by its absolute and by its real path; the first typed wins."""
-        found: dict[str, int] = {}
-        for at, path in enumerate(self._inputs):
+        index_by_place: dict[str, int] = {}
+        for index, path in enumerate(self._inputs):
             for place in _make_absolute(path), self._resolve_links(path):
-                found.setdefault(place, at)
-        return found
+                index_by_place.setdefault(place, index)
+        return index_by_place
 
     @functools.cached_property
     def _inputs_overlap(self) -> bool:
@@ -65,10 +67,10 @@ class InputScope:
             return False
         if len({*self._places.values()}) < len(self._inputs):
             return True
-        own = self._places.items()
+        places = self._places.items()
         return any(
-            self._places.get(folder, at) != at
-            for place, at in own
+            self._places.get(folder, index) != index
+            for place, index in places
             for folder, _ in _walk_ancestors(place)
         )
 
@@ -107,40 +109,42 @@ def select_rows(job: Job, store: StateStore) -> None:
     A file that another run spelled differently, but that an INPUT of this run holds, gets the name
     that it has here; if another record has that name already, it is deleted.
     """
-    asked = InputScope([*job.inputs.typed, *job.inputs.listed])
-    named = ((file, asked.find_table_name(file)) for file in store.list_absent_files())
-    strange = [(file, name) for file, name in named if name != file]
-    others = [file for file, name in strange if not name]
+    input_scope = InputScope([*job.inputs.typed, *job.inputs.listed])
+    named_files = ((file, input_scope.find_table_name(file)) for file in store.list_absent_files())
+    renamed = [(file, name) for file, name in named_files if name != file]
+    excluded = [file for file, name in renamed if not name]
     with store.transaction():
-        for file, name in strange:
+        for file, name in renamed:
             if name and store.has_file(name):
                 store.prune_files([file], moved=False)
             elif name:
                 store.rename_file(file, name)
-        if len(others) < len(strange):
+        if len(excluded) < len(renamed):
             store.mark_tables_stale()
-        store.exclude_files([] if job.options.append else others)
+        store.exclude_files([] if job.options.append else excluded)
 
 
-def count_missing_files(store: StateStore, found: FoundSources) -> dict[str, int]:
+def count_missing_files(store: StateStore, listing: FoundSources) -> dict[str, int]:
     """Count the known files that were not found, by folder that could not be listed completely."""
-    below = [(f"{place}/", place) for place in found.unseen]
+    starts = [(f"{place}/", place) for place in listing.unseen]
     counts = Counter[str]()
-    for file, _ in store.list_gone_files() if below else ():
-        counts.update(place for start, place in below if file.startswith(start))
+    for file, _ in store.list_gone_files() if starts else ():
+        counts.update(place for start, place in starts if file.startswith(start))
     return dict(counts)
 
 
-def prune_gone_files(store: StateStore, found: FoundSources) -> int:
+def prune_gone_files(store: StateStore, listing: FoundSources) -> int:
     """Delete files that are gone or were moved; return their number.
 
     A file is not gone if its folder could not be listed completely, nor if it still exists and no
     INPUT asked for it. It is gone if this run found it under another name.
     """
-    unseen = tuple(f"{place}/" for place in found.unseen)
+    unseen = tuple(f"{place}/" for place in listing.unseen)
     gone = [file for file, _ in store.list_gone_files() if not file.startswith(unseen)]
-    there = {os.fsencode(os.path.realpath(one.path)) for one in found.sources if gone}
-    gone = [file for file in gone if (real := _resolve_real_path(file)) is None or real in there]
+    read_paths = {os.fsencode(os.path.realpath(one.path)) for one in listing.sources if gone}
+    gone = [
+        file for file in gone if (real := _resolve_real_path(file)) is None or real in read_paths
+    ]
     return store.prune_files(gone, moved=True)
 
 

@@ -31,8 +31,8 @@ def check_state(base: sqlite3.Connection, version: int) -> None:
     (sound,) = base.execute("PRAGMA integrity_check(1)").fetchone()  # quick_check skips indexes
     if sound != "ok":
         raise DamagedError(str(sound))
-    with closing(make_empty_state(version)) as made:
-        names, tables, indexes = _list_structure(made)
+    with closing(make_empty_state(version)) as empty:
+        names, tables, indexes = _list_structure(empty)
     if _list_structure(base) != (names, tables, indexes):
         raise DamagedError("its tables are not those that were made")
     for table, columns in tables.items():
@@ -46,27 +46,29 @@ def _list_structure(
 ) -> tuple[list[SchemaRow], dict[str, list[SchemaRow]], list[object]]:
     """List all objects, the columns of each table, and the indexes, however the SQL is spelled."""
     names = base.execute("SELECT type, name, tbl_name FROM sqlite_schema ORDER BY 1, 2").fetchall()
-    what = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
+    query = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
     tables = {
-        name: base.execute(what, (name,)).fetchall() for kind, name, _ in names if kind == "table"
+        name: base.execute(query, (name,)).fetchall() for kind, name, _ in names if kind == "table"
     }
-    what = 'SELECT name, "unique", origin, partial FROM pragma_index_list(?) ORDER BY name'
-    found = [one for table in tables for one in base.execute(what, (table,)).fetchall()]
-    what = 'SELECT name, "desc", coll, "key" FROM pragma_index_xinfo(?)'
-    indexes: list[object] = [(one, base.execute(what, one[:1]).fetchall()) for one in found]
+    query = 'SELECT name, "unique", origin, partial FROM pragma_index_list(?) ORDER BY name'
+    listed = [one for table in tables for one in base.execute(query, (table,)).fetchall()]
+    query = 'SELECT name, "desc", coll, "key" FROM pragma_index_xinfo(?)'
+    indexes: list[object] = [(one, base.execute(query, one[:1]).fetchall()) for one in listed]
     return names, tables, indexes
 
 
 def _check_rows(base: sqlite3.Connection, table: str, columns: Sequence[str], version: int) -> None:
     """Check the checksums of a table's rows; each covers its whole row except `id`."""
-    own, of_row = (
+    checksum_column, compute = (
         ("checksum", compute_checksum)
         if version >= NAMED_CHECKSUM_VERSION
         else ("sum", compute_old_checksum)
     )
-    others = [name for name in columns if name not in ("id", own)]
-    for found, *values in base.execute(f"SELECT {own}, {', '.join(others)} FROM {table}"):
-        if found != of_row(*values):
+    others = [name for name in columns if name not in ("id", checksum_column)]
+    for checksum, *values in base.execute(
+        f"SELECT {checksum_column}, {', '.join(others)} FROM {table}"
+    ):
+        if checksum != compute(*values):
             raise DamagedError(f"a row of its table '{table}' is not what was written")
 
 

@@ -69,20 +69,20 @@ class StateStore:
         self._base.execute("DELETE FROM here")
         self._base.executemany(
             "INSERT INTO here VALUES (?, ?, ?, ?, ?)",
-            ((one.file, at, one.size, one.time, one.sure) for at, one in enumerate(entries)),
+            ((one.file, index, one.size, one.time, one.sure) for index, one in enumerate(entries)),
         )
 
     def list_absent_files(self) -> Iterator[str]:
         """Yield the names of known files that are not among those of this run."""
-        what = "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
-        return (file for (file,) in self._base.execute(what))
+        query = "SELECT file FROM files WHERE file NOT IN (SELECT file FROM here)"
+        return (file for (file,) in self._base.execute(query))
 
     def rename_file(self, file: str, name: str) -> None:
         """Rename a known file to a name that no known file has."""
-        found = self._base.execute(
+        cursor = self._base.execute(
             "SELECT size, time, sure, content, reading FROM files WHERE file = ?", (file,)
         )
-        *entry, reading = found.fetchone()
+        *entry, reading = cursor.fetchone()
         self._save_file(FileSnapshot(name, *entry), reading)
         self._base.execute("DELETE FROM files WHERE file = ?", (file,))
 
@@ -93,20 +93,20 @@ class StateStore:
 
     def count_excluded_rows(self) -> int:
         """Count the rows of the files that `exclude_files` hides."""
-        found = self._base.execute(
+        cursor = self._base.execute(
             "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out"
             " JOIN files USING (file) JOIN readings ON readings.id = files.reading"
         )
-        return int(found.fetchone()[0] or 0)
+        return int(cursor.fetchone()[0] or 0)
 
     def has_file_records(self) -> bool:
         """Return whether `list_file_records` yields anything."""
-        what = "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
-        return self._base.execute(what).fetchone() is not None
+        query = "SELECT 1 FROM files WHERE file NOT IN (SELECT file FROM left_out) LIMIT 1"
+        return self._base.execute(query).fetchone() is not None
 
     def find_files_to_read(self, key: int) -> list[int]:
         """Return the indexes of this run's files that are new, changed, or failed before."""
-        found = self._base.execute(
+        rows = self._base.execute(
             "SELECT at FROM here LEFT JOIN files USING (file)"
             " LEFT JOIN readings ON readings.id = files.reading"
             " WHERE files.file IS NULL OR NOT files.sure OR files.sure != here.sure"
@@ -114,17 +114,17 @@ class StateStore:
             " OR readings.failed ORDER BY at",
             (key,),
         )
-        return [at for (at,) in found]
+        return [index for (index,) in rows]
 
     def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
         """Return whether a file's content was read before; if so, the file gets its findings."""
-        found = self._base.execute(
+        row = self._base.execute(
             "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
             (entry.content, key),
         ).fetchone()
-        if found:
-            self._save_file(entry, found[0])
-        return bool(found)
+        if row:
+            self._save_file(entry, row[0])
+        return bool(row)
 
     def save_findings(self, entry: FileSnapshot, key: int, findings: str, *, failed: bool) -> None:
         """Keep the findings of a file, in place of earlier ones.
@@ -164,15 +164,15 @@ class StateStore:
 
     def load_findings_by_page(self, key: int) -> dict[str, dict[int, str]]:
         """Return the findings of pages of unchanged files, by file and by page from 1."""
-        found = self._base.execute(
+        rows = self._base.execute(
             "SELECT file, page, findings FROM pages JOIN here USING (file)"
             " WHERE pages.size = here.size AND pages.time = here.time AND key = ?",
             (key,),
         )
-        out: dict[str, dict[int, str]] = {}
-        for file, page, findings in found:
-            out.setdefault(file, {})[page] = findings
-        return out
+        by_file: dict[str, dict[int, str]] = {}
+        for file, page, findings in rows:
+            by_file.setdefault(file, {})[page] = findings
+        return by_file
 
     def _save_file(self, entry: FileSnapshot, reading: int) -> None:
         row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
@@ -183,13 +183,13 @@ class StateStore:
 
     def list_file_records(self) -> Iterator[FileRecord]:
         """Yield a record of every file, in the order of the UTF-8 bytes of its name."""
-        found = self._base.execute(
+        rows = self._base.execute(
             "SELECT files.file, thresholds, findings, here.file IS NOT NULL FROM files"
             " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
             " LEFT JOIN here ON here.file = files.file"
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
-        for file, thresholds, findings, here in found:
+        for file, thresholds, findings, here in rows:
             yield FileRecord(file, thresholds, findings, bool(here))
 
     def list_read_files(
@@ -206,14 +206,14 @@ class StateStore:
             Of each its index among this run's files, how it was when it was read, and its
             findings if it is to be read again, else an empty text.
         """
-        found = self._base.execute(
+        rows = self._base.execute(
             "SELECT at, files.file, files.size, files.time, files.sure, files.content,"
             " CASE WHEN failed THEN findings ELSE '' END"
             " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
             " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
             (after, key, count),
         )
-        return [(at, FileSnapshot(*entry), findings) for at, *entry, findings in found]
+        return [(index, FileSnapshot(*entry), findings) for index, *entry, findings in rows]
 
     def update_entries(self, entries: Iterable[FileSnapshot]) -> None:
         """Update how known files are; their findings stay.
@@ -222,22 +222,22 @@ class StateStore:
         read, even if it has the same size and time.
         """
         for entry in entries:
-            found = self._base.execute("SELECT reading FROM files WHERE file = ?", (entry.file,))
-            self._save_file(entry, found.fetchone()[0])
+            cursor = self._base.execute("SELECT reading FROM files WHERE file = ?", (entry.file,))
+            self._save_file(entry, cursor.fetchone()[0])
 
     def has_moved_files(self) -> bool:
         """Return whether any file was read and moved away."""
-        found = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
-        return found.fetchone() is not None
+        cursor = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
+        return cursor.fetchone() is not None
 
     def has_moved_predecessor(self, entry: FileSnapshot) -> bool:
         """Return whether another file of this name was read without error and moved away."""
-        found = self._base.execute(
+        cursor = self._base.execute(
             "SELECT 1 FROM files JOIN readings ON readings.id = files.reading"
             " WHERE file = ? AND size = ? AND files.content != ? AND NOT failed",
             (entry.file, MOVED, entry.content),
         )
-        return bool(found.fetchone())
+        return bool(cursor.fetchone())
 
     def has_file(self, file: str) -> bool:
         """Return whether a file is known."""
@@ -249,13 +249,13 @@ class StateStore:
         Returns:
             Of each its name, and whether it has an error row.
         """
-        found = self._base.execute(
+        rows = self._base.execute(
             "SELECT file, failed FROM files JOIN readings ON readings.id = files.reading"
             " WHERE size != ? AND file NOT IN (SELECT file FROM here)"
             " AND file NOT IN (SELECT file FROM left_out)",
             (MOVED,),
         )
-        return [(file, bool(failed)) for file, failed in found]
+        return [(file, bool(failed)) for file, failed in rows]
 
     def prune_files(self, files: Iterable[str], *, moved: bool) -> int:
         """Delete files, with `moved` also those that were moved away; return their number."""
@@ -276,18 +276,18 @@ class StateStore:
 
     def load_table_record(self, name: str) -> TableRecord | None:
         """Return how a table was left; None if none was written."""
-        found = self._base.execute(
+        row = self._base.execute(
             "SELECT size, time, content, settings, summary FROM written WHERE name = ?", (name,)
         ).fetchone()
-        return TableRecord(*found) if found else None
+        return TableRecord(*row) if row else None
 
     def mark_tables_stale(self) -> None:
         """Note that the tables no longer show what is known."""
         if self._stale:  # noted before: this is called for every file
             return
-        found = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
-        for name, size, when, content in found:
-            self.save_table_record(name, TableRecord(size, when, content, "", ""))
+        rows = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
+        for name, size, time, content in rows:
+            self.save_table_record(name, TableRecord(size, time, content, "", ""))
         self._stale = True
 
     def save_table_record(self, name: str, table: TableRecord) -> None:

@@ -27,15 +27,17 @@ EDITED_MESSAGE = "'%s' was not as it was left: what stood there is kept as '%s'"
 
 def encode_table_settings(job: Job) -> str:
     """Return what a table depends on, except for the findings; another text means another table."""
-    shown = ("wide", "excel", "digits_out")
-    chosen = {name: getattr(job.options, name) for name in shown}
-    chosen["min_confidence"] = job.threshold
+    option_names = ("wide", "excel", "digits_out")
+    settings = {name: getattr(job.options, name) for name in option_names}
+    settings["min_confidence"] = job.threshold
     columns = [layout.names for layout in job.layouts]
     inputs = "any"
     if not job.options.append:  # as a digest, because a list may have a million
-        asked = sorted({*job.inputs.typed, *job.inputs.listed})
-        inputs = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
-    return json.dumps([TABLE_VERSION, chosen, columns, inputs])
+        sorted_inputs = sorted({*job.inputs.typed, *job.inputs.listed})
+        inputs = hashlib.blake2b(
+            "\0".join(sorted_inputs).encode("utf-8", "surrogatepass")
+        ).hexdigest()
+    return json.dumps([TABLE_VERSION, settings, columns, inputs])
 
 
 def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
@@ -56,10 +58,10 @@ def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
         summary.unchanged = True
         return True
     description = encode_table_settings(job)
-    standing = [_find_current_table(path, store, description) for path in job.paths.tables]
-    if not all(standing) or standing[0] is None:
+    current = [_find_current_table(path, store, description) for path in job.paths.tables]
+    if not all(current) or current[0] is None:
         return False
-    statuses = json.loads(standing[0].summary)
+    statuses = json.loads(current[0].summary)
     if "error" in statuses:  # how many of their files are here has to be counted
         return False
     summary.unchanged, summary.statuses = True, Counter(statuses)
@@ -79,10 +81,10 @@ def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
     if written is None:
         return False
     try:
-        found = os.stat(path)
-        if (found.st_size, found.st_mtime_ns) == written[:2]:
+        status = os.stat(path)
+        if (status.st_size, status.st_mtime_ns) == written[:2]:
             return True
-        return found.st_size == written.size and _digest_file(path) == written.content
+        return status.st_size == written.size and _digest_file(path) == written.content
     except OSError:
         return False
 
@@ -124,45 +126,45 @@ def _guard_table(
     if path == "-":
         yield
         return
-    kept = ""
+    kept_path = ""
     with outputs.wrap_os_errors(path):
         if is_table_edited(path, store):
-            kept = _keep_edited_table(path)
+            kept_path = _keep_edited_table(path)
     try:
         yield
     except BaseException:
         with suppress(OSError):
-            if kept and _digest_file(kept) == _digest_file(path):  # not replaced yet
-                os.unlink(kept)
-                kept = ""
-        if kept:
-            log.error(EDITED_MESSAGE, path, kept)  # noqa: TRY400 (the fault has a line of its own)
+            if kept_path and _digest_file(kept_path) == _digest_file(path):  # not replaced yet
+                os.unlink(kept_path)
+                kept_path = ""
+        if kept_path:
+            log.error(EDITED_MESSAGE, path, kept_path)  # noqa: TRY400 (the fault has a line of its own)
         raise
     with outputs.wrap_os_errors(path):
-        found = os.stat(path)
+        status = os.stat(path)
         left = TableRecord(
-            found.st_size, found.st_mtime_ns, _digest_file(path), description, summary()
+            status.st_size, status.st_mtime_ns, _digest_file(path), description, summary()
         )
         if (
-            kept and _digest_file(kept) == left.content
+            kept_path and _digest_file(kept_path) == left.content
         ):  # ours: a run was killed before it could note it
-            os.unlink(kept)
-        elif kept:
-            log.error(EDITED_MESSAGE, path, kept)
+            os.unlink(kept_path)
+        elif kept_path:
+            log.error(EDITED_MESSAGE, path, kept_path)
     with store.transaction():
         store.save_table_record(_name_table(path, store), left)
 
 
 def _keep_edited_table(path: str) -> str:
     """Keep an edited table under another name, safe on disk; return that name."""
-    kept, real = find_free_name(path), Path(os.path.realpath(path))
+    kept_path, real = find_free_name(path), Path(os.path.realpath(path))
     try:
-        os.link(real, kept)
+        os.link(real, kept_path)
     except OSError:  # no hard links on this disk, or the link leads to another disk
-        with real.open("rb") as file, files.open_atomic_file(Path(kept), like=real) as copy:
+        with real.open("rb") as file, files.open_atomic_file(Path(kept_path), like=real) as copy:
             shutil.copyfileobj(file, copy)
-    files.sync_folder(os.path.dirname(kept) or os.curdir)
-    return kept
+    files.sync_folder(os.path.dirname(kept_path) or os.curdir)
+    return kept_path
 
 
 def restrict_state_access(state: str, table: str) -> None:
@@ -171,17 +173,21 @@ def restrict_state_access(state: str, table: str) -> None:
     A missing state is made, empty. Without a table, nothing changes.
     """
     with suppress(OSError):  # another user owns it, for example
-        asked = os.stat(table)
-        if not stat.S_ISREG(asked.st_mode):
+        table_status = os.stat(table)
+        if not stat.S_ISREG(table_status.st_mode):
             return
-        may = 0o700 | (0o070 if asked.st_mode & 0o040 else 0) | (0o007 if asked.st_mode & 4 else 0)
+        mode = (
+            0o700
+            | (0o070 if table_status.st_mode & 0o040 else 0)
+            | (0o007 if table_status.st_mode & 4 else 0)
+        )
         if not os.path.lexists(state):
-            os.close(os.open(state, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 & may))
-        found = os.stat(state)
-        if found.st_gid != asked.st_gid and not asked.st_mode & 4:
-            may &= 0o707
-        if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & ~may:
-            os.chmod(state, stat.S_IMODE(found.st_mode) & may)
+            os.close(os.open(state, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 & mode))
+        state_status = os.stat(state)
+        if state_status.st_gid != table_status.st_gid and not table_status.st_mode & 4:
+            mode &= 0o707
+        if stat.S_ISREG(state_status.st_mode) and stat.S_IMODE(state_status.st_mode) & ~mode:
+            os.chmod(state, stat.S_IMODE(state_status.st_mode) & mode)
 
 
 def _name_table(path: str, store: StateStore) -> str:

@@ -17,14 +17,14 @@ def load_templates(paths: Sequence[str]) -> list[Template]:
             the same form's name.
     """
     places = [place for path in paths for place in _list_template_files(path)]
-    found: dict[str, Template] = {}
+    template_by_name: dict[str, Template] = {}
     for one in map(load_template, dict.fromkeys(places)):
-        if (other := found.setdefault(one.form.name, one)) is not one:
+        if (other := template_by_name.setdefault(one.form.name, one)) is not one:
             raise TemplateError(
                 f"templates '{other.place}' and '{one.place}' are both named "
                 f"'{one.form.name}': rename one, or leave it out"
             )
-    return list(found.values())
+    return list(template_by_name.values())
 
 
 def _list_template_files(path: str) -> list[str]:
@@ -32,12 +32,12 @@ def _list_template_files(path: str) -> list[str]:
     try:
         if not Path(path).is_dir():
             return [path]
-        listed = sorted(one for one in Path(path).iterdir() if one.suffix == ".toml")
+        entries = sorted(one for one in Path(path).iterdir() if one.suffix == ".toml")
     except OSError as error:
         raise TemplateError(f"template folder '{path}' cannot be read: {error.strerror}") from None
     except ValueError:
         return [path]  # `load_template` says what is wrong with it
-    kept = [str(one) for one in listed if not one.name.startswith(".") and one.is_file()]
-    if not kept:
+    visible = [str(one) for one in entries if not one.name.startswith(".") and one.is_file()]
+    if not visible:
         raise TemplateError(f"template folder '{path}': expected *.toml in it, found none")
-    return kept
+    return visible

@@ -88,18 +88,18 @@ def find_fields(grey: GreyImage, size: tuple[float, float]) -> list[DraftField]:
         size: width and height of the paper in it, mm.
     """
     scale = np.array(size) / grey.shape[::-1]
-    out = []
+    fields = []
     for group in layout.find(grey):
         boxes = _fit_upright_boxes((group.boxes + 0.5) * scale)
         if group.kind == "boxes":
-            out += [
+            fields += [
                 _draft_field(boxes[n : n + MAX_FIELD_BOXES], size)
                 for n in range(0, len(boxes), MAX_FIELD_BOXES)
             ]
         else:
             single = zip(boxes, group.printed, strict=True)
-            out += [_draft_field(box[None], size) for box, printed in single if not printed]
-    return out
+            fields += [_draft_field(box[None], size) for box, printed in single if not printed]
+    return fields
 
 
 def _fit_upright_boxes(quads: NDArray[np.float64]) -> BoxArray:

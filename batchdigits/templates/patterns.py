@@ -127,13 +127,13 @@ class _Group:
     options: list[list[_Part]]
 
     def find_ends(self, walk: _Walk, starts: int) -> int:
-        found = 0
+        all_ends = 0
         for sequence in self.options:
             ends = starts
             for part in sequence:
                 ends = part.find_ends(walk, ends)
-            found |= ends
-        return found
+            all_ends |= ends
+        return all_ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,13 +145,13 @@ class _Repeat:
     most: int
 
     def find_ends(self, walk: _Walk, starts: int) -> int:
-        found = 0
+        all_ends = 0
         for start in range(starts.bit_length()):
             if starts >> start & 1:
                 if (self, start) not in walk.known:
                     walk.known[self, start] = self._find_ends_from(walk, 1 << start)
-                found |= walk.known[self, start]
-        return found
+                all_ends |= walk.known[self, start]
+        return all_ends
 
     def _find_ends_from(self, walk: _Walk, now: int) -> int:
         for _ in range(self.least):

@@ -29,38 +29,38 @@ _EXPECTED_BRACKETS = {
 
 
 def describe_first_error(
-    error: ValidationError, found: dict[str, Any], models: Mapping[str, type[BaseModel]]
+    error: ValidationError, tables: dict[str, Any], models: Mapping[str, type[BaseModel]]
 ) -> str:
     """Describe the first error, with its field and key. Unknown keys come first.
 
     Args:
         error: what pydantic raised.
-        found: the template's tables, as read from TOML.
+        tables: the template's tables, as read from TOML.
         models: the model of the whole template, under "", and of each table, under its key.
     """
-    every = error.errors()
-    first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
+    errors = error.errors()
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     path, model = list(first["loc"]), models[""]
-    where: list[str] = []
+    places: list[str] = []
     part = ""
     while path and path[0] in models and path[0] in _list_keys(model):
         part = str(path.pop(0))
         model = models[part]
         if path and isinstance(path[0], int):
-            where.append(_name_field_or_marker(part, path.pop(0), found))
+            places.append(_name_field_or_marker(part, path.pop(0), tables))
         else:
-            where.append(f"[{part}]" if part in found else part)
+            places.append(f"[{part}]" if part in tables else part)
     if first["type"] == "missing" and not path:
-        return f"expected {'[form]' if where == ['form'] else 'a [[field]]'}, which is missing"
-    if not path and first["type"] in _BRACKET_ERROR_TYPES and where[-1:] == [f"[{part}]"]:
+        return f"expected {'[form]' if places == ['form'] else 'a [[field]]'}, which is missing"
+    if not path and first["type"] in _BRACKET_ERROR_TYPES and places[-1:] == [f"[{part}]"]:
         return f"[{part}]: expected {_EXPECTED_BRACKETS[part]}"
     key = str(path[0]) if path else ""
-    return ": ".join([*where, _describe_key_error(first, key, model)])
+    return ": ".join([*places, _describe_key_error(first, key, model)])
 
 
 def _describe_key_error(error: Any, key: str, model: type[BaseModel]) -> str:
     """Describe one error of a key; an empty key stands for the table itself."""
-    kind, given = error["type"], error["input"]
+    kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         return f"unknown key '{key}'{_suggest_key(key, _list_keys(model))}"
     if key in _SHAPES_BY_KEY and kind != "value_error" and error["loc"][-1] != key:
@@ -68,17 +68,17 @@ def _describe_key_error(error: Any, key: str, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f"expected {key}, which is missing"
     if key in _SHAPES_BY_KEY and kind != "value_error":
-        return f"{key}: expected {_SHAPES_BY_KEY[key]}, got {given!r}"
+        return f"{key}: expected {_SHAPES_BY_KEY[key]}, got {value!r}"
     text = _MESSAGES_BY_TYPE.get(kind) or error["msg"].removeprefix("Value error, ")
     text = text if not key else f"{key}: {text[0].lower()}{text[1:]}"
-    return text if isinstance(given, dict | list) else f"{text}, got {given!r}"
+    return text if isinstance(value, dict | list) else f"{text}, got {value!r}"
 
 
-def _name_field_or_marker(part: str, number: Any, found: dict[str, Any]) -> str:
+def _name_field_or_marker(part: str, number: Any, tables: dict[str, Any]) -> str:
     """Name the n-th field or marker as the template does."""
-    one = (found if part == "field" else found["form"])[part][number]
-    known = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
-    return f"{part} '{known}'" if known is not None else f"{part} {number + 1}"
+    one = (tables if part == "field" else tables["form"])[part][number]
+    label = one.get("name" if part == "field" else "id") if isinstance(one, dict) else None
+    return f"{part} '{label}'" if label is not None else f"{part} {number + 1}"
 
 
 def _list_keys(model: type[BaseModel]) -> list[str]:
@@ -87,6 +87,6 @@ def _list_keys(model: type[BaseModel]) -> list[str]:
     return [name for name in names if name != "place"]
 
 
-def _suggest_key(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(known)}"
+def _suggest_key(name: str, keys: list[str]) -> str:
+    close = difflib.get_close_matches(name, keys, 1)
+    return f"; did you mean '{close[0]}'?" if close else f"; expected one of {', '.join(keys)}"

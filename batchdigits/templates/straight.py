@@ -30,24 +30,24 @@ def measure_skew(grey: GreyImage, size: tuple[float, float]) -> float:
         grey: the page, uint8, (height, width).
         size: width and height of the paper in it, mm.
     """
-    found = cv2.createLineSegmentDetector().detect(_resize_for_search(grey, size))[0]
-    if found is None:
+    segments = cv2.createLineSegmentDetector().detect(_resize_for_search(grey, size))[0]
+    if segments is None:
         return 0.0
-    across, down = (found.reshape(-1, 4)[:, 2:] - found.reshape(-1, 4)[:, :2]).T
+    across, down = (segments.reshape(-1, 4)[:, 2:] - segments.reshape(-1, 4)[:, :2]).T
     length = np.hypot(across, down) / SEARCH_PX_PER_MM
     turned = (np.degrees(np.arctan2(down, across)) + 45) % 90 - 45
-    kept = (length >= MIN_LINE_MM) & (np.abs(turned) <= MAX_SKEW_DEGREES)
-    if not kept.any():
+    is_used = (length >= MIN_LINE_MM) & (np.abs(turned) <= MAX_SKEW_DEGREES)
+    if not is_used.any():
         return 0.0
-    order = np.argsort(turned[kept])
-    weight = np.cumsum(np.minimum(length[kept], MAX_LINE_WEIGHT_MM)[order])
-    return float(turned[kept][order][np.searchsorted(weight, weight[-1] / 2)])
+    order = np.argsort(turned[is_used])
+    weight = np.cumsum(np.minimum(length[is_used], MAX_LINE_WEIGHT_MM)[order])
+    return float(turned[is_used][order][np.searchsorted(weight, weight[-1] / 2)])
 
 
 def _resize_for_search(grey: GreyImage, size: tuple[float, float]) -> GreyImage:
     pixels = [max(1, round(side * SEARCH_PX_PER_MM)) for side in size]
-    how = cv2.INTER_AREA if pixels[0] < grey.shape[1] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(grey, pixels, interpolation=how), np.uint8)
+    interpolation = cv2.INTER_AREA if pixels[0] < grey.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, pixels, interpolation=interpolation), np.uint8)
 
 
 def deskew_page(grey: GreyImage, degrees: float) -> GreyImage:
@@ -72,10 +72,10 @@ def detect_form_markers(grey: GreyImage, size: tuple[float, float]) -> tuple[str
         where no dictionary has three of the same size on the page.
     """
     small = _resize_for_search(grey, size)
-    found = [
+    by_dictionary = [
         (name, _keep_same_size_markers(_detect_markers(small, name))) for name in ARUCO_DICTIONARIES
     ]
-    name, best = max(found, key=lambda one: len(one[1]))
+    name, best = max(by_dictionary, key=lambda one: len(one[1]))
     return name, sorted(best, key=lambda one: one.id) if len(best) >= 3 else []
 
 
@@ -102,14 +102,14 @@ def _fit_upright_box(quad: NDArray[np.float64]) -> Box:
     return x, y, wide, high
 
 
-def _keep_same_size_markers(found: Iterator[Marker]) -> list[Marker]:
+def _keep_same_size_markers(markers: Iterator[Marker]) -> list[Marker]:
     """Keep the markers of the usual size: print that looks like a marker has another."""
-    listed = list({one.id: one for one in found}.values())
-    if not listed:
+    distinct = list({one.id: one for one in markers}.values())
+    if not distinct:
         return []
-    usual = float(np.median([one.box[2] for one in listed]))
+    usual = float(np.median([one.box[2] for one in distinct]))
     return [
         one
-        for one in listed
+        for one in distinct
         if all(abs(side - usual) <= MARKER_SIZE_TOLERANCE * usual for side in one.box[2:])
     ]

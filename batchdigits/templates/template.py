@@ -104,8 +104,8 @@ class Form(_StrictModel):
         if self.markers and self.anchor != "markers":
             raise ValueError(f'markers are for anchor = "markers", not "{self.anchor}"')
         ids = [marker.id for marker in self.markers]
-        if twice := sorted({one for one in ids if ids.count(one) > 1}):
-            raise ValueError(f"two markers have the id {twice[0]}")
+        if duplicates := sorted({one for one in ids if ids.count(one) > 1}):
+            raise ValueError(f"two markers have the id {duplicates[0]}")
         if 0 < len(ids) < 3:
             raise ValueError(f"expected three markers or more, got {len(ids)}")
         return self
@@ -181,9 +181,11 @@ class Field(_StrictModel):
             raise ValueError(f"min {self.min:g} is over max {self.max:g}")
         if self.cells is not None and self.decimals >= self.cells:
             raise ValueError(f"{self.decimals} decimals leave none of {self.cells} boxes before")
-        most = (10 ** (self.cells or patterns.MAX_VALUE_DIGITS) - 1) / 10**self.decimals
-        if self.min is not None and self.min > most:
-            raise ValueError(f"min {self.min:g} is over {most:g}, the most that fits the boxes")
+        max_value = (10 ** (self.cells or patterns.MAX_VALUE_DIGITS) - 1) / 10**self.decimals
+        if self.min is not None and self.min > max_value:
+            raise ValueError(
+                f"min {self.min:g} is over {max_value:g}, the most that fits the boxes"
+            )
         if self.max is not None and self.max < 0:
             raise ValueError(f"max {self.max:g} is under 0, the least that can be written")
         return self
@@ -219,8 +221,8 @@ class Template(_StrictModel):
     @classmethod
     def _check_field_names(cls, fields: tuple[Field, ...]) -> tuple[Field, ...]:
         names = [field.name for field in fields]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two fields are named '{twice[0]}'")
+        if duplicates := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two fields are named '{duplicates[0]}'")
         return fields
 
     @model_validator(mode="after")
@@ -235,15 +237,15 @@ class Template(_StrictModel):
                 "right": box[0] + box[2] - width,
                 "bottom": box[1] + box[3] - height,
             }
-            for side, by in over.items():
-                if by > MAX_OVERLAP_MM:
+            for side, excess in over.items():
+                if excess > MAX_OVERLAP_MM:
                     raise ValueError(
-                        f"{words} goes {by:g} mm over the {side} edge of a page of "
+                        f"{words} goes {excess:g} mm over the {side} edge of a page of "
                         f"{width:g} x {height:g} mm"
                     )
         for n, (words, box) in enumerate(places):
-            for other, its in places[:n]:
-                if has_overlap(box, its):
+            for other, other_box in places[:n]:
+                if has_overlap(box, other_box):
                     raise ValueError(f"{words} overlaps {other}")
         return self
 
@@ -276,15 +278,15 @@ def parse_template(text: str, path: str) -> Template:
     """
     name = f"template '{path}'"
     try:
-        found = tomllib.loads(text)
+        tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise TemplateError(f"{name} is no TOML: {error}") from None
-    if "place" in found:
+    if "place" in tables:
         raise TemplateError(f"{name}: unknown key 'place'; expected one of form, field")
     try:
-        return Template(**found, place=path)
+        return Template(**tables, place=path)
     except ValidationError as error:
-        tables: dict[str, type[BaseModel]] = {"form": Form, "field": Field, "markers": Marker}
+        models: dict[str, type[BaseModel]] = {"form": Form, "field": Field, "markers": Marker}
         raise TemplateError(
-            f"{name}: {slips.describe_first_error(error, found, {'': Template, **tables})}"
+            f"{name}: {slips.describe_first_error(error, tables, {'': Template, **models})}"
         ) from None

@@ -73,9 +73,9 @@ def _limit_resources(limits: Limits) -> None:
     pages = 0
     with suppress(OSError):  # not Linux: the imports count too
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
-    most = pages * resource.getpagesize() + limits.memory_mib * 2**20
+    max_bytes = pages * resource.getpagesize() + limits.memory_mib * 2**20
     with suppress(ValueError):  # a stricter limit is in force already
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, max_bytes))
 
 
 if __name__ == "__main__":
