@@ -307,7 +307,7 @@ FINDS: dict[
     "a bold empty box": (NOTHING, [framed(blank(), 0, 4)]),
     "an empty box, further in": (NOTHING, [framed(blank(), 4, 2)]),
     "a box, and light from one side": (NOTHING, [shaded(framed(blank(), 0, 2), 0.8, "left")]),
-    "a soft shadow": (NOTHING, [shadow(at, soft) for at in (0.3, 0.5) for soft in (0.4, 0.8)]),
+    "a soft shadow": (NOTHING, [shadow(0.3, 0.4), shadow(0.3, 0.8), shadow(0.5, 0.8)]),
     "a square 0 and a square 8": (DIGIT, [square(), square(bar=True)]),
     "a busy ground": (UNCLEAR, [noisy(blank(level=128), 30), noisy(blank(level=128), 40, 2)]),
     "a neighbour's stroke alone": (UNCLEAR, [stroked(blank(), (0, 0.3), (0.03, 0.7))]),

@@ -286,7 +286,8 @@ def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
 def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
     """Return for each crop why it holds no readable digit; None if it may hold one."""
     out: list[tuple[Status, str] | None] = []
-    more_ink = (found.unused > (MAX_UNUSED_INSIDE, MAX_UNUSED_BORDER)).any(1)
+    inside, border = found.unused.T
+    more_ink = (inside > MAX_UNUSED_INSIDE) | (border > MAX_UNUSED_BORDER)
     for extent, unclear, more in zip(found.extent.max(1), found.unclear, more_ink, strict=True):
         if unclear:
             out.append(("review", "not a digit: no single thing stands out clearly"))

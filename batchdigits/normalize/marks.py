@@ -48,8 +48,8 @@ CORNER = 0.12
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
-NARROW = 0.45
-"""In a crop with a smaller ratio of its sides a line from end to end may be a 1, cut tight."""
+NARROW, TIGHT_LEVELS = 0.45, 60
+"""A crop with a smaller ratio of its sides, and grey levels so far apart, may be a 1 cut tight."""
 
 
 def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) -> bool:
@@ -60,7 +60,8 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
         invert: as for `normalize`.
         rests: whether what comes in at the border and ends there counts, as of a neighbour.
     """
-    if min(crop.shape) < MIN_SIDE_PX:
+    narrow = min(crop.shape) < NARROW * max(crop.shape)
+    if min(crop.shape) < MIN_SIDE_PX or (narrow and np.ptp(crop) >= TIGHT_LEVELS):
         return int(np.ptp(crop)) >= 2 * MIN_LEVELS
     level = crop.astype(np.float32)
     fine = cv2.GaussianBlur(level, (0, 0), FINE_PX)
@@ -163,7 +164,7 @@ def _is_line(mark: _Mark) -> bool:
     ):
         straight = long >= MIN_LINE * side and across <= MAX_STROKE * other
         thin = int(mark.ink.sum()) <= MAX_LINE_WIDTH * long * other
-        if straight and thin and other >= NARROW * side and (near or long >= side - 4):
+        if straight and thin and (near or long >= side - 4):
             return True
     return False
 
