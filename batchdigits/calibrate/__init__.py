@@ -34,6 +34,7 @@ __all__ = [
     "find_default_threshold",
     "find_threshold",
     "fit_calibration",
+    "fit_median_temperature",
     "fit_string_temperature",
     "fit_temperature",
     "group_by_confidence",
@@ -183,9 +184,10 @@ def fit_calibration(
     labels: NDArray[np.int64],
     *,
     sources: NDArray[np.int64] | None = None,
+    temperature: float | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """Fit the temperature and the default threshold, and cross-validate them.
+    """Fit the temperature, unless it is given, and the default threshold; cross-validate them.
 
     The pictures are split at random into two halves, label by label. Each half is judged with the
     temperature and the threshold of the other: so all pictures measure, and none judges itself. The
@@ -197,6 +199,7 @@ def fit_calibration(
         logits: shape (N, 10), or (N, 11) if the model knows "not a digit".
         labels: shape (N,), 0 to 9, or any other value for what is not a digit; not without digits.
         sources: shape (N,), the source of each picture; None if there is one source.
+        temperature: where it is fitted already.
         seed: of the random split.
     """
     labels = np.where((labels >= 0) & (labels < DIGIT_COUNT), labels, DIGIT_COUNT)
@@ -204,7 +207,7 @@ def fit_calibration(
         sources = np.zeros(len(labels), np.int64)
     first = _choose_stratified_half(labels, seed)
     temperatures = [
-        _fit_median_temperature(logits[half], labels[half], sources[half])
+        temperature or fit_median_temperature(logits[half], labels[half], sources[half])
         for half in (first, ~first)
     ]
     one, two = (predict_digits(logits, temperature) for temperature in temperatures)
@@ -216,7 +219,7 @@ def fit_calibration(
     )
     found = _group_masked_confidences(confidence, right, ~one.other)
     return Calibration(
-        temperature=_fit_median_temperature(logits, labels, sources),
+        temperature=temperature or fit_median_temperature(logits, labels, sources),
         readings=found,
         threshold=find_default_threshold(found),
         right=right,
@@ -232,13 +235,20 @@ def _choose_stratified_half(labels: NDArray[np.int64], seed: int) -> NDArray[np.
     return half
 
 
-def _fit_median_temperature(
+def fit_median_temperature(
     logits: NDArray[np.float32], labels: NDArray[np.int64], sources: NDArray[np.int64]
 ) -> float:
     """Fit the temperature on the pictures whose label is a class of the model.
 
-    With several sources it is their median; sources with few digits are left out.
+    Args:
+        logits: shape (N, classes).
+        labels: shape (N,), 0 to 9, or any other value for what is not a digit.
+        sources: shape (N,), the source of each picture.
+
+    Returns:
+        The median of the sources' temperatures; sources with few digits are left out.
     """
+    labels = np.where((labels >= 0) & (labels < DIGIT_COUNT), labels, DIGIT_COUNT)
     known = labels < logits.shape[1]
     digits = np.bincount(sources[labels < DIGIT_COUNT])
     each = [known & (sources == one) for one in np.flatnonzero(digits >= MIN_SOURCE_DIGITS)]

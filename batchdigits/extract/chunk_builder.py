@@ -286,9 +286,8 @@ def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
 def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
     """Return for each crop why it holds no readable digit; None if it may hold one."""
     out: list[tuple[Status, str] | None] = []
-    inside, border = found.unused.T
-    more_ink = (inside > MAX_UNUSED_INSIDE) | (border > MAX_UNUSED_BORDER)
-    for extent, unclear, more in zip(found.extent.max(1), found.unclear, more_ink, strict=True):
+    facts = zip(found.extent.max(1), found.unclear, has_more_ink(found), strict=True)
+    for extent, unclear, more in facts:
         if unclear:
             out.append(("review", "not a digit: no single thing stands out clearly"))
         elif more:
@@ -300,3 +299,10 @@ def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
         else:
             out.append(None)
     return out
+
+
+def has_more_ink(found: Levels) -> NDArray[np.bool_]:
+    """Return which crops (N,) hold ink, beside what was read, that may be a second sign."""
+    inside, border = found.unused.T
+    more: NDArray[np.bool_] = (inside > MAX_UNUSED_INSIDE) | (border > MAX_UNUSED_BORDER)
+    return more

@@ -18,10 +18,12 @@ from batchdigits.errors import ModelError, UsageError
 from batchdigits.predict import backend
 from batchdigits.predict.backend import check_signature, gives_probabilities, takes_bytes
 from batchdigits.predict.bundle import (
+    CAREFUL_FILE,
     DIGIT_CLASSES,
     NONE_CLASS,
     READER_FILE,
     Card,
+    CarefulCard,
     NumberReaderCard,
     fingerprint_model,
     load_card,
@@ -29,21 +31,34 @@ from batchdigits.predict.bundle import (
     resolve_model_path,
     resolve_reader_path,
 )
+from batchdigits.predict.cascade import (
+    CAREFUL_BATCH_SIZE,
+    Cascade,
+    DigitNetwork,
+    find_doubted,
+)
 from batchdigits.predict.number_reader import NumberReader
 
 __all__ = [
+    "CAREFUL_BATCH_SIZE",
+    "CAREFUL_FILE",
     "DIGIT_CLASSES",
     "MODEL_BATCH_SIZE",
     "NONE_CLASS",
     "Card",
+    "CarefulCard",
+    "Cascade",
     "Classifier",
+    "DigitNetwork",
     "NumberReader",
     "NumberReaderCard",
     "describe_devices",
+    "find_doubted",
     "fingerprint_model",
     "load_card",
     "load_classifier",
     "load_keras_model",
+    "load_network",
     "load_number_reader",
     "resolve_keras_path",
     "resolve_model_path",
@@ -135,8 +150,8 @@ class Classifier:
         return out
 
 
-def load_classifier(card: Card, *, device: str = "auto") -> Classifier:
-    """Load the model that a card describes.
+def load_classifier(card: Card, *, device: str = "auto") -> DigitNetwork:
+    """Load the model that a card describes; a careful network is loaded when it is needed.
 
     Args:
         card: of a bundle, or of a `.keras` file. The model must have input (28, 28) or
@@ -147,13 +162,39 @@ def load_classifier(card: Card, *, device: str = "auto") -> Classifier:
         ModelError: the model cannot be loaded, or has another input or output.
         UsageError: there is no such GPU.
     """
+    quick = load_network(card, card.network, device=device)
+    if card.careful is None:
+        return quick
+    if not (place := card.place / CAREFUL_FILE).is_file():
+        raise ModelError(f"'{card.place}': expected {CAREFUL_FILE}, which its card describes")
+
+    def load_careful() -> Classifier:
+        return load_network(card, place, device=device, chunk=CAREFUL_BATCH_SIZE)
+
+    return Cascade(quick, load_careful, card.careful, card.temperature)
+
+
+def load_network(
+    card: Card, place: Path, *, device: str = "auto", chunk: int = MODEL_BATCH_SIZE
+) -> Classifier:
+    """Load one network of a bundle.
+
+    Args:
+        card: of the bundle.
+        place: the network's file.
+        device: as for `load_classifier`.
+        chunk: pictures per call.
+
+    Raises:
+        As `load_classifier`.
+    """
 
     def made(model: Any, chosen: str) -> Classifier:
-        classifier = Classifier(model, chosen, classes=len(card.classes))
+        classifier = Classifier(model, chosen, chunk, classes=len(card.classes))
         classifier.logits(np.zeros((1, 28, 28, 1), np.float32))
         return classifier
 
-    return _load_traced_model(card.network, device, made)
+    return _load_traced_model(place, device, made)
 
 
 def load_number_reader(card: Card, *, device: str = "auto") -> NumberReader:

@@ -16,8 +16,21 @@ SHIPPED_BUNDLE = Path(__file__).parent.parent / "models" / "default"
 DIGIT_CLASSES = tuple("0123456789")
 """What the outputs of a model mean, in order; `NONE_CLASS` may follow, for what is not a digit."""
 NONE_CLASS = "none"
-READER_FILE = "number.keras"
-"""The number reader's file in a bundle's folder."""
+CAREFUL_FILE, READER_FILE = "careful.keras", "number.keras"
+"""The files of the careful network and of the number reader in a bundle's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarefulCard:
+    """The part of a card about the careful network.
+
+    Attributes:
+        gate: the careful network reads what the quick one is less confident of.
+        temperature: divides the careful network's logits before the softmax.
+    """
+
+    gate: float
+    temperature: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class Card:
         classes: what the model's outputs mean: `DIGIT_CLASSES`, or those and `NONE_CLASS`.
         readings: right and wrong values of the calibration data by confidence; empty if the card
             has none.
+        careful: the careful network's part; None if the bundle has none.
         numbers: the number reader's part; None if the bundle has no number reader.
         place: the bundle's folder, or the `.keras` file.
         network: the `.keras` file of single digits.
@@ -62,6 +76,7 @@ class Card:
     whole: dict[str, Any]
     classes: tuple[str, ...] = DIGIT_CLASSES
     readings: tuple[CalibrationBin, ...] = ()
+    careful: CarefulCard | None = None
     numbers: NumberReaderCard | None = None
     place: Path = field(default=SHIPPED_BUNDLE, compare=False)
     network: Path = field(default=SHIPPED_BUNDLE / "model.keras", compare=False)
@@ -88,7 +103,7 @@ def fingerprint_model(path: str | None) -> str:
         ModelError: a file cannot be read.
     """
     place = resolve_model_path(path)
-    files = [place / name for name in ("card.json", "model.keras", READER_FILE)]
+    files = [place / name for name in ("card.json", "model.keras", CAREFUL_FILE, READER_FILE)]
     digest = hashlib.blake2b(digest_size=20)
     try:
         for file in files if place.is_dir() else [place]:
@@ -147,6 +162,9 @@ def _load_bundle_card(place: Path) -> Card:
     except (OSError, ValueError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
+    careful = None
+    if found.careful is not None:
+        careful = CarefulCard(found.careful.gate, found.careful.temperature)
     numbers = None
     if (reader := found.numbers) is not None:
         temperature = reader.calibration.temperature
@@ -160,6 +178,7 @@ def _load_bundle_card(place: Path) -> Card:
         whole=whole,
         classes=found.classes,
         readings=found.calibration.readings,
+        careful=careful,
         numbers=numbers,
         place=place.parent,
         network=place.parent / "model.keras",

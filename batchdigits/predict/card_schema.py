@@ -75,6 +75,22 @@ class NetworkSchema(BaseModel):
         return self
 
 
+class CarefulSchema(BaseModel):
+    """What a card holds about the careful network."""
+
+    gate: float
+    temperature: float
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        if not (0 < self.temperature < math.inf and 0 <= self.gate <= 1):
+            raise ValueError(
+                "expected a temperature above 0 and a gate from 0 to 1, "
+                f"got {self.temperature} and {self.gate}"
+            )
+        return self
+
+
 class CardSchema(NetworkSchema):
     """The whole card."""
 
@@ -83,6 +99,7 @@ class CardSchema(NetworkSchema):
     name: Annotated[str, BeforeValidator(lambda name: " ".join(str(name).split()))]
     classes: Annotated[tuple[str, ...], AfterValidator(_check_classes)]
     calibration: DigitCalibration
+    careful: CarefulSchema | None = None
     numbers: NetworkSchema | None = None
 
 

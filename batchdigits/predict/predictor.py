@@ -29,7 +29,7 @@ class Predictor:
     def __init__(self, card: Card, device: str) -> None:
         """Prepare to run the model of a card on a device, without loading it."""
         self._card, self._device = card, device
-        self._classifier: predict.Classifier | None = None
+        self._classifier: predict.DigitNetwork | None = None
         self._reader: predict.NumberReader | None = None
 
     def predict_batch(self, batch: Batch) -> Iterator[TaskFindings]:

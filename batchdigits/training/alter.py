@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
+from batchdigits.training.pen import PENS, Random, Strokes, draw_strokes, tremble
+
+Ink = GreyImage | Strokes
+"""A digit to learn from: a picture, ink light on dark, cut to the ink; or the strokes of a pen."""
 
 SIDE = 64
 """Side of the canvas, pixels."""
 REACH = 40
 """Longest side of a digit on the canvas, pixels, before chance has its say."""
-
-Random = np.random.Generator
 
 
 class Hand(NamedTuple):
@@ -47,7 +49,7 @@ THE_SAME = Hand(turn=6, slant=0.12, stretch=0.15, tremble=(0.4, 1.5), trembling=
 epochs on the others alone, as many were wrong as by a steadier hand (73 for 67), at a mean negative
 log-likelihood of 0.0191 for 0.0251."""
 
-PENS = (2, 2, 3, 3, 4, 5)
+NIBS = (2, 2, 3, 3, 4, 5)
 """Sides of what strokes are eaten or grown by, pixels of the canvas."""
 
 
@@ -61,11 +63,11 @@ def inked(crop: GreyImage) -> GreyImage:
     return stretched
 
 
-def alter(ink: GreyImage, random: Random, neighbour: GreyImage | None = None) -> GreyImage:
+def alter(ink: Ink, random: Random, neighbour: Ink | None = None) -> GreyImage:
     """Alter a digit as another hand, pen and scanner would have made it, up to hard to read.
 
     Args:
-        ink: uint8, any shape, ink light on dark (0), filling most of its picture.
+        ink: a picture, uint8, any shape, filled by the digit; or strokes.
         random: where the chance comes from.
         neighbour: another digit, whose strokes may reach into the picture.
 
@@ -82,7 +84,7 @@ def alter(ink: GreyImage, random: Random, neighbour: GreyImage | None = None) ->
     return scanned(canvas, random)
 
 
-def again(ink: GreyImage, random: Random) -> GreyImage:
+def again(ink: Ink, random: Random) -> GreyImage:
     """Write a digit once more by the same hand: a little turned, much trembling.
 
     Returns:
@@ -143,12 +145,15 @@ def _bar(big: GreyImage, random: Random) -> Stroke | None:
     return (left, round(level + lean)), (right, round(level - lean))
 
 
-def laid(ink: GreyImage, random: Random, hand: Hand = ANOTHER) -> GreyImage:
+def laid(ink: Ink, random: Random, hand: Hand = ANOTHER) -> GreyImage:
     """Warp a digit, as for `alter`, onto the canvas: turned, slanted, stretched, trembling."""
-    height, width = ink.shape
     turn = np.radians(random.normal(0, hand.turn))
     slant = max(-0.45, min(0.45, random.normal(0, hand.slant)))
-    scale = REACH / max(height, width) * np.exp(random.uniform(-0.25, 0.1))
+    reach = REACH * np.exp(random.uniform(-0.25, 0.1))
+    if isinstance(ink, tuple):
+        return _write(ink, reach, (turn, slant), random, hand)
+    height, width = ink.shape
+    scale = reach / max(height, width)
     across, down = scale * np.exp(random.uniform(-hand.stretch, hand.stretch, 2))
     cos, sin = np.cos(turn), np.sin(turn)
     unslant = np.array([[1 / across, -slant / across], [0, 1 / down]])
@@ -167,6 +172,24 @@ def laid(ink: GreyImage, random: Random, hand: Hand = ANOTHER) -> GreyImage:
     return np.asarray(cv2.warpAffine(ink, affine, (SIDE, SIDE), flags=flags), np.uint8)
 
 
+def _write(
+    strokes: Strokes, reach: float, bent: tuple[float, float], random: Random, hand: Hand
+) -> GreyImage:
+    """Write strokes on the canvas: `reach` px long, turned and slanted by `bent`."""
+    turn, slant = bent
+    across, down = reach * np.exp(random.uniform(-hand.stretch, hand.stretch, 2))
+    cos, sin = np.cos(turn), np.sin(turn)
+    bend = np.array([[across, 0], [slant * down, down]]) @ [[cos, sin], [-sin, cos]]
+    points = np.concatenate(strokes) @ bend
+    if random.random() < hand.trembling:
+        points = tremble(points, random.uniform(*hand.tremble), random)
+    points += (SIDE - 1) / 2 - (points.min(0) + points.max(0)) / 2
+    ends = np.cumsum([len(one) for one in strokes])[:-1]
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    draw_strokes(canvas, tuple(np.split(points, ends)), int(random.choice(PENS)))
+    return canvas
+
+
 @cache
 def _grid() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
@@ -177,7 +200,7 @@ def other_pen(canvas: GreyImage, random: Random) -> GreyImage:
     """Make strokes thinner or bolder: from a hairline pen to a marker."""
     pen = random.random()
     if pen < 0.5:
-        wide = PENS[int(6 * random.random())]
+        wide = NIBS[int(6 * random.random())]
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
         if pen < 0.28:
             return np.asarray(cv2.dilate(canvas, kernel), np.uint8)

@@ -5,9 +5,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +19,18 @@ from batchdigits.job import load_card
 from batchdigits.labelled import LabelledCrops, join_labelled_crops
 from batchdigits.normalize import VERSION, shares
 from batchdigits.options import MAX_PIXELS, Invert, RunOptions
-from batchdigits.predict.bundle import READER_FILE
+from batchdigits.predict.bundle import CAREFUL_FILE, READER_FILE
 from batchdigits.records import GreyImage, Source
 
 LEAST = 200
 """Digits that a calibration takes at least: of fewer, one wrong value more or less decides."""
 AT_ONCE = 8192
 """Pictures turned into floats at a time, 25 MiB."""
-FILES = ({"model.keras", "card.json"}, {"model.keras", "card.json", READER_FILE})
+FILES = {"model.keras", "card.json"}
+MORE_FILES = {CAREFUL_FILE, READER_FILE}
 
 Card = dict[str, Any]
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What calibrates a model beside its own readings: those of models made by the same recipe.
-
-    Attributes:
-        logits: float32, shape (N, classes), of sources that those models never saw.
-        labels: int64, shape (N,), as in `labelled.LabelledCrops`.
-        sources: int64, shape (N,), which source each comes from, counted from 0.
-        words: what the card says of them.
-    """
-
-    logits: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    sources: NDArray[np.int64]
-    words: str
 
 
 def calibrated(
@@ -56,7 +39,6 @@ def calibrated(
     *,
     name: str,
     source: str,
-    beside: Beside | None = None,
 ) -> Card:
     """Calibrate a model on labelled crops, which are read and judged as `run` does.
 
@@ -67,7 +49,6 @@ def calibrated(
         options: the model, and how it is to read (`invert`, `device`).
         name: what the card calls the model.
         source: what the card calls the data.
-        beside: what else the calibration is fitted on.
 
     Returns:
         What the bundle's `card.json` holds; of a bundle's own card what is about the weights.
@@ -79,30 +60,31 @@ def calibrated(
     card = load_card(options.model)
     data = join_labelled_crops(list(sets))
     enough(data, source)
-    classifier = predict.load_classifier(card, device=options.device)
-    logits, legible = crops_read(data.crops, classifier.logits, invert=options.invert)
+    quick = predict.load_network(card, card.network, device=options.device)
+    logits, legible, pictures = crops_read(data.crops, quick.logits, invert=options.invert)
     if legible.sum() < LEAST:
         raise UsageError(
             f"'{source}': expected {LEAST} crops or more in which a single thing stands out, "
             f"found {legible.sum()} of {len(legible)}: is --invert right?"
         )
-    labels, words = data.labels[legible], f"{len(data.labels)} labelled crops of {source}"
+    labels = data.labels[legible]
     sources = np.repeat(np.arange(len(sets)), [len(one.labels) for one in sets])[legible]
-    if beside is not None:
-        logits = np.concatenate([logits, beside.logits])
-        labels = np.concatenate([labels, beside.labels])
-        sources = np.concatenate([sources, beside.sources + len(sets)])
-        words = f"{words}; {beside.words}"
-    fitted = calibrate.fit_calibration(logits, labels, sources=sources)
+    temperature = round(calibrate.fit_median_temperature(logits, labels, sources), 4)
+    careful: Card = {}
+    if card.careful is not None:
+        known = Known(logits, labels, sources, pictures)
+        careful["careful"] = _second_look(known, card, temperature, options.device)
+    fitted = calibrate.fit_calibration(logits, labels, sources=sources, temperature=temperature)
     unknown = [{"source": "not known: it came as a .keras file", "licence": "not known"}]
     return {
         **card.whole,
+        **careful,
         "name": name,
         "classes": list(card.classes),
         "preprocessing": VERSION,
         "calibration": {
-            "temperature": round(fitted.temperature, 4),
-            "fitted on": words,
+            "temperature": temperature,
+            "fitted on": f"{len(data.labels)} labelled crops of {source}",
             "readings": [list(one) for one in fitted.readings],
         },
         "threshold": fitted.threshold,
@@ -111,9 +93,45 @@ def calibrated(
     }
 
 
+class Known(NamedTuple):
+    """Legible crops of known labels, as the quick network reads them; all of length N.
+
+    Attributes:
+        logits: float32, shape (N, classes).
+        labels: int64, shape (N,), as in `labelled.LabelledCrops`.
+        sources: int64, shape (N,), which set each comes from, counted from 0.
+        pictures: uint8, shape (N, 28, 28, 1), as normalised.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    pictures: NDArray[np.uint8]
+
+
+def _second_look(known: Known, card: predict.Card, temperature: float, device: str) -> Card:
+    """Fit the careful network's temperature on what the quick one doubts.
+
+    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales.
+    """
+    assert card.careful is not None
+    gate = card.careful.gate
+    doubted = predict.find_doubted(known.logits, temperature, gate)
+    place = card.place / predict.CAREFUL_FILE
+    network = predict.load_network(
+        card, place, device=device, chunk=predict.CAREFUL_BATCH_SIZE
+    ).logits
+    again = in_parts(known.pictures[doubted], network)
+    own = round(
+        calibrate.fit_median_temperature(again, known.labels[doubted], known.sources[doubted]), 4
+    )
+    known.logits[doubted] = again * np.float32(temperature / own)
+    return {"gate": gate, "temperature": own, "read again": round(float(doubted.mean()), 4)}
+
+
 def crops_read(
     crops: Sequence[GreyImage] | NDArray[np.uint8], network: Network, *, invert: Invert = "auto"
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint8]]:
     """Read crops as `run` does, as far as to logits.
 
     Args:
@@ -122,16 +140,19 @@ def crops_read(
         invert: as in `normalize`.
 
     Returns:
-        The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,).
+        The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,);
+        their pictures, uint8, shape (M, 28, 28, 1).
     """
     tasks = [Task(Source("", ""), image=crop) for crop in crops]
     prepared = extract_chunk(tasks, as_="digit", invert=invert, max_pixels=MAX_PIXELS)
     legible = np.array([item.spots[0].status is None for item in prepared.items], bool)
-    if not legible.any():
-        return np.zeros((0, len(predict.DIGIT_CLASSES)), np.float32), legible
-    pictures = prepared.pictures
-    parts = (pictures[at : at + AT_ONCE] for at in range(0, len(pictures), AT_ONCE))
-    return np.concatenate([network(shares(part)) for part in parts]), legible
+    return in_parts(prepared.pictures, network), legible, prepared.pictures
+
+
+def in_parts(pictures: NDArray[np.uint8], network: Network) -> NDArray[np.float32]:
+    """Compute the logits of pictures, uint8, shape (N, 28, 28, 1), not all at once."""
+    parts = [pictures[at : at + AT_ONCE] for at in range(0, max(len(pictures), 1), AT_ONCE)]
+    return np.concatenate([network(shares(part)) for part in parts])
 
 
 def enough(data: LabelledCrops, source: str) -> None:
@@ -189,7 +210,7 @@ def check(out: str) -> None:
     place = Path(os.path.realpath(out))
     if not place.parent.is_dir():
         raise OutputError(f"--out '{out}': '{place.parent}' is no folder: make it first")
-    if place.exists() and not (place.is_dir() and set(os.listdir(place)) in (set(), *FILES)):
+    if place.exists() and not (place.is_dir() and _is_empty_or_bundle(place)):
         raise OutputError(
             f"--out '{out}' is there and is no bundle (model.keras and card.json alone): "
             "choose another name, or remove it"
@@ -200,8 +221,13 @@ def check(out: str) -> None:
         aside.rmdir()
 
 
+def _is_empty_or_bundle(place: Path) -> bool:
+    names = set(os.listdir(place))
+    return not names or FILES <= names <= FILES | MORE_FILES
+
+
 def write(out: str, model: str | None, card: Card, *, reader: Path | None = None) -> None:
-    """Write a bundle: a model's weights byte for byte, and a card; the number reader's too.
+    """Write a bundle: a model's weights byte for byte, and a card; the other networks' too.
 
     A bundle that is there is replaced when the new one is complete.
 
@@ -217,6 +243,8 @@ def write(out: str, model: str | None, card: Card, *, reader: Path | None = None
     """
     check(out)
     contents = {"model.keras": _read(predict.resolve_keras_path(model))}
+    if "careful" in card:
+        contents[CAREFUL_FILE] = _read(predict.resolve_model_path(model) / CAREFUL_FILE)
     if "numbers" in card:
         contents[READER_FILE] = _read(reader or predict.resolve_reader_path(model))
     contents["card.json"] = text(card).encode()

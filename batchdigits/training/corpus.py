@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
-from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
+from batchdigits.extract.chunk_builder import has_more_ink
+from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL
 from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
 from batchdigits.options import count_processors
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import Random, again, alter, inked, written_otherwise
+from batchdigits.training.alter import Ink, again, alter, inked, written_otherwise
+from batchdigits.training.pen import LabelledSet, PenCrops, Random
 from batchdigits.training.strangers import stranger
 
 UNALTERED, AGAIN = 0.25, 0.45
@@ -28,11 +30,11 @@ NEIGHBOURED = 0.15
 """Share of the altered digits that a neighbour of the same source reaches into."""
 OTHERWISE = 0.1
 """Share of the altered digits 0, 1 and 7 that get the stroke some countries give them."""
-STRANGERS = 0.16
+STRANGERS = 0.2
 """Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
 MOST_OFTEN = 3.0
 """How often a small source is shown in an epoch, at most."""
-SHOWN = 4
+SHOWN = 2
 """How often what an epoch is made of is shown: making it takes longer than learning from it."""
 MAKERS = 4
 """Processes that make epochs, at most: each holds the corpus."""
@@ -53,19 +55,19 @@ class Corpus(NamedTuple):
     """Labelled sets, ready to be altered.
 
     Attributes:
-        inks: N pictures of any size, uint8, ink light on no paper, cropped to the ink.
+        inks: N pictures of any size, uint8, ink light on no paper, cropped to the ink; or strokes.
         plain: uint8, shape (N, 28, 28): the same as `run` would show them to the network.
         labels: shape (N,), 0 to 9, or `labelled.NO_DIGIT_LABEL`.
         sources: shape (N,), which set each comes from, counted from 0; never falling.
     """
 
-    inks: list[GreyImage]
+    inks: list[Ink]
     plain: Pictures
     labels: Labels
     sources: NDArray[np.int64]
 
 
-def gather(sets: Mapping[str, LabelledCrops]) -> Corpus:
+def gather(sets: Mapping[str, LabelledSet]) -> Corpus:
     """Normalise labelled sets.
 
     What has no ink is left out; ink in a crop labelled empty, a piece of a box say, is no digit.
@@ -73,14 +75,17 @@ def gather(sets: Mapping[str, LabelledCrops]) -> Corpus:
     Raises:
         UsageError: no crop has ink.
     """
-    inks: list[GreyImage] = []
+    inks: list[Ink] = []
     plain, labels, sources = [], [], []
     for number, found in enumerate(sets.values()):
         for start in range(0, len(found.crops), SHARD):
             crops = list(found.crops[start : start + SHARD])
             seen = grey_levels(crops, invert="auto")
             some = np.flatnonzero(seen.extent.max(1) > 0)
-            inks += cropped([crops[n] for n in some.tolist()])
+            if isinstance(found, PenCrops):
+                inks += [found.strokes[start + n] for n in some.tolist()]
+            else:
+                inks += cropped([crops[n] for n in some.tolist()])
             plain.append(seen.pictures[some, ..., 0])
             labels.append(found.labels[start : start + SHARD][some])
             sources.append(np.full(len(some), number))
@@ -219,7 +224,8 @@ def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> 
     altered = np.flatnonzero((rows < 0) | (random.random(len(rows)) > unaltered))
     crops = [_altered(corpus, int(row), random) for row in rows[altered]]
     seen = grey_levels(crops, invert="no")
-    kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & could_be_one(seen.pictures[..., 0]))
+    other = could_be_one(seen.pictures[..., 0]) | has_more_ink(seen) | seen.unclear
+    kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & other)
     out[altered[kept]] = seen.pictures[kept, ..., 0]
     for lost in altered[~kept & (rows[altered] < 0)]:
         out[lost] = _surely_a_stranger(corpus, random)
@@ -228,13 +234,11 @@ def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> 
 
 def _altered(corpus: Corpus, row: int, random: Random) -> GreyImage:
     if row < 0:
-        return stranger(
-            random, [corpus.inks[at] for at in random.integers(len(corpus.inks), size=2)]
-        )
+        return stranger(random, lambda label: _choose_digit(corpus, label, random))
     ink, label = corpus.inks[row], int(corpus.labels[row])
     if random.random() < AGAIN / (1 - UNALTERED):
         return again(ink, random)
-    if label in {0, 1, 7} and random.random() < OTHERWISE:
+    if not isinstance(ink, tuple) and label in {0, 1, 7} and random.random() < OTHERWISE:
         ink = written_otherwise(ink, label, random)
     neighbour = None
     if label != NO_DIGIT_LABEL and random.random() < NEIGHBOURED:
@@ -244,12 +248,21 @@ def _altered(corpus: Corpus, row: int, random: Random) -> GreyImage:
     return alter(ink, random, neighbour)
 
 
-def _surely_a_stranger(corpus: Corpus, random: Random) -> Pictures:
-    """Draw strangers until one has ink, and could not be a 1."""
+def _choose_digit(corpus: Corpus, label: int | None, random: Random) -> Ink:
+    """Choose a digit of a label, of any for None."""
     while True:
-        seen = grey_levels([_altered(corpus, -1, random)], invert="no").pictures[..., 0]
-        if seen.any() and not could_be_one(seen)[0]:
-            return np.asarray(seen[0], np.uint8)
+        at = int(random.integers(len(corpus.inks)))
+        if corpus.labels[at] == label or (label is None and corpus.labels[at] != NO_DIGIT_LABEL):
+            return corpus.inks[at]
+
+
+def _surely_a_stranger(corpus: Corpus, random: Random) -> Pictures:
+    """Draw strangers until one has ink that is all in the picture, and could not be a 1."""
+    while True:
+        seen = grey_levels([_altered(corpus, -1, random)], invert="no")
+        shown = seen.pictures[..., 0]
+        if shown.any() and not (could_be_one(shown) | has_more_ink(seen) | seen.unclear)[0]:
+            return np.asarray(shown[0], np.uint8)
 
 
 def could_be_one(pictures: Pictures) -> NDArray[np.bool_]:

@@ -12,26 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import ModelError
-from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
+from batchdigits.labelled import NO_DIGIT_LABEL
 from batchdigits.normalize import shares
 from batchdigits.predict import backend, load_keras_model
 from batchdigits.training import corpus, show
-from batchdigits.training.network import network, with_weights_of
+from batchdigits.training.network import Kind, network, with_weights_of
+from batchdigits.training.pen import LabelledSet
 
-EPOCHS = 80
+EPOCHS: dict[Kind, int] = {"quick": 80, "careful": 60}
+GATE = 0.995
+"""The careful network reads what the quick one is less confident of."""
 BATCH = 256
 RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 0.05, 1.0
 """Of AdamW: the highest and the last learning rate, along a cosine; the weights' decay; the
 gradient's largest norm."""
 EXPECTED = 0.02
 """Share of what is no digit among the marks that a run meets."""
-ONE_IN, MOST = 5, 500
-"""Of each class of a set the last one in five is held out, at most so many."""
+ONE_IN, MOST = 10, 500
+"""Of each class of a set the last one in ten is held out, at most so many."""
 
 Tell = Callable[[int, float, Any], None]
 
 
-def held_out(found: LabelledCrops) -> tuple[LabelledCrops, LabelledCrops]:
+def held_out(found: LabelledSet) -> tuple[LabelledSet, LabelledSet]:
     """Part a set into what is trained on and what is not: the last of each class.
 
     The last, and not some by chance: neighbours in a set are often by one hand.
@@ -48,19 +51,21 @@ class DefaultPlan:
     """How a training goes.
 
     Attributes:
+        kind: which network.
         count: number of epochs; the learning rate falls along a cosine over them.
         seed: makes the run repeatable on one machine, also where it was interrupted.
         checkpoint: a `.keras` file that the network is kept in after every epoch; where it is
             there, training goes on from it.
     """
 
+    kind: Kind
     count: int
     seed: int
     checkpoint: Path
 
 
 def fit(
-    sets: Mapping[str, LabelledCrops],
+    sets: Mapping[str, LabelledSet],
     plan: DefaultPlan,
     *,
     tell: Tell | None = None,
@@ -85,12 +90,12 @@ def fit(
 
     found = corpus.gather(sets)
     steps = math.ceil(corpus.epoch_size(found) / BATCH)
-    name = f"default_{plan.count}x{steps}_seed{plan.seed}_{_mark(found, start):08x}"
+    name = f"{plan.kind}_{plan.count}x{steps}_seed{plan.seed}_{_mark(found, start):08x}"
     keras.utils.set_random_seed(plan.seed)
     if plan.checkpoint.exists():
         model = _resumed(plan.checkpoint, name)
     else:
-        model = _fresh(name, plan.count * steps, start)
+        model = _fresh(name, plan, plan.count * steps, start)
     first = int(model.optimizer.iterations) // steps
     made = corpus.epochs(found, first=first, count=plan.count, seed=plan.seed)
     with closing(made):
@@ -103,7 +108,7 @@ def fit(
                 model.save(under)
             if tell:
                 tell(epoch + 1, loss, model)
-    return weighed(with_weights_of(model), corpus.STRANGERS, EXPECTED)
+    return weighed(with_weights_of(model, plan.kind), corpus.STRANGERS, EXPECTED)
 
 
 def weighed(model: Any, before: float, now: float) -> Any:
@@ -137,14 +142,14 @@ def _mark(found: corpus.Corpus, start: Any) -> int:
     return mark
 
 
-def _fresh(name: str, steps: int, start: Any) -> Any:
+def _fresh(name: str, plan: DefaultPlan, steps: int, start: Any) -> Any:
     import keras  # noqa: PLC0415
 
     dtype = backend.choose_training_dtype()
     if start is None:
-        model, highest = network(dtype), RATE
+        model, highest = network(plan.kind, dtype), RATE
     else:
-        model, highest = with_weights_of(start, dtype), RATE / 10
+        model, highest = with_weights_of(start, plan.kind, dtype), RATE / 10
         weighed(model, EXPECTED, corpus.STRANGERS)
     model.name = name
     rate = keras.optimizers.schedules.CosineDecay(

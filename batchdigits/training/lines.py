@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import Random
+from batchdigits.training.pen import Random
 
 SEPARATOR, FLOURISH, OTHER = 10, 11, 12
 """What signs mean beside the ten digits: `.` and `,`; `-`, `=`, `#` and the like; no digit."""

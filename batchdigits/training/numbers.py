@@ -21,9 +21,9 @@ from batchdigits.predict import backend, load_keras_model
 from batchdigits.predict.augmentation import distort_strip
 from batchdigits.records import GreyImage
 from batchdigits.training import show
-from batchdigits.training.alter import Random
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.paper import rescanned
+from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
 from batchdigits.training.strings import Hands
 

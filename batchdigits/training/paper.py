@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import Random
+from batchdigits.training.pen import Random
 
 Shades = NDArray[np.float32]
 

@@ -24,14 +24,16 @@ from batchdigits.options import RunOptions, TrainOptions
 from batchdigits.predict import backend
 from batchdigits.training import bundle, course, default, digits, show
 from batchdigits.training.alter import again, scanned
-from batchdigits.training.bundle import Beside
 from batchdigits.training.corpus import cropped, gather
 from batchdigits.training.course import Tell
 from batchdigits.training.default import DefaultPlan, fit, held_out
+from batchdigits.training.network import KINDS, Kind
+from batchdigits.training.pen import LabelledSet, draw_set
 
 SEED = 1
 """Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
 HELD = f"the last of each class (one in {default.ONE_IN}), held out, as they are and degraded"
+STRANGE = ", and sets that nothing is learned from"
 """What the card calls the data that the bundle is calibrated on."""
 
 
@@ -40,12 +42,12 @@ class Shipped:
     """What came of a training.
 
     Attributes:
-        epochs: how often it saw all digits.
+        epochs: how often the quick and the careful network saw all digits.
         card: the bundle's card.
         model: the bundle's folder.
     """
 
-    epochs: int
+    epochs: tuple[int, ...]
     card: Mapping[str, Any]
     model: str
 
@@ -54,7 +56,7 @@ class Shipped:
         measured = self.card["measured"]
         return [
             "recipe default",
-            f"epochs {self.epochs}",
+            f"epochs {' '.join(map(str, self.epochs))}",
             f"held_out_digits {measured['digits']}",
             f"held_out_accuracy {measured['right']:.4f}",
             f"model {self.model}",
@@ -84,26 +86,26 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
 
 
 def make(
-    sets: Mapping[str, LabelledCrops],
+    sets: Mapping[str, LabelledSet],
     options: TrainOptions,
     tell: Tell,
     *,
     about: Mapping[str, tuple[str, str]] | None = None,
-    beside: Beside | None = None,
+    strangers: Sequence[LabelledCrops] = (),
 ) -> Shipped:
-    """Train the default recipe on sets, calibrate it, and write its bundle.
+    """Train the default recipe's two networks on sets, calibrate them, and write their bundle.
 
     Of each set what `held_out` leaves is learned; the rest, as it is and degraded, serves to
-    calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png,
-    history.csv, curves.png and, until the bundle is written, the checkpoint from which an
-    interrupted training goes on.
+    calibrate and to measure. A folder `OUT.training` beside the bundle holds samples.png and, of
+    each network, its history and curves and, until the bundle is written, the checkpoint from
+    which an interrupted training goes on.
 
     Args:
         sets: what to learn from, each by its name.
         options: how long, and where to; its `data` and `labels` are not looked at.
         tell: takes lines for people.
         about: of each set, for the card, its source and its licence.
-        beside: what else calibrates.
+        strangers: sets that nothing is learned from, which calibrate too.
 
     Raises:
         As `run`.
@@ -112,46 +114,62 @@ def make(
     _check(sets)
     with backend.silence_stderr():
         keras, device = predict.start_keras(options.device)
-        start = None
-        if options.fine_tune is not None:
-            start = course.to_start_from(options.fine_tune)
+        starts = {kind: _load_start(options.fine_tune, kind) for kind in KINDS}
     seed = SEED if options.seed is None else options.seed
     parted = {name: held_out(found) for name, found in sets.items()}
     learned = {name: part for name, (part, _) in parted.items()}
-    unseen = [part for _, part in parted.values()]
-    held = with_degraded(unseen, seed)
+    unseen = [draw_set(part) for _, part in parted.values()]
+    held = [*with_degraded(unseen, seed), *strangers]
     bundle.enough(join_labelled_crops(held), HELD)  # now, and not when hours have passed
     place = Path(os.path.realpath(options.out))
     work = place.with_name(f"{place.name}.training")
-    plan = DefaultPlan(options.epochs or default.EPOCHS, seed, work / "checkpoint.keras")
+    plans = [
+        DefaultPlan(
+            kind, options.epochs or default.EPOCHS[kind], seed, work / f"{kind}.checkpoint.keras"
+        )
+        for kind in KINDS
+    ]
     with course.faults(work, device), note_kept_work(work):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
-        diary = _Diary(work, plan, join_labelled_crops(unseen), tell)
-        with keras.device(device):
-            model = fit(learned, plan, tell=diary.note, start=start)
-            draft = uncalibrated(model, work)
-        diary.draw()
+        models = {}
+        for plan in plans:
+            diary = _Diary(work, plan, join_labelled_crops(unseen), tell)
+            with keras.device(device):
+                models[plan.kind] = fit(learned, plan, tell=diary.note, start=starts[plan.kind])
+            diary.draw()
+        draft = write_uncalibrated(models, work)
     card = bundle.calibrated(
         held,
         RunOptions.from_settings({"model": draft, "device": options.device}),
         name=place.name,
-        source=HELD,
-        beside=beside,
+        source=f"{HELD}{STRANGE if strangers else ''}",
     )
     known = about or {}
     card["training"] = [
         dict(zip(("source", "licence"), known.get(name, (name, "not known")), strict=True))
-        | {"crops": len(found.labels), "epochs": plan.count, "seed": seed}
+        | {"crops": len(found.labels), "epochs": [plan.count for plan in plans], "seed": seed}
         for name, found in learned.items()
     ]
     bundle.write(options.out, draft, card)
-    plan.checkpoint.unlink(missing_ok=True)
+    for plan in plans:
+        plan.checkpoint.unlink(missing_ok=True)
     shutil.rmtree(draft)
-    return Shipped(plan.count, card, options.out)
+    return Shipped(tuple(plan.count for plan in plans), card, options.out)
 
 
-def _check(sets: Mapping[str, LabelledCrops]) -> None:
+def _load_start(path: str | None, kind: Kind) -> Any:
+    """Load the network of a kind that a training starts from; None to start from chance."""
+    if path is None:
+        return None
+    start = course.to_start_from(path)
+    if kind == "quick":
+        return start
+    careful = Path(path) / predict.CAREFUL_FILE
+    return predict.load_keras_model(careful) if careful.is_file() else None
+
+
+def _check(sets: Mapping[str, LabelledSet]) -> None:
     known = set(np.concatenate([[], *(found.labels for found in sets.values())]).tolist())
     if sets and (missing := sorted(set(range(10)) - known)):
         raise UsageError(
@@ -176,33 +194,38 @@ def note_kept_work(work: Path) -> Iterator[None]:
         raise
 
 
-def _some(sets: Mapping[str, LabelledCrops]) -> LabelledCrops:
+def _some(sets: Mapping[str, LabelledSet]) -> LabelledCrops:
     """Take the first few of each digit of each set."""
     few = -(-6 // len(sets))
     return join_labelled_crops(
         [
-            found.select(
-                np.concatenate([np.flatnonzero(found.labels == n)[:few] for n in range(10)])
+            draw_set(
+                found.select(
+                    np.concatenate([np.flatnonzero(found.labels == n)[:few] for n in range(10)])
+                )
             )
             for found in sets.values()
         ]
     )
 
 
-def uncalibrated(model: Any, work: Path) -> str:
-    """Write a network as a bundle that is not calibrated yet; return its folder, in `work`."""
-    file, draft = work / "model.keras", str(work / "uncalibrated")
-    model.save(file)
+def write_uncalibrated(models: Mapping[Kind, Any], work: Path) -> str:
+    """Write networks as a bundle that is not calibrated yet; return its folder, in `work`."""
+    draft = work / "uncalibrated"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    for kind, name in (("quick", "model.keras"), ("careful", predict.CAREFUL_FILE)):
+        models[kind].save(draft / name)  # type: ignore[index]
     card = {
         "name": "uncalibrated",
         "classes": [*predict.DIGIT_CLASSES, predict.NONE_CLASS],
         "preprocessing": VERSION,
         "calibration": {"temperature": 1.0},
         "threshold": 1.0,
+        "careful": {"gate": default.GATE, "temperature": 1.0},
     }
-    bundle.write(draft, str(file), card)
-    file.unlink()
-    return draft
+    (draft / "card.json").write_text(bundle.text(card), "utf-8")
+    return str(draft)
 
 
 def with_degraded(unseen: Sequence[LabelledCrops], seed: int) -> list[LabelledCrops]:
@@ -228,7 +251,8 @@ class _Diary:
         seen = gather({"held out": unseen})
         self._pictures, self._labels = shares(seen.plain[..., np.newaxis]), seen.labels
         self._work, self._count, self._tell = work, plan.count, tell
-        file = work / "history.csv"
+        file = self._file = work / f"{plan.kind}_history.csv"
+        self._kind = plan.kind
         resumed = plan.checkpoint.exists() and file.exists()
         self._epochs = show.told(file) if resumed else []
 
@@ -237,10 +261,12 @@ class _Diary:
         right = float((logits.argmax(axis=1) == self._labels).mean())
         earlier = [one for one in self._epochs if one["epoch"] < epoch]
         self._epochs = [*earlier, {"epoch": epoch, "loss": loss, "val_accuracy": right}]
-        show.history(self._work / "history.csv", self._epochs)
-        self._tell(f"epoch {epoch} of {self._count}: loss {loss:.4f}, held out {right:.4f}")
+        show.history(self._file, self._epochs)
+        self._tell(
+            f"{self._kind}: epoch {epoch} of {self._count}: loss {loss:.4f}, held out {right:.4f}"
+        )
 
     def draw(self) -> None:
         """Draw the curves, if matplotlib is installed."""
-        if not show.curves(self._work / "curves.png", "default", self._epochs):
+        if not show.curves(self._work / f"{self._kind}_curves.png", self._kind, self._epochs):
             self._tell(show.NO_CURVES)

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import Random
 from batchdigits.training.lines import HIGH, cut, laid_out, sized
+from batchdigits.training.pen import Random
 
 
 def point(sign: str, pen: int, random: Random) -> GreyImage:

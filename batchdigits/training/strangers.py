@@ -1,34 +1,38 @@
 """Draw what stands where a digit should and is none: ticks, scribbles, lines, blots, pieces.
 
 Letters and printed signs are not drawn here: they come with the data, under the label NONE.
-A lone upright stroke is never drawn, nor a corner at the upper right: no one could tell them from
-a 1 and a 7.
+A stroke that is upright or leans to the right is never drawn alone, nor a corner at the upper
+right: no one could tell them from a 1 and a 7.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import SIDE, Random, laid, other_pen, scanned
+from batchdigits.training.alter import SIDE, Ink, laid, other_pen, scanned
+from batchdigits.training.pen import Random
 
 Points = NDArray[np.float64]
+Choose = Callable[[int | None], Ink]
+"""Gives a digit of a label, or any digit for None."""
+ANY_DIGIT = None
 
 
-def stranger(random: Random, digits: Sequence[GreyImage]) -> GreyImage:
+def stranger(random: Random, choose: Choose) -> GreyImage:
     """Draw something that is no digit, as a pen would and a scanner would see it.
 
     Args:
         random: where the chance comes from.
-        digits: two digits, uint8, ink light on dark, for what is made of pieces of digits.
+        choose: gives the digits for what is made of digits, or of their pieces.
 
     Returns:
         uint8, shape (S, S) with S from 22 to 64, ink light on dark.
     """
     kind = _KINDS[int(random.integers(len(_KINDS)))]
-    return scanned(other_pen(kind(random, digits), random), random)
+    return scanned(other_pen(kind(random, choose), random), random)
 
 
 def _stroke(canvas: GreyImage, points: Points, thick: int) -> None:
@@ -48,7 +52,7 @@ def _thick(random: Random) -> int:
     return int(random.choice((2, 3, 3, 4, 4, 5, 6)))
 
 
-def _tick(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _tick(random: Random, _choose: Choose) -> GreyImage:
     canvas = _empty()
     low = random.uniform((24, 40), (34, 52))
     left = low + random.uniform((-18, -20), (-8, -6))
@@ -59,7 +63,7 @@ def _tick(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _cross(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _cross(random: Random, _choose: Choose) -> GreyImage:
     """An x, a plus, or a star of two to four strokes through one middle."""
     canvas, strokes = _empty(), int(random.choice((2, 2, 2, 3, 4)))
     start, thick = random.uniform(0, np.pi), _thick(random)
@@ -71,7 +75,7 @@ def _cross(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _scribble(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _scribble(random: Random, _choose: Choose) -> GreyImage:
     """A pen that goes to and fro, or wanders."""
     canvas, turns = _empty(), int(random.integers(8, 18))
     if random.random() < 0.5:
@@ -87,21 +91,100 @@ def _scribble(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _crossed_out(random: Random, digits: Sequence[GreyImage]) -> GreyImage:
+def _crossed_out(random: Random, choose: Choose) -> GreyImage:
     """A digit struck through, twice at least, or scribbled over."""
-    canvas = laid(digits[0], random)
+    canvas = laid(choose(ANY_DIGIT), random)
     if random.random() < 0.3:
-        return np.maximum(canvas, _scribble(random, digits))
+        return np.maximum(canvas, _scribble(random, choose))
     thick, lean = _thick(random), random.choice((-1, 0, 1)) * random.uniform(6, 22)
     for height in np.linspace(22, 42, int(random.integers(2, 5))) + random.normal(0, 2):
         ends = np.array([[8, height + lean], [56, height - lean]]) + random.normal(0, 3, (2, 2))
         _stroke(canvas, ends, thick)
     if random.random() < 0.4:
-        canvas = np.maximum(canvas, _cross(random, digits))
+        canvas = np.maximum(canvas, _cross(random, choose))
     return canvas
 
 
-def _corner(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _struck_once(random: Random, choose: Choose) -> GreyImage:
+    """A digit with one long stroke through it; not a 0, 1 or 7, which some people write so."""
+    canvas = laid(choose(int(random.choice((2, 3, 4, 5, 6, 8, 9)))), random)
+    y, x = np.nonzero(canvas > 99)
+    if not len(y):
+        return _scribble(random, choose)
+    middle = np.array([x.min() + x.max(), y.min() + y.max()]) / 2 + random.normal(0, 2, 2)
+    angle = random.uniform(-1.1, 0.5)
+    reach = np.hypot(np.ptp(x), np.ptp(y)) * random.uniform(0.5, 0.72)
+    way = reach * np.array([np.cos(angle), np.sin(angle)])
+    bend = random.normal(0, 1.2, 2)
+    _stroke(canvas, np.array([middle - way, middle + bend, middle + way]), _thick(random))
+    return canvas
+
+
+def _overwritten(random: Random, choose: Choose) -> GreyImage:
+    """One digit over another, so that the two have clearly more ink than either."""
+    for _ in range(8):
+        one, two = (laid(choose(ANY_DIGIT), random) for _ in range(2))
+        both = np.maximum(one, two)
+        inked = [np.count_nonzero(picture > 99) for picture in (one, two, both)]
+        if inked[2] > 1.45 * max(inked[:2]):
+            return both
+    return _scribble(random, choose)
+
+
+def _fraction(random: Random, choose: Choose) -> GreyImage:
+    """A half or a quarter, alone or after a digit: 1/2, 2 1/2, 3/4; with a slash or a level bar."""
+    canvas, thick = _empty(), int(random.choice((1, 2, 2, 3, 3, 4)))
+    upper = int(random.choice((1, 1, 1, 3)))
+    lower = 4 if upper == 3 else int(random.choice((2, 2, 2, 4)))
+    left = random.uniform(4, 18)
+    if random.random() < 0.65:
+        left = random.uniform(1, 5)
+        left += _put(canvas, choose(ANY_DIGIT), (left, random.uniform(8, 16)), 40, random)
+    high = random.uniform(15, 22)
+    top, low = random.uniform(4, 12), random.uniform(36, 42)
+    if random.random() < 0.75:
+        wide = _put(canvas, choose(upper), (left + 1, top), high, random)
+        foot = left + wide * random.uniform(0.6, 1.2), low + high * random.uniform(0.6, 1)
+        tip = left + wide + random.uniform(6, 13), top + high * random.uniform(-0.1, 0.5)
+        _put(canvas, choose(lower), (left + wide + random.uniform(3, 8), low), high, random)
+        _stroke(canvas, np.array([foot, np.add(foot, tip) / 2, tip]), thick)
+    else:
+        _put(canvas, choose(upper), (left + 5, top), high, random)
+        _put(canvas, choose(lower), (left + 4, low), high, random)
+        level = (top + high + low) / 2 + random.normal(0, 1.5)
+        _stroke(canvas, np.array([[left, level + 1], [left + 20, level - 1]]), thick)
+    return canvas
+
+
+def _put(
+    canvas: GreyImage, ink: Ink, at: tuple[float, float], high: float, random: Random
+) -> float:
+    """Write a digit small on a canvas, its top left corner at x, y; return its width, px."""
+    drawn = laid(ink, random)
+    y, x = np.nonzero(drawn > 60)
+    if not len(y):
+        return 0.0
+    cut = drawn[y.min() : y.max() + 1, x.min() : x.max() + 1]
+    share = min(high / cut.shape[0], high / cut.shape[1])
+    size = [max(2, round(side * share)) for side in cut.shape[::-1]]
+    small = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
+    left, top = round(at[0]), round(at[1])
+    part = canvas[top : top + small.shape[0], left : left + small.shape[1]]
+    np.maximum(part, small[: part.shape[0], : part.shape[1]], out=part)
+    return float(small.shape[1])
+
+
+def _void(random: Random, _choose: Choose) -> GreyImage:
+    """A stroke from the upper left to the lower right, as voids an empty box."""
+    canvas = _empty()
+    angle, reach = random.uniform(0.5, 1.1), random.uniform(16, 30)
+    way = reach * np.array([np.cos(angle), np.sin(angle)])
+    points = np.array([-way, random.normal(0, 1, 2), way]) + SIDE / 2
+    _stroke(canvas, points, _thick(random))
+    return canvas
+
+
+def _corner(random: Random, _choose: Choose) -> GreyImage:
     """A corner, a tee or a grid of ruled lines that meet within the picture."""
     canvas, thick = _empty(), int(random.integers(1, 5))
     x, y = random.uniform(14, 50, 2)
@@ -119,7 +202,7 @@ def _corner(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return turned
 
 
-def _angle(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _angle(random: Random, _choose: Choose) -> GreyImage:
     """Two strokes that meet, opening to a side, up or down: < > ^ v."""
     canvas = _empty()
     reach, half = random.uniform(18, 34), random.uniform(0.3, 0.9)
@@ -135,7 +218,7 @@ def _angle(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _bracket(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _bracket(random: Random, _choose: Choose) -> GreyImage:
     """Brackets, braces and parentheses, and what lies on its side like them."""
     high, deep = random.uniform(15, 25), random.uniform(6, 14)
     shape = int(random.integers(3))
@@ -157,7 +240,7 @@ def _bracket(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _dashes(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _dashes(random: Random, _choose: Choose) -> GreyImage:
     """Level strokes: a dash, an equals sign, a tilde."""
     canvas, thick = _empty(), _thick(random)
     half, apart = random.uniform(10, 28), random.uniform(10, 18)
@@ -170,7 +253,7 @@ def _dashes(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _dots(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _dots(random: Random, _choose: Choose) -> GreyImage:
     """One to five dots and specks."""
     canvas = _empty()
     for _ in range(int(random.integers(1, 6))):
@@ -180,7 +263,7 @@ def _dots(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return canvas
 
 
-def _blot(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _blot(random: Random, _choose: Choose) -> GreyImage:
     """A filled spot with an uneven edge."""
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     reach = random.uniform(8, 26, 2)
@@ -189,9 +272,11 @@ def _blot(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return np.asarray(cv2.fillPoly(_empty(), [np.rint(points).astype(np.int32)], 255), np.uint8)
 
 
-def _several(random: Random, digits: Sequence[GreyImage]) -> GreyImage:
+def _several(random: Random, choose: Choose) -> GreyImage:
     """Two whole digits that touch, as where boxes were cut apart wrongly."""
-    first, second = (_columns(laid(digit, random), random.uniform(0.6, 1)) for digit in digits[:2])
+    first, second = (
+        _columns(laid(choose(ANY_DIGIT), random), random.uniform(0.6, 1)) for _ in range(2)
+    )
     left, wide = first.shape[1], second.shape[1]
     row = np.pad(first, ((0, 0), (0, wide)))
     while left > 1 and not np.any((row[:, left : left + wide] > 99) & (second > 99)):
@@ -211,7 +296,7 @@ def _columns(canvas: GreyImage, squeezed: float) -> GreyImage:
     return np.asarray(cv2.resize(cut, (wide, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _loops(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _loops(random: Random, _choose: Choose) -> GreyImage:
     """Loops one after the other: a signature's beginning, a coil."""
     loops, thick = random.uniform(2.2, 5), _thick(random)
     angle = np.linspace(0, 2 * np.pi * loops, int(10 * loops))
@@ -250,7 +335,7 @@ _SIGNS: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
 """Strokes of # % & ? $ @ and the Euro sign, by points (x, y) of a square of side 1."""
 
 
-def _sign(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
+def _sign(random: Random, _choose: Choose) -> GreyImage:
     """A sign of those that are written by hand."""
     canvas, thick = _empty(), _thick(random)
     wide, high = random.uniform(22, 40), random.uniform(30, 46)
@@ -260,13 +345,21 @@ def _sign(random: Random, _digits: Sequence[GreyImage]) -> GreyImage:
     return laid(canvas, random)
 
 
-_KINDS: tuple[Callable[[Random, Sequence[GreyImage]], GreyImage], ...] = (
+_KINDS: tuple[Callable[[Random, Choose], GreyImage], ...] = (
     _tick,
+    _cross,
     _cross,
     _scribble,
     _scribble,
     _crossed_out,
     _crossed_out,
+    _struck_once,
+    _struck_once,
+    _overwritten,
+    _overwritten,
+    _fraction,
+    _fraction,
+    _fraction,
     _corner,
     _angle,
     _bracket,
@@ -279,4 +372,6 @@ _KINDS: tuple[Callable[[Random, Sequence[GreyImage]], GreyImage], ...] = (
     _loops,
     _sign,
     _sign,
+    _void,
 )
+"""How often each is drawn, in proportion."""

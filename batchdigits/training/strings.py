@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from batchdigits.labelled import NO_DIGIT_LABEL
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import Hand, Random, laid, written_otherwise
+from batchdigits.training.alter import Hand, Ink, laid, written_otherwise
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import (
     FLOURISH,
@@ -31,6 +31,7 @@ from batchdigits.training.lines import (
     sized,
 )
 from batchdigits.training.paper import scanned
+from batchdigits.training.pen import Random
 from batchdigits.training.signs import flourish, point, stacked, struck
 from batchdigits.training.strangers import stranger
 from batchdigits.training.strokes import Writer, drawn, writer
@@ -148,12 +149,14 @@ class Hands:
 
     def _digit(self, digit: int, script: Script, random: Random) -> GreyImage:
         """Write one digit, at times as in countries that give 1 an upstroke and 7 a bar."""
+        ink: Ink
         if script.by or (not script.plain and random.random() < STROKES):
             ink = cut(drawn(digit, script.by or writer(random), random))
         else:
             rows = self._digits[self._source(random) if script.mixed else script.source][digit]
             ink = self._inks[int(rows[random.integers(len(rows))])]
-            if not script.plain and random.random() < OTHERWISE.get(digit, 0.0):
+            other = not script.plain and random.random() < OTHERWISE.get(digit, 0.0)
+            if other and not isinstance(ink, tuple):
                 ink = written_otherwise(ink, digit, random)
         ink = proportioned(cut(laid(ink, random, script.hand)), random)
         return pressed(ink, script.pen)
@@ -166,8 +169,12 @@ class Hands:
         if len(self._none) and random.random() < 0.6:
             chosen = self._inks[int(self._none[random.integers(len(self._none))])]
             return cut(laid(chosen, random))
-        two = [self._inks[at] for at in random.integers(len(self._inks), size=2)]
-        return cut(stranger(random, two))
+        return cut(stranger(random, lambda digit: self._choose_digit(digit, random)))
+
+    def _choose_digit(self, digit: int | None, random: Random) -> Ink:
+        wanted = int(random.integers(10)) if digit is None else digit
+        rows = self._digits[self._source(random)][wanted]
+        return self._inks[int(rows[random.integers(len(rows))])]
 
     def _no_number(self, digits: Sequence[int], random: Random) -> Written:
         """Write what is no number: a word, scribbles, a number struck out, one above another."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.training.alter import Random
+from batchdigits.training.pen import Random
 
 SIDE, REACH = 64, 44
 """Of the canvas, and of a digit on it, px."""

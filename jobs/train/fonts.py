@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 48
 NONE = 10
-LOOK_ALIKE = "OoQDIlSsZzBbgq"
+LOOK_ALIKE = "OoQDIlbgq"
 """Letters that a person, shown one alone, may take for a digit."""
 PICTURES = ("dingbat", "d05000", "symbol", "icon")
 """In the names of fonts that have pictures where others have digits."""

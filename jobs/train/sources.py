@@ -1,20 +1,26 @@
-"""The labelled sets that the shipped model learns from, each with its licence.
+"""The labelled sets that the shipped model learns from, and those that it is tested on.
 
-A folder holds them as published: mnist.npz, usps.npz, ardis.npz, opencv_digits.npz, dida.zip,
-printed_sudoku_cells.zip, printed_photographed.zip, meter_dials.zip; fonts.npz is drawn by
-`fonts.py`. A set that is missing is left out, and said so.
+A folder holds them as published: mnist.npz, opencv_digits.npz, swiss_digits.zip, pendigits.npz,
+unipen_digits.npz, unipen_words_1digit.npz, unipen_letters_symbols.npz, printed_sudoku_cells.zip;
+fonts.npz is drawn by `fonts.py`. These have an open licence. Without one, and for tests alone:
+usps.npz, ardis.npz, dida.zip, printed_photographed.zip, meter_dials.zip, small_digits.npz. A set
+that is missing is left out, and said so.
 """
 
+import csv
+import io
 import re
 import sys
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 
 from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops, load_labelled_crops
+from batchdigits.training.pen import LabelledSet, PenCrops, scale_strokes
 
 ABOUT = {
     "mnist": ("MNIST, training part (LeCun, Cortes, Burges)", "CC BY-SA 3.0"),
@@ -22,10 +28,18 @@ ABOUT = {
     "ardis": ("ARDIS, dataset IV, training part (Kusetogullari and others 2019)", "cite the paper"),
     "opencv": ("OpenCV's digits.png", "Apache-2.0 (the project's)"),
     "dida": ("DIDA, a sample of 10,000 (Kusetogullari and others 2020)", "none stated"),
+    "swiss": ("Swiss digits, 12 writers (Schroeder, kensanata/numbers, 2017)", "MIT"),
+    "pendigits": (
+        "Pen-Based Recognition of Handwritten Digits, 20 writers (Alpaydin, Alimoglu, UCI)",
+        "CC BY 4.0",
+    ),
+    "unipen": ("UNIPEN train_r01_v07, digits as strokes (Guyon and others 1994)", "CC BY 4.0"),
+    "unipen words": ("the same, digits of words", "CC BY 4.0"),
+    "unipen letters": ("the same, letters and signs, as no digits", "CC BY 4.0"),
     "sudoku": ("printed Sudoku cells", "MIT"),
     "photo": ("printed digits, photographed", "none stated"),
     "meter": ("meter dials", "none stated"),
-    "fonts": ("digits of Debian's font packages", "each font's own, all free"),
+    "fonts": ("digits of free fonts", "each font's own, all free"),
     "letters": ("letters and signs of the same fonts, as no digits", "each font's own, all free"),
 }
 
@@ -83,24 +97,85 @@ def photographed(path: PurePosixPath) -> int:
     return int(found[1])
 
 
-READERS: dict[str, tuple[str, Callable[[Path], LabelledCrops]]] = {
+SWISS_HIDDEN = ("0016_CH3F", "0018_CHXX", "0019_US5M", "0020_CH4M", "0021_CH4M")
+"""Writers of the Swiss set that nothing is learned from."""
+PEN_HIDDEN = 10
+"""So many writers of pendigits, the last ones, nothing is learned from."""
+NOT_LEARNED = frozenset("OoQDIlbgqGi!|/()'`,.")
+"""Signs that a person may take for a digit, or for the rest of one."""
+
+
+def swiss(place: Path, *, hidden: bool = False) -> LabelledCrops:
+    """Read the Swiss scans of the writers that are learned from, or of the hidden ones."""
+    crops, labels, names = [], [], []
+    with zipfile.ZipFile(place) as archive:
+        table = io.StringIO(archive.read("labels.csv").decode())
+        for row in csv.DictReader(table):
+            if (row["writer"] in SWISS_HIDDEN) == hidden:
+                data = np.frombuffer(archive.read(row["file"]), np.uint8)
+                crops.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+                labels.append(int(row["label"]))
+                names.append(row["file"])
+    return LabelledCrops(crops, np.array(labels, np.int64), names)
+
+
+def strokes(place: Path, *, hidden: bool | None = None) -> PenCrops:
+    """Read signs as strokes; of pendigits those of the writers learned from, or of the hidden.
+
+    Letters and signs have the label of no digit; those like digits are left out.
+    """
+    with np.load(place) as found:
+        held = {name: found[name] for name in found.files}
+    writers = np.unique(held["writer"])
+    away = np.isin(held["writer"], writers[-PEN_HIDDEN:]) if place.stem == "pendigits" else None
+    chosen = np.ones(len(held["label"]), bool) if away is None else away == bool(hidden)
+    chosen &= ~held.get("suspect", np.zeros(len(chosen), bool))
+    chosen &= ~np.isin(held["label"], list(NOT_LEARNED))
+    signs, labels, names = [], [], []
+    for n in np.flatnonzero(chosen).tolist():
+        first, last = held["sample_off"][n : n + 2].tolist()
+        offsets = held["stroke_off"][first : last + 1].tolist()
+        parts = [held["xy"][a:b] * (1, -1) for a, b in pairwise(offsets)]
+        signs.append(scale_strokes(parts))
+        label = str(held["label"][n])
+        labels.append(int(label) if label.isdigit() else NO_DIGIT_LABEL)
+        names.append(f"{place.stem} {n}")
+    return PenCrops(signs, np.array(labels, np.int64), names)
+
+
+Reader = Callable[[Path], LabelledSet]
+READERS: dict[str, tuple[str, Reader]] = {
     "mnist": ("mnist.npz", arrays),
-    "usps": ("usps.npz", arrays),
-    "ardis": ("ardis.npz", arrays),
     "opencv": ("opencv_digits.npz", arrays),
-    "dida": ("dida.zip", lambda place: zipped(place, folder)),
+    "swiss": ("swiss_digits.zip", swiss),
+    "pendigits": ("pendigits.npz", strokes),
+    "unipen": ("unipen_digits.npz", strokes),
+    "unipen words": ("unipen_words_1digit.npz", strokes),
+    "unipen letters": ("unipen_letters_symbols.npz", strokes),
     "sudoku": ("printed_sudoku_cells.zip", lambda place: zipped(place, cell)),
-    "photo": ("printed_photographed.zip", lambda place: zipped(place, photographed)),
-    "meter": ("meter_dials.zip", lambda place: zipped(place, dial)),
     "fonts": ("fonts.npz", arrays),
     "letters": ("fonts.npz", letters),
 }
+"""What has an open licence, and is learned from."""
+TEST_READERS: dict[str, tuple[str, Reader]] = {
+    "usps": ("usps.npz", arrays),
+    "ardis": ("ardis.npz", arrays),
+    "dida": ("dida.zip", lambda place: zipped(place, folder)),
+    "photo": ("printed_photographed.zip", lambda place: zipped(place, photographed)),
+    "meter": ("meter_dials.zip", lambda place: zipped(place, dial)),
+    "small": ("small_digits.npz", arrays),
+    "swiss, hidden writers": ("swiss_digits.zip", lambda place: swiss(place, hidden=True)),
+    "pendigits, hidden writers": ("pendigits.npz", lambda place: strokes(place, hidden=True)),
+}
+"""What nothing is learned from; all but the hidden writers is without a stated open licence."""
 
 
-def sets(*folders: Path) -> dict[str, LabelledCrops]:
-    """Read all sets that are in the folders, in the order of `READERS`."""
+def sets(
+    *folders: Path, readers: dict[str, tuple[str, Reader]] = READERS
+) -> dict[str, LabelledSet]:
+    """Read all sets that are in the folders, in the order of the readers."""
     out = {}
-    for name, (file, reader) in READERS.items():
+    for name, (file, reader) in readers.items():
         places = [place / file for place in folders if (place / file).is_file()]
         if places:
             out[name] = reader(places[0])
