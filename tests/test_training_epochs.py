@@ -159,9 +159,9 @@ def test_where_there_is_no_place_for_it_no_stroke_is_added(label: int, inked: sl
 # --- what is no digit ---
 
 
-@pytest.mark.parametrize("kind", dict.fromkeys(strangers._KINDS), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", dict.fromkeys(strangers.KINDS), ids=lambda kind: kind.__name__)
 def test_every_kind_of_stranger_is_ink(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "_KINDS", (kind,))
+    monkeypatch.setattr(strangers, "KINDS", (kind,))
     several = [stranger(random(seed), [cut(3), cut(8)]) for seed in range(30)]
     for one in several:
         assert one.dtype == np.uint8

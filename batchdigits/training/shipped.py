@@ -33,7 +33,7 @@ from batchdigits.training.pen import LabelledSet, draw_set
 SEED = 1
 """Of a training without `--seed`: it is always repeatable, so that it can be resumed."""
 HELD = f"the last of each class (one in {default.ONE_IN}), held out, as they are and degraded"
-STRANGE = ", and sets that nothing is learned from"
+STRANGE = ", and sources and writers that nothing is learned from"
 """What the card calls the data that the bundle is calibrated on."""
 
 

@@ -31,7 +31,7 @@ def stranger(random: Random, choose: Choose) -> GreyImage:
     Returns:
         uint8, shape (S, S) with S from 22 to 64, ink light on dark.
     """
-    kind = _KINDS[int(random.integers(len(_KINDS)))]
+    kind = KINDS[int(random.integers(len(KINDS)))]
     return scanned(other_pen(kind(random, choose), random), random)
 
 
@@ -345,7 +345,7 @@ def _sign(random: Random, _choose: Choose) -> GreyImage:
     return laid(canvas, random)
 
 
-_KINDS: tuple[Callable[[Random, Choose], GreyImage], ...] = (
+KINDS: tuple[Callable[[Random, Choose], GreyImage], ...] = (
     _tick,
     _cross,
     _cross,

@@ -1,17 +1,17 @@
-"""How well the default recipe reads sources that it never saw, and what is no digit.
+"""How the shipped model reads sources and hands that it never saw, and what is no digit.
 
-    python jobs/bench/strangers.py runs/ DATA... [--model BUNDLE] [--signs FOLDER] [--into-card]
+    python jobs/bench/strangers.py DATA... [--model BUNDLE] [--left-out GROUP] [--signs FOLDER]
+        [--sheet FILE] [--into-card]
 
-`runs/` is what `jobs/train/leave_one_out.py` leaves: each source read by a network that did not
-learn from it. DATA are folders with the sets of `jobs/train/sources.py`, for the bundle itself:
-what it held out of each, the MNIST test set, letters of fonts it never saw, and strangers drawn
-anew. `--signs` is a folder of scanned pages with boxed punctuation (HASCII). Temperature and
-default threshold are the bundle's. Told are, of digits: how many are right and how many `ok`, wrong
-values among those, errors observed and promised by band of confidence (a star where observed is
-neither within half and twice nor within the 95% interval of it), and the errors left when a person
-looks at the least confident 5%. Of what is no digit: how many are not `ok` at the default
-threshold, and at the one that keeps 99% of the digits that the bundle held out. `--into-card`
-writes all of it into the bundle's card.
+DATA are folders with the sets of `jobs/train/sources.py`. For each set that nothing was learned
+from, temperatures and threshold are fitted without it: on what the bundle held out, as it is and
+degraded, and on the other such sets. Told are, of digits: how many are right and how many `ok`,
+wrong values among those with the lower 95% bound of their share, what the careful network reads,
+and errors observed and promised by band of confidence (a star where observed is neither within half
+and twice nor within the 95% interval of it). Of what is no digit: how many are `ok`. `--left-out` measures a bundle of `jobs/train/leave_one_out.py`. Nothing is
+learned from the MNIST test set, and it serves for no choice. `--signs` is a folder of scanned pages
+with boxed punctuation (HASCII). `--sheet` draws the surest mistakes. `--into-card` writes all of it
+into the bundle's card.
 """
 
 import argparse
@@ -24,136 +24,224 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
+from scipy.stats import beta, poisson
 
 sys.path.append(str(Path(__file__).parent.parent / "train"))
 import leave_one_out
 import sources
 from figures import note
 
-from batchdigits import labelled
+from batchdigits import calibrate, labelled, predict
 from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
+from batchdigits.training import bundle, default, strangers
+from batchdigits.training.alter import Ink, other_pen, scanned
+from batchdigits.training.corpus import could_be_one
+from batchdigits.training.pen import draw_set
+from batchdigits.training.shipped import degraded
 
 BANDS = (0, 0.9, 0.99, 0.999, 1)
-EACH = 300
-"""Strangers drawn of each kind."""
+EACH = 1000
+"""Marks drawn of each kind."""
+SHEET = 50
+"""Mistakes that are drawn."""
 
 
 class Read(NamedTuple):
-    """How a set was read: logits (M, 11) of the legible, labels (N,), which are legible (N,)."""
+    """How a set is read.
 
-    logits: NDArray[np.float32]
+    Attributes:
+        quick: logits of the legible crops, float32, (M, 11).
+        careful: likewise, of the careful network.
+        labels: of all crops, (N,).
+        legible: (N,).
+        pictures: of the legible crops, uint8, (M, 28, 28, 1).
+    """
+
+    quick: NDArray[np.float32]
+    careful: NDArray[np.float32]
     labels: NDArray[np.int64]
     legible: NDArray[np.bool_]
+    pictures: NDArray[np.uint8]
+
+    @property
+    def known(self) -> NDArray[np.int64]:
+        """Return the labels of the legible crops, (M,)."""
+        return self.labels[self.legible]
+
+
+class Fitted(NamedTuple):
+    """Temperatures of the two networks, and the threshold."""
+
+    quick: float
+    careful: float
+    threshold: float
 
 
 def main() -> None:
     """Print a table, and keep it in the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", type=Path)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--model", help="a bundle; without it the package's own")
+    parser.add_argument(
+        "--left-out", choices=leave_one_out.RUNS, help="group it was trained without"
+    )
     parser.add_argument("--signs", type=Path, help="folder of pages with boxed punctuation")
+    parser.add_argument("--sheet", type=Path, help="picture of the surest mistakes")
     parser.add_argument("--into-card", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from batchdigits import predict
-    from batchdigits.training import bundle
-
     card = predict.load_card(given.model)
-    classifier = predict.load_classifier(card, device="cpu")
-    every = left_out(given.runs)
-    for name, found in by_bundle(given.data, given.signs).items():
-        logits, legible = bundle.crops_read(found.crops, classifier.logits)
-        every[name] = Read(logits, found.labels, legible)
-    held = [read for name, read in every.items() if name.endswith("held out by the bundle")]
-    level = keeping(0.99, held, card.temperature)
-    print(
-        f"model {card.name}: temperature {card.temperature}, threshold {card.threshold}; ", end=""
-    )
-    print(f"{level} keeps 99% of the digits it held out")
-    figures = [figured(name, read, card, level) for name, read in every.items()]
-    print(HEAD, *map(line, figures), sep="\n")
+    readers = load_networks(card)
+    away = leave_one_out.RUNS.get(given.left_out, ())
+    sets, tests = sources.sets(*given.data), sources.sets(*given.data, readers=sources.TEST_READERS)
+    tests = {name: sets.pop(name) for name in away} | tests
+    unseen = {name: draw_set(default.held_out(found)[1]) for name, found in sets.items()}
+    held = {name: read_set(found, readers) for name, found in unseen.items()}
+    held |= {
+        f"{name}, degraded": read_set(degraded(found, 1), readers) for name, found in unseen.items()
+    }
+    never = {name: read_set(draw_set(found), readers) for name, found in tests.items()}
+    others = {
+        name: read_set(found, readers)
+        for name, found in gather_others(given.data, given.signs).items()
+    }
+    gate = card.careful.gate if card.careful else 0.0
+    fitted = {
+        name: fit_without([*held.values(), *(read for n, read in never.items() if n != name)], gate)
+        for name in [*never, ""]
+    }
+    print(f"model {card.name}: gate {gate}, fitted {fitted['']}\n{HEAD}")
+    figures = []
+    for name, read in {**never, **others, **held}.items():
+        figures.append(measure(name, read, fitted.get(name, fitted[""]), gate))
+        print(format_line(figures[-1]), flush=True)
+    pool = [one for one in figures if one["set"] in never and "ok" in one]
+    count = sum(round(one["digits"] * one["ok"]) for one in pool)
+    wrong = sum(one["wrong among ok"] for one in pool)
+    print(f"never seen, pooled: {wrong} of {count} `ok` are wrong, {wrong / count:.3%}")
+    if given.sheet:
+        draw_mistakes(given.sheet, never, fitted, gate)
     if given.into_card:
         note(given.model, "reading", figures)
 
 
-def left_out(runs: Path) -> dict[str, Read]:
-    """Gather what each run read of the sources that it left out."""
+def load_networks(card: predict.Card) -> list[Any]:
+    """Load the quick and, if there is one, the careful network."""
+    networks = [predict.load_network(card, card.network, device="cpu").logits]
+    if card.careful is not None:
+        place = card.place / predict.CAREFUL_FILE
+        networks.append(predict.load_network(card, place, device="cpu").logits)
+    return networks
+
+
+def read_set(found: LabelledCrops, networks: list[Any]) -> Read:
+    """Read a set with both networks."""
+    quick, legible, pictures = bundle.crops_read(found.crops, networks[0])
+    careful = bundle.in_parts(pictures, networks[-1])
+    return Read(quick, careful, found.labels, legible, pictures)
+
+
+def fit_without(reads: list[Read], gate: float) -> Fitted:
+    """Fit temperatures and threshold on sets, as `bundle.calibrated` does."""
+    labels = np.concatenate([read.known for read in reads])
+    sets = np.repeat(np.arange(len(reads)), [len(read.known) for read in reads])
+    quick = np.concatenate([read.quick for read in reads])
+    careful = np.concatenate([read.careful for read in reads])
+    first = calibrate.fit_median_temperature(quick, labels, sets)
+    doubted = predict.find_doubted(quick, first, gate)
+    second = first
+    if doubted.any():
+        second = calibrate.fit_median_temperature(careful[doubted], labels[doubted], sets[doubted])
+        quick[doubted] = careful[doubted] * np.float32(first / second)
+    found = calibrate.fit_calibration(quick, labels, sources=sets, temperature=first)
+    return Fitted(first, second, found.threshold)
+
+
+def join_logits(read: Read, fitted: Fitted, gate: float) -> tuple[NDArray[np.float32], float]:
+    """Return the logits of a cascade, and the share that the careful network reads."""
+    doubted = predict.find_doubted(read.quick, fitted.quick, gate)
+    out = read.quick.copy()
+    out[doubted] = read.careful[doubted] * np.float32(fitted.quick / fitted.careful)
+    return out, float(doubted.mean()) if len(doubted) else 0.0
+
+
+def gather_others(folders: list[Path], signs: Path | None) -> dict[str, LabelledCrops]:
+    """Gather the MNIST test set, unseen fonts, and marks drawn anew of hidden writers' digits."""
     out = {}
-    for run, names in leave_one_out.RUNS.items():
-        place = runs / f"{run}.npz"
-        if place.exists():
-            found = np.load(place)
-            for name in names:
-                parts = (found[f"{name}/{part}"] for part in Read._fields)
-                out[f"{name}, with {', '.join(names)} left out"] = Read(*parts)
-    return out
-
-
-def by_bundle(folders: list[Path], signs: Path | None) -> dict[str, LabelledCrops]:
-    """Gather what the bundle did not learn from."""
-    from batchdigits.training import default
-
-    held = {name: default.held_out(found)[1] for name, found in sources.sets(*folders).items()}
-    out = {f"{name}, held out by the bundle": found for name, found in held.items()}
     for name, file, reader, part in (
         ("MNIST test", "mnist.npz", sources.arrays, "test"),
         ("digits of unseen fonts", "fonts.npz", sources.arrays, "test"),
         ("letters, signs of unseen fonts", "fonts.npz", sources.letters, "test"),
-        ("letters like digits, / and |", "fonts.npz", alike, ""),
+        ("letters like digits, / and |", "fonts.npz", load_alike, ""),
+        ("handwritten B, S, Z", "unipen_letters_symbols.npz", load_signs, "BSZsz"),
+        (
+            "handwritten O, l, I, b and the like",
+            "unipen_letters_symbols.npz",
+            load_signs,
+            "OoDIlbgqG",
+        ),
     ):
         for place in (folder / file for folder in folders):
             if place.exists():
                 out[name] = reader(place, part)
-    out |= strangers(held["mnist"])
+    for place in (folder / "pendigits.npz" for folder in folders):
+        if place.exists():
+            out |= draw_marks(place)
     if signs is not None:
-        found = punctuation(signs)
-        alone = strokes(found.crops)
+        found = cut_punctuation(signs)
+        alone = strokes_alone(found.crops)
         out["scanned punctuation"] = found.select(np.flatnonzero(~alone))
         out["scanned strokes like a 1"] = found.select(np.flatnonzero(alone))
     return out
 
 
-def alike(place: Path, _: str) -> LabelledCrops:
+def load_alike(place: Path, _: str) -> LabelledCrops:
     """Read the letters and strokes that look like digits."""
     with np.load(place) as found:
         crops = found["x_alike"]
     return LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [""] * len(crops))
 
 
-def strokes(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
+def load_signs(place: Path, wanted: str) -> LabelledCrops:
+    """Read handwritten letters and signs; of those that are learned what is held out."""
+    found = sources.strokes(place, only=wanted)
+    if not sources.NOT_LEARNED.issuperset(wanted):
+        held = set(default.held_out(sources.strokes(place))[1].names)
+        found = found.select(np.flatnonzero([name in held for name in found.names]))
+    return draw_set(found)
+
+
+def strokes_alone(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
     """Tell which crops hold nothing but an upright stroke, which no one could tell from a 1."""
     from batchdigits.normalize import grey_levels
-    from batchdigits.training.corpus import could_be_one
 
     return could_be_one(grey_levels(crops).pictures[..., 0])
 
 
-def strangers(digits: LabelledCrops) -> dict[str, LabelledCrops]:
-    """Draw strangers of each kind, by a seed that no training has; the digits serve for pieces.
+def draw_marks(place: Path) -> dict[str, LabelledCrops]:
+    """Draw marks of each kind, of hidden writers' digits, by a seed that no training has.
 
     As in training, what is nothing but an upright stroke is left out.
     """
-    from batchdigits.training import strangers
-    from batchdigits.training.alter import other_pen, scanned
-    from batchdigits.training.corpus import cropped
-
+    found = sources.strokes(place, hidden=True)
     random, out = np.random.default_rng(2 << 40), {}
-    inks = cropped(list(digits.crops))
-    for kind in dict.fromkeys(strangers._KINDS):
-        pairs = random.integers(len(inks), size=(2 * EACH, 2)).tolist()
+
+    def choose(label: int | None) -> Ink:
+        rows = np.flatnonzero(found.labels == label) if label is not None else found.labels
+        at = int(random.choice(rows)) if label is not None else int(random.integers(len(rows)))
+        return found.strokes[at]
+
+    for kind in dict.fromkeys(strangers.KINDS):
         drawn = [
-            scanned(other_pen(kind(random, [inks[one], inks[two]]), random), random)
-            for one, two in pairs
+            255 - scanned(other_pen(kind(random, choose), random), random) for _ in range(2 * EACH)
         ]
-        crops = [drawn[n] for n in np.flatnonzero(~strokes(drawn))[:EACH]]
+        crops = [drawn[n] for n in np.flatnonzero(~strokes_alone(drawn))[:EACH]]
         name = f"drawn: {kind.__name__.strip('_').replace('_', ' ')}"
         out[name] = LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [name] * len(crops))
     return out
 
 
-def punctuation(folder: Path) -> LabelledCrops:
+def cut_punctuation(folder: Path) -> LabelledCrops:
     """Cut the boxes out of the pages: white areas of 150 to 230 px within a dark grid."""
     crops = []
     for place in sorted(p for p in folder.iterdir() if p.suffix.lower() in {".jpeg", ".jpg"}):
@@ -166,74 +254,57 @@ def punctuation(folder: Path) -> LabelledCrops:
     return LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [""] * len(crops))
 
 
-def keeping(share: float, reads: list[Read], temperature: float) -> float:
-    """Find the highest threshold that so many of the digits are `ok` at."""
-    from batchdigits.calibrate import predict_digits
-
-    sure = []
-    for read in reads:
-        seen, known = predict_digits(read.logits, temperature), read.labels[read.legible]
-        digit = labelled.is_digit(known)
-        missed = (labelled.is_digit(read.labels) & ~read.legible).sum()
-        sure += [np.where(seen.other, 0, seen.confidence)[digit], np.zeros(missed)]
-    down = -np.sort(-np.concatenate(sure))
-    return float(down[int(np.ceil(share * len(down))) - 1])
-
-
-def figured(name: str, read: Read, card: Any, level: float) -> dict[str, Any]:
+def measure(name: str, read: Read, fitted: Fitted, gate: float) -> dict[str, Any]:
     """Measure one set: what `HEAD` names."""
-    from batchdigits.calibrate import predict_digits
-
-    seen, known = predict_digits(read.logits, card.temperature), read.labels[read.legible]
+    logits, again = join_logits(read, fitted, gate)
+    seen, known = calibrate.predict_digits(logits, fitted.quick), read.known
     sure = np.where(seen.other, 0, seen.confidence)
-    none = ~labelled.is_digit(read.labels)
-    digit = labelled.is_digit(known)
-    out: dict[str, Any] = {"set": name}
+    none, digit = ~labelled.is_digit(read.labels), labelled.is_digit(known)
+    out: dict[str, Any] = {"set": name, "read again": round(again, 4)}
     if none.any():
-        count = int(none.sum())
-        out["not digits"] = count
-        for words, threshold in (("not ok", card.threshold), ("not ok, keeping 99%", level)):
-            out[words] = round(1 - float((sure[~digit] >= threshold).sum()) / count, 4)
+        out["not digits"] = int(none.sum())
+        out["of these ok"] = int((sure[~digit] >= fitted.threshold).sum())
     if digit.any():
-        right, confidence, sure = (seen.digit == known)[digit], seen.confidence[digit], sure[digit]
-        count, ok = int((~none).sum()), sure >= card.threshold
-        unsure = max(count * 5 // 100 - (count - len(right)), 0)  # the illegible are looked at
-        left = int((~right[np.argsort(sure, kind="stable")][unsure:]).sum())
+        right, confidence = (seen.digit == known)[digit], seen.confidence[digit]
+        count, ok = int((~none).sum()), sure[digit] >= fitted.threshold
+        wrong = int((ok & ~right).sum())
         out |= {
             "digits": count,
             "right": round(float(right.sum()) / count, 5),
             "ok": round(float(ok.sum()) / count, 4),
-            "wrong among ok": int((ok & ~right).sum()),
+            "wrong among ok": wrong,
+            "at least": round(
+                float(beta.ppf(0.05, wrong, ok.sum() - wrong + 1)) if wrong else 0, 5
+            ),
             "bands": [
                 [int((~right[band]).sum()), round(float((1 - confidence[band]).sum()), 1)]
                 for low, high in pairwise(BANDS)
                 for band in [(confidence >= low) & (confidence < high)]
             ],
-            "errors after 5% to review": left,
         }
     return out
 
 
 HEAD = (
-    f"{'set':40}{'digits':>7}{'right':>9}{'ok':>8}{'wrong ok':>9}"
-    f"{'wrong/promised <.9':>20}{'.9-.99':>12}{'.99-.999':>12}{'>.999':>12}{'left at 5%':>14}"
+    f"{'set':40}{'again':>7}{'digits':>7}{'right':>9}{'ok':>8}{'wrong ok':>9}{'share':>8}{'≥':>8}"
+    f"{'wrong/promised <.9':>20}{'.9-.99':>12}{'.99-.999':>12}{'>.999':>12}"
 )
 
 
-def line(one: dict[str, Any]) -> str:
+def format_line(one: dict[str, Any]) -> str:
     """Write the figures of one set."""
-    out = f"{one['set']:40}"
+    out = f"{one['set']:40}{one['read again']:7.1%}"
     if "digits" in one:
         bands = [f"{wrong}/{promised}{star(wrong, promised)}" for wrong, promised in one["bands"]]
-        left = one["errors after 5% to review"]
+        wrong = one["wrong among ok"]
         out += (
-            f"{one['digits']:7}{one['right']:9.2%}{one['ok']:8.2%}{one['wrong among ok']:9}"
+            f"{one['digits']:7}{one['right']:9.2%}{one['ok']:8.2%}{wrong:9}"
+            f"{wrong / max(1, one['digits'] * one['ok']):8.3%}{one['at least']:8.3%}"
             f"{bands[0]:>20}{bands[1]:>12}{bands[2]:>12}{bands[3]:>12}"
-            f"{left:6} {left / one['digits']:7.3%}"
         )
     if "not digits" in one:
-        ok, keeping = one["not ok"], one["not ok, keeping 99%"]
-        out += f"  {one['not digits']} not digits: {ok:.2%} not ok, {keeping:.2%} keeping 99%"
+        ok, count = one["of these ok"], one["not digits"]
+        out += f"  {ok} of {count} not digits are ok, {ok / count:.2%}"
     return out
 
 
@@ -241,6 +312,29 @@ def star(wrong: int, promised: float) -> str:
     """Mark what is neither within half and twice of what was promised, nor by chance."""
     low, high = poisson.interval(0.95, promised) if promised else (0, 0)
     return "" if promised / 2 <= wrong <= 2 * promised or low <= wrong <= high else "*"
+
+
+def draw_mistakes(
+    place: Path, reads: dict[str, Read], fitted: dict[str, Fitted], gate: float
+) -> None:
+    """Draw the surest mistakes of sets, with the label and what was read."""
+    found = []
+    for name, read in reads.items():
+        logits, _ = join_logits(read, fitted[name], gate)
+        seen = calibrate.predict_digits(logits, fitted[name].quick)
+        for n in np.flatnonzero((seen.digit != read.known) & ~seen.other).tolist():
+            words = f"{read.known[n]} read {seen.digit[n]} {name[:8]}"
+            found.append((seen.confidence[n], words, read.pictures[n, ..., 0]))
+    found.sort(key=lambda one: -one[0])
+    tiles = []
+    for _, words, picture in found[:SHEET]:
+        tile = np.full((128, 132), 255, np.uint8)
+        tile[:112, 8:120] = 255 - cv2.resize(picture, (112, 112), interpolation=cv2.INTER_NEAREST)
+        tiles.append(cv2.putText(tile, words, (2, 124), 0, 0.33, 0, 1, cv2.LINE_AA))
+    tiles += [np.full((128, 132), 255, np.uint8)] * (-len(tiles) % 10)
+    cv2.imwrite(
+        str(place), np.vstack([np.hstack(tiles[n : n + 10]) for n in range(0, len(tiles), 10)])
+    )
 
 
 if __name__ == "__main__":

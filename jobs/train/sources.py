@@ -119,18 +119,19 @@ def swiss(place: Path, *, hidden: bool = False) -> LabelledCrops:
     return LabelledCrops(crops, np.array(labels, np.int64), names)
 
 
-def strokes(place: Path, *, hidden: bool | None = None) -> PenCrops:
+def strokes(place: Path, *, hidden: bool = False, only: str = "") -> PenCrops:
     """Read signs as strokes; of pendigits those of the writers learned from, or of the hidden.
 
-    Letters and signs have the label of no digit; those like digits are left out.
+    Letters and signs have the label of no digit; those like digits are left out. `only` names the
+    signs that are read, whatever they are like.
     """
     with np.load(place) as found:
         held = {name: found[name] for name in found.files}
     writers = np.unique(held["writer"])
     away = np.isin(held["writer"], writers[-PEN_HIDDEN:]) if place.stem == "pendigits" else None
-    chosen = np.ones(len(held["label"]), bool) if away is None else away == bool(hidden)
+    chosen = np.ones(len(held["label"]), bool) if away is None else away == hidden
     chosen &= ~held.get("suspect", np.zeros(len(chosen), bool))
-    chosen &= ~np.isin(held["label"], list(NOT_LEARNED))
+    chosen &= np.isin(held["label"], list(only or NOT_LEARNED), invert=not only)
     signs, labels, names = [], [], []
     for n in np.flatnonzero(chosen).tolist():
         first, last = held["sample_off"][n : n + 2].tolist()
@@ -168,6 +169,9 @@ TEST_READERS: dict[str, tuple[str, Reader]] = {
     "pendigits, hidden writers": ("pendigits.npz", lambda place: strokes(place, hidden=True)),
 }
 """What nothing is learned from; all but the hidden writers is without a stated open licence."""
+
+CALIBRATES = ("usps", "ardis", "dida", "swiss, hidden writers", "pendigits, hidden writers")
+"""Of these, those that the shipped model is calibrated on: handwriting."""
 
 
 def sets(
