@@ -117,7 +117,7 @@ def _write_tables(
         return
     with_digits, failed = job.paths.digits_out is not None, ""
     opening = str(job.paths.out), job.paths.digits_out, job.layouts
-    with state.replace_tables_safely(), open_tables(*opening, excel=job.options.excel) as write:
+    with state.guard_tables(), open_tables(*opening, excel=job.options.excel) as write:
         for batch in known_findings:
             judged = [
                 judge_findings(one.file, one.findings, one.thresholds, with_digits) for one in batch

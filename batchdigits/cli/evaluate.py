@@ -91,7 +91,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
     else:
         settings = {"model": model, "invert": invert, "device": device, "quiet": quiet}
         settings |= {"as_": "digit", "min_confidence": min_confidence}
-        matched, picture = _match_pictures(inputs, truth, names, out, settings)
+        matched, picture = _read_and_match_pictures(inputs, truth, names, out, settings)
     _report_metrics(matched, picture, out, quiet)
 
 
@@ -126,7 +126,7 @@ def _match_table(
     return match_truth(results, read_truth(truth, names))
 
 
-def _match_pictures(
+def _read_and_match_pictures(
     inputs: list[str],
     truth: str | None,
     names: dict[str, str],

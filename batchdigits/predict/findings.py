@@ -157,7 +157,7 @@ def _decode_finding(stored: Json) -> Finding:
         take("page", 1),
         take("status", None),
         take("detail", ""),
-        None if field is None else _decode_field(_encode_json(field)),
+        None if field is None else _decode_template_field(_encode_json(field)),
         tuple([spot for spot, _ in pairs]),
         None if strip is None else _decode_strip(strip),
         take("described", True),
@@ -228,7 +228,7 @@ def _encode_field(field: Field) -> Json:
 
 
 @lru_cache(maxsize=4096)
-def _decode_field(text: str) -> Field:
+def _decode_template_field(text: str) -> Field:
     """Decode a template's field without validation: today's rules may refuse an old field."""
     stored = _parse_json(text)
     if unknown := stored.keys() - FIELD_KEYS:

@@ -132,7 +132,7 @@ def measure_line_offsets(
     reached = np.abs(across[peak]) < reach - SAMPLE_STEP_MM / 2
     good = (
         reached
-        & _find_narrow_peaks(rise, dark, peak)
+        & _select_narrow_peaks(rise, dark, peak)
         & (dark >= np.maximum(MIN_DARKNESS, MIN_NOISE_RATIO * noise))
     )
     return LineOffsets(
@@ -162,7 +162,7 @@ def _sample_darkness_profiles(
     return np.asarray(np.maximum(1 - bright.astype(np.float32) / paper, 0), np.float32)
 
 
-def _find_narrow_peaks(
+def _select_narrow_peaks(
     rise: NDArray[np.float32], dark: NDArray[np.float32], peak: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Return which peaks fall off on both sides, (N,): the edge of a dark area is no line."""

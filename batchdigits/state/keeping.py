@@ -224,13 +224,13 @@ class State:
         """Return whether the tables need not or must not be written."""
         return tables.can_skip_tables(self._job, self._store, self._summary)
 
-    def replace_tables_safely(self) -> AbstractContextManager[None]:
+    def guard_tables(self) -> AbstractContextManager[None]:
         """Keep edited tables under another name, and note how the new tables are left.
 
         Raises:
             OutputError: a table cannot be kept or written.
         """
-        return tables.replace_tables_safely(self._job, self._store, self._summary)
+        return tables.guard_tables(self._job, self._store, self._summary)
 
     # What is moved away
 

@@ -66,6 +66,6 @@ class NoState:
         """Return False: the tables are always written."""
         return False
 
-    def replace_tables_safely(self) -> AbstractContextManager[None]:
+    def guard_tables(self) -> AbstractContextManager[None]:
         """Return a context that does nothing: how earlier tables were left is not known."""
         return nullcontext()

@@ -58,7 +58,7 @@ def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
         summary.unchanged = True
         return True
     description = encode_table_settings(job)
-    current = [_find_current_table(path, store, description) for path in job.paths.tables]
+    current = [_load_unchanged_table_record(path, store, description) for path in job.paths.tables]
     if not all(current) or current[0] is None:
         return False
     statuses = json.loads(current[0].summary)
@@ -68,7 +68,9 @@ def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
     return True
 
 
-def _find_current_table(path: str, store: StateStore, description: str) -> TableRecord | None:
+def _load_unchanged_table_record(
+    path: str, store: StateStore, description: str
+) -> TableRecord | None:
     """Return how a table was left; None if it has changed or was made with other settings."""
     written = None if path == "-" else store.load_table_record(_name_table(path, store))
     if written is None or written.settings != description or not _is_table_unchanged(path, written):
@@ -97,7 +99,7 @@ def is_table_edited(path: str, store: StateStore) -> bool:
 
 
 @contextmanager
-def replace_tables_safely(job: Job, store: StateStore, summary: Summary) -> Iterator[None]:
+def guard_tables(job: Job, store: StateStore, summary: Summary) -> Iterator[None]:
     """Guard the job's tables while the block replaces them: keep edited ones under another name.
 
     Raises:
