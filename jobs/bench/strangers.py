@@ -8,11 +8,10 @@ from, temperatures and threshold are fitted without it: on what the bundle held 
 degraded, and on the other such sets. Told are, of digits: how many are right and how many `ok`,
 wrong values among those with the lower 95% bound of their share, what the careful network reads,
 and errors observed and promised by band of confidence (a star where observed is neither within half
-and twice nor within the 95% interval of it). Of what is no digit: how many are `ok`. `--left-out` measures a
-bundle of `jobs/train/leave_one_out.py`. Nothing is
-learned from the MNIST test set, and it serves for no choice. `--signs` is a folder of scanned pages
-with boxed punctuation (HASCII). `--sheet` draws the surest mistakes. `--into-card` writes all of it
-into the bundle's card.
+and twice nor within the 95% interval of it). Of what is no digit: how many are `ok`. `--left-out`
+measures a bundle of `jobs/train/leave_one_out.py`. Nothing is learned from the MNIST test set, and
+it serves for no choice. `--signs` is a folder of scanned pages with boxed punctuation (HASCII).
+`--sheet` draws the surest mistakes. `--into-card` writes all of it into the bundle's card.
 """
 
 import argparse
