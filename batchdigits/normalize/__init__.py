@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.geometry import SIDE, measured, placed
-from batchdigits.normalize.marks import has_marks, is_rough
+from batchdigits.normalize.marks import find_printed, has_marks, is_rough
 from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import only, select_digit_parts, without_ruled_lines
 from batchdigits.options import Invert
@@ -217,8 +217,8 @@ def _normalize_stack(
         invert: as for `normalize`.
 
     Returns:
-        Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 2); the
-        state of the crops, uint8 (N,).
+        Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 2); the state of the crops, of
+        `INKED` to `BUSY`, (N,).
     """
     stack = levelled(stack)
     light = light_ink(stack, invert)
@@ -230,6 +230,6 @@ def _normalize_stack(
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept)
+    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept) | find_printed(parts.kept)
     state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
     return placed(ink, down, across, extent * shapes), extent, parts.unused, state

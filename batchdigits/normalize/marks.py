@@ -39,10 +39,11 @@ MIN_LENGTH, LONG, STRONG = 0.18, 0.45, 3.0
 """Least length of a mark, as a share of the crop's shorter side; anything shorter is dust. A mark
 that is not `LONG` counts if it is `STRONG` times as clear as a stroke must be: noise makes short
 marks."""
-MIN_LINE, MAX_LINE_WIDTH = 0.6, 0.12
-"""Least length and greatest width of a printed line, as shares of the crop's sides."""
-RING, RIM = 0.22, 0.12
-"""Frames lie within this share of the sides from the border; rests of neighbours within that."""
+MIN_LINE, MIN_PIECE, MAX_LINE_WIDTH = 0.6, 0.35, 0.12
+"""Least length of a printed line and of a piece of one near the border, and the greatest width, as
+shares of the crop's sides."""
+RING, MARGIN, RIM = 0.27, 0.17, 0.12
+"""Frames, lines, and rests of neighbours lie within these shares of the sides from the border."""
 CORNER = 0.12
 """Side of a frame's corners that hold ink, as a share of the frame's sides."""
 HALO = 1.5
@@ -69,9 +70,27 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     dark, light = _find_strokes(fine, coarse), _find_strokes(-fine, -coarse)
     if invert == "auto" and max(dark.sum(), light.sum()) > HALO * min(dark.sum(), light.sum()):
         invert = "yes" if dark.sum() > light.sum() else "no"
-    return (invert != "no" and _has_writing(dark, rests)) or (
-        invert != "yes" and _has_writing(light, rests)
+    return (invert != "no" and _has_writing(dark, rests=rests)) or (
+        invert != "yes" and _has_writing(light, rests=rests)
     )
+
+
+def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the crops whose ink is printed lines and frames alone: (N,).
+
+    Args:
+        ink: where the ink is, shape (N, H, W).
+    """
+    _, height, width = ink.shape
+    down, across = round(RING * height), round(RING * width)
+    middle = ink[:, down : height - down, across : width - across]
+    printed = ~middle.any((1, 2))
+    for n in np.flatnonzero(printed).tolist():
+        _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
+        printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not _has_writing(
+            ink[n] * np.float32(STRONG), rests=True
+        )
+    return printed
 
 
 def is_rough(crop: GreyImage) -> bool:
@@ -114,7 +133,7 @@ class _Mark(NamedTuple):
     depth: NDArray[np.float64]
 
 
-def _has_writing(strokes: NDArray[np.float32], rests: bool) -> bool:
+def _has_writing(strokes: NDArray[np.float32], *, rests: bool) -> bool:
     """Return whether strokes are more than dust, printed lines, frames and, unless counted, rests.
 
     Args:
@@ -155,16 +174,18 @@ def _is_rest(mark: _Mark) -> bool:
 
 
 def _is_line(mark: _Mark) -> bool:
-    """Return whether a mark is a straight line along a side, or from side to side."""
-    _, _, wide, high = mark.box
-    near = _is_near_border(mark)
-    for long, across, (side, other) in (
-        (wide, high, mark.shape[::-1]),
-        (high, wide, mark.shape),
+    """Return whether a mark is a straight line along a side, perhaps from border to border."""
+    left, top, wide, high = mark.box
+    height, width = mark.shape
+    near = _is_near_border(mark, MARGIN)
+    for long, side, start, across, other in (
+        (wide, width, top, high, height),
+        (high, height, left, wide, width),
     ):
-        straight = long >= MIN_LINE * side and across <= MAX_STROKE * other
+        straight = long >= MIN_PIECE * side and across <= MAX_STROKE * other
         thin = int(mark.ink.sum()) <= MAX_LINE_WIDTH * long * other
-        if straight and thin and (near or long >= side - 4):
+        outer = abs(start + across / 2 - other / 2) > other / 6
+        if straight and thin and (near or (outer and long >= side - 4)):
             return True
     return False
 
@@ -173,12 +194,12 @@ def _is_frame(mark: _Mark) -> bool:
     """Return whether a mark has four corners, and nothing away from the border."""
     _, _, wide, high = mark.box
     height, width = mark.shape
-    if not (wide >= MIN_LINE * width and high >= MIN_LINE * height and _is_near_border(mark)):
+    if not (wide >= MIN_LINE * width and high >= MIN_LINE * height and _is_near_border(mark, RING)):
         return False
     y, x = (max(1, round(CORNER * side)) for side in (high, wide))
     ink = mark.ink
     return all(part.any() for part in (ink[:y, :x], ink[:y, -x:], ink[-y:, :x], ink[-y:, -x:]))
 
 
-def _is_near_border(mark: _Mark) -> bool:
-    return float(np.quantile(mark.depth, 0.95)) < RING
+def _is_near_border(mark: _Mark, share: float) -> bool:
+    return float(np.quantile(mark.depth, 0.95)) < share

@@ -1,6 +1,5 @@
 """Paper and ink: which of the two is dark, and what is left when the paper is taken away."""
 
-import math
 from typing import NamedTuple
 
 import cv2
@@ -18,11 +17,15 @@ MIN_CONTRAST = 10
 BUSY_CONTRAST = 25
 """Grey levels between the two halves of a crop without clear ink from which it is no longer
 called empty: paper with noise of 8 levels (standard deviation) reaches 15."""
-SHADE_AREA, SHADE_FILL = 0.1, 0.4
+SHADE_AREA, SHADE_FILL = 0.08, 0.3
 """Shade covers so much of a crop, and of the box round it."""
-SHADE_EDGE = 0.33
-"""Across 3 px at its edge shade changes by less than this share of its contrast. Of 90,000 digits
-of eight sources none does that covers so much."""
+SHADE_EDGE, FAINT_SHADE_EDGE, FAINT_SHADE_LEVELS = 0.33, 0.6, 30
+"""Across 3 px at its edge shade changes by less than the first share of its contrast; by less than
+the second where the contrast is under so many grey levels. Of 90,000 digits of eight sources none
+does that covers so much."""
+BLOCK_FILL, BLOCK_SIDE = 0.93, 0.4
+"""A full rectangle fills the box round it so far, and its sides are at least so long, as a share of
+the crop's longer side."""
 MIN_CONTRAST_TO_NOISE = 3
 """How many times the paper's own spread ink must differ from it. Otsu's two halves of empty
 paper with noise of any grain, JPEG or not, were measured to lie 1.6 to 3 such spreads apart."""
@@ -212,7 +215,9 @@ def _turned(stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def find_shade(bright: NDArray[np.uint8], ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the crops whose ink is a broad area with soft edges, such as light on paper: (N,).
+    """Find the crops whose ink is a broad area, such as light on paper or paper in a frame: (N,).
+
+    Its edges are soft, or it is a full rectangle; a 1 that is cut tight is narrow.
 
     Args:
         bright: uint8, shape (N, H, W), light ink on dark paper.
@@ -222,8 +227,12 @@ def find_shade(bright: NDArray[np.uint8], ink: NDArray[np.bool_]) -> NDArray[np.
     area = ink.reshape(len(ink), -1).mean(1)
     for n in np.flatnonzero(area > SHADE_AREA).tolist():
         mask = ink[n].view(np.uint8)
-        if area[n] * mask.size > SHADE_FILL * math.prod(cv2.boundingRect(mask)[2:]):
-            shade[n] = _has_soft_edges(cv2.blur(bright[n], (3, 3)), mask)
+        wide, high = cv2.boundingRect(mask)[2:]
+        fill = area[n] * mask.size / (wide * high)
+        square = min(wide, high) >= BLOCK_SIDE * max(mask.shape)
+        if fill > SHADE_FILL:
+            block = fill >= BLOCK_FILL and square
+            shade[n] = block or _has_soft_edges(cv2.blur(bright[n], (3, 3)), mask)
     return shade
 
 
@@ -235,4 +244,5 @@ def _has_soft_edges(smooth: NDArray[np.uint8], mask: NDArray[np.uint8]) -> bool:
     edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, near).astype(bool)
     steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, near)[edge]
     contrast = cv2.mean(smooth, mask)[0] - cv2.mean(smooth, 1 - mask)[0]
-    return bool(np.median(steps) < SHADE_EDGE * contrast)
+    least = FAINT_SHADE_EDGE if contrast < FAINT_SHADE_LEVELS else SHADE_EDGE
+    return bool(np.median(steps) < least * contrast)
