@@ -112,7 +112,8 @@ class Known(NamedTuple):
 def _second_look(known: Known, card: predict.Card, temperature: float, device: str) -> Card:
     """Fit the careful network's temperature on what the quick one doubts.
 
-    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales.
+    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales. Of
+    fewer digits than `calibrate.MIN_SOURCE_DIGITS` none is fitted: the card's own temperature stays.
     """
     assert card.careful is not None
     gate = card.careful.gate
@@ -122,9 +123,10 @@ def _second_look(known: Known, card: predict.Card, temperature: float, device: s
         card, place, device=device, chunk=predict.CAREFUL_BATCH_SIZE
     ).logits
     again = in_parts(known.pictures[doubted], network)
-    own = round(
-        calibrate.fit_median_temperature(again, known.labels[doubted], known.sources[doubted]), 4
-    )
+    labels, own = known.labels[doubted], card.careful.temperature
+    if labelled.is_digit(labels).sum() >= calibrate.MIN_SOURCE_DIGITS:
+        fitted = calibrate.fit_median_temperature(again, labels, known.sources[doubted])
+        own = round(fitted, 4)
     known.logits[doubted] = again * np.float32(temperature / own)
     return {"gate": gate, "temperature": own, "read again": round(float(doubted.mean()), 4)}
 
@@ -184,7 +186,7 @@ def _measured(
     right[legible], ok[legible] = fitted.right[:count], fitted.ok[:count]
     digit = labelled.is_digit(data.labels)
     out = {
-        "how": "each half of the crops by temperature and threshold of the other half",
+        "how": "each half of the crops by the threshold of the other half",
         "digits": int(digit.sum()),
         "right": round(float(right[digit].mean()), 4),
         "for review": round(float(1 - ok[digit].mean()), 4),
@@ -243,9 +245,9 @@ def write(out: str, model: str | None, card: Card, *, reader: Path | None = None
     """
     check(out)
     contents = {"model.keras": _read(predict.resolve_keras_path(model))}
-    if "careful" in card:
+    if card.get("careful"):
         contents[CAREFUL_FILE] = _read(predict.resolve_model_path(model) / CAREFUL_FILE)
-    if "numbers" in card:
+    if card.get("numbers"):
         contents[READER_FILE] = _read(reader or predict.resolve_reader_path(model))
     contents["card.json"] = text(card).encode()
     place = Path(os.path.realpath(out))
