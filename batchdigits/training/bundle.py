@@ -112,8 +112,8 @@ class Known(NamedTuple):
 def _second_look(known: Known, card: predict.Card, temperature: float, device: str) -> Card:
     """Fit the careful network's temperature on what the quick one doubts.
 
-    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales. Of
-    fewer digits than `calibrate.MIN_SOURCE_DIGITS` none is fitted: the card's own temperature stays.
+    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales. On
+    fewer digits than `calibrate.MIN_SOURCE_DIGITS` none is fitted: the card's temperature stays.
     """
     assert card.careful is not None
     gate = card.careful.gate
