@@ -1,5 +1,6 @@
 """Keras models and pictures that several test modules of the classifier share."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from batchdigits.calibrate import predict_digits
 from batchdigits.errors import ModelError
 from batchdigits.predict import (
-    Classifier,
+    CAREFUL_FILE,
+    DigitNetwork,
     load_card,
     load_classifier,
 )
@@ -84,8 +87,28 @@ def bundle(folder: Path, content: str | bytes) -> str:
     return str(folder)
 
 
+def small_convolution(keras: Any) -> Any:
+    """Build a network whose weights are by chance, with a convolution: a batch could matter."""
+    layers = ["Conv2D(4, 5, 3, activation='relu')", "Flatten()", "Dense(24, 'relu')", "Dense(10)"]
+    return chain(*layers, shape=(28, 28, 1))(keras)
+
+
+def two_networks(keras: Any, folder: Path, doubted: float = 0.5) -> str:
+    """Write a bundle with a careful network, whose gate lets it read a share of `pictures(600)`.
+
+    The quick one has temperature 0.05: else, without training, it would doubt all alike.
+    """
+    card = CARD | {"calibration": {"temperature": 0.05}}
+    small_convolution(keras).save(folder / "model.keras")
+    quick = load_classifier(load_card(bundle(folder, json.dumps(card))), device="cpu")
+    sure = predict_digits(quick.logits(pictures(600)), 0.05).confidence
+    gate = float(np.quantile(sure, doubted))
+    small_convolution(keras).save(folder / CAREFUL_FILE)
+    return bundle(folder, json.dumps(card | {"careful": {"gate": gate, "temperature": 0.2}}))
+
+
 @pytest.fixture(name="shipped", scope="module")
-def shipped_fixture(keras: Any) -> Classifier:
+def shipped_fixture(keras: Any) -> DigitNetwork:
     return load_classifier(load_card(None), device="cpu")
 
 

@@ -18,6 +18,7 @@ from batchdigits.calibrate import (
     find_default_threshold,
     find_threshold,
     fit_calibration,
+    fit_median_temperature,
     fit_temperature,
     group_by_confidence,
     load_audit_table,
@@ -532,6 +533,33 @@ def test_a_calibration_finds_the_temperature_and_counts_each_value_once() -> Non
     assert sum(one.right for one in found.readings) == found.right.sum()
     assert sum(one.right + one.wrong for one in found.readings) == 4000
     assert found.threshold == find_default_threshold(found.readings)
+
+
+def test_a_temperature_that_is_given_is_not_fitted() -> None:
+    """As where two networks are read as one: each has its own already."""
+    rows, labels = sampled(2, 4000)
+    found = fit_calibration(rows, labels, temperature=1.3)
+    assert found.temperature == 1.3
+    confidence = predict_digits(rows, 1.3).confidence
+    assert found.readings == group_by_confidence(confidence, found.right)
+    assert found.threshold == find_default_threshold(found.readings)
+    own = fit_temperature(rows, labels)
+    assert fit_calibration(rows, labels, temperature=own).threshold == pytest.approx(
+        fit_calibration(rows, labels).threshold, abs=0.02
+    )
+
+
+def test_the_median_temperature_is_of_the_sources_with_enough_digits() -> None:
+    parts = [sampled(temperature, count) for temperature, count in ((1, 400), (3, 50), (9, 49))]
+    rows, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+    sources = np.repeat([0, 1, 2], [400, 50, 49])
+    each = [fit_temperature(*part) for part in parts[:2]]
+    assert fit_median_temperature(rows, labels, sources) == pytest.approx(np.median(each))
+    unknown = np.where(np.arange(499) % 3 == 0, -1, labels)
+    known = unknown >= 0
+    assert fit_median_temperature(rows, unknown, 0 * sources) == fit_temperature(
+        rows[known], labels[known]
+    )
 
 
 def test_a_calibration_is_repeatable_and_halved_by_its_seed() -> None:

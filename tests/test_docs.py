@@ -259,7 +259,7 @@ def test_the_lines_on_the_default_recipe_are_understood(
 
     def run(options: TrainOptions, tell: object, *, bar: bool) -> shipped.Shipped:
         asked.append(options)
-        return shipped.Shipped(1, {"measured": {"digits": 1, "right": 1.0}}, options.out)
+        return shipped.Shipped((1, 1), {"measured": {"digits": 1, "right": 1.0}}, options.out)
 
     monkeypatch.setattr(shipped, "run", run)
     section = PAGES["docs/models.md"].partition("## Train a bundle")[2].partition("\n## ")[0]

@@ -201,12 +201,6 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
             "a mark of",
         ),
         (
-            "two",
-            np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72],
-            "review",
-            "more ink than one digit",
-        ),
-        (
             "busy",
             np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8),
             "review",
@@ -222,6 +216,18 @@ def test_what_is_no_digit_is_never_ok(
     assert (row.value, row.status) == ("", status)
     assert words in row.detail
     assert row.confidence == (0.0 if status == "review" else None)
+
+
+def test_a_digit_beside_which_more_is_written_is_read_and_for_review(
+    save: Save, fake_classifier: FakeClassifier
+) -> None:
+    save("two.png", np.hstack([drawn(5, side=40), drawn(8, side=40)])[:, 8:72])
+    save("one.png", drawn(5, side=40))
+    one, two = rows()
+    assert (one.status, one.detail) == ("ok", "")
+    assert (two.status, two.detail) == ("review", "more ink than one digit")
+    assert len(two.value) == 1
+    assert two.confidence
 
 
 def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:

@@ -9,6 +9,8 @@ from predict_models import CARD, ELEVEN, bundle, functional, kept, refused
 
 from batchdigits.predict import (
     Card,
+    CarefulCard,
+    fingerprint_model,
     load_card,
 )
 
@@ -24,6 +26,31 @@ def test_a_card_may_hold_readings_and_not_a_digit(tmp_path: Path) -> None:
     assert found.readings == ((0.99, 50, 0), (0.4, 3, 2))
 
 
+def test_a_card_may_describe_a_careful_network(tmp_path: Path) -> None:
+    whole = CARD | {"careful": {"gate": 0.995, "temperature": 1.5, "read again": 0.03}}
+    found = load_card(bundle(tmp_path, json.dumps(whole)))
+    assert found.careful == CarefulCard(gate=0.995, temperature=1.5)
+    assert found.whole == whole
+    assert load_card(bundle(tmp_path, json.dumps(CARD))).careful is None
+
+
+def test_each_file_of_a_bundle_is_in_its_fingerprint(tmp_path: Path) -> None:
+    """By it a run knows whether what is kept was read by the same model."""
+    bundle(tmp_path, json.dumps(CARD))
+    (tmp_path / "model.keras").write_bytes(b"quick")
+    seen = [fingerprint_model(str(tmp_path))]
+    assert fingerprint_model(str(tmp_path)) == seen[0]
+    careful = tmp_path / "careful.keras"
+    for data in (b"careful", b"another"):
+        careful.write_bytes(data)
+        seen.append(fingerprint_model(str(tmp_path)))
+    reader = careful.rename(tmp_path / "number.keras")
+    seen.append(fingerprint_model(str(tmp_path)))
+    assert len(set(seen)) == 4
+    reader.unlink()
+    assert fingerprint_model(str(tmp_path)) == seen[0]
+
+
 def test_a_plain_file_is_taken_as_uncalibrated(keras: Any, tmp_path: Path) -> None:
     place = kept(functional(keras), tmp_path)
     assert load_card(place) == Card("model.keras", None, 1.0, 0.95, False, {})
@@ -31,8 +58,19 @@ def test_a_plain_file_is_taken_as_uncalibrated(keras: Any, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "change",
-    [{"classes": list(range(10))}, {"threshold": 0}, {"threshold": 1}, {"more": None}],
-    ids=["classes as numbers", "lowest threshold", "highest threshold", "more than is known"],
+    [
+        {"classes": list(range(10))},
+        {"threshold": 0},
+        {"threshold": 1},
+        {"more": None},
+        {"careful": None},
+        {"careful": {"gate": 0, "temperature": 1}},
+        {"careful": {"gate": 1, "temperature": 0.1, "more": "for people"}},
+    ],
+    ids=[
+        *("classes as numbers", "lowest threshold", "highest threshold", "more than is known"),
+        *("no careful network", "lowest gate", "highest gate"),
+    ],
 )
 def test_what_a_card_may_say(tmp_path: Path, change: dict[str, Any]) -> None:
     assert load_card(bundle(tmp_path, json.dumps(CARD | change))).name == "house"
@@ -52,6 +90,10 @@ def calibration(temperature: Any) -> str:
 
 def readings(listed: Any) -> str:
     return but(calibration={"temperature": 1, "readings": listed})
+
+
+def careful(**change: Any) -> str:
+    return but(careful={"gate": 0.75, "temperature": 1.5} | change)
 
 
 DAMAGED: list[Any] = [
@@ -95,6 +137,24 @@ DAMAGED: list[Any] = [
     pytest.param(but(calibration=[]), "cannot be used", id="calibration is a list"),
     pytest.param(but(classes=["a\nb"]), "classes", id="line break"),
     pytest.param(but(classes=["a"] * 999), "classes", id="999 classes"),
+    pytest.param(
+        careful(temperature=0),
+        "careful: expected a temperature above 0 and a gate from 0 to 1, got 0.0 and 0.75",
+        id="careful temperature 0",
+    ),
+    pytest.param(careful(temperature=-2), "careful: expected", id="careful temperature below 0"),
+    pytest.param(careful(temperature=float("nan")), "got nan", id="careful temperature NaN"),
+    pytest.param(careful(temperature=float("inf")), "got inf", id="careful temperature inf"),
+    pytest.param(careful(temperature="high"), "careful.temperature: ", id="careful in words"),
+    pytest.param(careful(gate=1.01), "got 1.5 and 1.01", id="gate over 1"),
+    pytest.param(careful(gate=-0.01), "got 1.5 and -0.01", id="gate under 0"),
+    pytest.param(careful(gate=float("nan")), "got 1.5 and nan", id="gate NaN"),
+    pytest.param(careful(gate=None), "careful.gate: ", id="gate is nothing"),
+    pytest.param(but(careful={"temperature": 1}), "careful: expected 'gate'", id="no gate"),
+    pytest.param(
+        but(careful={"gate": 1}), "careful: expected 'temperature'", id="no careful temperature"
+    ),
+    pytest.param(but(careful=[0.5, 1]), "careful: expected an object", id="careful is a list"),
 ]
 
 

@@ -14,12 +14,15 @@ from predict_models import (
     one_line,
     pictures,
     shipped_fixture,  # noqa: F401
+    small_convolution,
+    two_networks,
 )
 
 from batchdigits.errors import ModelError
 from batchdigits.predict import (
     MODEL_BATCH_SIZE,
     Classifier,
+    DigitNetwork,
     backend,
     load_card,
     load_classifier,
@@ -29,17 +32,20 @@ from batchdigits.predict import (
 
 
 @pytest.fixture(scope="module")
-def convolution(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    layers = ["Conv2D(4, 5, 3, activation='relu')", "Flatten()", "Dense(24, 'relu')", "Dense(10)"]
-    model = chain(*layers, shape=(28, 28, 1))(keras)
-    return load_classifier(
-        load_card(kept(model, tmp_path_factory.mktemp("convolution"))), device="cpu"
-    )
+def convolution(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> DigitNetwork:
+    place = kept(small_convolution(keras), tmp_path_factory.mktemp("convolution"))
+    return load_classifier(load_card(place), device="cpu")
 
 
-@pytest.fixture(params=["convolution", "shipped"])
-def classifier(request: pytest.FixtureRequest) -> Classifier:
-    found: Classifier = request.getfixturevalue(request.param)
+@pytest.fixture(scope="module")
+def cascade(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> DigitNetwork:
+    place = two_networks(keras, tmp_path_factory.mktemp("cascade"))
+    return load_classifier(load_card(place), device="cpu")
+
+
+@pytest.fixture(params=["convolution", "cascade", "shipped"])
+def classifier(request: pytest.FixtureRequest) -> DigitNetwork:
+    found: DigitNetwork = request.getfixturevalue(request.param)
     return found
 
 
@@ -47,7 +53,7 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
     "count",
     [1, 2, MODEL_BATCH_SIZE - 1, MODEL_BATCH_SIZE, MODEL_BATCH_SIZE + 1, 2 * MODEL_BATCH_SIZE],
 )
-def test_bits_do_not_depend_on_how_many_are_beside(classifier: Classifier, count: int) -> None:
+def test_bits_do_not_depend_on_how_many_are_beside(classifier: DigitNetwork, count: int) -> None:
     some = pictures(600)
     among_all = classifier.logits(some)
     for start in (0, 301, 600 - count):
@@ -55,7 +61,7 @@ def test_bits_do_not_depend_on_how_many_are_beside(classifier: Classifier, count
         assert alone.tobytes() == among_all[start : start + count].tobytes()
 
 
-def test_bits_do_not_depend_on_the_place(classifier: Classifier) -> None:
+def test_bits_do_not_depend_on_the_place(classifier: DigitNetwork) -> None:
     some = pictures(600)
     shuffled = np.random.default_rng(1).permutation(600)
     in_order = classifier.logits(some)
@@ -63,7 +69,7 @@ def test_bits_do_not_depend_on_the_place(classifier: Classifier) -> None:
     assert classifier.logits(some[shuffled]).tobytes() == in_order[shuffled].tobytes()
 
 
-def test_no_pictures_give_no_logits(convolution: Classifier) -> None:
+def test_no_pictures_give_no_logits(convolution: DigitNetwork) -> None:
     none = convolution.logits(pictures(0))
     assert none.shape == (0, 10)
     assert none.dtype == np.float32

@@ -22,7 +22,7 @@ from batchdigits import predict
 from batchdigits.errors import UsageError
 from batchdigits.predict import (
     MODEL_BATCH_SIZE,
-    Classifier,
+    DigitNetwork,
     backend,
     load_card,
     load_classifier,
@@ -211,7 +211,7 @@ print(json.dumps(classifier.logits(picture).tolist()))
 
 @pytest.mark.parametrize("name", ["tensorflow", "jax", "torch"])
 def test_any_backend_reads_the_same_and_says_nothing(
-    tmp_path: Path, shipped: Classifier, name: str
+    tmp_path: Path, shipped: DigitNetwork, name: str
 ) -> None:
     if find_spec(name) is None:
         pytest.skip(f"{name} is not installed")

@@ -10,9 +10,10 @@ import pytest
 from training_sets import command, labelled, light
 
 from batchdigits import predict
-from batchdigits.errors import OutputError, UsageError
+from batchdigits.calibrate import predict_digits
+from batchdigits.errors import ModelError, OutputError, UsageError
 from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
-from batchdigits.normalize import normalize
+from batchdigits.normalize import VERSION, normalize
 from batchdigits.options import RunOptions
 from batchdigits.training import bundle
 
@@ -56,6 +57,31 @@ def eleven(keras: Any, tmp_path: Path) -> Path:
     centroids(keras, 11).save(place / "model.keras")
     (place / "card.json").write_text(json.dumps(card))
     return place
+
+
+def two_networks(keras: Any, place: Path, gate: float, bold: float = 1.0) -> Path:
+    """A bundle of a quick network that is sure of little, and a careful one, `bold` times surer."""
+    place.mkdir()
+    centroids(keras, 11, scale=0.02).save(place / "model.keras")
+    centroids(keras, 11, scale=0.3 * bold).save(place / "careful.keras")
+    card = {
+        "name": "two",
+        "classes": [*"0123456789", "none"],
+        "preprocessing": VERSION,
+        "calibration": {"temperature": 1.0},
+        "threshold": 0.5,
+        "careful": {"gate": gate, "temperature": 7.0},
+        "training": [{"source": "drawn", "licence": "none"}],
+    }
+    (place / "card.json").write_text(json.dumps(card))
+    return place
+
+
+def some_mistaken(count: int) -> LabelledCrops:
+    """Drawn digits and crosses, one in seven with a wrong label."""
+    data = labelled(count, *[NO_DIGIT_LABEL] * 40)
+    wrong = (np.arange(len(data.labels)) % 7 == 0) & (data.labels < 10)
+    return data._replace(labels=np.where(wrong, (data.labels + 1) % 10, data.labels))
 
 
 def calibrated(model: Path, data: LabelledCrops, **more: Any) -> dict[str, Any]:
@@ -170,6 +196,103 @@ def test_a_card_is_readable_by_people(mine: Path) -> None:
     said = bundle.text(card)
     assert json.loads(said) == card
     assert "      [0.9, 3, 0],\n      [1e-05, 1, 12]\n" in said
+
+
+# --- two networks ---
+
+
+@pytest.mark.parametrize("gate", [0.9, 1.0], ids=["some", "all"])
+def test_two_networks_are_calibrated_as_they_read_in_a_run(
+    keras: Any, tmp_path: Path, gate: float
+) -> None:
+    place, data = two_networks(keras, tmp_path / "two", gate), some_mistaken(400)
+    card = calibrated(place, data)
+    bundle.write(str(tmp_path / "made"), str(place), card)
+    known = predict.load_card(str(tmp_path / "made"))
+    assert known.careful == predict.CarefulCard(gate, card["careful"]["temperature"])
+    assert known.temperature == card["calibration"]["temperature"]
+    read = predict.load_classifier(known, device="cpu")
+    logits, legible, pictures, _ = bundle.crops_read(data.crops, read.logits)
+    assert legible.all()
+    assert pictures.shape == (len(data.labels), 28, 28, 1)
+    found = predict_digits(logits, known.temperature)
+    digit = data.labels < 10
+    right = found.digit == data.labels
+    assert card["measured"]["right"] == pytest.approx(right[digit].mean(), abs=1e-4)
+    counts = [sum(one[n] for one in card["calibration"]["readings"]) for n in (1, 2)]
+    assert counts == [(right & ~found.other).sum(), (~right & ~found.other).sum()]
+    confidences = sorted(found.confidence[~found.other])
+    assert card["calibration"]["readings"][0][0] <= confidences[-1]
+    quick = predict.load_network(known, known.network, device="cpu")
+    doubted = predict.find_doubted(
+        bundle.crops_read(data.crops, quick.logits)[0], known.temperature, gate
+    )
+    assert card["careful"]["read again"] == pytest.approx(doubted.mean(), abs=1e-4)
+    assert doubted.any()
+    assert doubted.all() == (gate == 1.0)
+
+
+def test_a_calibration_undoes_what_the_careful_network_makes_of_its_confidence(
+    keras: Any, tmp_path: Path
+) -> None:
+    data = some_mistaken(400)
+    one, four = (
+        calibrated(two_networks(keras, tmp_path / f"{bold}", 1.0, bold), data) for bold in (1, 4)
+    )
+    assert one["calibration"]["temperature"] == four["calibration"]["temperature"]
+    assert 0.2 < one["careful"]["temperature"] < 2.5, "neither limit of the fit"
+    assert four["careful"]["temperature"] == pytest.approx(
+        4 * one["careful"]["temperature"], rel=0.01
+    )
+    surest = [card["calibration"]["readings"][0][0] for card in (one, four)]
+    assert surest[1] == pytest.approx(surest[0], abs=0.01)
+
+
+def test_where_nothing_is_doubted_the_careful_network_s_temperature_stays(
+    keras: Any, tmp_path: Path
+) -> None:
+    card = calibrated(two_networks(keras, tmp_path / "two", 0.0), labelled(300))
+    assert card["careful"] == {"gate": 0.0, "temperature": 7.0, "read again": 0.0}
+
+
+def test_the_command_keeps_both_networks_and_the_gate(keras: Any, tmp_path: Path) -> None:
+    place = two_networks(keras, tmp_path / "two", 0.9)
+    x, y = light(400), np.arange(400) % 10
+    np.savez(tmp_path / "set.npz", x=x, y=y)
+    line = ("calibrate", "--model", place, "--data", tmp_path / "set.npz", "--device", "cpu", "-q")
+    for out in (tmp_path / "made", tmp_path / "made"):  # the second time over the first
+        assert command(*line, "--out", out) == 0
+        names = ("model.keras", "careful.keras")
+        assert {path.name for path in out.iterdir()} == {"card.json", *names}
+        for name in names:
+            assert (out / name).read_bytes() == (place / name).read_bytes()
+    card = json.loads((tmp_path / "made" / "card.json").read_text())
+    assert card["careful"]["gate"] == 0.9
+    assert card["careful"]["temperature"] != 7.0
+    assert card["calibration"]["temperature"] != 1.0
+    assert card["training"] == [{"source": "drawn", "licence": "none"}]
+
+
+def test_a_bundle_whose_careful_network_is_gone_cannot_be_calibrated(
+    keras: Any, tmp_path: Path
+) -> None:
+    place = two_networks(keras, tmp_path / "two", 0.9)
+    card = calibrated(place, labelled(200))
+    (place / "careful.keras").unlink()
+    for act in (
+        lambda: calibrated(place, labelled(200)),
+        lambda: bundle.write(str(tmp_path / "made"), str(place), card),
+    ):
+        with pytest.raises(ModelError) as caught:
+            act()
+        assert "careful.keras" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_card_without_a_careful_network_needs_no_file_of_it(mine: Path, tmp_path: Path) -> None:
+    bundle.write(str(tmp_path / "made"), str(mine), {"careful": None, "numbers": None})
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {"card.json", "model.keras"}
 
 
 # --- where a bundle may be written ---

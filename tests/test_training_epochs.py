@@ -9,32 +9,22 @@ import numpy as np
 import pytest
 from conftest import drawn
 from numpy.typing import NDArray
-from training_sets import Pictures, labelled
+from training_sets import AtOnce, Pictures, cut, labelled, random
 
 from batchdigits.errors import ModelError, UsageError
+from batchdigits.extract.chunk_builder import has_more_ink
 from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
 from batchdigits.normalize import grey_levels, normalize, shares
 from batchdigits.predict import backend
-from batchdigits.training import corpus, default, strangers
+from batchdigits.training import corpus, default
 from batchdigits.training.alter import alter, written_otherwise
 from batchdigits.training.corpus import Corpus
+from batchdigits.training.network import KINDS, Kind, with_weights_of
 from batchdigits.training.network import network as default_network
-from batchdigits.training.network import with_weights_of
 from batchdigits.training.recipes import RECIPES, network
 from batchdigits.training.strangers import stranger
 
-
-def random(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 # --- altering a digit ---
-
-
-def cut(digit: int, seed: int = 0) -> Pictures:
-    """A drawn digit as the recipe `default` alters it: ink light on no paper, cut to the ink."""
-    (ink,) = corpus.cropped([drawn(digit, seed=seed)])
-    return ink
 
 
 @pytest.mark.parametrize(
@@ -156,27 +146,6 @@ def test_where_there_is_no_place_for_it_no_stroke_is_added(label: int, inked: sl
         assert written_otherwise(ink, label, random(seed)) is ink
 
 
-# --- what is no digit ---
-
-
-@pytest.mark.parametrize("kind", dict.fromkeys(strangers.KINDS), ids=lambda kind: kind.__name__)
-def test_every_kind_of_stranger_is_ink(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "KINDS", (kind,))
-    several = [stranger(random(seed), [cut(3), cut(8)]) for seed in range(30)]
-    for one in several:
-        assert one.dtype == np.uint8
-        assert one.shape[0] == one.shape[1]
-        assert 22 <= one.shape[0] <= 64
-        assert np.ptp(one) > 60
-    assert len({one.tobytes() for one in several}) > 25
-
-
-def test_strangers_are_repeatable() -> None:
-    for seed in range(40):
-        one, two = (stranger(random(seed), [cut(3), cut(8)]).tolist() for _ in range(2))
-        assert one == two
-
-
 # --- what an epoch is made of ---
 
 
@@ -279,8 +248,8 @@ def test_the_last_epochs_show_more_digits_as_they_are(small: Corpus) -> None:
         np.mean([one.tobytes() in known for one in pictures])
         for pictures, _ in corpus.epochs(small, first=0, count=2 * corpus.SHOWN, seed=2)
     ]
-    assert max(shares[:4]) < 0.45
-    assert min(shares[4:]) > 0.45
+    assert max(shares[: corpus.SHOWN]) < 0.45
+    assert min(shares[corpus.SHOWN :]) > 0.45
 
 
 def test_pictures_and_labels_stay_together(small: Corpus, three: list[Epoch]) -> None:
@@ -356,14 +325,14 @@ def test_small_sources_are_shown_more_often(others: int, shown: int) -> None:
     labels = np.repeat([1, 2], [300, others])
     blank = np.zeros((len(labels), 28, 28), np.uint8)
     found = Corpus([cut(1)] * len(labels), blank, labels, (labels == 2).astype(np.int64))
-    drawn_ = int(0.08 / 0.84 * (300 + shown))
+    drawn_ = int(0.1 / 0.8 * (300 + shown))
     assert corpus.epoch_size(found) == 300 + shown + drawn_
     assert corpus.MOST_OFTEN == 3
 
 
 @pytest.mark.parametrize(
     ("nones", "share"),
-    [(0, 0.087), (400, 0.155), (9000, 0.166)],
+    [(0, 0.111), (400, 0.177), (9000, 0.21)],
     ids=["drawn alone", "half are the sets' own", "no more, however many there are"],
 )
 def test_the_share_of_strangers(nones: int, share: float) -> None:
@@ -378,7 +347,7 @@ def test_no_stranger_could_be_a_1(small: Corpus, monkeypatch: pytest.MonkeyPatch
         ink = pictures > 64
         return (ink.any(1).sum(1) < corpus.THIN) & (ink.any(2).sum(1) > corpus.TALL)
 
-    raw = [stranger(random(seed), [cut(3), cut(8)]) for seed in range(300)]
+    raw = [stranger(random(seed), lambda label: cut(label or 3)) for seed in range(300)]
     assert upright(grey_levels(raw, invert="no").pictures[..., 0]).any(), "some would be"
     line = np.zeros((28, 28), np.uint8)
     line[5:23, 13:15] = 255
@@ -392,23 +361,56 @@ def test_no_stranger_could_be_a_1(small: Corpus, monkeypatch: pytest.MonkeyPatch
     assert pictures[labels == NO_DIGIT_LABEL].max((1, 2)).min() > 0
 
 
-# --- the network ---
+def test_no_stranger_is_a_clean_digit_and_ink_that_is_dropped(
+    small: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a run asks a person about it, whatever the network makes of the digit that is left."""
+    two = np.zeros((64, 64), np.uint8)
+    two[10:54, 3:33] = cv2.resize(cut(3), (30, 44))
+    two[20:44, 46:58] = cv2.resize(cut(4), (12, 24))
+    cross = 255 - labelled(0, NO_DIGIT_LABEL).crops[0]
+    seen = grey_levels([two, cross], invert="no")
+    assert has_more_ink(seen).tolist() == [True, False]
+    drawn_ = []
+
+    def draw(chance: np.random.Generator, _choose: object) -> Pictures:
+        drawn_.append(two if chance.random() < 0.7 else cross)
+        return drawn_[-1]
+
+    monkeypatch.setattr(corpus, "stranger", draw)
+    monkeypatch.setattr(corpus, "STRANGERS", 0.5)
+    monkeypatch.setattr(corpus, "ProcessPoolExecutor", AtOnce)
+    monkeypatch.setattr(corpus.signal, "signal", lambda *_: None)
+    digits = small.labels < NO_DIGIT_LABEL
+    alone = Corpus(small.inks[:120], *(one[digits] for one in small[1:]))
+    ((pictures, labels),) = corpus.epochs(alone, first=0, count=1, seed=3)
+    strange = pictures[labels == NO_DIGIT_LABEL]
+    assert len(strange) == 60
+    assert sum(one is two for one in drawn_) > 60, "it was drawn, and others in its place"
+    assert (strange == seen.pictures[1, ..., 0]).all()
 
 
+# --- the networks ---
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-def test_the_network_takes_pictures_and_gives_eleven_logits(keras: Any, dtype: str) -> None:
-    model = default_network(dtype)
+def test_the_network_takes_pictures_and_gives_eleven_logits(
+    keras: Any, kind: Kind, dtype: str
+) -> None:
+    model = default_network(kind, dtype)
     assert model.input_shape == (None, 28, 28, 1)
     assert model.output_shape == (None, 11)
     assert model.layers[-1].get_config()["activation"] == "linear"
     assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
-def test_what_was_trained_in_16_bits_is_given_in_32(keras: Any) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_trained_in_16_bits_is_given_in_32(keras: Any, kind: Kind) -> None:
     some = random().random((40, 28, 28, 1)).astype(np.float32)
-    model = default_network("mixed_bfloat16")
+    model = default_network(kind, "mixed_bfloat16")
     before = model.predict_on_batch(some)
-    plain = with_weights_of(model)
+    plain = with_weights_of(model, kind)
     assert {layer.compute_dtype for layer in plain.layers} == {"float32"}
     assert np.ptp(before, axis=0).min() > 0.01, "a model that says the same shows nothing"
     np.testing.assert_allclose(plain.predict_on_batch(some), before, atol=0.05)
@@ -416,9 +418,10 @@ def test_what_was_trained_in_16_bits_is_given_in_32(keras: Any) -> None:
         assert (one == two).all()
 
 
-def test_a_network_reckons_with_the_share_of_what_is_no_digit(keras: Any) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_reckons_with_the_share_of_what_is_no_digit(keras: Any, kind: Kind) -> None:
     some = random().random((40, 28, 28, 1)).astype(np.float32)
-    model = default_network()
+    model = default_network(kind)
     before = model.predict_on_batch(some)
     after = default.weighed(model, 0.2, 0.1).predict_on_batch(some)
     np.testing.assert_allclose(after[:, :NO_DIGIT_LABEL], before[:, :NO_DIGIT_LABEL], atol=1e-5)
@@ -428,11 +431,19 @@ def test_a_network_reckons_with_the_share_of_what_is_no_digit(keras: Any) -> Non
     np.testing.assert_allclose(back, before, atol=1e-5)
 
 
-def test_weights_of_another_recipe_are_refused(keras: Any) -> None:
-    with pytest.raises(ModelError) as caught:
-        with_weights_of(network(RECIPES["conv3"]))
-    assert "is not of recipe default: expected weights" in str(caught.value)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_of_another_recipe_or_kind_are_refused(keras: Any, kind: Kind) -> None:
+    (other,) = set(KINDS) - {kind}
+    for model in (network(RECIPES["conv3"]), default_network(other)):
+        with pytest.raises(ModelError) as caught:
+            with_weights_of(model, kind)
+        assert "is not of recipe default: expected weights" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_careful_network_has_several_times_the_weights(keras: Any) -> None:
+    quick, careful = (default_network(kind).count_params() for kind in KINDS)
+    assert careful > 5 * quick
 
 
 @pytest.mark.parametrize(

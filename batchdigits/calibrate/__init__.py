@@ -23,6 +23,7 @@ from batchdigits.records import CalibrationBin
 __all__ = [
     "DIGIT_COUNT",
     "MAX_CONFIDENCE",
+    "MIN_SOURCE_DIGITS",
     "Calibration",
     "Candidates",
     "DigitPredictions",

@@ -31,7 +31,7 @@ def train(options: TrainOptions) -> None:
     last epoch is saved; if the training is interrupted, that of the best epoch.
 
     The recipe default learns from one set or several, altered in every epoch, and learns what is
-    not a digit. The last fifth of each class is held out and calibrates the bundle.
+    not a digit. The last tenth of each class is held out and calibrates the bundle.
 
     The recipe numbers trains a number reader and puts it into a bundle. It learns from strings that
     are composed of the digits, and from folders of NUMBER/*.png. Five networks each leave a fifth

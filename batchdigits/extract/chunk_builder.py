@@ -268,12 +268,16 @@ class ChunkBuilder:
 
     def _normalize_crops(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
-        verdicts = _judge_crops(found)
-        for (at, number), verdict in zip(self._waiting, verdicts, strict=True):
+        verdicts, more_ink = _judge_crops(found), has_more_ink(found)
+        for (at, number), verdict, more in zip(self._waiting, verdicts, more_ink, strict=True):
+            item = self._items[at]
             if verdict:
-                spots = list(self._items[at].spots)
+                spots = list(item.spots)
                 spots[number] = spots[number]._replace(status=verdict[0], detail=verdict[1])
-                self._items[at] = self._items[at]._replace(spots=tuple(spots))
+                self._items[at] = item._replace(spots=tuple(spots))
+            elif more and not item.detail:
+                box = f"box {number + 1}: " if len(item.spots) > 1 else ""
+                self._items[at] = item._replace(detail=f"{box}{MORE_INK_DETAIL}")
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
@@ -286,12 +290,9 @@ def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
 def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
     """Return for each crop why it holds no readable digit; None if it may hold one."""
     out: list[tuple[Status, str] | None] = []
-    facts = zip(found.extent.max(1), found.unclear, has_more_ink(found), strict=True)
-    for extent, unclear, more in facts:
+    for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
         if unclear:
             out.append(("review", "not a digit: no single thing stands out clearly"))
-        elif more:
-            out.append(("review", MORE_INK_DETAIL))
         elif extent == 0:
             out.append(("blank", "no ink"))
         elif extent < MAX_DOT_SHARE:

@@ -79,7 +79,7 @@ def _judge_finding(finding: Finding, thresholds: Thresholds) -> JudgedValue:
         return numbers.judge_number(item.field, finding.number, thresholds.numbers, item.detail)
     filled = list(zip(item.spots, finding.reads, strict=True))
     if item.field is None and len(filled) == 1:
-        return judge_digit(*filled[0], thresholds.digits)
+        return judge_digit(*filled[0], thresholds.digits, item.detail)
     return judge_field(item.field or rules.RULELESS_FIELD, filled, thresholds.digits, item.detail)
 
 
@@ -110,8 +110,17 @@ def _demote_unsure_page(rows: list[Row], at: Sequence[int]) -> None:
             rows[n] = replace(rows[n], status="review", detail=UNSURE_PAGE_DETAIL)
 
 
-def judge_digit(spot: DigitSpot, read: DigitPrediction | None, threshold: float) -> JudgedValue:
-    """Judge an image of one digit."""
+def judge_digit(
+    spot: DigitSpot, read: DigitPrediction | None, threshold: float, why: str = ""
+) -> JudgedValue:
+    """Judge an image of one digit.
+
+    Args:
+        spot: its place, or why it is not read.
+        read: its prediction; None where it is not read.
+        threshold: the confidence from which a value is `ok`.
+        why: why the value is for review, whatever it is; empty if there is no reason.
+    """
     if read is None:
         blank = spot.status == "blank"
         return JudgedValue("", None if blank else 0.0, "blank" if blank else "review", spot.detail)
@@ -119,6 +128,8 @@ def judge_digit(spot: DigitSpot, read: DigitPrediction | None, threshold: float)
     if read.other:
         detail = f"not a digit; if it is one, {digit} or {read.second}"
         return JudgedValue(digit, read.confidence, "review", detail)
+    if why:
+        return JudgedValue(digit, read.confidence, "review", why)
     if read.confidence >= threshold:
         return JudgedValue(digit, read.confidence, "ok", "")
     detail = f"under {round(threshold, 10)}; may be {read.second}"

@@ -61,18 +61,20 @@ def calibrated(
     data = join_labelled_crops(list(sets))
     enough(data, source)
     quick = predict.load_network(card, card.network, device=options.device)
-    logits, legible, pictures = crops_read(data.crops, quick.logits, invert=options.invert)
+    read = crops_read(data.crops, quick.logits, invert=options.invert)
+    legible = read.legible.copy()
+    legible[legible] = ~read.doubtful
     if legible.sum() < LEAST:
         raise UsageError(
             f"'{source}': expected {LEAST} crops or more in which a single thing stands out, "
             f"found {legible.sum()} of {len(legible)}: is --invert right?"
         )
-    labels = data.labels[legible]
+    logits, labels = read.logits[~read.doubtful], data.labels[legible]
     sources = np.repeat(np.arange(len(sets)), [len(one.labels) for one in sets])[legible]
     temperature = round(calibrate.fit_median_temperature(logits, labels, sources), 4)
     careful: Card = {}
     if card.careful is not None:
-        known = Known(logits, labels, sources, pictures)
+        known = Known(logits, labels, sources, read.pictures[~read.doubtful])
         careful["careful"] = _second_look(known, card, temperature, options.device)
     fitted = calibrate.fit_calibration(logits, labels, sources=sources, temperature=temperature)
     unknown = [{"source": "not known: it came as a .keras file", "licence": "not known"}]
@@ -112,7 +114,8 @@ class Known(NamedTuple):
 def _second_look(known: Known, card: predict.Card, temperature: float, device: str) -> Card:
     """Fit the careful network's temperature on what the quick one doubts.
 
-    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales.
+    The doubted rows of `known.logits` become the careful network's, scaled as a cascade scales. On
+    fewer digits than `calibrate.MIN_SOURCE_DIGITS` none is fitted: the card's temperature stays.
     """
     assert card.careful is not None
     gate = card.careful.gate
@@ -122,31 +125,46 @@ def _second_look(known: Known, card: predict.Card, temperature: float, device: s
         card, place, device=device, chunk=predict.CAREFUL_BATCH_SIZE
     ).logits
     again = in_parts(known.pictures[doubted], network)
-    own = round(
-        calibrate.fit_median_temperature(again, known.labels[doubted], known.sources[doubted]), 4
-    )
+    labels, own = known.labels[doubted], card.careful.temperature
+    if labelled.is_digit(labels).sum() >= calibrate.MIN_SOURCE_DIGITS:
+        fitted = calibrate.fit_median_temperature(again, labels, known.sources[doubted])
+        own = round(fitted, 4)
     known.logits[doubted] = again * np.float32(temperature / own)
     return {"gate": gate, "temperature": own, "read again": round(float(doubted.mean()), 4)}
 
 
+class CropsRead(NamedTuple):
+    """How N crops are read; M of them are legible.
+
+    Attributes:
+        logits: float32, shape (M, classes).
+        legible: bool, shape (N,).
+        pictures: uint8, shape (M, 28, 28, 1), as normalised.
+        doubtful: bool, shape (M,), for review whatever is read: there is more ink than one digit.
+    """
+
+    logits: NDArray[np.float32]
+    legible: NDArray[np.bool_]
+    pictures: NDArray[np.uint8]
+    doubtful: NDArray[np.bool_]
+
+
 def crops_read(
     crops: Sequence[GreyImage] | NDArray[np.uint8], network: Network, *, invert: Invert = "auto"
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint8]]:
+) -> CropsRead:
     """Read crops as `run` does, as far as to logits.
 
     Args:
         crops: N crops, as in `labelled.LabelledCrops`.
         network: float32, shape (M, 28, 28, 1), in [0, 1] → float32, shape (M, classes).
         invert: as in `normalize`.
-
-    Returns:
-        The logits of the M crops that are legible, shape (M, classes); which ones that are: (N,);
-        their pictures, uint8, shape (M, 28, 28, 1).
     """
     tasks = [Task(Source("", ""), image=crop) for crop in crops]
     prepared = extract_chunk(tasks, as_="digit", invert=invert, max_pixels=MAX_PIXELS)
-    legible = np.array([item.spots[0].status is None for item in prepared.items], bool)
-    return in_parts(prepared.pictures, network), legible, prepared.pictures
+    items = prepared.items
+    legible = np.array([item.spots[0].status is None for item in items], bool)
+    doubtful = np.array([bool(item.detail) for item in items], bool)[legible]
+    return CropsRead(in_parts(prepared.pictures, network), legible, prepared.pictures, doubtful)
 
 
 def in_parts(pictures: NDArray[np.uint8], network: Network) -> NDArray[np.float32]:
@@ -184,7 +202,7 @@ def _measured(
     right[legible], ok[legible] = fitted.right[:count], fitted.ok[:count]
     digit = labelled.is_digit(data.labels)
     out = {
-        "how": "each half of the crops by temperature and threshold of the other half",
+        "how": "each half of the crops by the threshold of the other half",
         "digits": int(digit.sum()),
         "right": round(float(right[digit].mean()), 4),
         "for review": round(float(1 - ok[digit].mean()), 4),
@@ -243,9 +261,9 @@ def write(out: str, model: str | None, card: Card, *, reader: Path | None = None
     """
     check(out)
     contents = {"model.keras": _read(predict.resolve_keras_path(model))}
-    if "careful" in card:
+    if card.get("careful"):
         contents[CAREFUL_FILE] = _read(predict.resolve_model_path(model) / CAREFUL_FILE)
-    if "numbers" in card:
+    if card.get("numbers"):
         contents[READER_FILE] = _read(reader or predict.resolve_reader_path(model))
     contents["card.json"] = text(card).encode()
     place = Path(os.path.realpath(out))

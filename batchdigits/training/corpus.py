@@ -249,11 +249,11 @@ def _altered(corpus: Corpus, row: int, random: Random) -> GreyImage:
 
 
 def _choose_digit(corpus: Corpus, label: int | None, random: Random) -> Ink:
-    """Choose a digit of a label, of any for None."""
-    while True:
-        at = int(random.integers(len(corpus.inks)))
-        if corpus.labels[at] == label or (label is None and corpus.labels[at] != NO_DIGIT_LABEL):
-            return corpus.inks[at]
+    """Choose a digit of a label; of any for None, and where there is none of that label."""
+    rows = np.flatnonzero(corpus.labels == label) if label is not None else np.zeros(0, np.int64)
+    if not len(rows):
+        rows = np.flatnonzero(corpus.labels != NO_DIGIT_LABEL)
+    return corpus.inks[int(rows[random.integers(len(rows))])]
 
 
 def _surely_a_stranger(corpus: Corpus, random: Random) -> Pictures:

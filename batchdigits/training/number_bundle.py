@@ -21,7 +21,7 @@ from batchdigits.records import GreyImage
 from batchdigits.training import bundle, course, digits, reading, shipped
 from batchdigits.training.corpus import MAKERS, Corpus, gather
 from batchdigits.training.course import Tell
-from batchdigits.training.default import held_out
+from batchdigits.training.default import ONE_IN, held_out
 from batchdigits.training.lines import OTHER
 from batchdigits.training.number_data import assign_folds, load_number_data, select_strings
 from batchdigits.training.numbers import Plan, Real, fit
@@ -168,8 +168,8 @@ def gather_number_data(
             return found
     shown = ", ".join(f"'{name}'" for name in sets)
     raise UsageError(
-        f"{shown}: expected a set with five or more of each of the ten digits, of which strings "
-        "are composed: add one by another --data"
+        f"{shown}: expected a set with {ONE_IN} or more of each of the ten digits, of which "
+        "strings are composed: add one by another --data"
     )
 
 

@@ -43,8 +43,12 @@ def scale_strokes(strokes: Sequence[NDArray[np.generic]]) -> Strokes:
 
 
 def draw_strokes(canvas: GreyImage, strokes: Strokes, pen: int) -> None:
-    """Draw strokes, in px of the canvas, uint8, with a round pen of 1 px or more."""
-    fixed = [np.rint(one * (1 << SHIFT)).astype(np.int32) for one in strokes]
+    """Draw strokes, in px of the canvas, uint8, with a round pen of 1 px or more.
+
+    A stroke of one point is a dot: OpenCV draws nothing from a point to nowhere.
+    """
+    drawn = [np.repeat(one, 2, axis=0) if len(one) == 1 else one for one in strokes]
+    fixed = [np.rint(one * (1 << SHIFT)).astype(np.int32) for one in drawn]
     cv2.polylines(canvas, fixed, False, 255, pen, cv2.LINE_AA, SHIFT)
 
 

@@ -27,7 +27,7 @@ from batchdigits.training.alter import again, scanned
 from batchdigits.training.corpus import cropped, gather
 from batchdigits.training.course import Tell
 from batchdigits.training.default import DefaultPlan, fit, held_out
-from batchdigits.training.network import KINDS, Kind
+from batchdigits.training.network import KINDS, Kind, with_weights_of
 from batchdigits.training.pen import LabelledSet, draw_set
 
 SEED = 1
@@ -159,14 +159,17 @@ def make(
 
 
 def _load_start(path: str | None, kind: Kind) -> Any:
-    """Load the network of a kind that a training starts from; None to start from chance."""
+    """Load the network of a kind that a training starts from; None to start from chance.
+
+    Raises:
+        ModelError: it cannot be loaded, or is of another recipe: this is known before any training.
+    """
     if path is None:
         return None
-    start = course.to_start_from(path)
     if kind == "quick":
-        return start
+        return with_weights_of(course.to_start_from(path), kind)
     careful = Path(path) / predict.CAREFUL_FILE
-    return predict.load_keras_model(careful) if careful.is_file() else None
+    return with_weights_of(predict.load_keras_model(careful), kind) if careful.is_file() else None
 
 
 def _check(sets: Mapping[str, LabelledSet]) -> None:

@@ -52,6 +52,7 @@ class Read(NamedTuple):
     Attributes:
         quick: logits of the legible crops, float32, (M, 11).
         careful: likewise, of the careful network.
+        doubtful: which of them are for review whatever is read, (M,).
         labels: of all crops, (N,).
         legible: (N,).
         pictures: of the legible crops, uint8, (M, 28, 28, 1).
@@ -59,6 +60,7 @@ class Read(NamedTuple):
 
     quick: NDArray[np.float32]
     careful: NDArray[np.float32]
+    doubtful: NDArray[np.bool_]
     labels: NDArray[np.int64]
     legible: NDArray[np.bool_]
     pictures: NDArray[np.uint8]
@@ -136,17 +138,17 @@ def load_networks(card: predict.Card) -> list[Any]:
 
 def read_set(found: LabelledCrops, networks: list[Any]) -> Read:
     """Read a set with both networks."""
-    quick, legible, pictures = bundle.crops_read(found.crops, networks[0])
-    careful = bundle.in_parts(pictures, networks[-1])
-    return Read(quick, careful, found.labels, legible, pictures)
+    quick = bundle.crops_read(found.crops, networks[0])
+    careful = bundle.in_parts(quick.pictures, networks[-1])
+    return Read(quick.logits, careful, quick.doubtful, found.labels, quick.legible, quick.pictures)
 
 
 def fit_without(reads: list[Read], gate: float) -> Fitted:
     """Fit temperatures and threshold on sets, as `bundle.calibrated` does."""
-    labels = np.concatenate([read.known for read in reads])
-    sets = np.repeat(np.arange(len(reads)), [len(read.known) for read in reads])
-    quick = np.concatenate([read.quick for read in reads])
-    careful = np.concatenate([read.careful for read in reads])
+    labels = np.concatenate([read.known[~read.doubtful] for read in reads])
+    sets = np.repeat(np.arange(len(reads)), [(~read.doubtful).sum() for read in reads])
+    quick = np.concatenate([read.quick[~read.doubtful] for read in reads])
+    careful = np.concatenate([read.careful[~read.doubtful] for read in reads])
     first = calibrate.fit_median_temperature(quick, labels, sets)
     doubted = predict.find_doubted(quick, first, gate)
     second = first
@@ -258,7 +260,7 @@ def measure(name: str, read: Read, fitted: Fitted, gate: float) -> dict[str, Any
     """Measure one set: what `HEAD` names."""
     logits, again = join_logits(read, fitted, gate)
     seen, known = calibrate.predict_digits(logits, fitted.quick), read.known
-    sure = np.where(seen.other, 0, seen.confidence)
+    sure = np.where(seen.other | read.doubtful, 0, seen.confidence)
     none, digit = ~labelled.is_digit(read.labels), labelled.is_digit(known)
     out: dict[str, Any] = {"set": name, "read again": round(again, 4)}
     if none.any():
@@ -322,7 +324,7 @@ def draw_mistakes(
     for name, read in reads.items():
         logits, _ = join_logits(read, fitted[name], gate)
         seen = calibrate.predict_digits(logits, fitted[name].quick)
-        for n in np.flatnonzero((seen.digit != read.known) & ~seen.other).tolist():
+        for n in np.flatnonzero((seen.digit != read.known) & ~seen.other & ~read.doubtful).tolist():
             words = f"{read.known[n]} read {seen.digit[n]} {name[:8]}"
             found.append((seen.confidence[n], words, read.pictures[n, ..., 0]))
     found.sort(key=lambda one: -one[0])
