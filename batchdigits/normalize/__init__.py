@@ -27,7 +27,7 @@ from batchdigits.normalize.parts import only, select_digit_parts, without_ruled_
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage
 
-VERSION = 1
+VERSION = 2
 """Goes into a model's card: a model is only good with the preprocessing it was trained with."""
 
 WORKING_SIDE = 96

@@ -84,7 +84,7 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     _, height, width = ink.shape
     down, across = round(RING * height), round(RING * width)
     middle = ink[:, down : height - down, across : width - across]
-    printed: NDArray[np.bool_] = ~middle.reshape(len(ink), -1).any(1)
+    printed = np.array(~middle.reshape(len(ink), -1).any(1), bool)
     for n in np.flatnonzero(printed).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not _has_writing(
