@@ -230,6 +230,23 @@ def test_a_digit_beside_which_more_is_written_is_read_and_for_review(
     assert two.confidence
 
 
+@pytest.mark.parametrize(
+    ("levels", "status", "detail"),
+    [
+        (0, "blank", "no ink"),
+        (4, "blank", "no ink"),  # as the grain of paper has
+        (10, "review", "something faint is there"),
+    ],
+)
+def test_a_number_too_faint_to_be_read_is_not_blank(
+    save: Save, fake_reader: object, levels: int, status: str, detail: str
+) -> None:
+    ink = np.hstack([255 - drawn(digit, side=40) for digit in (4, 2, 0)]).astype(np.float64)
+    save("number.png", np.rint(230 - ink / 255 * levels).astype(np.uint8))
+    (row,) = rows(as_="number")
+    assert (row.value, row.status, row.detail) == ("", status, detail)
+
+
 def test_the_shipped_model_knows_what_is_no_digit(save: Save) -> None:
     def paper() -> GreyImage:
         return np.full((60, 60), 235, np.uint8)

@@ -16,16 +16,19 @@ from predict_models import (
     pictures,
     python,
     shipped_fixture,  # noqa: F401
+    two_networks,
 )
 
 from batchdigits import predict
 from batchdigits.errors import UsageError
 from batchdigits.predict import (
+    CAREFUL_BATCH_SIZE,
     MODEL_BATCH_SIZE,
     DigitNetwork,
     backend,
     load_card,
     load_classifier,
+    load_network,
 )
 
 # --- devices ---
@@ -66,13 +69,32 @@ def test_the_device_is_chosen(
     chosen: str,
 ) -> None:
     monkeypatch.setattr(backend, "count_gpus", lambda: found)
-    classifier = load_classifier(load_card(None), device=wanted)
+    card = load_card(None)
+    classifier = load_classifier(card, device=wanted)
     assert classifier.device == chosen
     assert set(devices_asked) == {chosen}
 
     devices_asked.clear()
     classifier.logits(pictures(2 * MODEL_BATCH_SIZE))
+    assert set(devices_asked) == {chosen}, "the careful network's too, if there is one"
+
+    network = load_network(card, card.network, device=wanted)
+    devices_asked.clear()
+    network.logits(pictures(2 * MODEL_BATCH_SIZE))
     assert devices_asked == [chosen, chosen], "each chunk is read there"
+
+
+def test_both_networks_of_a_bundle_are_on_the_same_device(
+    keras: Any, tmp_path: Path, devices_asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = load_card(two_networks(keras, tmp_path))
+    monkeypatch.setattr(backend, "count_gpus", lambda: 2)
+    classifier = load_classifier(card, device="gpu:1")
+    devices_asked.clear()
+    classifier.logits(pictures(600))
+    quick = -(-600 // MODEL_BATCH_SIZE)
+    assert len(devices_asked) > quick + 300 // CAREFUL_BATCH_SIZE
+    assert set(devices_asked) == {"gpu:1"}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def eleven(keras: Any, tmp_path: Path) -> Path:
     card = {
         "name": "eleven",
         "classes": [*"0123456789", "none"],
-        "preprocessing": 1,
+        "preprocessing": VERSION,
         "calibration": {"temperature": 3.0},
         "threshold": 0.5,
         "measured": {"digits": 1},

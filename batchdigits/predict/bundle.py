@@ -103,7 +103,9 @@ def fingerprint_model(path: str | None) -> str:
         ModelError: a file cannot be read.
     """
     place = resolve_model_path(path)
-    files = [place / name for name in ("card.json", "model.keras", CAREFUL_FILE, READER_FILE)]
+    files = [place / name for name in ("card.json", "model.keras", READER_FILE)]
+    if (careful := place / CAREFUL_FILE).exists():
+        files.append(careful)
     digest = hashlib.blake2b(digest_size=20)
     try:
         for file in files if place.is_dir() else [place]:

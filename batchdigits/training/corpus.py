@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
 from batchdigits.extract.chunk_builder import has_more_ink
-from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL
+from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, is_digit
 from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
 from batchdigits.options import count_processors
 from batchdigits.records import GreyImage
@@ -70,7 +70,8 @@ class Corpus(NamedTuple):
 def gather(sets: Mapping[str, LabelledSet]) -> Corpus:
     """Normalise labelled sets.
 
-    What has no ink is left out; ink in a crop labelled empty, a piece of a box say, is no digit.
+    What has no ink is left out, and what is no digit and not whole in its picture. Ink in a crop
+    labelled empty, a piece of a box say, is no digit.
 
     Raises:
         UsageError: no crop has ink.
@@ -81,13 +82,16 @@ def gather(sets: Mapping[str, LabelledSet]) -> Corpus:
         for start in range(0, len(found.crops), SHARD):
             crops = list(found.crops[start : start + SHARD])
             seen = grey_levels(crops, invert="auto")
-            some = np.flatnonzero(seen.extent.max(1) > 0)
+            given = found.labels[start : start + SHARD]
+            inked = seen.extent.max(1) > 0
+            partly = ~is_digit(given) & has_more_ink(seen)  # what is left may well be a digit
+            some = np.flatnonzero(inked & ~partly)
             if isinstance(found, PenCrops):
                 inks += [found.strokes[start + n] for n in some.tolist()]
             else:
                 inks += cropped([crops[n] for n in some.tolist()])
             plain.append(seen.pictures[some, ..., 0])
-            labels.append(found.labels[start : start + SHARD][some])
+            labels.append(given[some])
             sources.append(np.full(len(some), number))
     if not inks:
         shown = ", ".join(f"'{name}'" for name in sets)

@@ -25,7 +25,10 @@ def main() -> None:
     from batchdigits.training.recipes import RECIPES, network
 
     _, device = predict.start_keras("cpu")
-    names = {"default": predict.load_keras_model(predict.resolve_keras_path(given.model))}
+    names = {"quick": predict.load_keras_model(predict.resolve_keras_path(given.model))}
+    careful = predict.resolve_model_path(given.model) / predict.CAREFUL_FILE
+    if careful.exists():
+        names["careful"] = predict.load_keras_model(careful)
     names |= {name: network(recipe) for name, recipe in RECIPES.items()}
     random = np.random.default_rng(0)
     chunks = random.random((CHUNKS, predict.MODEL_BATCH_SIZE, 28, 28, 1), np.float32)
