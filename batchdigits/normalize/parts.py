@@ -142,7 +142,7 @@ def _measure_unused(
         shape: height and width of the crops.
     """
     ink = np.bincount(parts.owner, parts.area * keep, len(parts.main))
-    large = others & (parts.area * SPECK >= ink[parts.owner])
+    large = others & (parts.area * SPECK >= ink[parts.owner]) & ~_find_full_stops(parts)
     outer = (_borders(parts.boxes, shape) > 0) | (2 * parts.score < 9 * parts.area)
     outer &= ~_stands_opposite(parts, digit, shape)
     inside, border = (
@@ -295,8 +295,22 @@ def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) ->
     shallow = (2 * parts.score < 9 * parts.area) & (larger | (gap > size * 0.06))
     outer = (touches | shallow) & (_borders(digit, shape)[parts.owner] < 2)
     speck = parts.area * SPECK < parts.area[parts.main[parts.owner]]
-    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer)
+    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer | _find_full_stops(parts))
     return belongs
+
+
+def _find_full_stops(parts: _Parts) -> NDArray[np.bool_]:
+    """Find the parts (parts,) that are a full stop: a round spot at the foot, to the right."""
+    left, top, right, bottom = parts.boxes.T
+    main = parts.boxes[parts.main[parts.owner]]
+    wide, high, tall = right - left, bottom - top, main[:, 3] - main[:, 1]
+    long, short = np.maximum(wide, high), np.minimum(wide, high)
+    spot = (10 * long <= 3 * tall) & (2 * short >= long) & (2 * parts.area >= wide * high)
+    low = 10 * ((top + bottom) / 2 - main[:, 1]) >= 7 * tall
+    aside = left + right >= main[:, 0] + main[:, 2]
+    light = parts.area * 5 <= parts.area[parts.main[parts.owner]]
+    found: NDArray[np.bool_] = spot & low & aside & light
+    return found
 
 
 def _borders(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int64]:

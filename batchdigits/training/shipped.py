@@ -115,6 +115,8 @@ def make(
     with backend.silence_stderr():
         keras, device = predict.start_keras(options.device)
         starts = {kind: _load_start(options.fine_tune, kind) for kind in KINDS}
+    if options.fine_tune is not None and starts["careful"] is None:
+        tell(f"'{options.fine_tune}' has no careful network: it is trained from the beginning")
     seed = SEED if options.seed is None else options.seed
     parted = {name: held_out(found) for name, found in sets.items()}
     learned = {name: part for name, (part, _) in parted.items()}

@@ -2,8 +2,9 @@
 
     python jobs/bench/networks.py [--model BUNDLE]
 
-Each network reads the same 16 chunks of pictures by turns, ten rounds; its fastest round is told,
-and its ratio to `conv3`. Networks alone: no decoding, no `normalize`.
+The bundle's quick network, and its careful one if there is one. Each network reads the same 16
+chunks of pictures by turns, ten rounds; its fastest round is told, and its ratio to `conv3`.
+Networks alone: no decoding, no `normalize`.
 """
 
 import argparse
