@@ -256,7 +256,7 @@ TROUBLES: dict[
     "the box's corners": (SAME, lambda crop: framed(crop, 0, 2, 12)),
     "a box on the slant": (SAME, lambda crop: stroked(crop, (0, 0.03), (1, 0.06))),
     "a neighbour left": (SAME, lambda crop: stroked(crop, (0, 0.3), (0.03, 0.7))),
-    "a full stop close by": (SAME, lambda crop: stroked(crop, (0.8, 0.78), (0.81, 0.78))),
+    "a full stop close by": (SAME, lambda crop: stroked(crop, (0.86, 0.8), (0.87, 0.8))),
     "a full stop": (SAME, lambda crop: stroked(crop, (0.92, 0.83), (0.93, 0.83))),
 }
 
