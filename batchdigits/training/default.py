@@ -20,7 +20,7 @@ from batchdigits.training.network import Kind, network, with_weights_of
 from batchdigits.training.pen import LabelledSet
 
 EPOCHS: dict[Kind, int] = {"quick": 70, "careful": 40}
-GATE = 0.995
+GATE = 0.97
 """The careful network reads what the quick one is less confident of."""
 BATCH = 256
 RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 0.05, 1.0

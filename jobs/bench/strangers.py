@@ -32,7 +32,7 @@ import sources
 from figures import note
 
 from batchdigits import calibrate, labelled, predict
-from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
+from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops, join_labelled_crops
 from batchdigits.training import bundle, default, strangers
 from batchdigits.training.alter import Ink, other_pen, scanned
 from batchdigits.training.corpus import could_be_one
@@ -98,23 +98,25 @@ def main() -> None:
     sets, tests = sources.sets(*given.data), sources.sets(*given.data, readers=sources.TEST_READERS)
     tests = {name: sets.pop(name) for name in away} | tests
     unseen = {name: draw_set(default.held_out(found)[1]) for name, found in sets.items()}
-    held = {name: read_set(found, readers) for name, found in unseen.items()}
-    held |= {
-        f"{name}, degraded": read_set(degraded(found, 1), readers) for name, found in unseen.items()
+    held = {
+        name: read_set(join_labelled_crops([found, degraded(found, 1)]), readers)
+        for name, found in unseen.items()
     }
     never = {name: read_set(draw_set(found), readers) for name, found in tests.items()}
     others = {
         name: read_set(found, readers)
         for name, found in gather_others(given.data, given.signs).items()
     }
+    calibrates = {n: r for n, r in never.items() if n in {*sources.CALIBRATES, *away}}
     gate = card.careful.gate if card.careful else 0.0
     fitted = {
-        name: fit_without([*held.values(), *(read for n, read in never.items() if n != name)], gate)
+        name: fit_without([*held.values(), *(r for n, r in calibrates.items() if n != name)], gate)
         for name in [*never, ""]
     }
     print(f"model {card.name}: gate {gate}, fitted {fitted['']}\n{HEAD}")
     figures = []
-    for name, read in {**never, **others, **held}.items():
+    plain = {f"{name} (held out)": read_set(found, readers) for name, found in unseen.items()}
+    for name, read in {**never, **others, **plain}.items():
         figures.append(measure(name, read, fitted.get(name, fitted[""]), gate))
         print(format_line(figures[-1]), flush=True)
     pool = [one for one in figures if one["set"] in never and "ok" in one]

@@ -6,7 +6,7 @@
 Temperatures and threshold come from what is held out of each source, from that degraded, and from
 the sources and writers that nothing is learned from. The MNIST test set serves for no choice.
 Interrupted, it goes on from `OUT.training` when it is started again. With `--weights BUNDLE`
-nothing is trained: that bundle of the same seed is calibrated anew.
+nothing is trained: that bundle of the same seed is calibrated anew, and keeps its number reader.
 """
 
 import argparse
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--weights", help="a bundle trained before")
+    parser.add_argument("--name", help="what the card calls the model; else the folder's name")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -36,7 +37,7 @@ def main() -> None:
     never = sources.sets(*given.data, readers=sources.TEST_READERS)
     strangers = [draw_set(never[name]) for name in sources.CALIBRATES if name in never]
     if given.weights:
-        calibrate(given.weights, given.out, sets, given.seed, strangers)
+        calibrate(given, sets, strangers)
         return
     options = TrainOptions.from_settings(
         {
@@ -57,18 +58,18 @@ def main() -> None:
     print(*done.lines(), sep="\n")
 
 
-def calibrate(weights: str, out: Path, sets, seed: int, strangers) -> None:
+def calibrate(given: argparse.Namespace, sets, strangers) -> None:
     """Calibrate a bundle on what its training held out, and on what it never learned from."""
     from batchdigits.options import RunOptions
     from batchdigits.training import bundle, default, shipped
     from batchdigits.training.pen import draw_set
 
     unseen = [draw_set(default.held_out(found)[1]) for found in sets.values()]
-    held = [*shipped.with_degraded(unseen, seed), *strangers]
-    options = RunOptions.from_settings({"model": weights, "device": "cpu"})
+    held = [*shipped.with_degraded(unseen, given.seed), *strangers]
+    options = RunOptions.from_settings({"model": given.weights, "device": "cpu"})
     source = f"{shipped.HELD}{shipped.STRANGE}"
-    card = bundle.calibrated(held, options, name=out.name, source=source)
-    bundle.write(str(out), weights, card)
+    card = bundle.calibrated(held, options, name=given.name or given.out.name, source=source)
+    bundle.write(str(given.out), given.weights, card)
 
 
 if __name__ == "__main__":
