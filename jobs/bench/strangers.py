@@ -177,7 +177,7 @@ def gather_others(folders: list[Path], signs: Path | None) -> dict[str, Labelled
         ("digits of unseen fonts", "fonts.npz", sources.arrays, "test"),
         ("letters, signs of unseen fonts", "fonts.npz", sources.letters, "test"),
         ("letters like digits, / and |", "fonts.npz", load_alike, ""),
-        ("handwritten B, S, Z", "unipen_letters_symbols.npz", load_signs, "BSZsz"),
+        ("handwritten B, S, Z, learned", "unipen_letters_symbols.npz", load_signs, "BSZsz"),
         (
             "handwritten O, l, I, b and the like",
             "unipen_letters_symbols.npz",
@@ -207,12 +207,8 @@ def load_alike(place: Path, _: str) -> LabelledCrops:
 
 
 def load_signs(place: Path, wanted: str) -> LabelledCrops:
-    """Read handwritten letters and signs; of those that are learned what is held out."""
-    found = sources.strokes(place, only=wanted)
-    if not sources.NOT_LEARNED.issuperset(wanted):
-        held = set(default.held_out(sources.strokes(place))[1].names)
-        found = found.select(np.flatnonzero([name in held for name in found.names]))
-    return draw_set(found)
+    """Read handwritten letters and signs."""
+    return draw_set(sources.strokes(place, only=wanted))
 
 
 def strokes_alone(crops: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
