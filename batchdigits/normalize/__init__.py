@@ -23,7 +23,12 @@ from numpy.typing import NDArray
 from batchdigits.normalize.geometry import SIDE, measured, placed
 from batchdigits.normalize.marks import find_printed, has_marks, is_rough
 from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
-from batchdigits.normalize.parts import only, select_digit_parts, without_ruled_lines
+from batchdigits.normalize.parts import (
+    measure_faint_ink,
+    only,
+    select_digit_parts,
+    without_ruled_lines,
+)
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage
 
@@ -226,6 +231,7 @@ def _normalize_stack(
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
     parts = select_digit_parts(mask)
+    parts.unused[:, 0] += measure_faint_ink(ink, mask, parts.kept)
     ink = only(ink, parts.kept, mask)
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)

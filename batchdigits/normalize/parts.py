@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 SPECK = 50
 """A part is a speck, such as dust, if the digit has more than so many times its ink."""
+FAINT_SHARE, FAINT_LEVELS = 0.15, 8
+"""Least contrast of faint ink, as a share of the digit's and in grey levels."""
+FAINT_GAP, FAINT_LENGTH = 7, 0.15
+"""Side of the square round each pixel of sure ink in which faint ink is its soft edge, px; and the
+least length of a faint part, as a share of the crop's height."""
 BOX_MARGIN = 0.14
 """Most of a crop's height and width between its border and an empty printed box."""
 GATHERINGS = 4
@@ -317,6 +322,38 @@ def _borders(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int
     """Count the borders of its crop (height, width) that each box touches: (N, 4) → (N,)."""
     counted: NDArray[np.int64] = (boxes == [0, 0, shape[1], shape[0]]).sum(1)
     return counted
+
+
+def measure_faint_ink(
+    ink: NDArray[np.uint8], mask: NDArray[np.bool_], kept: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Measure ink that is fainter than the digit, and apart from all surer ink: (N,).
+
+    Args:
+        ink: uint8, shape (N, H, W), above the noise of the paper.
+        mask: where ink surely is, shape (N, H, W).
+        kept: where the digit is, shape (N, H, W).
+
+    Returns:
+        The area of the faint parts inside the crop, as a share of the digit's. Specks do not count.
+    """
+    count, height, width = ink.shape
+    area = kept.reshape(count, -1).sum(1)
+    full = np.where(kept, ink, 0).reshape(count, -1).sum(1) / np.maximum(area, 1)
+    least = np.maximum(full * FAINT_SHARE, FAINT_LEVELS)
+    faint = ink > least[:, None, None]
+    near = cv2.dilate(_mosaic(mask.view(np.uint8), FAINT_GAP), np.ones((FAINT_GAP,) * 2, np.uint8))
+    faint &= ~near.reshape(count, height + FAINT_GAP, width)[:, :height].astype(bool)
+    found = np.zeros(count)
+    for n in np.flatnonzero(faint.reshape(count, -1).sum(1) * SPECK > area).tolist():
+        _, _, stats, _ = cv2.connectedComponentsWithStats(faint[n].view(np.uint8), connectivity=8)
+        left, top, wide, high, size = stats[1:].T
+        inside = (left > 0) & (top > 0) & (left + wide < width) & (top + high < height)
+        large = (
+            inside & (size * SPECK > area[n]) & (np.maximum(wide, high) >= FAINT_LENGTH * height)
+        )
+        found[n] = size[large].sum() / max(area[n], 1)
+    return found
 
 
 def only(

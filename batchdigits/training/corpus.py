@@ -26,7 +26,7 @@ rest are altered up to hard to read."""
 FINISH, AS_THEY_ARE = 0.25, 0.6
 """In the last epochs, this share of all or more, so many crops are shown as they are: what is only
 altered is never learned to the last digit."""
-NEIGHBOURED = 0.15
+NEIGHBOURED = 0.25
 """Share of the altered digits that a neighbour of the same source reaches into."""
 OTHERWISE = 0.1
 """Share of the altered digits 0, 1 and 7 that get the stroke some countries give them."""

@@ -126,22 +126,23 @@ def _overwritten(random: Random, choose: Choose) -> GreyImage:
         one, two = (laid(choose(ANY_DIGIT), random) for _ in range(2))
         both = np.maximum(one, two)
         inked = [np.count_nonzero(picture > 99) for picture in (one, two, both)]
-        if inked[2] > 1.45 * max(inked[:2]):
+        if inked[2] > 1.55 * max(inked[:2]):
             return both
     return _scribble(random, choose)
 
 
 def _fraction(random: Random, choose: Choose) -> GreyImage:
     """A half or a quarter, alone or after a digit: 1/2, 2 1/2, 3/4; with a slash or a level bar."""
-    canvas, thick = _empty(), int(random.choice((1, 2, 2, 3, 3, 4)))
+    canvas = np.zeros((SIDE + SIDE // 2,) * 2, np.uint8)
+    thick = int(random.choice((2, 2, 3, 4, 4, 5)))
     upper = int(random.choice((1, 1, 1, 3)))
     lower = 4 if upper == 3 else int(random.choice((2, 2, 2, 4)))
-    left = random.uniform(4, 18)
+    left, down = random.uniform(4, 40), random.uniform(0, 28)
     if random.random() < 0.65:
-        left = random.uniform(1, 5)
-        left += _put(canvas, choose(ANY_DIGIT), (left, random.uniform(8, 16)), 40, random)
+        left = random.uniform(2, 20)
+        left += _put(canvas, choose(ANY_DIGIT), (left, down + random.uniform(8, 16)), 40, random)
     high = random.uniform(15, 22)
-    top, low = random.uniform(4, 12), random.uniform(36, 42)
+    top, low = down + random.uniform(4, 12), down + random.uniform(36, 42)
     if random.random() < 0.75:
         wide = _put(canvas, choose(upper), (left + 1, top), high, random)
         foot = left + wide * random.uniform(0.6, 1.2), low + high * random.uniform(0.6, 1)
@@ -153,7 +154,7 @@ def _fraction(random: Random, choose: Choose) -> GreyImage:
         _put(canvas, choose(lower), (left + 4, low), high, random)
         level = (top + high + low) / 2 + random.normal(0, 1.5)
         _stroke(canvas, np.array([[left, level + 1], [left + 20, level - 1]]), thick)
-    return canvas
+    return np.asarray(cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _put(
@@ -188,10 +189,10 @@ def _corner(random: Random, _choose: Choose) -> GreyImage:
     """A corner, a tee or a grid of ruled lines that meet within the picture."""
     canvas, thick = _empty(), int(random.integers(1, 5))
     x, y = random.uniform(14, 50, 2)
-    long = random.random() < 0.5  # lines that leave the picture, or end in it
+    meets = random.random()
+    long = meets >= 0.4 or random.random() < 0.5  # lines that leave the picture, or end in it
     left, right = (0, SIDE) if long else sorted(random.uniform(6, 58, 2))
     top, bottom = (0, SIDE) if long else sorted(random.uniform(6, 58, 2))
-    meets = random.random()
     level = [[x if meets < 0.7 else left, y], [right, y]]
     upright = [[x, y if meets < 0.4 else top], [x, bottom]]
     for line in (level, upright):
