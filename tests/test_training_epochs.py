@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from training_sets import AtOnce, Pictures, cut, labelled, random
 
 from batchdigits.errors import ModelError, UsageError
-from batchdigits.extract.chunk_builder import has_more_ink
 from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops
 from batchdigits.normalize import grey_levels, normalize, shares
+from batchdigits.normalize.account import has_more_ink
 from batchdigits.predict import backend
 from batchdigits.training import corpus, default
 from batchdigits.training.alter import alter, written_otherwise
@@ -22,7 +22,7 @@ from batchdigits.training.corpus import Corpus
 from batchdigits.training.network import KINDS, Kind, with_weights_of
 from batchdigits.training.network import network as default_network
 from batchdigits.training.recipes import RECIPES, network
-from batchdigits.training.strangers import stranger
+from batchdigits.training.strangers import draw_stranger
 
 # --- altering a digit ---
 
@@ -347,7 +347,7 @@ def test_no_stranger_could_be_a_1(small: Corpus, monkeypatch: pytest.MonkeyPatch
         ink = pictures > 64
         return (ink.any(1).sum(1) < corpus.THIN) & (ink.any(2).sum(1) > corpus.TALL)
 
-    raw = [stranger(random(seed), lambda label: cut(label or 3)) for seed in range(300)]
+    raw = [draw_stranger(random(seed), lambda label: cut(label or 3)) for seed in range(300)]
     assert upright(grey_levels(raw, invert="no").pictures[..., 0]).any(), "some would be"
     line = np.zeros((28, 28), np.uint8)
     line[5:23, 13:15] = 255
@@ -370,14 +370,14 @@ def test_no_stranger_is_a_clean_digit_and_ink_that_is_dropped(
     two[20:44, 46:58] = cv2.resize(cut(4), (12, 24))
     cross = 255 - labelled(0, NO_DIGIT_LABEL).crops[0]
     seen = grey_levels([two, cross], invert="no")
-    assert has_more_ink(seen).tolist() == [True, False]
+    assert has_more_ink(seen.unused).tolist() == [True, False]
     drawn_ = []
 
     def draw(chance: np.random.Generator, _choose: object) -> Pictures:
         drawn_.append(two if chance.random() < 0.7 else cross)
         return drawn_[-1]
 
-    monkeypatch.setattr(corpus, "stranger", draw)
+    monkeypatch.setattr(corpus, "draw_stranger", draw)
     monkeypatch.setattr(corpus, "STRANGERS", 0.5)
     monkeypatch.setattr(corpus, "ProcessPoolExecutor", AtOnce)
     monkeypatch.setattr(corpus.signal, "signal", lambda *_: None)

@@ -8,7 +8,7 @@ from training_sets import Pictures, cut, pen_strokes, random
 
 from batchdigits.training.alter import Ink
 from batchdigits.training.pen import scale_strokes
-from batchdigits.training.strangers import stranger
+from batchdigits.training.strangers import draw_stranger
 
 Choose = Callable[[int | None], Ink]
 
@@ -37,14 +37,14 @@ def asked() -> list[list[int | None]]:
             labels.append(label)
             return cut(3 if label is None else label)
 
-        stranger(random(seed), choose)
+        draw_stranger(random(seed), choose)
         out.append(labels)
     return out
 
 
 @EITHER
 def test_every_kind_of_stranger_is_ink(choose: Choose) -> None:
-    several = [stranger(random(seed), choose) for seed in SEEDS]
+    several = [draw_stranger(random(seed), choose) for seed in SEEDS]
     for one in several:
         assert one.dtype == np.uint8
         assert one.shape[0] == one.shape[1]
@@ -56,7 +56,7 @@ def test_every_kind_of_stranger_is_ink(choose: Choose) -> None:
 @EITHER
 def test_strangers_are_repeatable(choose: Choose) -> None:
     for seed in range(0, len(SEEDS), 2):
-        one, two = (stranger(random(seed), choose) for _ in range(2))
+        one, two = (draw_stranger(random(seed), choose) for _ in range(2))
         assert one.shape == two.shape
         assert (one == two).all()
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
 from batchdigits.normalize import Levels, grey_levels, shows_marks
+from batchdigits.normalize.account import has_more_ink
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.options import Invert
@@ -129,10 +130,6 @@ FULL_INK_LEVEL = 144
 """Level from which a strip's pixel is ink; fainter ones may bridge a gap between two strokes."""
 SHARED_INK_DETAIL = "its ink may be the next box's"
 MORE_INK_DETAIL = "more ink than one digit"
-MAX_UNUSED_INSIDE, MAX_UNUSED_BORDER = 0.05, 1.0
-"""Ink beside the digit, as a share of the digit's: with more than this inside the crop, or at its
-border, a second sign may have been written. Of 50,000 clean digits of seven sources 0.03% have
-more; of 1,000 pairs of digits cut out together 99%."""
 FAINT_DETAIL = "something faint is there"
 MAX_DOT_SHARE = 0.2
 """A mark under this share of its crop, in height and in width, is a dot, a comma or an apostrophe.
@@ -268,7 +265,7 @@ class ChunkBuilder:
 
     def _normalize_crops(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
-        verdicts, more_ink = _judge_crops(found), has_more_ink(found)
+        verdicts, more_ink = _judge_crops(found), has_more_ink(found.unused)
         for (at, number), verdict, more in zip(self._waiting, verdicts, more_ink, strict=True):
             item = self._items[at]
             if verdict:
@@ -300,10 +297,3 @@ def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
         else:
             out.append(None)
     return out
-
-
-def has_more_ink(found: Levels) -> NDArray[np.bool_]:
-    """Return which crops (N,) hold ink, beside what was read, that may be a second sign."""
-    inside, border = found.unused.T
-    more: NDArray[np.bool_] = (inside > MAX_UNUSED_INSIDE) | (border > MAX_UNUSED_BORDER)
-    return more

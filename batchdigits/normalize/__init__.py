@@ -20,15 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.normalize.account import measure_faint_ink
 from batchdigits.normalize.geometry import SIDE, measured, placed
 from batchdigits.normalize.marks import find_printed, has_marks, is_rough
 from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
-from batchdigits.normalize.parts import (
-    measure_faint_ink,
-    only,
-    select_digit_parts,
-    without_ruled_lines,
-)
+from batchdigits.normalize.parts import only, select_digit_parts
+from batchdigits.normalize.ruled import without_ruled_lines
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage
 

@@ -1,4 +1,4 @@
-"""Parts of the ink: ruled lines and neighbours' strokes go, what belongs to the digit stays."""
+"""Parts of the ink: neighbours' strokes go, what belongs to the digit stays."""
 
 from typing import NamedTuple
 
@@ -8,65 +8,13 @@ from numpy.typing import NDArray
 
 SPECK = 50
 """A part is a speck, such as dust, if the digit has more than so many times its ink."""
-FAINT_SHARE, FAINT_LEVELS = 0.15, 8
-"""Least contrast of faint ink, as a share of the digit's and in grey levels."""
-FAINT_GAP, FAINT_LENGTH = 7, 0.15
-"""Side of the square round each pixel of sure ink in which faint ink is its soft edge, px; and the
-least length of a faint part, as a share of the crop's height."""
 BOX_MARGIN = 0.14
 """Most of a crop's height and width between its border and an empty printed box."""
 GATHERINGS = 4
 """How often a digit in pieces may grow by the pieces next to it."""
 
 
-def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Remove straight thin lines that cross a crop from side to side in its outer third."""
-    mask = without_level_lines(mask)
-    return without_level_lines(mask.swapaxes(1, 2)).swapaxes(1, 2)
-
-
-def without_level_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Remove horizontal lines from masks (N, H, W); what crosses them stays.
-
-    A line is thin (a twelfth of the height at most), its band reaches over 19/20 of the width,
-    and seven tenths of the width is line alone. A digit's own bar is thicker or shorter.
-    """
-    _, height, width = mask.shape
-    thin = max(1, round(height / 12))
-    zone = np.zeros(height, bool)
-    zone[: height // 3] = zone[height - height // 3 :] = True
-    flat = np.ascontiguousarray(mask).view(np.uint8).reshape(-1, width)
-    inked = cv2.reduce(flat, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).reshape(-1, height)
-    lined = (inked[:, zone] * 5 > width * 3).any(1)
-    if not lined.any():
-        return mask
-    out = mask.copy()
-    for index in np.flatnonzero(lined):
-        out[index] &= ~_ruled(mask[index].view(np.uint8), thin, zone)
-    return out
-
-
-def _ruled(one: NDArray[np.uint8], thin: int, zone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the ruled lines in the rows `zone` of a mask (H, W): strokes up to `thin` px high."""
-    height, width = one.shape
-    band = np.ones((thin, 1), np.uint8)
-    spans = (cv2.dilate(one, band).sum(1) * 20 >= width * 19) & zone
-    if not spans.any():
-        return np.zeros(one.shape, bool)
-    edged = np.zeros((height + 2 * thin + 2, width), np.uint8)  # beyond the crop is no ink
-    edged[thin + 1 : thin + 1 + height] = one
-    opened = cv2.morphologyEx(edged, cv2.MORPH_OPEN, np.ones((thin + 1, 1), np.uint8))
-    line = one & ~opened[thin + 1 : thin + 1 + height]
-    rows = spans & (cv2.dilate(line, band).sum(1) * 10 >= width * 7)
-    _, labels = cv2.connectedComponents(line, connectivity=8, ltype=cv2.CV_32S)
-    ruled = np.bincount(labels[rows].ravel(), minlength=int(labels.max()) + 1) > 0
-    ruled[0] = False  # what is not line
-    near = cv2.dilate(rows.astype(np.uint8)[:, None], np.ones((2 * thin + 1, 1), np.uint8))
-    found: NDArray[np.bool_] = ruled[labels] & near.astype(bool)
-    return found
-
-
-def _mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
+def lay_mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     """Lay crops (N, H, W) below each other with empty rows between: (N · (H + margin), W)."""
     count, height, width = stack.shape
     mosaic = np.zeros((count, height + margin, width), np.uint8)
@@ -99,7 +47,7 @@ def select_digit_parts(mask: NDArray[np.bool_]) -> DigitParts:
     """
     count, height, width = mask.shape
     tall = height + 1
-    mosaic = _mosaic(mask.view(np.uint8), 1)
+    mosaic = lay_mosaic(mask.view(np.uint8), 1)
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         mosaic, 8, cv2.CV_32S, cv2.CCL_BBDT
     )
@@ -324,38 +272,6 @@ def _borders(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int
     return counted
 
 
-def measure_faint_ink(
-    ink: NDArray[np.uint8], mask: NDArray[np.bool_], kept: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Measure ink that is fainter than the digit, and apart from all surer ink: (N,).
-
-    Args:
-        ink: uint8, shape (N, H, W), above the noise of the paper.
-        mask: where ink surely is, shape (N, H, W).
-        kept: where the digit is, shape (N, H, W).
-
-    Returns:
-        The area of the faint parts inside the crop, as a share of the digit's. Specks do not count.
-    """
-    count, height, width = ink.shape
-    area = kept.reshape(count, -1).sum(1)
-    full = np.where(kept, ink, 0).reshape(count, -1).sum(1) / np.maximum(area, 1)
-    least = np.maximum(full * FAINT_SHARE, FAINT_LEVELS)
-    faint = ink > least[:, None, None]
-    near = cv2.dilate(_mosaic(mask.view(np.uint8), FAINT_GAP), np.ones((FAINT_GAP,) * 2, np.uint8))
-    faint &= ~near.reshape(count, height + FAINT_GAP, width)[:, :height].astype(bool)
-    found = np.zeros(count)
-    for n in np.flatnonzero(faint.reshape(count, -1).sum(1) * SPECK > area).tolist():
-        _, _, stats, _ = cv2.connectedComponentsWithStats(faint[n].view(np.uint8), connectivity=8)
-        left, top, wide, high, size = stats[1:].T
-        inside = (left > 0) & (top > 0) & (left + wide < width) & (top + high < height)
-        large = (
-            inside & (size * SPECK > area[n]) & (np.maximum(wide, high) >= FAINT_LENGTH * height)
-        )
-        found[n] = size[large].sum() / max(area[n], 1)
-    return found
-
-
 def only(
     ink: NDArray[np.uint8], kept: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
@@ -363,7 +279,7 @@ def only(
     count, height, width = ink.shape
 
     def grown(parts: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
-        mosaic = _mosaic(np.ascontiguousarray(parts).view(np.uint8), 2)
+        mosaic = lay_mosaic(np.ascontiguousarray(parts).view(np.uint8), 2)
         out: NDArray[np.uint8] = cv2.dilate(mosaic, np.ones((side, side), np.uint8))
         return out.reshape(count, height + 2, width)[:, :height]
 

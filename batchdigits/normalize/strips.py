@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.paper import MIN_CONTRAST
-from batchdigits.normalize.parts import without_level_lines
+from batchdigits.normalize.ruled import without_level_lines
 from batchdigits.normalize.slant import slant
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage

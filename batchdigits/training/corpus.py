@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.errors import UsageError
-from batchdigits.extract.chunk_builder import has_more_ink
 from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, is_digit
 from batchdigits.normalize import WORKING_SIDE, grey_levels, light_inked
+from batchdigits.normalize.account import has_more_ink
 from batchdigits.options import count_processors
 from batchdigits.records import GreyImage
 from batchdigits.training.alter import Ink, again, alter, inked, written_otherwise
 from batchdigits.training.pen import LabelledSet, PenCrops, Random
-from batchdigits.training.strangers import stranger
+from batchdigits.training.strangers import draw_stranger
 
 UNALTERED, AGAIN = 0.25, 0.45
 """Shares of the crops that an epoch shows as they are, and written once more by the same hand; the
@@ -84,7 +84,9 @@ def gather(sets: Mapping[str, LabelledSet]) -> Corpus:
             seen = grey_levels(crops, invert="auto")
             given = found.labels[start : start + SHARD]
             inked = seen.extent.max(1) > 0
-            partly = ~is_digit(given) & has_more_ink(seen)  # what is left may well be a digit
+            partly = ~is_digit(given) & has_more_ink(
+                seen.unused
+            )  # what is left may well be a digit
             some = np.flatnonzero(inked & ~partly)
             if isinstance(found, PenCrops):
                 inks += [found.strokes[start + n] for n in some.tolist()]
@@ -228,7 +230,7 @@ def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> 
     altered = np.flatnonzero((rows < 0) | (random.random(len(rows)) > unaltered))
     crops = [_altered(corpus, int(row), random) for row in rows[altered]]
     seen = grey_levels(crops, invert="no")
-    other = could_be_one(seen.pictures[..., 0]) | has_more_ink(seen) | seen.unclear
+    other = could_be_one(seen.pictures[..., 0]) | has_more_ink(seen.unused) | seen.unclear
     kept = (seen.extent.max(1) > 0) & ~((rows[altered] < 0) & other)
     out[altered[kept]] = seen.pictures[kept, ..., 0]
     for lost in altered[~kept & (rows[altered] < 0)]:
@@ -238,7 +240,7 @@ def _shard(rows: NDArray[np.int64], seed: tuple[int, ...], unaltered: float) -> 
 
 def _altered(corpus: Corpus, row: int, random: Random) -> GreyImage:
     if row < 0:
-        return stranger(random, lambda label: _choose_digit(corpus, label, random))
+        return draw_stranger(random, lambda label: _choose_digit(corpus, label, random))
     ink, label = corpus.inks[row], int(corpus.labels[row])
     if random.random() < AGAIN / (1 - UNALTERED):
         return again(ink, random)
@@ -265,7 +267,7 @@ def _surely_a_stranger(corpus: Corpus, random: Random) -> Pictures:
     while True:
         seen = grey_levels([_altered(corpus, -1, random)], invert="no")
         shown = seen.pictures[..., 0]
-        if shown.any() and not (could_be_one(shown) | has_more_ink(seen) | seen.unclear)[0]:
+        if shown.any() and not (could_be_one(shown) | has_more_ink(seen.unused) | seen.unclear)[0]:
             return np.asarray(shown[0], np.uint8)
 
 

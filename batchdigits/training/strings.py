@@ -33,7 +33,7 @@ from batchdigits.training.lines import (
 from batchdigits.training.paper import scanned
 from batchdigits.training.pen import Random
 from batchdigits.training.signs import flourish, point, stacked, struck
-from batchdigits.training.strangers import stranger
+from batchdigits.training.strangers import draw_stranger
 from batchdigits.training.strokes import Writer, drawn, writer
 
 HANDS = (
@@ -169,7 +169,7 @@ class Hands:
         if len(self._none) and random.random() < 0.6:
             chosen = self._inks[int(self._none[random.integers(len(self._none))])]
             return cut(laid(chosen, random))
-        return cut(stranger(random, lambda digit: self._choose_digit(digit, random)))
+        return cut(draw_stranger(random, lambda digit: self._choose_digit(digit, random)))
 
     def _choose_digit(self, digit: int | None, random: Random) -> Ink:
         wanted = int(random.integers(10)) if digit is None else digit

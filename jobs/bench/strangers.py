@@ -236,7 +236,7 @@ def draw_marks(place: Path) -> dict[str, LabelledCrops]:
             255 - scanned(other_pen(kind(random, choose), random), random) for _ in range(2 * EACH)
         ]
         crops = [drawn[n] for n in np.flatnonzero(~strokes_alone(drawn))[:EACH]]
-        name = f"drawn: {kind.__name__.strip('_').replace('_', ' ')}"
+        name = f"drawn: {kind.__name__.removeprefix('draw_').replace('_', ' ')}"
         out[name] = LabelledCrops(crops, np.full(len(crops), NO_DIGIT_LABEL), [name] * len(crops))
     return out
 
