@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
-from batchdigits.normalize import Levels, grey_levels, shows_marks
+from batchdigits.normalize import Levels, grey_levels, shows_small_marks
 from batchdigits.normalize.account import has_more_ink
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
@@ -202,9 +202,10 @@ class ChunkBuilder:
         """
         found = strip(crop, invert=self.invert)
         if found.fault:
-            empty = found.fault == EMPTY and not shows_marks(crop, self.invert)
-            why_not = FAINT_DETAIL if found.fault == EMPTY and not empty else found.fault
-            spot = DigitSpot("blank" if empty else "review", why_not, (0, 0, 0, 0))
+            empty = found.fault == EMPTY
+            if empty and shows_small_marks(crop, self.invert):
+                empty, found = False, found._replace(fault=FAINT_DETAIL)
+            spot = DigitSpot("blank" if empty else "review", found.fault, (0, 0, 0, 0))
             self._items.append(ExtractedItem(source, page, None, why, field, (spot,)))
             return
         why = why or (MINUS_DETAIL if leads(found.picture >= FULL_INK_LEVEL) else "")

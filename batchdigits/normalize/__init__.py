@@ -138,6 +138,17 @@ def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool
     )
 
 
+def shows_small_marks(crop: GreyImage, invert: Invert) -> bool:
+    """Return whether a crop, or a part of it of half its longer side, shows marks.
+
+    Arguments are those of `shows_marks`; digits of a long number are too small in the whole crop.
+    """
+    side = max(1, max(crop.shape) // 2)
+    starts = [range(0, max(1, length - side // 2), max(1, side // 2)) for length in crop.shape]
+    parts = (crop[y : y + side, x : x + side] for y in starts[0] for x in starts[1])
+    return shows_marks(crop, invert) or any(shows_marks(part, invert) for part in parts)
+
+
 def light_inked(crops: Sequence[GreyImage]) -> NDArray[np.bool_]:
     """Tell which crops `normalize` takes for light ink on dark paper: shape (N,).
 
