@@ -162,7 +162,7 @@ def test_a_window_is_looked_into_without_its_frame(digit: int) -> None:
 @pytest.mark.parametrize("crops", [[], POOL, [noisy(blank(size), 90) for size in FAR]])
 def test_what_comes_back(crops: list[GreyImage]) -> None:
     found, count = normalize(crops), len(crops)
-    assert [part.shape for part in found] == [(count, 28, 28, 1), (count, 2), (count,), (count, 2)]
+    assert [part.shape for part in found] == [(count, 28, 28, 1), (count, 2), (count,), (count, 3)]
     assert [part.dtype for part in found] == [np.float32, np.float32, bool, np.float32]
     assert np.isin(found.pictures, np.arange(256, dtype=np.float32) / np.float32(255)).all()
     assert ((found.extent >= 0) & (found.extent <= 1)).all()
@@ -345,10 +345,17 @@ def test_ink_is_never_called_no_ink(name: str) -> None:
     assert (found.unclear | (found.extent.max(1) > 0)).all()
 
 
-def beside(second: float, wide: int = 110) -> GreyImage:
+def beside(second: float, wide: int = 110, ink: int = INK) -> GreyImage:
     """Draw a 3, and to its right a 5 of a share of its height."""
     out = draw(DIGITS[3], (64, wide), 0.6, off=(-0.25, 0))
-    return np.minimum(out, draw(DIGITS[5], (64, wide), 0.6 * second, off=(0.2, -0.1)))
+    return np.minimum(out, draw(DIGITS[5], (64, wide), 0.6 * second, off=(0.2, -0.1), ink=ink))
+
+
+def dashed(crop: GreyImage) -> GreyImage:
+    """Draw pieces of the lines above and to the right of a digit."""
+    out = crop.copy()
+    out[4:7, 4:20] = out[4:7, 26:40] = out[8:30, 43:45] = out[36:58, 43:45] = LINE
+    return out
 
 
 def tight(crop: GreyImage) -> GreyImage:
@@ -364,8 +371,12 @@ UNUSED: dict[str, tuple[tuple[float, float], tuple[float, float], list[GreyImage
     "a line to write on": ((0, 0), (0, 0), [ruled(c, rows=slice(60, 62)) for c in ten((64, 48))]),
     "a printed box": ((0, 0), (0, 0), [framed(crop, 2, 2) for crop in ten((64, 48), 0.6)]),
     "a neighbour's stroke": (
-        (0, 0), (0.01, 0.6), [stroked(c, (0, 0.3), (0.05, 0.7)) for c in ten((64, 48), 0.6)],
+        (0, 0), (0, 0.6), [stroked(c, (0, 0.3), (0.05, 0.7)) for c in ten((64, 48), 0.6)],
     ),
+    "rests of a box's lines": (
+        (0, 0), (0, 0), [dashed(crop) for crop in ten((64, 48), 0.55)],
+    ),
+    "a second, fainter digit": ((0.1, 2), (0, 0), [beside(0.7, ink=190)]),
     "a second digit": ((0.1, 2), (0, 0), [beside(share) for share in (0.5, 0.7, 0.9)]),
     "two digits cut tight": ((0.1, 2), (0, 0), [tight(beside(share)) for share in (0.6, 0.8)]),
 }  # fmt: skip
@@ -374,7 +385,8 @@ UNUSED: dict[str, tuple[tuple[float, float], tuple[float, float], list[GreyImage
 @named([*UNUSED])
 def test_ink_that_is_not_read_is_accounted_for(name: str) -> None:
     *limits, crops = UNUSED[name]
-    for unused, (least, most) in zip(normalize(crops).unused.T, limits, strict=True):
+    inside, border, faint = normalize(crops).unused.T
+    for unused, (least, most) in zip((inside + faint, border), limits, strict=True):
         assert ((least <= unused) & (unused <= most)).all()
 
 

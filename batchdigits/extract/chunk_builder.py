@@ -266,14 +266,16 @@ class ChunkBuilder:
 
     def _normalize_crops(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
-        verdicts, more_ink = _judge_crops(found), has_more_ink(found.unused)
-        for (at, number), verdict, more in zip(self._waiting, verdicts, more_ink, strict=True):
+        verdicts = _judge_crops(found)
+        more_ink = [has_more_ink(found.unused, boxed=boxed) for boxed in (False, True)]
+        for n, ((at, number), verdict) in enumerate(zip(self._waiting, verdicts, strict=True)):
             item = self._items[at]
+            boxed = item.field is not None or len(item.spots) > 1
             if verdict:
                 spots = list(item.spots)
                 spots[number] = spots[number]._replace(status=verdict[0], detail=verdict[1])
                 self._items[at] = item._replace(spots=tuple(spots))
-            elif more and not item.detail:
+            elif more_ink[boxed][n] and not item.detail:
                 box = f"box {number + 1}: " if len(item.spots) > 1 else ""
                 self._items[at] = item._replace(detail=f"{box}{MORE_INK_DETAIL}")
         clear = np.array([verdict is None for verdict in verdicts], bool)

@@ -58,9 +58,10 @@ class Normalized(NamedTuple):
             thing that stands out as a digit: a busy ground, marks at the very side of the crop
             alone, or faint marks.
             Where it is false and the extent is zero, the paper is empty.
-        unused: float32, shape (N, 2), the ink that is not in the picture as a share of the ink
-            that is: of things inside the crop, and of things at its border, where a neighbour's
-            strokes and the rests of boxes are. Specks, ruled lines and printed boxes do not count.
+        unused: float32, shape (N, 3), the ink that is not in the picture as a share of the ink
+            that is: of things inside the crop, of things at its border, where a neighbour's strokes
+            and the rests of boxes are, and of fainter things inside. Specks, full stops, ruled
+            lines and printed boxes do not count.
     """
 
     pictures: NDArray[np.float32]
@@ -169,7 +170,7 @@ def _look(crops: Sequence[GreyImage], invert: Invert) -> tuple[Levels, NDArray[n
     """Normalise crops once; return also what state each is in, shape (N,)."""
     pictures = np.zeros((len(crops), SIDE, SIDE), np.uint8)
     extent = np.zeros((len(crops), 2), np.float32)
-    unused = np.zeros((len(crops), 2), np.float32)
+    unused = np.zeros((len(crops), 3), np.float32)
     state = np.zeros(len(crops), np.uint8)
     for at, stack in _stacks(crops):
         shapes = np.array([crops[i].shape for i in at])
@@ -230,7 +231,7 @@ def _normalize_stack(
         invert: as for `normalize`.
 
     Returns:
-        Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 2); the state of the crops, of
+        Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 3); the state of the crops, of
         `INKED` to `BUSY`, (N,).
     """
     stack = levelled(stack)
@@ -239,11 +240,11 @@ def _normalize_stack(
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
     parts = select_digit_parts(mask)
-    parts.unused[:, 0] += measure_faint_ink(ink, mask, parts.kept)
+    unused = np.column_stack([parts.unused, measure_faint_ink(ink, mask, parts.kept)])
     ink = only(ink, parts.kept, mask)
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
     empty = (extent.max(1) == 0) | find_shade(bright, parts.kept) | find_printed(parts.kept)
     state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
-    return placed(ink, down, across, extent * shapes), extent, parts.unused, state
+    return placed(ink, down, across, extent * shapes), extent, unused, state

@@ -6,20 +6,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SPECK = 50
-"""A part is a speck, such as dust, if the digit has more than so many times its ink."""
+from batchdigits.normalize.account import measure_unused
+from batchdigits.normalize.components import (
+    SPECK,
+    Parts,
+    count_borders,
+    find_full_stops,
+    lay_mosaic,
+)
+
 BOX_MARGIN = 0.14
 """Most of a crop's height and width between its border and an empty printed box."""
 GATHERINGS = 4
 """How often a digit in pieces may grow by the pieces next to it."""
-
-
-def lay_mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
-    """Lay crops (N, H, W) below each other with empty rows between: (N · (H + margin), W)."""
-    count, height, width = stack.shape
-    mosaic = np.zeros((count, height + margin, width), np.uint8)
-    mosaic[:, :height] = stack
-    return mosaic.reshape(-1, width)
 
 
 class DigitParts(NamedTuple):
@@ -65,64 +64,17 @@ def select_digit_parts(mask: NDArray[np.bool_]) -> DigitParts:
     boxes = np.asarray(stats[:, :4], np.int64)
     boxes[:, 1] -= owner * tall
     boxes[:, 2:] += boxes[:, :2]  # left, top, right, bottom; the last two lie one past
-    parts = _Parts(boxes, stats[:, cv2.CC_STAT_AREA].astype(np.int64), score, owner, main)
+    parts = Parts(boxes, stats[:, cv2.CC_STAT_AREA].astype(np.int64), score, owner, main)
     stray = _in_outer_fifth(boxes[main], height, width) & (score[main] > 0)
     keep, digit = _kept(parts, (height, width))
     keep &= ~stray[owner]
     keep[printed] = False
     others = ~keep
     others[[0, *printed]] = False
-    unused = _measure_unused(parts, keep, others, digit, (height, width))
+    unused = measure_unused(parts, keep, others, digit, (height, width))
     kept = np.zeros(mosaic.size, bool)
     kept[inked] = keep[part]
     return DigitParts(kept.reshape(count, tall, width)[:, :height], stray, unused)
-
-
-def _measure_unused(
-    parts: "_Parts",
-    keep: NDArray[np.bool_],
-    others: NDArray[np.bool_],
-    digit: NDArray[np.int64],
-    shape: tuple[int, int],
-) -> NDArray[np.float64]:
-    """Measure the ink of the parts that are not the digit's, as `DigitParts.unused`.
-
-    Args:
-        parts: the parts.
-        keep: which belong to the digit, shape (parts,).
-        others: which do not, and are no printed boxes, shape (parts,).
-        digit: the box round each crop's digit, shape (N, 4).
-        shape: height and width of the crops.
-    """
-    ink = np.bincount(parts.owner, parts.area * keep, len(parts.main))
-    large = others & (parts.area * SPECK >= ink[parts.owner]) & ~_find_full_stops(parts)
-    outer = (_borders(parts.boxes, shape) > 0) | (2 * parts.score < 9 * parts.area)
-    outer &= ~_stands_opposite(parts, digit, shape)
-    inside, border = (
-        np.bincount(parts.owner, parts.area * (large & which), len(parts.main))
-        for which in (~outer, outer)
-    )
-    unused: NDArray[np.float64] = np.stack([inside, border], axis=1)
-    return unused / np.maximum(ink, 1)[:, None]
-
-
-def _stands_opposite(
-    parts: "_Parts", digit: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Find the parts (parts,) that may be a second digit in a crop cut tight round two.
-
-    They and the digit touch opposite borders, and they are not much smaller.
-    """
-    sides = [0, 0, shape[1], shape[0]]
-    part, other = parts.boxes == sides, (digit == sides)[parts.owner]
-    opposite = (part & other[:, [2, 3, 0, 1]]).any(1)
-    tall = (
-        10 * (parts.boxes[:, 3] - parts.boxes[:, 1]) >= 3 * (digit[:, 3] - digit[:, 1])[parts.owner]
-    )
-    found: NDArray[np.bool_] = (
-        opposite & tall & (16 * parts.area >= parts.area[parts.main[parts.owner]])
-    )
-    return found
 
 
 def _printed_boxes(
@@ -181,26 +133,7 @@ def _tent(side: int) -> NDArray[np.int64]:
     return 1 + 30 * np.minimum(along, side - 1 - along) // max(1, side - 1)
 
 
-class _Parts(NamedTuple):
-    """The parts of N crops; part 0 is what is not ink.
-
-    Attributes:
-        boxes: left, top, right, bottom of each part in its crop, px, shape (parts, 4); the last
-            two lie one past the part.
-        area: px, shape (parts,).
-        score: the area weighted by `_tent` in both directions, shape (parts,).
-        owner: the crop each part lies in, shape (parts,).
-        main: the main part of each crop, shape (N,); 0 where there is none.
-    """
-
-    boxes: NDArray[np.int64]
-    area: NDArray[np.int64]
-    score: NDArray[np.float64]
-    owner: NDArray[np.int64]
-    main: NDArray[np.int64]
-
-
-def _kept(parts: _Parts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _kept(parts: Parts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Tell for each part whether it belongs to its crop's digit (parts,), and its box (N, 4).
 
     What belongs to the main part makes the digit larger, and more may belong to that: a digit
@@ -223,7 +156,7 @@ def _kept(parts: _Parts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDA
     return keep, digit
 
 
-def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _belongs(parts: Parts, digit: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Tell for each part whether it belongs to the digit in a box of its crop (N, 4): (parts,).
 
     Not so are specks (under a fiftieth of the main part's ink), what lies apart from the digit,
@@ -243,33 +176,13 @@ def _belongs(parts: _Parts, digit: NDArray[np.int64], shape: tuple[int, int]) ->
     tall = 2 * (bottom - top) >= down
     beside = ((aside > size * 0.05) & low & ~tall) | ((aside > size * 0.1) & tall)
     larger = (right - left > across) | (bottom - top > down)
-    borders = _borders(parts.boxes, shape)
+    borders = count_borders(parts.boxes, shape)
     touches = (borders > 0) & (parts.score < 6 * parts.area)
     shallow = (2 * parts.score < 9 * parts.area) & (larger | (gap > size * 0.06))
-    outer = (touches | shallow) & (_borders(digit, shape)[parts.owner] < 2)
+    outer = (touches | shallow) & (count_borders(digit, shape)[parts.owner] < 2)
     speck = parts.area * SPECK < parts.area[parts.main[parts.owner]]
-    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer | _find_full_stops(parts))
+    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer | find_full_stops(parts))
     return belongs
-
-
-def _find_full_stops(parts: _Parts) -> NDArray[np.bool_]:
-    """Find the parts (parts,) that are a full stop: a round spot at the foot, to the right."""
-    left, top, right, bottom = parts.boxes.T
-    main = parts.boxes[parts.main[parts.owner]]
-    wide, high, tall = right - left, bottom - top, main[:, 3] - main[:, 1]
-    long, short = np.maximum(wide, high), np.minimum(wide, high)
-    spot = (10 * long <= 3 * tall) & (2 * short >= long) & (2 * parts.area >= wide * high)
-    low = 10 * ((top + bottom) / 2 - main[:, 1]) >= 7 * tall
-    aside = left + right >= main[:, 0] + main[:, 2]
-    light = parts.area * 5 <= parts.area[parts.main[parts.owner]]
-    found: NDArray[np.bool_] = spot & low & aside & light
-    return found
-
-
-def _borders(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Count the borders of its crop (height, width) that each box touches: (N, 4) → (N,)."""
-    counted: NDArray[np.int64] = (boxes == [0, 0, shape[1], shape[0]]).sum(1)
-    return counted
 
 
 def only(
