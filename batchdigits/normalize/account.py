@@ -14,8 +14,8 @@ from batchdigits.normalize.components import (
 
 MAX_UNUSED_INSIDE, MAX_UNUSED_BORDER = 0.05, 1.0
 """Ink beside the digit, as a share of the digit's: with more than this inside the crop, or at its
-border, a second sign may have been written. Of 50,000 clean digits of seven sources 0.03% have
-more; of 1,000 pairs of digits cut out together 99%."""
+border, a second sign may have been written. Of 49,000 clean digits of seven sources 0.07% have
+more; of 1,000 pairs of digits 99.6%, of 1,000 pairs cut tight 96.8%."""
 FAINT_SHARE, FAINT_LEVELS = 0.15, 8
 """Least contrast of faint ink, as a share of the digit's and in grey levels."""
 FAINT_GAP, FAINT_LENGTH = 7, 0.15
