@@ -200,6 +200,7 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
             "review",
             "a mark of",
         ),
+        ("thread", np.tile(np.array([255, 0, 255], np.uint8), (150, 1)), "review", "3 x 150 px"),
         (
             "busy",
             np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8),

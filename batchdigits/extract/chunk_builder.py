@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
-from batchdigits.normalize import Levels, grey_levels, shows_small_marks
+from batchdigits.extract.verdicts import judge_crops
+from batchdigits.normalize import grey_levels, shows_small_marks
 from batchdigits.normalize.account import has_more_ink
 from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
@@ -131,9 +132,6 @@ FULL_INK_LEVEL = 144
 SHARED_INK_DETAIL = "its ink may be the next box's"
 MORE_INK_DETAIL = "more ink than one digit"
 FAINT_DETAIL = "something faint is there"
-MAX_DOT_SHARE = 0.2
-"""A mark under this share of its crop, in height and in width, is a dot, a comma or an apostrophe.
-Of 46,000 digits from nine sources none is under 0.25."""
 
 
 class ChunkBuilder:
@@ -266,7 +264,7 @@ class ChunkBuilder:
 
     def _normalize_crops(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
-        verdicts = _judge_crops(found)
+        verdicts = judge_crops(found, self._crops)
         more_ink = [has_more_ink(found.unused, boxed=boxed) for boxed in (False, True)]
         for n, ((at, number), verdict) in enumerate(zip(self._waiting, verdicts, strict=True)):
             item = self._items[at]
@@ -285,18 +283,3 @@ class ChunkBuilder:
 
 def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
     return DigitSpot(None, "", place)
-
-
-def _judge_crops(found: Levels) -> list[tuple[Status, str] | None]:
-    """Return for each crop why it holds no readable digit; None if it may hold one."""
-    out: list[tuple[Status, str] | None] = []
-    for extent, unclear in zip(found.extent.max(1), found.unclear, strict=True):
-        if unclear:
-            out.append(("review", "not a digit: no single thing stands out clearly"))
-        elif extent == 0:
-            out.append(("blank", "no ink"))
-        elif extent < MAX_DOT_SHARE:
-            out.append(("review", f"not a digit: a mark of {extent:.0%} of the image's size"))
-        else:
-            out.append(None)
-    return out
