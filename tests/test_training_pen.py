@@ -14,11 +14,11 @@ from batchdigits.training.alter import ANOTHER, THE_SAME, Hand, again, alter, la
 from batchdigits.training.pen import (
     PenCrops,
     Strokes,
+    add_tremor,
     draw_set,
     draw_strokes,
     scale_strokes,
     scan_plainly,
-    tremble,
 )
 
 DIGITS = pytest.mark.parametrize("digit", range(10))
@@ -100,12 +100,12 @@ def test_a_wider_pen_leaves_more_ink_and_takes_none_away() -> None:
 def test_a_hand_trembles_smoothly_and_by_no_more_than_its_reach() -> None:
     line = np.column_stack([np.linspace(5, 60, 200), np.full(200, 30.0)])
     for seed in range(30):
-        moved = tremble(line, 1.5, random(seed)) - line
-        assert (moved == tremble(line, 1.5, random(seed)) - line).all()
+        moved = add_tremor(line, 1.5, random(seed)) - line
+        assert (moved == add_tremor(line, 1.5, random(seed)) - line).all()
         assert np.abs(moved).max() <= 1.5
         assert np.abs(np.diff(moved, axis=0)).max() < 0.2, "neighbours move alike"
         assert np.ptp(moved, axis=0).max() > 0.3
-    assert (tremble(line, 0, random()) == line).all()
+    assert (add_tremor(line, 0, random()) == line).all()
 
 
 # --- strokes, altered as pictures are ---

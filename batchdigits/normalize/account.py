@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from batchdigits.normalize.components import (
     SPECK,
-    Parts,
+    InkParts,
     count_borders,
     find_full_stops,
     lay_mosaic,
@@ -76,7 +76,7 @@ def measure_faint_ink(
 
 
 def measure_unused(
-    parts: Parts,
+    parts: InkParts,
     keep: NDArray[np.bool_],
     others: NDArray[np.bool_],
     digit: NDArray[np.int64],
@@ -106,7 +106,7 @@ def measure_unused(
 
 
 def _find_line_rests(
-    parts: Parts, others: NDArray[np.bool_], shape: tuple[int, int]
+    parts: InkParts, others: NDArray[np.bool_], shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Find the parts (parts,) that are pieces of a printed line along a side of the crop.
 
@@ -125,7 +125,7 @@ def _find_line_rests(
 
 
 def _stands_opposite(
-    parts: Parts, digit: NDArray[np.int64], shape: tuple[int, int]
+    parts: InkParts, digit: NDArray[np.int64], shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Find the parts (parts,) that may be a second digit in a crop cut tight round two.
 

@@ -17,7 +17,7 @@ def lay_mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     return mosaic.reshape(-1, width)
 
 
-class Parts(NamedTuple):
+class InkParts(NamedTuple):
     """The parts of N crops; part 0 is what is not ink.
 
     Attributes:
@@ -36,7 +36,7 @@ class Parts(NamedTuple):
     main: NDArray[np.int64]
 
 
-def find_full_stops(parts: Parts) -> NDArray[np.bool_]:
+def find_full_stops(parts: InkParts) -> NDArray[np.bool_]:
     """Find the parts (parts,) that are a full stop: a round spot at the foot, to the right."""
     left, top, right, bottom = parts.boxes.T
     main = parts.boxes[parts.main[parts.owner]]

@@ -1,4 +1,4 @@
-"""Parts of the ink: neighbours' strokes go, what belongs to the digit stays."""
+"""InkParts of the ink: neighbours' strokes go, what belongs to the digit stays."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from batchdigits.normalize.account import measure_unused
 from batchdigits.normalize.components import (
     SPECK,
-    Parts,
+    InkParts,
     count_borders,
     find_full_stops,
     lay_mosaic,
@@ -64,7 +64,7 @@ def select_digit_parts(mask: NDArray[np.bool_]) -> DigitParts:
     boxes = np.asarray(stats[:, :4], np.int64)
     boxes[:, 1] -= owner * tall
     boxes[:, 2:] += boxes[:, :2]  # left, top, right, bottom; the last two lie one past
-    parts = Parts(boxes, stats[:, cv2.CC_STAT_AREA].astype(np.int64), score, owner, main)
+    parts = InkParts(boxes, stats[:, cv2.CC_STAT_AREA].astype(np.int64), score, owner, main)
     stray = _in_outer_fifth(boxes[main], height, width) & (score[main] > 0)
     keep, digit = _kept(parts, (height, width))
     keep &= ~stray[owner]
@@ -133,7 +133,7 @@ def _tent(side: int) -> NDArray[np.int64]:
     return 1 + 30 * np.minimum(along, side - 1 - along) // max(1, side - 1)
 
 
-def _kept(parts: Parts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _kept(parts: InkParts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Tell for each part whether it belongs to its crop's digit (parts,), and its box (N, 4).
 
     What belongs to the main part makes the digit larger, and more may belong to that: a digit
@@ -156,7 +156,9 @@ def _kept(parts: Parts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], NDAr
     return keep, digit
 
 
-def _belongs(parts: Parts, digit: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _belongs(
+    parts: InkParts, digit: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
     """Tell for each part whether it belongs to the digit in a box of its crop (N, 4): (parts,).
 
     Not so are specks (under a fiftieth of the main part's ink), what lies apart from the digit,

@@ -28,11 +28,13 @@ def without_level_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask
     out = mask.copy()
     for index in np.flatnonzero(lined):
-        out[index] &= ~_ruled(mask[index].view(np.uint8), thin, zone)
+        out[index] &= ~_find_ruled_lines(mask[index].view(np.uint8), thin, zone)
     return out
 
 
-def _ruled(one: NDArray[np.uint8], thin: int, zone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _find_ruled_lines(
+    one: NDArray[np.uint8], thin: int, zone: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Find the ruled lines in the rows `zone` of a mask (H, W): strokes up to `thin` px high."""
     height, width = one.shape
     band = np.ones((thin, 1), np.uint8)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.training.pen import PENS, Random, Strokes, draw_strokes, tremble
+from batchdigits.training.pen import PENS, Random, Strokes, add_tremor, draw_strokes
 
 Ink = GreyImage | Strokes
 """A digit to learn from: a picture, ink light on dark, cut to the ink; or the strokes of a pen."""
@@ -151,7 +151,7 @@ def laid(ink: Ink, random: Random, hand: Hand = ANOTHER) -> GreyImage:
     slant = max(-0.45, min(0.45, random.normal(0, hand.slant)))
     reach = REACH * np.exp(random.uniform(-0.25, 0.1))
     if isinstance(ink, tuple):
-        return _write(ink, reach, (turn, slant), random, hand)
+        return _write_strokes(ink, reach, (turn, slant), random, hand)
     height, width = ink.shape
     scale = reach / max(height, width)
     across, down = scale * np.exp(random.uniform(-hand.stretch, hand.stretch, 2))
@@ -172,7 +172,7 @@ def laid(ink: Ink, random: Random, hand: Hand = ANOTHER) -> GreyImage:
     return np.asarray(cv2.warpAffine(ink, affine, (SIDE, SIDE), flags=flags), np.uint8)
 
 
-def _write(
+def _write_strokes(
     strokes: Strokes, reach: float, bent: tuple[float, float], random: Random, hand: Hand
 ) -> GreyImage:
     """Write strokes on the canvas: `reach` px long, turned and slanted by `bent`."""
@@ -182,7 +182,7 @@ def _write(
     bend = np.array([[across, 0], [slant * down, down]]) @ [[cos, sin], [-sin, cos]]
     points = np.concatenate(strokes) @ bend
     if random.random() < hand.trembling:
-        points = tremble(points, random.uniform(*hand.tremble), random)
+        points = add_tremor(points, random.uniform(*hand.tremble), random)
     points += (SIDE - 1) / 2 - (points.min(0) + points.max(0)) / 2
     ends = np.cumsum([len(one) for one in strokes])[:-1]
     canvas = np.zeros((SIDE, SIDE), np.uint8)

@@ -61,7 +61,7 @@ def scan_plainly(strokes: Strokes) -> GreyImage:
     return 255 - canvas
 
 
-def tremble(points: NDArray[np.float64], reach: float, random: Random) -> NDArray[np.float64]:
+def add_tremor(points: NDArray[np.float64], reach: float, random: Random) -> NDArray[np.float64]:
     """Move points (N, 2) by waves of a height of about `reach` px, as an unsteady hand does."""
     length, angle, phase = (
         random.uniform(*WAVES, 2),

@@ -131,15 +131,10 @@ def make(
         )
         for kind in KINDS
     ]
-    with course.faults(work, device), note_kept_work(work):
+    with course.faults(work, device), note_kept_work(work), keras.device(device):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
-        models = {}
-        for plan in plans:
-            diary = _Diary(work, plan, join_labelled_crops(unseen), tell)
-            with keras.device(device):
-                models[plan.kind] = fit(learned, plan, tell=diary.note, start=starts[plan.kind])
-            diary.draw()
+        models = _train_networks(learned, plans, starts, join_labelled_crops(unseen), tell)
         draft = write_uncalibrated(models, work)
     card = bundle.calibrated(
         held,
@@ -158,6 +153,22 @@ def make(
         plan.checkpoint.unlink(missing_ok=True)
     shutil.rmtree(draft)
     return Shipped(tuple(plan.count for plan in plans), card, options.out)
+
+
+def _train_networks(
+    learned: Mapping[str, LabelledSet],
+    plans: Sequence[DefaultPlan],
+    starts: Mapping[Kind, Any],
+    unseen: LabelledCrops,
+    tell: Tell,
+) -> dict[Kind, Any]:
+    """Train a network by each plan; what is unseen shows how far each epoch has come."""
+    models = {}
+    for plan in plans:
+        diary = _Diary(plan.checkpoint.parent, plan, unseen, tell)
+        models[plan.kind] = fit(learned, plan, tell=diary.note, start=starts[plan.kind])
+        diary.draw()
+    return models
 
 
 def _load_start(path: str | None, kind: Kind) -> Any:

@@ -69,24 +69,26 @@ def draw_fraction(random: Random, choose: Choose) -> GreyImage:
     left, down = random.uniform(4, 40), random.uniform(0, 28)
     if random.random() < 0.65:
         left = random.uniform(2, 20)
-        left += _put(canvas, choose(ANY_DIGIT), (left, down + random.uniform(8, 16)), 40, random)
+        left += _paste_digit(
+            canvas, choose(ANY_DIGIT), (left, down + random.uniform(8, 16)), 40, random
+        )
     high = random.uniform(15, 22)
     top, low = down + random.uniform(4, 12), down + random.uniform(36, 42)
     if random.random() < 0.75:
-        wide = _put(canvas, choose(upper), (left + 1, top), high, random)
+        wide = _paste_digit(canvas, choose(upper), (left + 1, top), high, random)
         foot = left + wide * random.uniform(0.6, 1.2), low + high * random.uniform(0.6, 1)
         tip = left + wide + random.uniform(6, 13), top + high * random.uniform(-0.1, 0.5)
-        _put(canvas, choose(lower), (left + wide + random.uniform(3, 8), low), high, random)
+        _paste_digit(canvas, choose(lower), (left + wide + random.uniform(3, 8), low), high, random)
         draw_stroke(canvas, np.array([foot, np.add(foot, tip) / 2, tip]), thick)
     else:
-        _put(canvas, choose(upper), (left + 5, top), high, random)
-        _put(canvas, choose(lower), (left + 4, low), high, random)
+        _paste_digit(canvas, choose(upper), (left + 5, top), high, random)
+        _paste_digit(canvas, choose(lower), (left + 4, low), high, random)
         level = (top + high + low) / 2 + random.normal(0, 1.5)
         draw_stroke(canvas, np.array([[left, level + 1], [left + 20, level - 1]]), thick)
     return np.asarray(cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _put(
+def _paste_digit(
     canvas: GreyImage, ink: Ink, at: tuple[float, float], high: float, random: Random
 ) -> float:
     """Write a digit small on a canvas, its top left corner at x, y; return its width, px."""
@@ -107,7 +109,7 @@ def _put(
 def draw_several(random: Random, choose: Choose) -> GreyImage:
     """Draw two whole digits that touch, as where boxes were cut apart wrongly."""
     first, second = (
-        _columns(laid(choose(ANY_DIGIT), random), random.uniform(0.6, 1)) for _ in range(2)
+        _cut_columns(laid(choose(ANY_DIGIT), random), random.uniform(0.6, 1)) for _ in range(2)
     )
     left, wide = first.shape[1], second.shape[1]
     row = np.pad(first, ((0, 0), (0, wide)))
@@ -120,7 +122,7 @@ def draw_several(random: Random, choose: Choose) -> GreyImage:
     return np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _columns(canvas: GreyImage, squeezed: float) -> GreyImage:
+def _cut_columns(canvas: GreyImage, squeezed: float) -> GreyImage:
     """Cut a canvas to the columns with ink, and make them narrower by a factor."""
     x = np.flatnonzero(canvas.any(axis=0))
     cut = canvas[:, x[0] : x[-1] + 1] if len(x) else canvas
