@@ -143,8 +143,9 @@ def _kept(parts: InkParts, shape: tuple[int, int]) -> tuple[NDArray[np.bool_], N
     keep = np.zeros(len(parts.boxes), bool)
     keep[parts.main] = True
     keep[0] = False
+    stops = find_full_stops(parts)
     for _ in range(GATHERINGS):
-        more = _belongs(parts, digit, shape)
+        more = _belongs(parts, digit, shape) & ~stops
         more[parts.main] = True
         more[0] = False  # what is not ink lies in no crop
         if (more == keep).all():
@@ -183,7 +184,7 @@ def _belongs(
     shallow = (2 * parts.score < 9 * parts.area) & (larger | (gap > size * 0.06))
     outer = (touches | shallow) & (count_borders(digit, shape)[parts.owner] < 2)
     speck = parts.area * SPECK < parts.area[parts.main[parts.owner]]
-    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer | find_full_stops(parts))
+    belongs: NDArray[np.bool_] = ~(speck | apart | beside | outer)
     return belongs
 
 
