@@ -1,7 +1,7 @@
 """What the network is shown: labelled sets, altered anew for every epoch, and normalised."""
 
 import signal
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from batchdigits.normalize.account import has_more_ink
 from batchdigits.options import count_processors
 from batchdigits.records import GreyImage
 from batchdigits.training.alter import Ink, again, alter, inked, written_otherwise
-from batchdigits.training.pen import LabelledSet, PenCrops, Random
+from batchdigits.training.pen import LabelledSet, PenCrops, Random, add_curl
 from batchdigits.training.strangers import draw_stranger
 
 UNALTERED, AGAIN = 0.25, 0.45
@@ -30,6 +30,8 @@ NEIGHBOURED = 0.25
 """Share of the altered digits that a neighbour of the same source reaches into."""
 OTHERWISE = 0.1
 """Share of the altered digits 0, 1 and 7 that get the stroke some countries give them."""
+CURLED = 0.25
+"""Share of the altered 2s of a pen that begin with a curl."""
 STRANGERS = 0.2
 """Share of an epoch that is not a digit: half drawn by chance, half as far as the sets have any."""
 MOST_OFTEN = 3.0
@@ -49,6 +51,10 @@ which are counted from 0. (NumPy takes the seed (1, 2) for the same as (1, 2, 0)
 
 Pictures = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+Targets = NDArray[np.float32]
+Answer = Callable[[Pictures, Labels], Targets]
+"""Gives for pictures, (M, 28, 28), of known labels, (M,), the probability of each class, (M, 11),
+that the network shall learn to give."""
 
 
 class Corpus(NamedTuple):
@@ -160,12 +166,12 @@ def _drawn(often: Often) -> int:
 
 
 def epochs(
-    corpus: Corpus, *, first: int, count: int, seed: int
-) -> Generator[tuple[Pictures, Labels]]:
+    corpus: Corpus, answer: Answer, *, first: int, count: int, seed: int
+) -> Generator[tuple[Pictures, Targets]]:
     """Give the epochs from `first` to `count`, made while those before are used.
 
     Yields:
-        Pictures, uint8, shape (M, 28, 28), and labels, shape (M,), 0 to 10, shuffled anew; `SHOWN`
+        Pictures, uint8, shape (M, 28, 28), and what `answer` gives for them, shuffled anew; `SHOWN`
         epochs after each other hold the same. An epoch is the same whether or not those before it
         were made in the same run.
     """
@@ -196,9 +202,10 @@ def epochs(
             if (making + 1) * SHOWN < count:
                 waiting = start(making + 1)
             del shards  # which hold the pictures a second time
+            targets = answer(pictures, labels)
             for epoch in range(max(first, making * SHOWN), min(count, (making + 1) * SHOWN)):
                 mixed = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(labels))
-                yield pictures[mixed], labels[mixed]
+                yield pictures[mixed], targets[mixed]
     finally:  # who leaves early does not wait for the epoch that is being made
         pool.shutdown(cancel_futures=True)
 
@@ -242,6 +249,8 @@ def _altered(corpus: Corpus, row: int, random: Random) -> GreyImage:
     if row < 0:
         return draw_stranger(random, lambda label: _choose_digit(corpus, label, random))
     ink, label = corpus.inks[row], int(corpus.labels[row])
+    if isinstance(ink, tuple) and label == 2 and random.random() < CURLED:
+        ink = add_curl(ink, random)
     if random.random() < AGAIN / (1 - UNALTERED):
         return again(ink, random)
     if not isinstance(ink, tuple) and label in {0, 1, 7} and random.random() < OTHERWISE:

@@ -2,17 +2,19 @@
 
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from batchdigits.errors import ModelError
-from batchdigits.labelled import NO_DIGIT_LABEL
+from batchdigits.labelled import NO_DIGIT_LABEL, is_digit
 from batchdigits.normalize import shares
 from batchdigits.predict import backend, load_keras_model
 from batchdigits.training import corpus, show
@@ -23,9 +25,14 @@ EPOCHS: dict[Kind, int] = {"quick": 70, "careful": 40}
 GATE = 0.97
 """The careful network reads what the quick one is less confident of."""
 BATCH = 256
+ANSWERED = 2048
+"""Pictures that teachers look at in one go."""
 RATE, LEAST_RATE, DECAY, CLIP = 2e-3, 1e-5, 0.05, 1.0
 """Of AdamW: the highest and the last learning rate, along a cosine; the weights' decay; the
 gradient's largest norm."""
+TAUGHT = 0.7
+"""Weight of the teachers' opinion of a digit beside its label's. (Furlanello and others:
+"Born-again neural networks", ICML 2018: a network learns more from another's doubts.)"""
 EXPECTED = 0.02
 """Share of what is no digit among the marks that a run meets."""
 ONE_IN, MOST = 10, 500
@@ -70,6 +77,7 @@ def fit(
     *,
     tell: Tell | None = None,
     start: Any = None,
+    teachers: Sequence[Any] = (),
 ) -> Any:
     """Train the network on labelled sets, altered anew in each epoch.
 
@@ -78,6 +86,8 @@ def fit(
         plan: how long, and what makes it repeatable.
         tell: called after each epoch with its number from 1, the mean loss, and the network.
         start: a network as this function returns it, to start from instead of from chance.
+        teachers: networks as this function returns them, whose mean opinion of each altered digit
+            is learned beside its label. What they think of marks is not.
 
     Returns:
         The trained network, computing in float32, and reckoning with `EXPECTED`.
@@ -90,20 +100,22 @@ def fit(
 
     found = corpus.gather(sets)
     steps = math.ceil(corpus.epoch_size(found) / BATCH)
-    name = f"{plan.kind}_{plan.count}x{steps}_seed{plan.seed}_{_mark(found, start):08x}"
+    learned_from = [start, *teachers]
+    name = f"{plan.kind}_{plan.count}x{steps}_seed{plan.seed}_{_mark(found, learned_from):08x}"
     keras.utils.set_random_seed(plan.seed)
     if plan.checkpoint.exists():
         model = _resumed(plan.checkpoint, name)
     else:
         model = _fresh(name, plan, plan.count * steps, start)
     first = int(model.optimizer.iterations) // steps
-    made = corpus.epochs(found, first=first, count=plan.count, seed=plan.seed)
+    answer = partial(_answer, teachers=teachers)
+    made = corpus.epochs(found, answer, first=first, count=plan.count, seed=plan.seed)
     with closing(made):
-        for epoch, (pictures, labels) in enumerate(made, first):
+        for epoch, (pictures, targets) in enumerate(made, first):
             for layer in model.layers:
                 if hasattr(layer, "seed_generator"):  # dropout: an epoch's chance is its own
                     layer.seed_generator.state.assign([plan.seed, epoch])
-            loss = _epoch(model, pictures, labels)
+            loss = _epoch(model, pictures, targets)
             with show.aside(plan.checkpoint) as under:
                 model.save(under)
             if tell:
@@ -133,9 +145,30 @@ def _log_odds(share: float) -> float:
     return math.log(share / (1 - share))
 
 
-def _mark(found: corpus.Corpus, start: Any) -> int:
+def _answer(
+    pictures: NDArray[np.uint8], labels: NDArray[np.int64], teachers: Sequence[Any]
+) -> NDArray[np.float32]:
+    """Give each class its probability: as labelled, and of digits as the teachers think.
+
+    They reckon with `EXPECTED`, as `fit` returns them, and are asked as a training reckons.
+    """
+    out = np.eye(NO_DIGIT_LABEL + 1, dtype=np.float32)[labels]
+    digit = np.flatnonzero(is_digit(labels))
+    more = _log_odds(corpus.STRANGERS) - _log_odds(EXPECTED)
+    for at in range(0, len(digit), ANSWERED):
+        rows = digit[at : at + ANSWERED]
+        shown = shares(pictures[rows, ..., np.newaxis])
+        for teacher in teachers:
+            logits = teacher.predict_on_batch(shown)
+            logits[:, NO_DIGIT_LABEL] += more
+            thought = softmax(logits, axis=1) - np.eye(NO_DIGIT_LABEL + 1)[labels[rows]]
+            out[rows] += TAUGHT / len(teachers) * thought
+    return out
+
+
+def _mark(found: corpus.Corpus, networks: Sequence[Any]) -> int:
     """Sum up in 32 bits what a training begins with, so that it goes on with the same alone."""
-    weights = [] if start is None else start.get_weights()
+    weights = [one for model in networks if model is not None for one in model.get_weights()]
     mark = 0
     for held in (found.plain, found.labels, found.sources, *weights):
         mark = zlib.crc32(held.tobytes(), mark)
@@ -157,7 +190,7 @@ def _fresh(name: str, plan: DefaultPlan, steps: int, start: Any) -> Any:
     )
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=DECAY, global_clipnorm=CLIP),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
     )
     return model
 
@@ -172,12 +205,12 @@ def _resumed(checkpoint: Path, name: str) -> Any:
     return model
 
 
-def _epoch(model: Any, pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+def _epoch(model: Any, pictures: NDArray[np.uint8], targets: NDArray[np.float32]) -> float:
     """Show the network an epoch's pictures once; return the mean loss."""
     total = 0.0
-    for at in range(0, len(labels), BATCH):
+    for at in range(0, len(targets), BATCH):
         shown = shares(pictures[at : at + BATCH, ..., np.newaxis])
         model.reset_metrics()  # Keras 3.15 does so itself, earlier versions give a running mean
-        loss = model.train_on_batch(shown, labels[at : at + BATCH])
+        loss = model.train_on_batch(shown, targets[at : at + BATCH])
         total += float(loss) * len(shown)
-    return total / len(labels)
+    return total / len(targets)

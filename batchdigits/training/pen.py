@@ -72,6 +72,27 @@ def add_tremor(points: NDArray[np.float64], reach: float, random: Random) -> NDA
     return np.asarray(points + reach * np.sin(points @ ways + phase))
 
 
+def add_curl(strokes: Strokes, random: Random) -> Strokes:
+    """Begin a 2 with a curl that comes from its stem, as old northern hands close its head.
+
+    Returns:
+        The strokes, of which the first has more points; as they are where it does not begin at the
+        upper left of a stem.
+    """
+    first = strokes[0]
+    stem = np.argmax(first[: len(first) // 2 + 1, 0])
+    begin, right = first[0], first[stem]
+    if len(first) < 6 or right[0] - begin[0] < 0.15:
+        return strokes
+    inside = random.uniform(0.5, 1.05)
+    source = begin + (right - begin) * (inside, 1) + (0, random.uniform(-0.05, 0.2))
+    low = np.array([begin[0] + random.uniform(-0.05, 0.1), max(source[1], begin[1])])
+    low[1] += random.uniform(0.02, 0.2)
+    along = np.linspace(0, 1, 12)[:-1, None]
+    curl = (1 - along) ** 2 * source + 2 * along * (1 - along) * low + along**2 * begin
+    return scale_strokes([np.concatenate([curl, first]), *strokes[1:]])
+
+
 @dataclass(frozen=True)
 class PenCrops:
     """Signs as strokes, with their labels; a set to learn from, as `LabelledCrops` is one.

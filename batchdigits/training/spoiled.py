@@ -3,6 +3,8 @@
 Each function draws one kind by chance on a canvas of 64 x 64: uint8, ink light on dark.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -18,6 +20,10 @@ from batchdigits.training.marks import (
 from batchdigits.training.pen import Random
 
 ANY_DIGIT = None
+INK = 99
+"""Pixels over this are ink of a stroke."""
+LIKE_PENS = 1.6
+"""Two pens of one hand differ by no more than this factor."""
 
 
 def draw_crossed_out(random: Random, choose: Choose) -> GreyImage:
@@ -35,9 +41,12 @@ def draw_crossed_out(random: Random, choose: Choose) -> GreyImage:
 
 
 def draw_struck_once(random: Random, choose: Choose) -> GreyImage:
-    """Draw a digit with one long stroke through it; not a 0, 1 or 7, which some people write so."""
+    """Draw a digit with one long stroke through it; not a 0, 1 or 7, which some people write so.
+
+    The stroke is of the digit's own pen: of a wider one it would be all that a thin pen leaves.
+    """
     canvas = laid(choose(int(random.choice((2, 3, 4, 5, 6, 8, 9)))), random)
-    y, x = np.nonzero(canvas > 99)
+    y, x = np.nonzero(canvas > INK)
     if not len(y):
         return draw_scribble(random, choose)
     middle = np.array([x.min() + x.max(), y.min() + y.max()]) / 2 + random.normal(0, 2, 2)
@@ -45,19 +54,63 @@ def draw_struck_once(random: Random, choose: Choose) -> GreyImage:
     reach = np.hypot(np.ptp(x), np.ptp(y)) * random.uniform(0.5, 0.72)
     way = reach * np.array([np.cos(angle), np.sin(angle)])
     bend = random.normal(0, 1.2, 2)
-    draw_stroke(canvas, np.array([middle - way, middle + bend, middle + way]), choose_pen(random))
+    pen = max(1, round(_measure_pen(canvas)))
+    draw_stroke(canvas, np.array([middle - way, middle + bend, middle + way]), pen)
     return canvas
 
 
 def draw_overwritten(random: Random, choose: Choose) -> GreyImage:
     """Draw one digit over another, so that the two have clearly more ink than either."""
     for _ in range(8):
-        one, two = (laid(choose(ANY_DIGIT), random) for _ in range(2))
+        labels = random.choice(10, 2, replace=False).tolist()
+        one, two = _lay_two(labels, random, choose)
         both = np.maximum(one, two)
-        inked = [np.count_nonzero(picture > 99) for picture in (one, two, both)]
+        inked = [np.count_nonzero(picture > INK) for picture in (one, two, both)]
         if inked[2] > 1.55 * max(inked[:2]):
             return both
     return draw_scribble(random, choose)
+
+
+def _lay_two(
+    labels: Sequence[int | None], random: Random, choose: Choose
+) -> tuple[GreyImage, GreyImage]:
+    """Lay two digits by pens about as wide as each other, so that neither is lost in the scan."""
+    for _ in range(8):
+        one, two = (laid(choose(label), random) for label in labels)
+        pens = sorted(map(_measure_pen, (one, two)))
+        if pens[1] < LIKE_PENS * pens[0]:
+            break
+    return one, two
+
+
+def _measure_pen(canvas: GreyImage) -> float:
+    """Measure how wide strokes are, px, by how far the ink is from its side in the mean.
+
+    Across a stroke of w px that distance goes from 1 to w / 2, so w is four times its mean less 2.
+    """
+    ink = (canvas > INK).astype(np.uint8)
+    depth = cv2.distanceTransform(ink, cv2.DIST_L2, 3)
+    return 4 * float(depth[ink > 0].mean()) - 2 if ink.any() else 0.0
+
+
+def draw_rolled(random: Random, choose: Choose) -> GreyImage:
+    """Draw the lower part of one digit over the upper part of another, as a meter's wheel stops."""
+    both = np.vstack([_cut_rows(one) for one in _lay_two((ANY_DIGIT, ANY_DIGIT), random, choose)])
+    gap = int(random.integers(4, 12))
+    half = len(both) // 2
+    column = np.insert(both, [half] * gap, 0, axis=0)
+    start = round(half * random.uniform(0.25, 0.7))
+    out = np.zeros((SIDE, SIDE), np.uint8)
+    shown = column[start : start + half + gap]
+    out[8 : 8 + len(shown)] = shown[: SIDE - 8]
+    return out
+
+
+def _cut_rows(canvas: GreyImage) -> GreyImage:
+    """Cut a canvas to the rows with ink, and bring it to a height of 40 px."""
+    y = np.flatnonzero(canvas.any(axis=1))
+    cut = canvas[y[0] : y[-1] + 1] if len(y) else canvas
+    return np.asarray(cv2.resize(cut, (SIDE, 40), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def draw_fraction(random: Random, choose: Choose) -> GreyImage:
@@ -109,13 +162,15 @@ def _paste_digit(
 def draw_several(random: Random, choose: Choose) -> GreyImage:
     """Draw two whole digits that touch, as where boxes were cut apart wrongly."""
     first, second = (
-        _cut_columns(laid(choose(ANY_DIGIT), random), random.uniform(0.6, 1)) for _ in range(2)
+        _cut_columns(canvas, random.uniform(0.6, 1))
+        for canvas in _lay_two((ANY_DIGIT, ANY_DIGIT), random, choose)
     )
     left, wide = first.shape[1], second.shape[1]
+    least = left - min(left, wide) // 3  # both are seen, though they never touch
     row = np.pad(first, ((0, 0), (0, wide)))
-    while left > 1 and not np.any((row[:, left : left + wide] > 99) & (second > 99)):
+    while left > least and not np.any((row[:, left : left + wide] > INK) & (second > INK)):
         left -= 1
-    left = max(0, left - 3)  # thinner pens must not part them
+    left = max(least, left - 3)  # thinner pens must not part them
     row[:, left : left + wide] = np.maximum(row[:, left : left + wide], second)
     long = max(SIDE, row.shape[1])
     square = np.pad(row, (((long - SIDE) // 2,) * 2, ((long - row.shape[1]) // 2,) * 2))

@@ -52,6 +52,7 @@ KINDS: tuple[Callable[[Random, Choose], GreyImage], ...] = (
     spoiled.draw_several,
     spoiled.draw_several,
     spoiled.draw_several,
+    spoiled.draw_rolled,
     marks.draw_loops,
     marks.draw_sign,
     marks.draw_sign,
