@@ -48,12 +48,13 @@ def extract_boxes(
         boxes = [_cut_box(grey, box) for box in group.boxes]
         if group.kind == "boxes":
             field = _make_field(group.names[0], len(boxes))
-            builder.add_boxes(index, page, field, boxes, cells.describe_low_resolution(boxes))
+            reason = group.doubt or cells.describe_low_resolution(boxes)
+            builder.add_boxes(index, page, field, boxes, reason)
             laid += 1
             continue
         for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
             if not printed:
-                _add_cell(builder, index, page, name, box)
+                _add_cell(builder, index, page, name, box, group.doubt)
                 laid += 1
     if not laid:
         builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
@@ -66,7 +67,7 @@ def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
     Args:
         grey: uint8, (height, width), dark ink on light paper.
     """
-    groups = layout.find(grey)
+    groups = layout.find(grey, upright=True)
     if len(groups) != 1 or groups[0].kind != "boxes":
         return []
     clear = _darken_faint_ink(grey, groups)
@@ -142,9 +143,11 @@ def _binarize_ink(crop: GreyImage) -> GreyImage:
     return np.asarray(cv2.compare(crop, ink_level, cv2.CMP_LT), np.uint8)
 
 
-def _add_cell(builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox) -> None:
-    """Add a box or a table's cell, as one digit or as a number."""
-    reason = cells.describe_low_resolution([box])
+def _add_cell(
+    builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox, doubt: str
+) -> None:
+    """Add a box or a table's cell, as one digit or as a number; `doubt` as in `layout.Found`."""
+    reason = doubt or cells.describe_low_resolution([box])
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
         builder.add_boxes(index, page, _make_field(name, 1), [box], reason)
     else:

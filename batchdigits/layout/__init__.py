@@ -20,6 +20,7 @@ from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
 from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, unsquared
+from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
 from batchdigits.records import GreyImage
 
 SIDE = 2000
@@ -27,9 +28,15 @@ SIDE = 2000
 CUT, EDGE = 4, 5.0
 """A group is left out that comes so near to the edge of the picture, px, if there is a table of so
 many times as many cells."""
+LEAST_SIDE = 0.013
+"""Usual shorter side of a group's boxes, at least, as a share of the page's: smaller ones are the
+holes in printed letters. 2.7 mm of A4."""
+UPSIDE_DOWN = "may be upside down"
 SHORT = 6.0
 """mm that the shorter side of a box is taken for: of a page that nobody described nobody knows how
 large it is, and this is what `cells` is used to."""
+
+UPRIGHT = PageTurn(0, True)
 
 Matrix = NDArray[np.float64]
 """(3, 3)."""
@@ -43,15 +50,17 @@ class Found(NamedTuple):
         names: of a row, or of a box, one; of a table one for each cell.
         boxes: (N, 4, 2): each box's corners, clockwise from the top left, px of the page.
         printed: of each box, whether it holds a printed label.
+        doubt: why all its values are for review; empty for no reason.
     """
 
     kind: Kind
     names: tuple[str, ...]
     boxes: NDArray[np.float64]
     printed: tuple[bool, ...]
+    doubt: str = ""
 
 
-def find(grey: GreyImage) -> list[Found]:
+def find(grey: GreyImage, *, upright: bool = False) -> list[Found]:
     """Find the groups of boxes on a page, in reading order.
 
     Rows of boxes, and boxes that stand alone, are `box_001`, `box_002` and so on; cells of a table
@@ -59,13 +68,44 @@ def find(grey: GreyImage) -> list[Found]:
     named after its top left one.
 
     Args:
-        grey: uint8, (height, width), dark ink on light paper, upright, give or take 40 degrees.
+        grey: uint8, (height, width), dark ink on light paper, at any of four turns, give or take
+            40 degrees.
+        upright: whether the page is known to lie upright.
+
+    Returns:
+        The groups; the corners of their boxes begin at the top left of the page as it is read.
     """
-    scale = min(1.0, SIDE / max(grey.shape))
-    small = grey
+    if upright:
+        return _find_groups(grey, grey, UPRIGHT)[0]
+    turn = find_turn(grey)
+    if turn.sure:
+        return _find_groups(lay_upright(grey, turn), grey, turn)[0]
+    found, signs = _find_groups(grey, grey, UPRIGHT)
+    turn = find_turn(grey, signs)
+    if turn.sure and turn.quarters:
+        return _find_groups(lay_upright(grey, turn), grey, turn)[0]
+    doubt = "" if turn.sure else UPSIDE_DOWN
+    return [group._replace(doubt=doubt) for group in found]
+
+
+def _find_groups(
+    upright: GreyImage, grey: GreyImage, turn: PageTurn
+) -> tuple[list[Found], NDArray[np.uint8]]:
+    """Find the groups of boxes on a page that was laid upright.
+
+    Args:
+        upright: the page, uint8, (height, width).
+        grey: the page as it lay.
+        turn: how it lay.
+
+    Returns:
+        The groups, in px of `grey`, and the signs in their boxes, as from `turns.cut_signs`.
+    """
+    scale = min(1.0, SIDE / max(upright.shape))
+    small = upright
     if scale < 1:
-        size = [max(1, round(side * scale)) for side in grey.shape[::-1]]
-        small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+        size = [max(1, round(side * scale)) for side in upright.shape[::-1]]
+        small = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
     seen = lines(laid)
@@ -73,20 +113,27 @@ def find(grey: GreyImage) -> list[Found]:
     if (whole := mended(seen, closed)) is not None:
         seen, closed = whole, cells(whole)
     near = reach(seen.ink)
+    least = LEAST_SIDE * min(small.shape)
     found = [
         group
         for group in groups(ruled(sorted_out(unsquared(closed)), reach(seen.faint)), near)
-        if contents.group(laid, seen.ink, group.cells)
+        if _usual_side(group) >= least and contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
-    back = larger @ _inverse(view.matrix)
+    back = turn_back(turn, (grey.shape[1], grey.shape[0])) @ larger @ _inverse(view.matrix)
+    signs = cut_signs(contents.inside(seen.ink, [cell for group in found for cell in group.cells]))
     return [
         Found(group.kind, names, _projected(group.cells, back), _labels(group, seen.ink))
         for group, names in zip(found, _named(found), strict=True)
-    ]
+    ], signs
+
+
+def _usual_side(group: Group) -> float:
+    """Return the median of the shorter sides of a group's boxes, px of the view."""
+    return float(np.median([min(cell.size) for cell in group.cells]))
 
 
 def _whole(found: list[Group], matrix: Matrix, size: tuple[int, int]) -> list[Group]:

@@ -117,12 +117,26 @@ def _text(ink: Ink, cell: Cell) -> bool:
     return bool(len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
 
 
+def inside(ink: Ink, cells: Sequence[Cell]) -> Ink:
+    """Return the ink inside of cells, without their lines: 0 elsewhere."""
+    out = np.zeros_like(ink)
+    for cell in cells:
+        within = _within(cell)
+        out[within] = ink[within]
+    return out
+
+
 def _inner(ink: Ink, cell: Cell) -> Ink:
     """Cut out the paper within a box."""
+    return np.ascontiguousarray(ink[_within(cell)])
+
+
+def _within(cell: Cell) -> tuple[slice, slice]:
+    """Return the rows and columns within a box's lines."""
     x, y = np.sort(cell.quad[:, 0]), np.sort(cell.quad[:, 1])
     by = cell.thickness / 2 + 1.5
     left, right, top, bottom = (round(n) for n in (x[1] + by, x[2] - by, y[1] + by, y[2] - by))
-    return np.ascontiguousarray(ink[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
+    return slice(max(0, top), max(0, bottom)), slice(max(0, left), max(0, right))
 
 
 def _about(ink: Ink, cell: Cell) -> float:
