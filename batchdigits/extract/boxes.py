@@ -1,6 +1,7 @@
 """Extract the boxes of a page that no template describes."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -45,17 +46,18 @@ def extract_boxes(
     grey = _darken_faint_ink(grey, groups)
     laid = 0
     for group in groups:
-        boxes = [_cut_box(grey, box) for box in group.boxes]
-        if group.kind == "boxes":
-            field = _make_field(group.names[0], len(boxes))
-            reason = group.doubt or cells.describe_low_resolution(boxes)
-            builder.add_boxes(index, page, field, boxes, reason)
+        places = range(len(group.boxes))
+        for name, some in groupby(places, key=lambda n, group=group: group.names[n]):
+            value = list(some)
+            if all(group.printed[n] for n in value):
+                continue
+            boxes = [_cut_box(grey, group.boxes[n]) for n in value]
+            if group.kind == "boxes" or len(value) > 1:
+                reason = group.doubts[value[0]] or cells.describe_low_resolution(boxes)
+                builder.add_boxes(index, page, _make_field(name, len(boxes)), boxes, reason)
+            else:
+                _add_cell(builder, index, page, name, boxes[0], group.doubts[value[0]])
             laid += 1
-            continue
-        for name, box, printed in zip(group.names, boxes, group.printed, strict=True):
-            if not printed:
-                _add_cell(builder, index, page, name, box, group.doubt)
-                laid += 1
     if not laid:
         builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
     return groups

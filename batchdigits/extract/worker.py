@@ -179,9 +179,7 @@ def _extract_undescribed_form(
 
 def _choose_row_name(group: layout.Found, number: int) -> str:
     """Return the name of the row that a box becomes; empty where it becomes no row."""
-    if group.kind == "table":
-        return "" if group.printed[number] else group.names[number]
-    return group.names[0]
+    return "" if group.printed[number] else group.names[number]
 
 
 def _is_dark_page(grey: GreyImage) -> bool:

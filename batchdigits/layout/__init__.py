@@ -21,16 +21,21 @@ from batchdigits.layout.mended import mended
 from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, unsquared
 from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
+from batchdigits.layout.values import Value, part_into_values
 from batchdigits.records import GreyImage
 
 SIDE = 2000
 """px: the longest side of the picture that is searched; a smaller one is searched as it is."""
-CUT, EDGE = 4, 5.0
+CUT, EDGE = 3, 5.0
 """A group is left out that comes so near to the edge of the picture, px, if there is a table of so
 many times as many cells."""
 LEAST_SIDE = 0.013
 """Usual shorter side of a group's boxes, at least, as a share of the page's: smaller ones are the
 holes in printed letters. 2.7 mm of A4."""
+THIN_PX, HEAVY_LINE = 4.0, 0.24
+"""Greatest usual thickness of a group's lines: px, or this share of its boxes' shorter side."""
+FAINT_FILL = 0.35
+"""Share of a box, that was only sought, which faint ink may fill: a watermark has no boxes."""
 UPSIDE_DOWN = "may be upside down"
 SHORT = 6.0
 """mm that the shorter side of a box is taken for: of a page that nobody described nobody knows how
@@ -47,17 +52,18 @@ class Found(NamedTuple):
 
     Attributes:
         kind: boxes in a row, whose digits are one value; one box for a whole number; or a table.
-        names: of a row, or of a box, one; of a table one for each cell.
+        names: of each box, that of its value: boxes of one value have one name, and follow on each
+            other.
         boxes: (N, 4, 2): each box's corners, clockwise from the top left, px of the page.
         printed: of each box, whether it holds a printed label.
-        doubt: why all its values are for review; empty for no reason.
+        doubts: of each box, why its value is for review; empty for no reason.
     """
 
     kind: Kind
     names: tuple[str, ...]
     boxes: NDArray[np.float64]
     printed: tuple[bool, ...]
-    doubt: str = ""
+    doubts: tuple[str, ...]
 
 
 def find(grey: GreyImage, *, upright: bool = False) -> list[Found]:
@@ -84,8 +90,9 @@ def find(grey: GreyImage, *, upright: bool = False) -> list[Found]:
     turn = find_turn(grey, signs)
     if turn.sure and turn.quarters:
         return _find_groups(lay_upright(grey, turn), grey, turn)[0]
-    doubt = "" if turn.sure else UPSIDE_DOWN
-    return [group._replace(doubt=doubt) for group in found]
+    if turn.sure:
+        return found
+    return [group._replace(doubts=(UPSIDE_DOWN,) * len(group.doubts)) for group in found]
 
 
 def _find_groups(
@@ -114,10 +121,17 @@ def _find_groups(
         seen, closed = whole, cells(whole)
     near = reach(seen.ink)
     least = LEAST_SIDE * min(small.shape)
+    boxes = sorted_out(unsquared(closed))
+    known = set(map(id, boxes))
+    boxes = [
+        cell
+        for cell in ruled(boxes, reach(seen.faint))
+        if id(cell) in known or contents.filled(seen.faint, cell) <= FAINT_FILL
+    ]
     found = [
         group
-        for group in groups(ruled(sorted_out(unsquared(closed)), reach(seen.faint)), near)
-        if _usual_side(group) >= least and contents.group(laid, seen.ink, group.cells)
+        for group in groups(boxes, near)
+        if _is_large(group, least) and contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
     larger = np.array(
@@ -125,15 +139,40 @@ def _find_groups(
     )
     back = turn_back(turn, (grey.shape[1], grey.shape[0])) @ larger @ _inverse(view.matrix)
     signs = cut_signs(contents.inside(seen.ink, [cell for group in found for cell in group.cells]))
+    labels = [_labels(group, seen.ink) for group in found]
+    values = [
+        part_into_values(group, printed, seen.ink, near)
+        for group, printed in zip(found, labels, strict=True)
+    ]
     return [
-        Found(group.kind, names, _projected(group.cells, back), _labels(group, seen.ink))
-        for group, names in zip(found, _named(found), strict=True)
+        _name_boxes(group, own, names, _projected(group.cells, back), printed)
+        for group, own, names, printed in zip(found, values, _named(found), labels, strict=True)
     ], signs
 
 
-def _usual_side(group: Group) -> float:
-    """Return the median of the shorter sides of a group's boxes, px of the view."""
-    return float(np.median([min(cell.size) for cell in group.cells]))
+def _name_boxes(
+    group: Group,
+    values: Sequence[Value],
+    names: Sequence[str],
+    boxes: NDArray[np.float64],
+    printed: Sequence[bool],
+) -> Found:
+    """Name a group's boxes after their values, of which each has the name of its first box."""
+    order = [n for value in values for n in value.members]
+    return Found(
+        group.kind,
+        tuple(names[value.members[0]] for value in values for _ in value.members),
+        boxes[order],
+        tuple(printed[n] for n in order),
+        tuple(value.doubt for value in values for _ in value.members),
+    )
+
+
+def _is_large(group: Group, least: float) -> bool:
+    """Return whether a group's boxes are not too small, and not too heavy in line, to write in."""
+    side = float(np.median([min(cell.size) for cell in group.cells]))
+    line = float(np.median([cell.thickness for cell in group.cells]))
+    return side >= least and line <= max(THIN_PX, HEAVY_LINE * side)
 
 
 def _whole(found: list[Group], matrix: Matrix, size: tuple[int, int]) -> list[Group]:
@@ -177,7 +216,7 @@ def _named(found: Sequence[Group]) -> Iterator[tuple[str, ...]]:
             yield _each_once(f"{table}r{row:02}c{column:02}" for row, column in group.places)
         else:
             boxes += 1
-            yield (f"box_{boxes:03}",)
+            yield (f"box_{boxes:03}",) * len(group.cells)
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def group(grey: GreyImage, ink: Ink, cells: Sequence[Cell]) -> bool:
     """
     short = min(float(cell.size.min()) for cell in cells)
     if len(cells) > SOME:
-        return float(np.median([_filled(ink, cell) for cell in cells])) <= FILLED
+        return float(np.median([filled(ink, cell) for cell in cells])) <= FILLED
     clear = [_clear(grey, ink, cell) for cell in cells]
     if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
         return False
@@ -68,8 +68,8 @@ def group(grey: GreyImage, ink: Ink, cells: Sequence[Cell]) -> bool:
     return len(cells) > 1 or not _text(ink, cells[0])
 
 
-def _filled(ink: Ink, cell: Cell) -> float:
-    """Say what share of a box is ink."""
+def filled(ink: Ink, cell: Cell) -> float:
+    """Return what share of a box is ink."""
     inner = _inner(ink, cell)
     return float((inner > 0).mean()) if inner.size else 1.0
 

@@ -16,6 +16,8 @@ ODD = 0.06
 ENDS, SURE = 0.78, 4
 """Least share of each side of a box at a row's end that has ink, where its lines are not clear; and
 the least boxes of such a row."""
+FOLDED = 0.3
+"""Least share of each side of a box that has ink, where its neighbours on two sides prove it."""
 LINE = 0.8
 """Least share of a table's line in a cell that has ink, if the cell ends there."""
 SAME, PIECE, OVER = 0.6, 0.6, 0.3
@@ -129,6 +131,28 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
                 if cell is not None:
                     yield cell
                     break
+            else:
+                yield from _between(at, row, column, ink)
+
+
+def _between(
+    at: dict[tuple[int, int], Cell], row: int, column: int, ink: Reach
+) -> Iterator[Cell]:
+    """Take the place between two boxes of a table, or under a fold of the paper, for a box."""
+    sides = (
+        ((row - 1, column), (row + 1, column), (3, 2, 1, 0)),
+        ((row, column - 1), (row, column + 1), (1, 0, 3, 2)),
+    )
+    for before, after, corners in sides:
+        if before in at and after in at:
+            one, two = at[before], at[after]
+            owners = (one, one, two, two) if column == before[1] else (one, two, two, one)
+            quad = np.array(
+                [owner.quad[corner] for owner, corner in zip(owners, corners, strict=True)]
+            )
+            if (cell := weak(ink, one, quad, FOLDED)) is not None:
+                yield cell
+                return
 
 
 def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[tuple[Cell, Quad]]:
