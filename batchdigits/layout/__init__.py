@@ -19,7 +19,7 @@ from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
 from batchdigits.layout.runs import ruled
-from batchdigits.layout.sorted import sorted_out, unsquared
+from batchdigits.layout.sorted import sorted_out, without_repeats, without_squares
 from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
 from batchdigits.layout.values import Value, part_into_values
 from batchdigits.records import GreyImage
@@ -121,7 +121,7 @@ def _find_groups(
         seen, closed = whole, cells(whole)
     near = reach(seen.ink)
     least = LEAST_SIDE * min(small.shape)
-    boxes = sorted_out(unsquared(closed))
+    boxes = without_squares(sorted_out(without_repeats(closed)))
     known = set(map(id, boxes))
     boxes = [
         cell

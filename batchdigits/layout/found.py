@@ -16,6 +16,8 @@ ODD = 0.06
 ENDS, SURE = 0.78, 4
 """Least share of each side of a box at a row's end that has ink, where its lines are not clear; and
 the least boxes of such a row."""
+ROOM = 5.0
+"""px of a side under which there is no room for a box."""
 FOLDED = 0.3
 """Least share of each side of a box that has ink, where its neighbours on two sides prove it."""
 LINE = 0.8
@@ -150,7 +152,8 @@ def _between(
             quad = np.array(
                 [owner.quad[corner] for owner, corner in zip(owners, corners, strict=True)]
             )
-            if (cell := weak(ink, one, quad, FOLDED)) is not None:
+            room = (quad[2] - quad[0]).min() > ROOM
+            if room and (cell := weak(ink, one, quad, FOLDED)) is not None:
                 yield cell
                 return
 

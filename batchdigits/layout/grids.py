@@ -13,6 +13,8 @@ TOUCH = 0.12
 """How far apart the sides of boxes that share a line may be, as a share of the smaller's side."""
 SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
+LIKE = 0.08
+"""How much boxes of a comb differ in size, as a share of it."""
 FEW = 0.2
 """Share of a table's rows, or columns, that a line parts which is a stroke, at most."""
 
@@ -92,6 +94,8 @@ def joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]
         touching = np.flatnonzero((spans[:, axis] == line) | (spans[:, axis + 2] == line))
         lone = set(touching.tolist()) == users[line] and len(some) <= max(1, FEW * count)
         for before, after in some if lone else ():
+            if _is_comb(cells, spans, (before, after), axis):
+                continue
             one, two = out[before], out[after]
             if one is not None and two is not None:
                 first, last = ([0, 1], [2, 3]) if axis == 0 else ([0, 3], [1, 2])
@@ -100,6 +104,20 @@ def joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]
                 quad[first] = one.quad[first]
                 out[before], out[after] = None, replace(one, quad=quad)
     return [cell for cell in out.values() if cell is not None]
+
+
+def _is_comb(
+    cells: list[Cell], spans: NDArray[np.int64], pair: tuple[int, int], axis: int
+) -> bool:
+    """Return whether two neighbours along an axis have a third beside them, all of one size."""
+    before, after = pair
+    across = 1 - axis
+    size = float(cells[before].size[across])
+    row = (spans[:, [across, across + 2]] == spans[before, [across, across + 2]]).all(axis=1)
+    ends = (spans[:, axis + 2] == spans[before, axis]) | (spans[:, axis] == spans[after, axis + 2])
+    sizes = [cells[n].size[across] for n in [after, *np.flatnonzero(row & ends).tolist()]]
+    like = np.abs(np.array(sizes) - size) <= LIKE * size
+    return bool(like[0] and like[1:].any())
 
 
 def spans(cells: list[Cell]) -> NDArray[np.int64]:

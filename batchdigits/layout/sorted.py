@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from batchdigits.layout.lined import Cell
 
@@ -9,8 +10,11 @@ SAME = 0.6
 """Share that two boxes which are one have in common at least."""
 COVERED = 0.72
 """Share of a place that smaller ones take when they are its boxes, and it is none."""
+REPEATED = 6.0
+"""px by which a box that was found again is off, at most."""
 SQUARED, ALIKE = 900, 0.2
-"""So many boxes and more of one size, give or take a share, are the squares of the paper."""
+"""So many squares and more of one size, give or take a share, that touch on all sides, are the
+squares of the paper."""
 WITHIN = 0.55
 """Share of a box that lies in another, at least, when it is within that."""
 SURE, CLEAR, FEW = 0.88, 0.97, 3
@@ -18,17 +22,37 @@ SURE, CLEAR, FEW = 0.88, 0.97, 3
 within one that is drawn as well as the second."""
 
 
-def unsquared(found: list[Cell]) -> list[Cell]:
+def without_repeats(found: list[Cell]) -> list[Cell]:
+    """Leave out most of what was found several times, at once: of thousands of boxes no two each
+    can be compared.
+
+    Args:
+        found: in any order.
+    """
+    best: dict[tuple[int, ...], Cell] = {}
+    for cell in found:
+        key = tuple(np.rint([*cell.middle / REPEATED, *cell.size / REPEATED]).astype(int).tolist())
+        if key not in best or (best[key].drawn, best[key].area) < (cell.drawn, cell.area):
+            best[key] = cell
+    return list(best.values())
+
+
+def without_squares(found: list[Cell]) -> list[Cell]:
     """Leave out the squares of squared paper: nobody wants a row for each.
 
     Args:
-        found: some of them up to three times.
+        found: each once.
     """
     if len(found) < SQUARED:
         return found
     size = np.array([cell.size for cell in found])
-    alike = (np.abs(size / np.median(size, axis=0) - 1) < ALIKE).all(axis=1)
-    if alike.sum() < SQUARED:
+    usual = np.median(size, axis=0)
+    alike = (np.abs(size / usual - 1) < ALIKE).all(axis=1)
+    middle = np.array([cell.middle for cell in found])
+    steps = [usual * (1, 0), usual * (0, 1)]
+    near = [cKDTree(middle).query(middle + step)[0] < ALIKE * usual.min() for step in steps]
+    touching = alike & near[0] & near[1]
+    if touching.sum() < SQUARED or abs(usual[0] / usual[1] - 1) > ALIKE / 2:
         return found
     return [cell for cell, one in zip(found, alike, strict=True) if not one]
 

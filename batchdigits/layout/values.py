@@ -1,11 +1,13 @@
 """Which boxes hold one value together, and which of these may be longer than was found.
 
-Adjoining boxes for one digit each are one value in a lone row, and in a table whose other columns
-are wider or where a heading spans them. In a grid of equal pitch both ways each cell is a value.
+Adjoining boxes for one digit each are one value in a lone row, in a row of a table whose other cells
+are wider, and where a heading spans them. Where rows of them are stacked right below each other each
+box is a value; if there is a wider cell beside them, each may also be a digit of one.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -19,10 +21,10 @@ from batchdigits.layout.lines import Ink, Reach
 
 ALIKE = 0.2
 """How much boxes of one value may differ in width, as a share of it."""
+ONE_DIGIT = 1.3
+"""A box for one digit is wider than high by this factor at most."""
 MOST = 20
 """Boxes that one value has at most in a table."""
-STACKED, SQUARE = 3, 0.3
-"""So many rows of boxes right below each other, as high as wide give or take a share, are a grid."""
 HEADED = 0.6
 """Share of the columns that have a heading of their own, at least, where each is a value."""
 ONE_NUMBER = "may be one number"
@@ -52,12 +54,12 @@ class _Run(NamedTuple):
     Attributes:
         members: indices of the table's cells, from left to right.
         rows: the lines of the table above and below them.
-        columns: the lines of the table before and after them.
+        columns: the lines of the table before the first, between them, and after the last.
     """
 
     members: tuple[int, ...]
     rows: tuple[int, int]
-    columns: tuple[int, int]
+    columns: tuple[int, ...]
 
 
 def part_into_values(
@@ -87,16 +89,41 @@ def _find_joined(cells: Sequence[Cell], labels: Sequence[bool]) -> list[Value]:
     """Find the boxes of a table that are one value, or may be."""
     lines = spans(list(cells))
     runs = _find_runs(cells, lines, labels)
-    out = []
+    out, joined = [], []
     for run in runs:
-        if _is_spanned(run, lines):
+        wider, stacked = _is_beside_wider(run, cells, lines), _count_stacked(run, runs)
+        spanned = _is_spanned(run, lines)
+        wide, high = np.median([cells[n].size for n in run.members], axis=0).tolist()
+        if not spanned and wide > ONE_DIGIT * high:
+            continue
+        if not spanned and (_has_own_headings(run, lines, labels) or wider is False):
+            continue
+        if spanned or stacked == 1:
             out.append(Value(run.members))
-        elif not _has_own_headings(run, lines, labels) and _is_beside_wider(run, cells, lines):
-            if _is_grid(run, runs, cells):
-                out += [Value((n,), ONE_NUMBER) for n in run.members]
-            else:
-                out.append(Value(run.members))
-    return out
+            joined.append(run)
+        elif wider:
+            out += [Value((n,), ONE_NUMBER) for n in run.members]
+    taken = {n for value in out for n in value.members}
+    return out + [
+        Value((n,), ONE_NUMBER)
+        for n in _find_broken(lines, joined)
+        if n not in taken and not labels[n]
+    ]
+
+
+def _find_broken(lines: NDArray[np.int64], joined: Sequence[_Run]) -> list[int]:
+    """Find cells among the columns of joined boxes whose own row lacks a line between some.
+
+    The lone digits and pairs of digits in them are pieces of one number.
+    """
+    out = set()
+    for columns in {run.columns for run in joined if len(run.columns) > 2}:
+        within = (lines[:, 1] >= columns[0]) & (lines[:, 3] <= columns[-1])
+        for row in {int(row) for row in lines[within, 0]}:
+            some = np.flatnonzero(within & (lines[:, 0] == row)).tolist()
+            if len(some) > 1 or tuple(lines[some[0], [1, 3]]) != (columns[0], columns[-1]):
+                out.update(some)
+    return sorted(out)
 
 
 def _find_runs(
@@ -106,19 +133,19 @@ def _find_runs(
     rows = defaultdict(list)
     for n, (row, column, below, beyond) in enumerate(lines.tolist()):
         wide, high = cells[n].size
-        if wide < WIDE * high and beyond == column + 1 and not labels[n]:
-            rows[row, below].append((column, n))
+        if wide < WIDE * high and not labels[n]:
+            rows[row, below].append((column, beyond, n))
     out = []
     for (row, below), some in rows.items():
-        run: list[tuple[int, int]] = []
-        for column, n in [*sorted(some), (-2, -1)]:
-            goes_on = run and column == run[-1][0] + 1 and _is_alike(cells[run[0][1]], cells[n])
-            if not goes_on:
+        run: list[tuple[int, int, int]] = []
+        for one in [*sorted(some), (-1, -1, -1)]:
+            column, _, n = one
+            if not run or column != run[-1][1] or not _is_alike(cells[run[0][2]], cells[n]):
                 if 1 < len(run) <= MOST:
-                    members = tuple(member for _, member in run)
-                    out.append(_Run(members, (row, below), (run[0][0], run[-1][0] + 1)))
+                    columns = (run[0][0], *(beyond for _, beyond, _ in run))
+                    out.append(_Run(tuple(n for _, _, n in run), (row, below), columns))
                 run = []
-            run.append((column, n))
+            run.append(one)
     return out
 
 
@@ -128,43 +155,44 @@ def _is_alike(one: Cell, other: Cell) -> bool:
 
 def _is_spanned(run: _Run, lines: NDArray[np.int64]) -> bool:
     """Return whether one cell above spans the boxes of a run, and no other."""
-    rows, columns = lines[:, [0, 2]], lines[:, [1, 3]]
-    return bool(((rows[:, 1] <= run.rows[0]) & (columns == run.columns).all(axis=1)).any())
+    ends = run.columns[0], run.columns[-1]
+    above = lines[:, 2] <= run.rows[0]
+    return bool((above & (lines[:, [1, 3]] == ends).all(axis=1)).any())
 
 
 def _has_own_headings(run: _Run, lines: NDArray[np.int64], labels: Sequence[bool]) -> bool:
     """Return whether most columns of a run have a printed label above that is theirs alone."""
-    first, last = run.columns
     headed = {
-        column
+        (column, beyond)
         for (_, column, below, beyond), label in zip(lines.tolist(), labels, strict=True)
-        if label and below <= run.rows[0] and beyond == column + 1
+        if label and below <= run.rows[0]
     }
-    return sum(column in headed for column in range(first, last)) >= HEADED * (last - first)
+    columns = list(pairwise(run.columns))
+    return sum(column in headed for column in columns) >= HEADED * len(columns)
 
 
-def _is_beside_wider(run: _Run, cells: Sequence[Cell], lines: NDArray[np.int64]) -> bool:
-    """Return whether the row has other cells, all of them wider than the boxes of a run."""
+def _is_beside_wider(
+    run: _Run, cells: Sequence[Cell], lines: NDArray[np.int64]
+) -> bool | None:
+    """Return whether the other cells of a run's row are all wider than its boxes; None for none."""
     usual = float(np.median([cells[n].size[0] for n in run.members]))
     others = [
         float(cells[n].size[0])
         for n, (row, _, below, _) in enumerate(lines.tolist())
         if row <= run.rows[0] and below >= run.rows[1] and n not in run.members
     ]
-    return bool(others) and min(others) >= WIDE * usual
+    return min(others) >= WIDE * usual if others else None
 
 
-def _is_grid(run: _Run, runs: Sequence[_Run], cells: Sequence[Cell]) -> bool:
-    """Return whether runs of the same columns are stacked, as high as wide."""
-    wide, high = np.median([cells[n].size for n in run.members], axis=0).tolist()
+def _count_stacked(run: _Run, runs: Sequence[_Run]) -> int:
+    """Count the runs of the same columns that are right above and below each other."""
     stacked = {one.rows for one in runs if one.columns == run.columns}
-    count, row = 1, run.rows
-    while above := next((one for one in stacked if one[1] == row[0]), None):
-        count, row = count + 1, above
-    row = run.rows
-    while below := next((one for one in stacked if one[0] == row[1]), None):
-        count, row = count + 1, below
-    return count >= STACKED and abs(high - wide) <= SQUARE * wide
+    count = 1
+    for near, far in ((0, 1), (1, 0)):
+        row = run.rows
+        while following := next((one for one in stacked if one[far] == row[near]), None):
+            count, row = count + 1, following
+    return count
 
 
 def _goes_on(row: Sequence[Cell], ink: Ink, near: Reach) -> bool:

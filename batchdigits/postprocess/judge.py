@@ -1,7 +1,6 @@
 """Turn findings into rows, by the threshold from which a value is `ok`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,13 +13,6 @@ from batchdigits.postprocess import numbers, rules
 from batchdigits.predict.findings import DigitPrediction, Finding
 from batchdigits.records import DigitRow, JudgedValue, Row
 from batchdigits.templates.template import Field
-
-MIN_INKED_BOXES, MIN_SURE_SHARE = 4, 0.3
-"""If a page without a template has at least so many boxes with ink, and a smaller share of them is
-sure, all of them are for review."""
-UNSURE_PAGE_DETAIL = (
-    "most boxes of this page hold no sure number: it may lie on its side, or be no form"
-)
 
 BoxPredictions = Sequence[tuple[DigitSpot, DigitPrediction | None]]
 """The boxes of a field with their predictions; None where there was no picture."""
@@ -50,15 +42,10 @@ def judge_findings(
         with_digits: whether rows of single digits are wanted too.
     """
     out = OutputRows([], [])
-    found: dict[int, list[int]] = {}
     for one in findings:
-        if not one.item.described:
-            found.setdefault(one.item.page, []).append(len(out.rows))
         out.rows.append(make_row(file, one, thresholds))
         if with_digits:
             out.digits.extend(make_digit_rows(file, one))
-    for at in found.values():
-        _demote_unsure_page(out.rows, at)
     return out
 
 
@@ -95,19 +82,6 @@ def make_digit_rows(file: str, finding: Finding) -> list[DigitRow]:
             said = str(read.digit), read.confidence, str(read.second), read.runner_up_confidence
             out.append(DigitRow(file, item.page, name, at, *said, *spot.place))
     return out
-
-
-def _demote_unsure_page(rows: list[Row], at: Sequence[int]) -> None:
-    """Send the sure boxes of a page to review as well, where few boxes with ink are sure.
-
-    A page that lies on its side has boxes too. A 0 or an 8 in them looks sure, and so does a 6 that
-    is a 9.
-    """
-    inked = [n for n in at if rows[n].status in ("ok", "review")]
-    sure = [n for n in inked if rows[n].status == "ok"]
-    if len(inked) >= MIN_INKED_BOXES and len(sure) < MIN_SURE_SHARE * len(inked):
-        for n in sure:
-            rows[n] = replace(rows[n], status="review", detail=UNSURE_PAGE_DETAIL)
 
 
 def judge_digit(
