@@ -11,6 +11,7 @@ from contextlib import closing
 
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
+from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL
 from batchdigits.extract.stream import extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import PlannedFile
@@ -124,6 +125,7 @@ def _write_tables(
             ]
             for one, (rows, _) in zip(batch, judged, strict=True):
                 summary.statuses.update(row.status for row in rows)
+                summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
                 if one.here and one.file != failed and any(row.status == "error" for row in rows):
                     failed = one.file
                     summary.failed += 1

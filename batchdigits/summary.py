@@ -20,6 +20,7 @@ class Summary:
 
     Attributes:
         statuses: number of rows of the table by status.
+        blank_pages: number of pages with nothing on them, such as the backs of sheets.
         skipped: number of files skipped in folders, by reason.
         residuals: of each page of a form that was registered in this run, mm.
         files: number of files found.
@@ -36,6 +37,7 @@ class Summary:
     """
 
     statuses: "Counter[Status]" = field(default_factory=Counter)
+    blank_pages: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     residuals: list[float] = field(default_factory=list)
     files: int = 0

@@ -132,6 +132,7 @@ FULL_INK_LEVEL = 144
 SHARED_INK_DETAIL = "its ink may be the next box's"
 MORE_INK_DETAIL = "more ink than one digit"
 FAINT_DETAIL = "something faint is there"
+EMPTY_PAGE_DETAIL = "nothing on it"
 
 
 class ChunkBuilder:

@@ -7,7 +7,7 @@ import numpy as np
 
 from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
-from batchdigits.extract.chunk_builder import ChunkBuilder, ExtractedChunk
+from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL, ChunkBuilder, ExtractedChunk
 from batchdigits.extract.tasks import Task
 from batchdigits.options import Invert, ReadAs
 from batchdigits.pages.arrays import make_page
@@ -84,6 +84,9 @@ def _extract_form_page(
 ) -> None:
     """Extract a page of a known form, field by field; `source` is the file's index and name."""
     index, file = source
+    if layout.is_empty(255 - page.grey if invert == "no" else page.grey):
+        builder.add_unreadable(index, page.number, "blank", EMPTY_PAGE_DETAIL)
+        return
     grey, matched = _match_form(page, forms, invert)
     if isinstance(matched, register.RegistrationFailure):
         _add_page_failure(builder, index, Failure(page.number, matched.why), forms)
@@ -163,6 +166,9 @@ def _extract_undescribed_form(
 ) -> None:
     """Extract the boxes of a page that no template describes."""
     grey = 255 - page.grey if invert == "no" else page.grey
+    if layout.is_empty(grey):
+        builder.add_unreadable(index, page.number, "blank", EMPTY_PAGE_DETAIL)
+        return
     variants = [grey, 255 - grey] if invert == "auto" and _is_dark_page(grey) else [grey]
     builder.set_invert("yes")
     groups = boxes.extract_boxes(builder, index, page.number, variants)

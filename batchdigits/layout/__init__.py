@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from batchdigits.layout import contents, straight
 from batchdigits.layout.cells import cells
+from batchdigits.layout.empty import is_empty as is_empty
 from batchdigits.layout.groups import Group, Kind, groups
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines, reach

@@ -33,7 +33,9 @@ class OutputRows(NamedTuple):
 def judge_findings(
     file: str, findings: Iterable[Finding], thresholds: Thresholds, with_digits: bool = False
 ) -> OutputRows:
-    """Turn the findings of a file, or of whole pages of a file, into rows.
+    """Turn the findings of a file into rows.
+
+    A page with nothing on it is `blank` beside a page that was read: it is the back of a sheet.
 
     Args:
         file: its name as the table spells it.
@@ -42,7 +44,11 @@ def judge_findings(
         with_digits: whether rows of single digits are wanted too.
     """
     out = OutputRows([], [])
+    findings = list(findings)
+    is_read = any(one.item.status not in {"blank", "error"} for one in findings)
     for one in findings:
+        if one.item.status == "blank" and not is_read:
+            one = one._replace(item=one.item._replace(status="review"))
         out.rows.append(make_row(file, one, thresholds))
         if with_digits:
             out.digits.extend(make_digit_rows(file, one))

@@ -13,7 +13,7 @@ from batchdigits.summary import Progress, StopRequest, Summary
 
 
 class FileFindings(NamedTuple):
-    """The findings of a file, or of one page of it.
+    """The findings of a file.
 
     Attributes:
         file: as the table spells it.
@@ -45,17 +45,23 @@ class NoState:
         progress: Progress,
         stop: StopRequest,  # noqa: ARG002 (a signal ends the run at once: there is nothing to save)
     ) -> Iterator[list[FileFindings]]:
-        """Yield findings batch by batch, as they are read."""
+        """Yield the findings of whole files, batch by batch, as they are read."""
+        pages: list[Finding] = []
         with closing(batches):
             while True:
                 with self._summary.time_stage("read"):
                     batch = next(batches, None)
                 if batch is None:
                     return
-                yield [
-                    FileFindings(one.task.source.file, one.findings, self._job.thresholds)
-                    for one in batch
-                ]
+                whole = []
+                for one in batch:
+                    pages += one.findings
+                    if one.task.last:
+                        whole.append(
+                            FileFindings(one.task.source.file, pages, self._job.thresholds)
+                        )
+                        pages = []
+                yield whole
                 self._summary.read += sum(one.task.last for one in batch)
                 progress(self._summary.read, self._summary.files)
 
