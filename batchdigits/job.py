@@ -12,6 +12,7 @@ from batchdigits.calibrate import Thresholds
 from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.normalize import strips
 from batchdigits.options import RunOptions
+from batchdigits.layout.turns import hash_weights
 from batchdigits.outputs import TableLayout
 from batchdigits.paths import OutputPaths, resolve_paths
 from batchdigits.predict import Card
@@ -237,6 +238,7 @@ def _compute_reading_key(options: RunOptions, fingerprint: str, forms: FormTempl
     parts = {
         "reading": (READING_VERSION, normalize.VERSION, strips.VERSION),
         "model": fingerprint,
+        "turns": hash_weights(),
         "as": options.as_,
         "invert": options.invert,
         "templates": [one.model_dump_json(exclude={"place"}) for one in forms.templates],

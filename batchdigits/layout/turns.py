@@ -4,6 +4,7 @@ A small network looks at signs one by one and gives each of the four turns its p
 signs of a page vote. A letter o tells nothing, and has no vote; hundreds of other signs agree.
 """
 
+import hashlib
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -156,6 +157,12 @@ def count_votes(signs: NDArray[np.uint8]) -> tuple[Votes, float]:
     turns = chances[:, :4] / np.maximum(chances[:, :4].sum(axis=1, keepdims=True), 1e-9)
     votes = weights[:, None] * np.log(np.maximum(turns, np.exp(NO_VOTE)))
     return votes.sum(axis=0), float(weights.sum())
+
+
+def hash_weights() -> str:
+    """Return a digest of the network's file, in hexadecimal: another one may turn pages otherwise."""
+    data = resources.files("batchdigits.layout").joinpath(WEIGHTS).read_bytes()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 @cache

@@ -32,6 +32,8 @@ GOES_ON = "may go on in a box that was not found"
 TALL, CUT = 0.35, 0.12
 """Least height of a sign where the next box would be, as a share of the box's; and what is left off
 of that place at each side."""
+FEW, FILLED = 2, 0.3
+"""Most signs, and the share of that place that is ink: a code or a picture has more."""
 DRAWN = 0.85
 """Share of a line above or below the place of the next box that has ink, if the row goes on."""
 
@@ -219,5 +221,8 @@ def _has_sign(ink: Ink, quad: NDArray[np.float64]) -> bool:
     if not part.size:
         return False
     _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
-    within = (stats[1:, 1] > 0) & (stats[1:, 1] + stats[1:, 3] < part.shape[0])
-    return bool((within & (stats[1:, 3] >= TALL * size[1])).any())
+    left, top, wide, high = stats[1:, :4].T
+    within = (left > 0) & (top > 0)
+    within &= (left + wide < part.shape[1]) & (top + high < part.shape[0])
+    few = (high >= CUT * size[1]).sum() <= FEW and (part > 0).mean() <= FILLED
+    return bool(few and (within & (high >= TALL * size[1])).any())
