@@ -233,12 +233,16 @@ def _load_calibration(card: Card, options: RunOptions) -> Sequence[CalibrationBi
     return card.readings
 
 
+def list_reading_versions() -> tuple[int | str, ...]:
+    """Return what says how this version reads, whatever the model."""
+    return READING_VERSION, normalize.VERSION, strips.VERSION, hash_weights()
+
+
 def _compute_reading_key(options: RunOptions, fingerprint: str, forms: FormTemplates) -> str:
     """Return a digest of everything that a reading depends on, except the file, in hexadecimal."""
     parts = {
-        "reading": (READING_VERSION, normalize.VERSION, strips.VERSION),
+        "reading": list_reading_versions(),
         "model": fingerprint,
-        "turns": hash_weights(),
         "as": options.as_,
         "invert": options.invert,
         "templates": [one.model_dump_json(exclude={"place"}) for one in forms.templates],

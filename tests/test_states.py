@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from batchdigits import cli, normalize, predict
+from batchdigits import cli, job, normalize, predict
+from batchdigits.normalize import strips
 
 TABLE, STATE, DIGITS, SUMMARY = "results.csv", "results.csv.state", "digits.csv", "summary.json"
 FIXTURES = sorted(place.parent for place in Path(__file__).parent.glob("states/*/*/fixture.json"))
@@ -49,6 +50,7 @@ def told(fixture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     model = told["model"]
     version, digits, numbers = MODELS[model["name"]]
     monkeypatch.setattr(normalize, "VERSION", version)
+    monkeypatch.setattr(job, "list_reading_versions", lambda: (1, version, strips.VERSION))
     monkeypatch.setattr(predict, "fingerprint_model", lambda _: model["fingerprint"])
     load = predict.load_card
 
