@@ -13,6 +13,7 @@ import numpy as np
 from batchdigits.errors import TemplateError
 from batchdigits.records import GreyImage
 from batchdigits.register import boxes, edges, features, fits, lines, marks
+from batchdigits.register.evidence import is_turned_by
 from batchdigits.register.features import Reference, build_reference
 from batchdigits.register.poses import (
     MAX_RESIDUAL_MM,
@@ -24,12 +25,13 @@ from batchdigits.register.poses import (
     refine_pose,
 )
 from batchdigits.register.reduced import reduce_page
+from batchdigits.register.scanned import ScannedPage
 from batchdigits.register.selection import (
     AMBIGUITY_MARGIN,
-    AMBIGUOUS_POSE,
+    DUPLICATE_FORM,
     SECOND_COPY_SHARE,
+    PoseSearch,
     reject_duplicate_form,
-    select_best_pose,
 )
 from batchdigits.templates.boxes import compute_box_corners
 from batchdigits.templates.template import Template
@@ -88,8 +90,14 @@ def register_page(
     Raises:
         TemplateError: anchor = "image" without a reference.
     """
-    if max(grey.shape) > MAX_PAGE_SIDE_PX:
-        small = reduce_page(grey, MAX_PAGE_SIDE_PX)
+    return _register_page(ScannedPage(grey), template, reference)
+
+
+def _register_page(
+    page: ScannedPage, template: Template, reference: Reference | None
+) -> Pose | RegistrationFailure:
+    if max(page.grey.shape) > MAX_PAGE_SIDE_PX:
+        small = reduce_page(page.grey, MAX_PAGE_SIDE_PX)
         pose = register_page(small.grey, template, reference)
         if isinstance(pose, RegistrationFailure):
             return pose
@@ -97,10 +105,10 @@ def register_page(
         larger = np.array([[wide, 0, (wide - 1) / 2], [0, high, (high - 1) / 2], [0, 0, 1]])
         return pose._replace(matrix=larger @ pose.matrix)
     if template.form.anchor == "markers":
-        return _register_by_markers(grey, template)
+        return _register_by_markers(page, template)
     if template.form.anchor == "image":
-        return _register_by_image(grey, template, reference)
-    return _register_by_lines(grey, template)
+        return _register_by_image(page, template, reference)
+    return _register_by_lines(page, PoseSearch(page.grey, template))
 
 
 def match_form(
@@ -122,8 +130,8 @@ def match_form(
     Raises:
         TemplateError: as `register_page`.
     """
-    references = references or {}
-    results = [(one, register_page(grey, one, references.get(one.form.name))) for one in templates]
+    references, page = references or {}, ScannedPage(grey)
+    results = [(one, _register_page(page, one, references.get(one.form.name))) for one in templates]
     posed = [(one, pose) for one, pose in results if isinstance(pose, Pose)]
     if not posed:
         failures = [
@@ -142,34 +150,37 @@ def match_form(
     return posed[0]
 
 
-def _register_by_lines(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
+def _register_by_lines(page: ScannedPage, search: PoseSearch) -> Pose | RegistrationFailure:
     """Find the pose by printed boxes; if that fails, by the paper's edges too, as in a photo."""
-    template_boxes, page_boxes = list_boxes(template), boxes.detect_boxes(grey)
-    initial_poses = [
-        InitialPose(matrix, "printed boxes")
-        for matrix in boxes.find_box_transforms(page_boxes, template_boxes)
-    ]
-    pose = select_best_pose(grey, initial_poses, template, lines_only=True)
-    if isinstance(pose, RegistrationFailure) and pose is not AMBIGUOUS_POSE:
-        sheets = edges.list_paper_transforms(grey, template.form.size)
+    template_boxes = list_boxes(search.template)
+    search.try_poses(
+        [
+            InitialPose(matrix, "printed boxes")
+            for matrix in boxes.find_box_transforms(page.quads, template_boxes)
+        ]
+    )
+    if not search.good:
+        sheets = edges.list_paper_transforms(page.grey, search.template.form.size)
         for sheet in sheets[: len(sheets) - 4 : 4]:  # one turn of each sheet will do
-            flat = lines.project_points(np.linalg.inv(sheet), page_boxes)
-            initial_poses += [
-                InitialPose(sheet @ matrix, "the page's edges and printed boxes")
-                for matrix in boxes.find_box_transforms(flat, template_boxes)
-            ]
-        initial_poses += [InitialPose(sheet, "the page's edges") for sheet in sheets]
-        pose = select_best_pose(grey, initial_poses, template, lines_only=True)
+            flat = lines.project_points(np.linalg.inv(sheet), page.quads)
+            search.try_poses(
+                [
+                    InitialPose(sheet @ matrix, "the page's edges and printed boxes")
+                    for matrix in boxes.find_box_transforms(flat, template_boxes)
+                ]
+            )
+        search.try_poses([InitialPose(sheet, "the page's edges") for sheet in sheets])
+    pose = search.choose_pose()
     return (
         pose
         if isinstance(pose, RegistrationFailure)
-        else reject_duplicate_form(grey, pose, template, page_boxes)
+        else reject_duplicate_form(page, pose, search.template)
     )
 
 
-def _register_by_markers(grey: GreyImage, template: Template) -> Pose | RegistrationFailure:
+def _register_by_markers(page: ScannedPage, template: Template) -> Pose | RegistrationFailure:
     """Find the pose by markers; by printed boxes, checked on the markers, if fewer than three."""
-    detected = marks.detect_markers(grey, template.form)
+    detected = marks.detect_markers(page.grey, template.form)
     count = f"{len(detected.quads)} of {len(template.form.effective_markers)} markers"
     if len(detected.duplicates) > 1:
         return RegistrationFailure(
@@ -184,7 +195,7 @@ def _register_by_markers(grey: GreyImage, template: Template) -> Pose | Registra
     paper = marks.list_marker_corners(template.form, list(detected.quads))
     picture = np.concatenate(list(detected.quads.values()))
     if len(detected.quads) < 3:  # too few for a fit, but enough to confirm a pose
-        box_pose = _register_by_lines(grey, template)
+        box_pose = _register_by_lines(page, PoseSearch(page.grey, template))
         if (
             isinstance(box_pose, RegistrationFailure)
             or fits.measure_distances(box_pose.matrix, paper, picture).max() > MAX_MARKER_OFFSET_MM
@@ -194,18 +205,18 @@ def _register_by_markers(grey: GreyImage, template: Template) -> Pose | Registra
     initial = InitialPose(
         fits.fit_transform(paper, picture), count, fits.ControlPoints(paper, picture)
     )
-    pose = refine_pose(grey, initial, template)
+    pose = refine_pose(page.grey, initial, template)
     if isinstance(pose, Pose):
         return pose
     return (
         pose.failure
         if pose.found_share > MAX_CHANCE_LINE_SHARE
-        else _register_by_markers_alone(grey, initial, template, pose.failure)
+        else _register_by_markers_alone(page, initial, template, pose.failure)
     )
 
 
 def _register_by_markers_alone(
-    grey: GreyImage, initial: InitialPose, template: Template, failure: RegistrationFailure
+    page: ScannedPage, initial: InitialPose, template: Template, failure: RegistrationFailure
 ) -> Pose | RegistrationFailure:
     """Measure a pose by markers alone: each in turn is left out of a fit to the others.
 
@@ -213,7 +224,7 @@ def _register_by_markers_alone(
     template's, is another form.
 
     Args:
-        grey: the page.
+        page: the page.
         initial: the pose by markers.
         template: the form's.
         failure: the failure to return for another form.
@@ -222,7 +233,7 @@ def _register_by_markers_alone(
     if initial.held is None:
         return failure
     if not is_boxless(template):
-        sides = boxes.measure_short_sides(boxes.detect_boxes(grey))
+        sides = boxes.measure_short_sides(page.quads)
         if (sides > MIN_STRAY_BOX_MM * px_per_mm).sum() >= MIN_STRAY_BOXES:
             return failure
     paper, picture = initial.held.paper, initial.held.picture
@@ -243,9 +254,9 @@ def _register_by_markers_alone(
 
 
 def _register_by_image(
-    grey: GreyImage, template: Template, reference: Reference | None
+    page: ScannedPage, template: Template, reference: Reference | None
 ) -> Pose | RegistrationFailure:
-    """Find the pose by features of the reference, refined on printed lines if there are boxes.
+    """Find the pose by features of the reference and by printed boxes, which are weighed together.
 
     Raises:
         TemplateError: `reference` is None.
@@ -255,16 +266,25 @@ def _register_by_image(
             f"form '{template.form.name}' is anchored by its reference, and was given none: "
             "expected the picture of a blank form"
         )
-    feature_poses = features.find_feature_poses(grey, reference, template.form.size)
+    match = features.match_reference(page.features, reference, template.form.size)
     if is_boxless(template):
-        return _register_by_features_alone(feature_poses, template)
-    initial_poses = [
-        InitialPose(one.matrix, "features of the reference", one.held) for one in feature_poses
-    ]
-    pose = select_best_pose(grey, initial_poses, template)
-    if not isinstance(pose, Pose):
-        return _register_by_lines(grey, template) if pose is not AMBIGUOUS_POSE else pose
-    return reject_duplicate_form(grey, pose, template, boxes.detect_boxes(grey))
+        return _register_by_features_alone(match.poses, template)
+    search = PoseSearch(page.grey, template, match.turn)
+    is_certain = search.try_poses(
+        [
+            InitialPose(one.matrix, "features of the reference", one.held)
+            for one in match.poses
+            if match.turn is None or is_turned_by(one.matrix, match.turn)
+        ]
+    )
+    if not is_certain:
+        return _register_by_lines(page, search)
+    pose = search.choose_pose()
+    return (
+        pose
+        if isinstance(pose, RegistrationFailure)
+        else reject_duplicate_form(page, pose, template)
+    )
 
 
 def _register_by_features_alone(
@@ -278,7 +298,7 @@ def _register_by_features_alone(
         return RegistrationFailure("another form: too little of the reference is found in the page")
     best, *others = feature_poses
     if others and others[0].agree > SECOND_COPY_SHARE * best.agree:
-        return AMBIGUOUS_POSE
+        return DUPLICATE_FORM
     paper, picture, _ = best.held
     one, other = (fits.fit_transform(paper[half::2], picture[half::2]) for half in (0, 1))
     corners = np.concatenate([compute_box_corners(field.box) for field in template.fields])
