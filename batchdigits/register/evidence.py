@@ -86,11 +86,11 @@ def _measure_scan_shift(grey: GreyImage, matrix: Matrix, size: tuple[float, floa
     page = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float64) - 0.5
     paper = np.array([[0, 0], [size[0], 0], size, [0, size[1]]], np.float64)
     ends = project_points(matrix, paper)
-    px_per_mm = max(high, wide) / max(size)
+    px_per_mm = float(max(high, wide) / max(size))
     farthest = [
         np.linalg.norm(np.roll(page, turn, axis=0) - ends, axis=1).max() for turn in range(4)
     ]
-    return float(min(farthest)) / px_per_mm
+    return float(np.min(farthest)) / px_per_mm
 
 
 def _is_plausible(grey: GreyImage, pose: Pose, template: Template) -> bool:

@@ -86,12 +86,10 @@ class ReferenceMatch(NamedTuple):
         poses: at most two, the one with the most support first.
         turn: the angle, degrees clockwise, by which print of the reference is turned in the page,
             wherever it is; None if the page's print is not the reference's.
-        count: how many features are turned by this angle.
     """
 
     poses: list[FeaturePose]
     turn: float | None
-    count: int
 
 
 def build_reference(grey: GreyImage) -> Reference:
@@ -115,17 +113,17 @@ def match_reference(
         size: of the paper, mm.
     """
     if min(len(page.descriptors), len(reference.features)) < MIN_AGREEING_FEATURES:
-        return ReferenceMatch([], None, 0)
+        return ReferenceMatch([], None)
     neighbours = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(page.descriptors, reference.features, k=2)
     matches = [one for one, next_ in neighbours if one.distance < LOWE_RATIO * next_.distance]
     mine, theirs = [one.queryIdx for one in matches], [one.trainIdx for one in matches]
-    turn, count = _measure_print_turn(page.angles[mine] - reference.angles[theirs])
+    turn = _measure_print_turn(page.angles[mine] - reference.angles[theirs])
     poses = _fit_poses(page.points[mine], (reference.points * size)[theirs])
-    return ReferenceMatch(poses, turn, count)
+    return ReferenceMatch(poses, turn)
 
 
-def _measure_print_turn(angles: NDArray[np.float64]) -> tuple[float | None, int]:
-    """Return the angle, degrees, that most of N features share, and how many do.
+def _measure_print_turn(angles: NDArray[np.float64]) -> float | None:
+    """Return the angle, degrees, that most of N features share; None if few more do than by chance.
 
     Words that stand elsewhere on the page count too. Straight strokes look the same upside down,
     so chance matches have two opposite angles; the angle of print that is the same stands out.
@@ -135,8 +133,8 @@ def _measure_print_turn(angles: NDArray[np.float64]) -> tuple[float | None, int]
     best = int(near.argmax())
     count, opposite = int(near[best]), int(near[(best + TURN_BINS // 2) % TURN_BINS])
     if count < MIN_TURNED_FEATURES or count < MIN_TURN_RATIO * opposite:
-        return None, count
-    return (best + 0.5) * TURN_BIN_DEGREES, count
+        return None
+    return (best + 0.5) * TURN_BIN_DEGREES
 
 
 def _fit_poses(here: Points, paper: Points) -> list[FeaturePose]:

@@ -7,19 +7,17 @@ import numpy as np
 from batchdigits.records import GreyImage
 from batchdigits.register import boxes, evidence, lines, symmetry
 from batchdigits.register.poses import (
-    MIN_LINE_SHARE,
     InitialPose,
     Pose,
     RegistrationFailure,
     RejectedPose,
+    has_few_lines,
     list_boxes,
     refine_pose,
 )
 from batchdigits.register.scanned import ScannedPage
 from batchdigits.templates.template import Template
 
-MIN_LINE_SHARE_ALONE = 0.85
-"""Like `MIN_LINE_SHARE`, where only the lines themselves show where the paper lies."""
 CERTAIN_LINE_SHARE = 0.97
 """Share of lines in place from which no other pose is tried."""
 AMBIGUITY_MARGIN = 0.05
@@ -55,7 +53,7 @@ def reject_duplicate_form(
         return pose
     copies = [InitialPose(matrix, "") for matrix in boxes.find_box_transforms(left, template_boxes)]
     for initial in copies:
-        other = refine_pose(page.grey, initial, template)
+        other = refine_pose(page.grey, initial, template, alone=has_few_lines(template))
         if isinstance(other, Pose) and boxes.is_distinct_transform(
             other.matrix, pose.matrix, template_boxes
         ):
@@ -86,6 +84,7 @@ class PoseSearch:
         )
         self._boxes = list_boxes(template)
         self._certain = CERTAIN_LINE_SHARE * len(lines.list_side_pieces(self._boxes).box)
+        self._is_unsupported = print_turn is None and has_few_lines(template)
         self._most_seen = -1.0
 
     def try_poses(self, initial_poses: Sequence[InitialPose]) -> bool:
@@ -95,18 +94,18 @@ class PoseSearch:
         the form's boxes look the same.
         """
         for initial in initial_poses:
-            min_share = MIN_LINE_SHARE_ALONE if initial.held is None else MIN_LINE_SHARE
-            pose = refine_pose(self.grey, initial, self.template, min_share)
+            is_alone = initial.held is None or self._is_unsupported
+            pose = refine_pose(self.grey, initial, self.template, alone=is_alone)
             if isinstance(pose, RejectedPose):
                 if pose.found_share > self._most_seen:
                     self.failure, self._most_seen = pose.failure, pose.found_share
                 continue
-            pose = self._try_shifted_poses(pose, initial.how, min_share)
+            pose = self._try_shifted_poses(pose, initial.how, alone=is_alone)
             self._keep_distinct_pose(pose)
             if initial.held is None:
                 for turn in symmetry.list_symmetry_turns(self._boxes):
                     turned = InitialPose(pose.matrix @ turn, initial.how)
-                    other = refine_pose(self.grey, turned, self.template, min_share)
+                    other = refine_pose(self.grey, turned, self.template, alone=is_alone)
                     if isinstance(other, Pose):
                         self._keep_distinct_pose(other)
             if pose.lines >= self._certain:
@@ -141,14 +140,15 @@ class PoseSearch:
                 return
         self.good.append(pose)
 
-    def _try_shifted_poses(self, pose: Pose, how: str, min_share: float) -> Pose:
+    def _try_shifted_poses(self, pose: Pose, how: str, *, alone: bool) -> Pose:
         """Return the best of a pose and its shifts by a box: rows of boxes look alike then."""
         if pose.lines >= self._certain:
             return pose
         best = pose
         for across, down in symmetry.list_symmetry_shifts(self._boxes):
             matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-            other = refine_pose(self.grey, InitialPose(matrix, how), self.template, min_share)
+            shifted = InitialPose(matrix, how)
+            other = refine_pose(self.grey, shifted, self.template, alone=alone)
             if isinstance(other, Pose) and other.lines > best.lines:
                 best = other
         return best
