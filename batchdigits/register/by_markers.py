@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from batchdigits.register import boxes, fits, marks
+from batchdigits.register import detected, fits, marks
 from batchdigits.register.by_lines import register_by_lines
 from batchdigits.register.poses import (
     MAX_RESIDUAL_MM,
@@ -79,7 +79,7 @@ def _register_by_markers_alone(
     if initial.held is None:
         return failure
     if not is_boxless(template):
-        sides = boxes.measure_short_sides(page.quads)
+        sides = detected.measure_short_sides(page.quads)
         if (sides > MIN_STRAY_BOX_MM * px_per_mm).sum() >= MIN_STRAY_BOXES:
             return failure
     paper, picture = initial.held.paper, initial.held.picture

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from batchdigits.records import GreyImage
-from batchdigits.register import boxes, features
+from batchdigits.register import detected, features
 
 
 class ScannedPage:
@@ -18,9 +18,9 @@ class ScannedPage:
         self.grey = grey
 
     @cached_property
-    def quads(self) -> boxes.Quads:
+    def quads(self) -> detected.Quads:
         """The corners of the page's printed boxes, (N, 4, 2), px."""
-        return boxes.detect_boxes(self.grey)
+        return detected.detect_boxes(self.grey)
 
     @cached_property
     def features(self) -> features.Features:

@@ -18,8 +18,9 @@ from batchdigits.register.poses import (
 from batchdigits.register.scanned import ScannedPage
 from batchdigits.templates.template import Template
 
-CERTAIN_LINE_SHARE = 0.97
-"""Share of lines in place from which no other pose is tried."""
+CERTAIN_LINE_SHARE, CERTAIN_PRINT_LINE_SHARE = 0.97, 0.9
+"""Share of lines in place from which no other pose is tried; and of a pose that print shared with
+the reference holds too, if the form has more than a few lines."""
 AMBIGUITY_MARGIN = 0.05
 """Two poses of a page, or two forms that it may be, are alike if the share of lines in place by
 which the better one leads is at most this."""
@@ -83,8 +84,8 @@ class PoseSearch:
             "another form: nothing in the page lies as this form's boxes do"
         )
         self._boxes = list_boxes(template)
-        self._certain = CERTAIN_LINE_SHARE * len(lines.list_side_pieces(self._boxes).box)
-        self._is_unsupported = print_turn is None and has_few_lines(template)
+        self._count = len(lines.list_side_pieces(self._boxes).box)
+        self._has_few_lines = has_few_lines(template)
         self._most_seen = -1.0
 
     def try_poses(self, initial_poses: Sequence[InitialPose]) -> bool:
@@ -94,7 +95,8 @@ class PoseSearch:
         the form's boxes look the same.
         """
         for initial in initial_poses:
-            is_alone = initial.held is None or self._is_unsupported
+            has_print = initial.held is not None and self.print_turn is not None
+            is_alone = not has_print and (initial.held is None or self._has_few_lines)
             pose = refine_pose(self.grey, initial, self.template, alone=is_alone)
             if isinstance(pose, RejectedPose):
                 if pose.found_share > self._most_seen:
@@ -108,7 +110,9 @@ class PoseSearch:
                     other = refine_pose(self.grey, turned, self.template, alone=is_alone)
                     if isinstance(other, Pose):
                         self._keep_distinct_pose(other)
-            if pose.lines >= self._certain:
+            is_sure = has_print and not self._has_few_lines
+            share = CERTAIN_PRINT_LINE_SHARE if is_sure else CERTAIN_LINE_SHARE
+            if pose.lines >= share * self._count:
                 return True
         return False
 
@@ -142,7 +146,7 @@ class PoseSearch:
 
     def _try_shifted_poses(self, pose: Pose, how: str, *, alone: bool) -> Pose:
         """Return the best of a pose and its shifts by a box: rows of boxes look alike then."""
-        if pose.lines >= self._certain:
+        if pose.lines >= CERTAIN_LINE_SHARE * self._count:
             return pose
         best = pose
         for across, down in symmetry.list_symmetry_shifts(self._boxes):
