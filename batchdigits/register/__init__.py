@@ -14,6 +14,7 @@ from batchdigits.records import GreyImage
 from batchdigits.register.by_image import register_by_image
 from batchdigits.register.by_lines import register_by_lines
 from batchdigits.register.by_markers import register_by_markers
+from batchdigits.register.causes import explain_failure
 from batchdigits.register.features import Reference, build_reference
 from batchdigits.register.poses import MAX_RESIDUAL_MM, Pose, RegistrationFailure
 from batchdigits.register.reduced import reduce_page
@@ -75,9 +76,19 @@ def register_page(
 def _register_page(
     page: ScannedPage, template: Template, reference: Reference | None
 ) -> Pose | RegistrationFailure:
+    pose = _find_pose(page, template, reference)
+    if isinstance(pose, RegistrationFailure):
+        return explain_failure(page.grey, template, pose)
+    return pose
+
+
+def _find_pose(
+    page: ScannedPage, template: Template, reference: Reference | None
+) -> Pose | RegistrationFailure:
+    """Find the pose by the template's anchor; of a huge page in a smaller copy of it."""
     if max(page.grey.shape) > MAX_PAGE_SIDE_PX:
         small = reduce_page(page.grey, MAX_PAGE_SIDE_PX)
-        pose = register_page(small.grey, template, reference)
+        pose = _find_pose(ScannedPage(small.grey), template, reference)
         if isinstance(pose, RegistrationFailure):
             return pose
         wide, high = small.scale

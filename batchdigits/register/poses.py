@@ -79,10 +79,12 @@ class RejectedPose(NamedTuple):
     Attributes:
         failure: why it does not.
         found_share: share of the lines that were found, 0 to 1.
+        seen: how many lines were found, in words, if they are too few.
     """
 
     failure: RegistrationFailure
     found_share: float
+    seen: str = ""
 
 
 def list_boxes(template: Template) -> NDArray[np.float64]:
@@ -135,7 +137,7 @@ def refine_pose(
     if share < _choose_required_share(tested, alone=alone) or is_other_row:
         count = f"{tested.is_found.sum()} of {len(tested.is_found)}"
         text = f"{count} printed lines are where they should be"
-        return RejectedPose(RegistrationFailure(f"another form: {text}"), share)
+        return RejectedPose(RegistrationFailure(f"another form: {text}"), share, text)
     residual = float(np.quantile(np.abs(tested.offset[tested.is_found]), 0.95))
     if residual > MAX_RESIDUAL_MM:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"

@@ -34,6 +34,8 @@ DUPLICATE_FORM = RegistrationFailure(
 OTHER_PRINT = RegistrationFailure(
     "another form: its boxes lie as this form's do, but its print is turned another way"
 )
+MIN_HALF_SEEN_SHARE = 0.4
+"""Share of lines in place from which the page may be this form, covered in part."""
 SECOND_COPY_SHARE = 0.5
 """Least share of the template's boxes, or of the first copy's features, that a second copy has."""
 
@@ -100,7 +102,7 @@ class PoseSearch:
             pose = refine_pose(self.grey, initial, self.template, alone=is_alone)
             if isinstance(pose, RejectedPose):
                 if pose.found_share > self._most_seen:
-                    self.failure, self._most_seen = pose.failure, pose.found_share
+                    self.failure, self._most_seen = self._describe(pose), pose.found_share
                 continue
             pose = self._try_shifted_poses(pose, initial.how, alone=is_alone)
             self._keep_distinct_pose(pose)
@@ -134,7 +136,19 @@ class PoseSearch:
             )
             return alike[0] if is_turned else OTHER_PRINT
         chosen = evidence.choose_pose(self.grey, alike, self.template, self.print_turn)
-        return AMBIGUOUS_POSE if chosen is None else chosen
+        if chosen is None:
+            return DUPLICATE_FORM if self._are_apart(alike[0], alike[1]) else AMBIGUOUS_POSE
+        return chosen
+
+    def _describe(self, pose: RejectedPose) -> RegistrationFailure:
+        """Say why a pose does not fit: lines may be missing because something covers them."""
+        if pose.seen and self.print_turn is not None:
+            return RegistrationFailure(
+                f"partly covered or cut off: the print is this form's, but only {pose.seen}"
+            )
+        if pose.seen and pose.found_share >= MIN_HALF_SEEN_SHARE:
+            return RegistrationFailure(f"another form, or this one partly covered: {pose.seen}")
+        return pose.failure
 
     def _keep_distinct_pose(self, pose: Pose) -> None:
         """Keep a pose; of several in one place the one with the most lines."""
@@ -143,6 +157,13 @@ class PoseSearch:
                 self.good[n] = max(other, pose, key=lambda one: one.lines)
                 return
         self.good.append(pose)
+
+    def _are_apart(self, one: Pose, other: Pose) -> bool:
+        """Return whether two poses put the boxes in places that do not overlap, as two copies."""
+        ends = np.concatenate([self._boxes[:, :2], self._boxes[:, :2] + self._boxes[:, 2:]])
+        first, second = (lines.project_points(pose.matrix, ends) for pose in (one, other))
+        low = np.maximum(first.min(axis=0), second.min(axis=0))
+        return bool((low > np.minimum(first.max(axis=0), second.max(axis=0))).any())
 
     def _try_shifted_poses(self, pose: Pose, how: str, *, alone: bool) -> Pose:
         """Return the best of a pose and its shifts by a box: rows of boxes look alike then."""
