@@ -29,6 +29,7 @@ from batchdigits.templates.template import Template
 
 MIN_PRINT_FEATURES = 800
 """A reference with so many features has print; a row of boxes alone has fewer."""
+OTHER_PRINT = RegistrationFailure("another form: its print is not that of the reference")
 
 
 def register_by_image(
@@ -47,9 +48,6 @@ def register_by_image(
     match = features.match_reference(page.features, reference, template.form.size)
     if is_boxless(template):
         return _register_by_features_alone(match.poses, template)
-    has_other_print = match.turn is None and len(reference.features) >= MIN_PRINT_FEATURES
-    if has_other_print and has_few_lines(template):
-        return RegistrationFailure("another form: its print is not that of the reference")
     search = PoseSearch(page.grey, template, match.turn)
     is_certain = search.try_poses(
         [
@@ -58,6 +56,10 @@ def register_by_image(
             if match.turn is None or is_turned_by(one.matrix, match.turn)
         ]
     )
+    has_other_print = match.turn is None and len(reference.features) >= MIN_PRINT_FEATURES
+    if has_other_print and has_few_lines(template):
+        lost = register_by_lines(page, search)
+        return lost if lost is DUPLICATE_FORM else OTHER_PRINT
     if not is_certain:
         return register_by_lines(page, search)
     pose = search.choose_pose()

@@ -31,10 +31,10 @@ MIN_AGREEING_FEATURES = 12
 
 TURN_BIN_DEGREES = 10
 TURN_BINS = 360 // TURN_BIN_DEGREES
-MIN_TURNED_FEATURES, MIN_TURN_RATIO = 40, 2.5
-"""The page's print is the reference's if so many features are turned by one angle, and so many
-times as many as by the opposite angle. Of pages of other forms the ratio was at most 1.6, of pages
-of the same print at least 4."""
+MIN_TURNED_FEATURES, MIN_TURNED_SHARE, MIN_TURN_RATIO = 40, 0.55, 2.5
+"""The page's print is the reference's if so many features are turned by one angle, that are such a
+share of all that match, and so many times as many as are turned by the opposite angle. Of pages of
+other forms the share was at most 0.47, of pages of the same print at least 0.75."""
 
 
 class Reference(NamedTuple):
@@ -132,7 +132,8 @@ def _measure_print_turn(angles: NDArray[np.float64]) -> float | None:
     near = bins + np.roll(bins, 1) + np.roll(bins, -1)
     best = int(near.argmax())
     count, opposite = int(near[best]), int(near[(best + TURN_BINS // 2) % TURN_BINS])
-    if count < MIN_TURNED_FEATURES or count < MIN_TURN_RATIO * opposite:
+    least = max(MIN_TURNED_FEATURES, MIN_TURNED_SHARE * len(angles), MIN_TURN_RATIO * opposite)
+    if count < least:
         return None
     return (best + 0.5) * TURN_BIN_DEGREES
 

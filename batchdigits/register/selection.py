@@ -6,6 +6,7 @@ import numpy as np
 
 from batchdigits.records import GreyImage
 from batchdigits.register import boxes, evidence, lines, symmetry
+from batchdigits.register.fits import Matrix
 from batchdigits.register.poses import (
     InitialPose,
     Pose,
@@ -31,9 +32,11 @@ AMBIGUOUS_POSE = RegistrationFailure(
 DUPLICATE_FORM = RegistrationFailure(
     "lies in two ways that fit as well: the form is there twice; cut the page"
 )
-OTHER_PRINT = RegistrationFailure(
+TURNED_PRINT = RegistrationFailure(
     "another form: its boxes lie as this form's do, but its print is turned another way"
 )
+NEXT_SHIFTS = 2
+"""Shifts by which a row of boxes looks the most alike: by a box, either way."""
 MIN_HALF_SEEN_SHARE = 0.4
 """Share of lines in place from which the page may be this form, covered in part."""
 SECOND_COPY_SHARE = 0.5
@@ -106,12 +109,15 @@ class PoseSearch:
                 continue
             pose = self._try_shifted_poses(pose, initial.how, alone=is_alone)
             self._keep_distinct_pose(pose)
-            if initial.held is None:
-                for turn in symmetry.list_symmetry_turns(self._boxes):
-                    turned = InitialPose(pose.matrix @ turn, initial.how)
-                    other = refine_pose(self.grey, turned, self.template, alone=is_alone)
-                    if isinstance(other, Pose):
-                        self._keep_distinct_pose(other)
+            for change in self._list_like_changes(initial, alone=is_alone):
+                other = refine_pose(
+                    self.grey,
+                    InitialPose(pose.matrix @ change, initial.how),
+                    self.template,
+                    alone=is_alone,
+                )
+                if isinstance(other, Pose):
+                    self._keep_distinct_pose(other)
             is_sure = has_print and not self._has_few_lines
             share = CERTAIN_PRINT_LINE_SHARE if is_sure else CERTAIN_LINE_SHARE
             if pose.lines >= share * self._count:
@@ -134,7 +140,7 @@ class PoseSearch:
             is_turned = self.print_turn is None or evidence.is_turned_by(
                 alike[0].matrix, self.print_turn
             )
-            return alike[0] if is_turned else OTHER_PRINT
+            return alike[0] if is_turned else TURNED_PRINT
         chosen = evidence.choose_pose(self.grey, alike, self.template, self.print_turn)
         if chosen is None:
             return DUPLICATE_FORM if self._are_apart(alike[0], alike[1]) else AMBIGUOUS_POSE
@@ -149,6 +155,18 @@ class PoseSearch:
         if pose.seen and pose.found_share >= MIN_HALF_SEEN_SHARE:
             return RegistrationFailure(f"another form, or this one partly covered: {pose.seen}")
         return pose.failure
+
+    def _list_like_changes(self, initial: InitialPose, *, alone: bool) -> list[Matrix]:
+        """List the changes, mm → mm, of a pose after which the form's boxes look the same.
+
+        The turns, if nothing but boxes gave the pose; and the shifts by a box, if a few lines are
+        all that speaks for it: of a longer row the form's boxes are any.
+        """
+        turns = symmetry.list_symmetry_turns(self._boxes) if initial.held is None else []
+        if not (alone and self._has_few_lines):
+            return turns
+        shifts = symmetry.list_symmetry_shifts(self._boxes)[:NEXT_SHIFTS]
+        return turns + [symmetry.build_shift(*shift) for shift in shifts]
 
     def _keep_distinct_pose(self, pose: Pose) -> None:
         """Keep a pose; of several in one place the one with the most lines."""
@@ -171,8 +189,7 @@ class PoseSearch:
             return pose
         best = pose
         for across, down in symmetry.list_symmetry_shifts(self._boxes):
-            matrix = pose.matrix @ np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-            shifted = InitialPose(matrix, how)
+            shifted = InitialPose(pose.matrix @ symmetry.build_shift(across, down), how)
             other = refine_pose(self.grey, shifted, self.template, alone=alone)
             if isinstance(other, Pose) and other.lines > best.lines:
                 best = other
