@@ -51,7 +51,7 @@ def register_by_image(
     search = PoseSearch(page.grey, template, match.turn)
     is_certain = search.try_poses(
         [
-            InitialPose(one.matrix, "features of the reference", one.held)
+            InitialPose(one.matrix, "features of the reference", one.held, one.is_firm)
             for one in match.poses
             if match.turn is None or is_turned_by(one.matrix, match.turn)
         ]

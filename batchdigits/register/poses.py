@@ -66,11 +66,13 @@ class InitialPose(NamedTuple):
         matrix: (3, 3), mm → px.
         how: what it was found by, in words.
         held: points that hold it while it is refined, if any.
+        is_firm: whether lines need only confirm it.
     """
 
     matrix: Matrix
     how: str
     held: fits.ControlPoints | None = None
+    is_firm: bool = False
 
 
 class RejectedPose(NamedTuple):

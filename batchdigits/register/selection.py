@@ -101,7 +101,7 @@ class PoseSearch:
         """
         for initial in initial_poses:
             has_print = initial.held is not None and self.print_turn is not None
-            is_alone = not has_print and (initial.held is None or self._has_few_lines)
+            is_alone = initial.held is None or (self._has_few_lines and not initial.is_firm)
             pose = refine_pose(self.grey, initial, self.template, alone=is_alone)
             if isinstance(pose, RejectedPose):
                 if pose.found_share > self._most_seen:
