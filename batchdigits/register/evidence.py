@@ -23,9 +23,9 @@ MAX_SCAN_SHIFT_MM = 12.0
 MIN_SCAN_LEAD_MM = 15.0
 """The pose that lies as a scan usually does is believed if all others are so much farther off, mm.
 Scans are some mm off too, so this does not tell poses apart that are a box apart."""
-MAX_STRETCH = 1.12
-"""Largest ratio of the scales across and down, of a page that lies in another place than in the
-template: boxes of other proportions are another form's."""
+MAX_STRETCH = 1.08
+"""Largest ratio of the scales across and down, of a form that only a row of boxes or two shows:
+boxes of other proportions are another form's."""
 MIN_SCALE, MAX_SCALE = 0.6, 1.6
 """The same of its scale, where the scale of a scan of the whole page is 1."""
 
@@ -67,7 +67,7 @@ def choose_pose(
         return poses[usual] if usual in (readable if any(directions) else upright) else None
     if template.form.anchor == "image":
         return None  # neither the print nor the place is the reference's
-    likely = [n for n in readable if n in upright and _is_plausible(grey, poses[n], template)]
+    likely = [n for n in readable if n in upright and is_plausible(grey, poses[n], template)]
     return poses[likely[0]] if len(likely) == 1 else None
 
 
@@ -93,7 +93,7 @@ def _measure_scan_shift(grey: GreyImage, matrix: Matrix, size: tuple[float, floa
     return float(np.min(farthest)) / px_per_mm
 
 
-def _is_plausible(grey: GreyImage, pose: Pose, template: Template) -> bool:
+def is_plausible(grey: GreyImage, pose: Pose, template: Template) -> bool:
     """Return whether a pose keeps the form's proportions, and about its size."""
     box = template.fields[0].box
     middle = np.array([[box[0] + box[2] / 2, box[1] + box[3] / 2]])

@@ -32,6 +32,9 @@ AMBIGUOUS_POSE = RegistrationFailure(
 DUPLICATE_FORM = RegistrationFailure(
     "lies in two ways that fit as well: the form is there twice; cut the page"
 )
+OTHER_PROPORTIONS = RegistrationFailure(
+    "another form: its boxes have other proportions, or quite another size"
+)
 TURNED_PRINT = RegistrationFailure(
     "another form: its boxes lie as this form's do, but its print is turned another way"
 )
@@ -106,6 +109,10 @@ class PoseSearch:
             if isinstance(pose, RejectedPose):
                 if pose.found_share > self._most_seen:
                     self.failure, self._most_seen = self._describe(pose), pose.found_share
+                continue
+            is_weak = is_alone and self._has_few_lines
+            if is_weak and not evidence.is_plausible(self.grey, pose, self.template):
+                self.failure, self._most_seen = OTHER_PROPORTIONS, 1.0
                 continue
             pose = self._try_shifted_poses(pose, initial.how, alone=is_alone)
             self._keep_distinct_pose(pose)
