@@ -1,25 +1,19 @@
-"""Printed boxes in a page, and the poses that put a template's boxes on them."""
+"""Poses that put a template's boxes on the boxes of a page."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.records import GreyImage
+from batchdigits.register.detected import PageBoxes, Quads, measure_boxes
 from batchdigits.register.fits import Matrix, fit_transform
 from batchdigits.register.lines import Points, project_points
-from batchdigits.register.reduced import reduce_page
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-MAX_SIDE_PX = 1600
-"""Longest side, px, of the reduced page in which boxes are detected."""
-MIN_BOX_SIDE_PX = 10
-"""Least side of a box, px, in the reduced page."""
-MIN_FILL_SHARE = 0.86
-"""Least share of its smallest rectangle that a box fills; an ellipse fills π / 4."""
 MAX_PAGE_BOXES = 500
 """Most boxes of a page that are used, the commonest sizes first."""
 SHAPE_TOLERANCE_LOG, SIZE_TOLERANCE_LOG, TURN_TOLERANCE_RAD = 0.25, 0.15, 0.1
@@ -27,6 +21,8 @@ SHAPE_TOLERANCE_LOG, SIZE_TOLERANCE_LOG, TURN_TOLERANCE_RAD = 0.25, 0.15, 0.1
 to another, radians."""
 MAX_PAGE_PAIRS = 20
 """Pairs of boxes in the page that are compared with all pairs of the template's."""
+MAX_TRIED_PAIRS = 8 * MAX_PAGE_PAIRS
+"""Most pairs of boxes in the page that are tried: not every pair matches one of the template's."""
 MATCH_DISTANCE_SHARE = 0.4
 """A box falls on another if their centres are nearer than this share of its shorter side."""
 MAX_INLIER_DISTANCE_MM = 1.0
@@ -37,60 +33,6 @@ MAX_TRANSFORMS_PER_TURN = 2
 """Most poses that are refined at each of the four turns."""
 MIN_SCORE_RATIO = 0.6
 """Least score of a pose that is returned, as a share of the best score."""
-
-
-Quads = NDArray[np.float64]
-"""Corners of boxes, (N, 4, 2), px, those of each box in order around it."""
-
-
-class _PageBoxes(NamedTuple):
-    """N boxes in a page.
-
-    Attributes:
-        centre: (N, 2), px.
-        size: (N, 2), px, along and across `angle`.
-        angle: (N,), radians, within half a right angle of upright.
-    """
-
-    centre: Points
-    size: Points
-    angle: NDArray[np.float64]
-
-
-def detect_boxes(grey: GreyImage) -> Quads:
-    """Find printed boxes at any turn: light areas with four sides and a line around them."""
-    small = reduce_page(grey, MAX_SIDE_PX)
-    light = cv2.adaptiveThreshold(
-        small.grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 41, 12
-    )
-    light = cv2.erode(light, np.ones((2, 2), np.uint8))  # close small breaks in lines
-    shapes, tree = cv2.findContours(light, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    quads = []
-    for shape, links in zip(shapes, [] if tree is None else tree[0], strict=True):
-        if links[3] >= 0 or len(shape) < 4:
-            continue
-        frame = cv2.minAreaRect(shape)
-        wide, high = frame[1]
-        if min(wide, high) < MIN_BOX_SIDE_PX or max(wide, high) > MAX_SIDE_PX / 2:
-            continue
-        if cv2.contourArea(cv2.convexHull(shape)) >= MIN_FILL_SHARE * wide * high:
-            quads.append(cv2.boxPoints(frame))
-    return small.map_to_page(np.array(quads, np.float64).reshape(-1, 4, 2))
-
-
-def measure_short_sides(quads: Quads) -> NDArray[np.float64]:
-    """Return the shorter side of each box: (N,), px."""
-    return np.asarray(_measure_boxes(quads).size.min(axis=1))
-
-
-def _measure_boxes(quads: Quads) -> _PageBoxes:
-    edge = np.roll(quads, -1, axis=1) - quads
-    sides = np.linalg.norm((edge[:, :2] - edge[:, 2:]) / 2, axis=2)
-    along = (edge[:, 0] - edge[:, 2]) @ [1, 1j]
-    angle = np.angle(along)
-    quarter = np.rint(angle / (np.pi / 2))
-    size = np.where((quarter % 2 == 1)[:, None], sides[:, ::-1], sides)
-    return _PageBoxes(quads.mean(axis=1), size, angle - quarter * np.pi / 2)
 
 
 def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix]:
@@ -109,9 +51,9 @@ def find_box_transforms(quads: Quads, boxes: NDArray[np.float64]) -> list[Matrix
     """
     if len(quads) < 3 or len(boxes) < 3:
         return []
-    page_boxes = _measure_boxes(quads)
+    page_boxes = measure_boxes(quads)
     order = np.argsort(-_count_same_size(page_boxes.size), kind="stable")[:MAX_PAGE_BOXES]
-    page_boxes = _PageBoxes(*(part[order] for part in page_boxes))
+    page_boxes = PageBoxes(*(part[order] for part in page_boxes))
     angle = float(np.angle(np.exp(4j * page_boxes.angle).mean()) / 4)
     scored = [
         one
@@ -141,7 +83,7 @@ def find_unmatched_boxes(quads: Quads, matrix: Matrix, boxes: NDArray[np.float64
 
 
 def _find_transforms_at_turn(
-    page_boxes: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
+    page_boxes: PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> list[tuple[float, Matrix]]:
     """Find the best poses at one of the four turns; return each with its score."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
@@ -191,7 +133,7 @@ def _count_same_size(size: Points) -> NDArray[np.int64]:
 
 
 def _propose_similarities(
-    page_boxes: _PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
+    page_boxes: PageBoxes, boxes: NDArray[np.float64], angle: float, quarter: int
 ) -> NDArray[np.complex128]:
     """Match pairs of boxes in the page with pairs of the template's.
 
@@ -207,12 +149,10 @@ def _propose_similarities(
     shaped = np.abs(ratio[..., 0] - ratio[..., 1]) < SHAPE_TOLERANCE_LOG
     scale = ratio.mean(axis=2)  # log px per mm
     similarities: list[NDArray[np.complex128]] = []
-    pairs = np.random.default_rng(0).integers(0, len(centre), (8 * MAX_PAGE_PAIRS, 2))
-    leaps = centre[pairs[:, 1]] - centre[pairs[:, 0]]
-    for (one, two), leap in zip(pairs, leaps, strict=True):
-        used = len(similarities)
-        if abs(leap) < spread * (1 - used / MAX_PAGE_PAIRS / 2) or used == MAX_PAGE_PAIRS:
-            continue
+    for one, two in _draw_far_pairs(
+        page_boxes.centre, np.flatnonzero(shaped.any(axis=1)), float(spread)
+    ):
+        leap = centre[two] - centre[one]
         froms, tos = np.flatnonzero(shaped[one]), np.flatnonzero(shaped[two])
         step = middle[tos][None] - middle[froms][:, None]
         turn = leap / np.where(step == 0, 1e-9, step)  # for a box and itself: far too large
@@ -221,10 +161,28 @@ def _propose_similarities(
         good &= np.abs(grown - scale[one, froms][:, None]) < SIZE_TOLERANCE_LOG
         good &= np.abs(grown - scale[two, tos][None]) < SIZE_TOLERANCE_LOG
         start, _ = np.nonzero(good)
-        similarities.append(
-            np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]])
-        )
+        if len(start):
+            similarities.append(
+                np.column_stack([turn[good], centre[one] - turn[good] * middle[froms][start]])
+            )
+        if len(similarities) == MAX_PAGE_PAIRS:
+            break
     return np.concatenate(similarities) if similarities else np.zeros((0, 2), np.complex128)
+
+
+def _draw_far_pairs(
+    centre: Points, usable: NDArray[np.int64], spread: float
+) -> Iterator[tuple[int, int]]:
+    """Draw pairs of a page's usable boxes, first of those that are a spread of all boxes apart.
+
+    Nearer ones follow: boxes that are far apart may be those of two copies of the form.
+    """
+    if not len(usable):
+        return
+    pairs = usable[np.random.default_rng(0).integers(0, len(usable), (MAX_TRIED_PAIRS, 2))]
+    for n, (one, two) in enumerate(pairs.tolist()):
+        if np.linalg.norm(centre[two] - centre[one]) > spread * (1 - n / MAX_TRIED_PAIRS):
+            yield one, two
 
 
 def _score_similarities(
@@ -247,10 +205,13 @@ def _score_similarities(
     x, y = ((centre - low) / cell).round().astype(int).T + 1
     free[y, x] = 0
     away = cv2.distanceTransform(free, cv2.DIST_L2, 3) * cell  # px to the nearest box
-    most_x, most_y = np.asarray(size).tolist()
-    across = np.clip((place.real - low[0]) / cell + 1, 0, most_x - 1).astype(int)
-    down = np.clip((place.imag - low[1]) / cell + 1, 0, most_y - 1).astype(int)
-    return np.asarray(np.maximum(1 - (away[down, across] / reach) ** 2, 0).sum(axis=1))
+    across = np.rint((place.real - low[0]) / cell + 1).astype(int)
+    down = np.rint((place.imag - low[1]) / cell + 1).astype(int)
+    inside = (across >= 0) & (across < size[0]) & (down >= 0) & (down < size[1])
+    distance = np.where(
+        inside, away[np.where(inside, down, 0), np.where(inside, across, 0)], np.inf
+    )
+    return np.asarray(np.maximum(1 - (distance / reach) ** 2, 0).sum(axis=1))
 
 
 def _pair_boxes(

@@ -18,6 +18,12 @@ TEST_REACH_MM = 1.5
 """The same for the measurement after the fit, mm."""
 MIN_LINE_SHARE = 0.7
 """Least share of the printed lines that are in place."""
+MIN_LINE_SHARE_ALONE = 0.85
+"""The same where only the lines themselves show where the paper lies."""
+FEW_LINES, MIN_FEW_LINE_SHARE = 60, 0.9
+"""A form with fewer pieces of lines, a row of boxes or two, is known by lines alone only if this
+share of all its lines is in place, those between adjoining boxes too: other rows have much in
+common with it."""
 FAINT_DARKNESS = 0.15
 """Darkness, 0 to 1, of lines below which a scanner loses some of them."""
 MIN_FAINT_LINE_SHARE = 0.3
@@ -60,11 +66,13 @@ class InitialPose(NamedTuple):
         matrix: (3, 3), mm → px.
         how: what it was found by, in words.
         held: points that hold it while it is refined, if any.
+        is_firm: whether lines need only confirm it.
     """
 
     matrix: Matrix
     how: str
     held: fits.ControlPoints | None = None
+    is_firm: bool = False
 
 
 class RejectedPose(NamedTuple):
@@ -73,10 +81,12 @@ class RejectedPose(NamedTuple):
     Attributes:
         failure: why it does not.
         found_share: share of the lines that were found, 0 to 1.
+        seen: how many lines were found, in words, if they are too few.
     """
 
     failure: RegistrationFailure
     found_share: float
+    seen: str = ""
 
 
 def list_boxes(template: Template) -> NDArray[np.float64]:
@@ -89,8 +99,13 @@ def is_boxless(template: Template) -> bool:
     return all(field.cells is None for field in template.fields)
 
 
+def has_few_lines(template: Template) -> bool:
+    """Return whether a form has so few lines that other forms' may lie alike."""
+    return len(lines.list_side_pieces(list_boxes(template)).box) < FEW_LINES
+
+
 def refine_pose(
-    grey: GreyImage, initial: InitialPose, template: Template, min_share: float = MIN_LINE_SHARE
+    grey: GreyImage, initial: InitialPose, template: Template, *, alone: bool = False
 ) -> Pose | RejectedPose:
     """Refine an initial pose on the lines of every other box, and measure it on the others'.
 
@@ -98,7 +113,7 @@ def refine_pose(
         grey: the page.
         initial: the pose.
         template: the form's.
-        min_share: share of the lines that must be in place.
+        alone: whether only lines show where the paper lies: more of them must be in place then.
 
     Returns:
         The refined pose, or why it does not fit.
@@ -120,17 +135,11 @@ def refine_pose(
         )
         for some in (is_required, is_required | True)
     )
-    required_share = min_share
-    if (
-        min_share == MIN_LINE_SHARE
-        and tested.is_found.any()
-        and np.median(tested.darkness[tested.is_found]) < FAINT_DARKNESS
-    ):
-        required_share = MIN_FAINT_LINE_SHARE
-    if share < required_share or not tested.is_found.any():
+    is_other_row = alone and len(pieces.box) < FEW_LINES and not _has_all_lines(tested, fitted)
+    if share < _choose_required_share(tested, alone=alone) or is_other_row:
         count = f"{tested.is_found.sum()} of {len(tested.is_found)}"
         text = f"{count} printed lines are where they should be"
-        return RejectedPose(RegistrationFailure(f"another form: {text}"), share)
+        return RejectedPose(RegistrationFailure(f"another form: {text}"), share, text)
     residual = float(np.quantile(np.abs(tested.offset[tested.is_found]), 0.95))
     if residual > MAX_RESIDUAL_MM:
         text = f"the page cannot be laid straight: printed lines are {residual:.2f} mm off"
@@ -145,6 +154,23 @@ def refine_pose(
         int(in_place.sum()),
         _list_unseen_fields(template, pieces, is_required, in_place),
     )
+
+
+def _choose_required_share(tested: lines.LineOffsets, *, alone: bool) -> float:
+    """Return the share of the lines that must be in place: least where they are faint."""
+    if not tested.is_found.any():
+        return np.inf
+    if alone:
+        return MIN_LINE_SHARE_ALONE
+    is_faint = np.median(tested.darkness[tested.is_found]) < FAINT_DARKNESS
+    return MIN_FAINT_LINE_SHARE if is_faint else MIN_LINE_SHARE
+
+
+def _has_all_lines(tested: lines.LineOffsets, fitted: lines.LineOffsets) -> bool:
+    """Return whether about all lines are in place, those between adjoining boxes too."""
+    found = np.concatenate([tested.is_found, fitted.is_found])
+    hidden = np.concatenate([tested.hidden, fitted.hidden])
+    return bool(found.sum() >= MIN_FEW_LINE_SHARE * max((~hidden).sum(), len(hidden) / 2))
 
 
 def _fit_to_lines(grey: GreyImage, initial: InitialPose, pieces: lines.SidePieces) -> Matrix:

@@ -39,3 +39,8 @@ def list_symmetry_shifts(boxes: NDArray[np.float64]) -> Points:
     often = (count > len(boxes) / 3) & (count < len(boxes))
     order = np.argsort(-count[often], kind="stable")[:MAX_SHIFTS]
     return np.asarray(shifts[first[often][order]])
+
+
+def build_shift(across: float, down: float) -> Matrix:
+    """Return the matrix of a shift, mm → mm."""
+    return np.array([[1, 0, across], [0, 1, down], [0, 0, 1]], np.float64)

@@ -24,6 +24,7 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).parent.parent / "samples"))
 import paper
 
+from batchdigits.records import GreyImage
 from batchdigits.register import (
     MAX_RESIDUAL_MM,
     Reference,
@@ -118,7 +119,7 @@ def outcomes(
 
 def outcome(
     seed: int,
-    grey: paper.Grey,
+    grey: GreyImage,
     truth: NDArray[np.float64],
     form: Template,
     reference: Reference | None,
