@@ -102,7 +102,7 @@ def _extract_form_page(
         if field.name in pose.unseen:
             builder.add_unreadable(index, page.number, "error", UNSEEN_FIELD_DETAIL, field)
             continue
-        cut = cells.cut_boxes(grey, pose.matrix, field.boxes(), form_boxes)
+        cut = cells.cut_boxes(grey, pose.matrix, field.boxes(), form_boxes, alike=False)
         reason = cells.describe_low_resolution(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
