@@ -13,7 +13,7 @@ from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.findings import DigitPrediction, Finding, decode_findings, encode_findings
 from batchdigits.predict.numbers import NumberDigit
 from batchdigits.state.name_findings import name_findings
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 FIELDS = [
     Field(name="amount", box=(20.5, 30.0, 60.0, 9.25), cells=6, gap=0.33, decimals=2),

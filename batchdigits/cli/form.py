@@ -53,10 +53,8 @@ def print_form(
 
     loaded = templates.load_template(template)
     _write_output(out, ".pdf", paper.draw_blank_form(loaded), template)
-    if paper.convert_to_latin1(loaded.form.name) != loaded.form.name:
-        report.print_message(
-            f"'{loaded.form.name}' is printed as '{paper.convert_to_latin1(loaded.form.name)}'"
-        )
+    for text, printed in paper.list_replaced_texts(loaded):
+        report.print_message(f"'{text}' is printed as '{printed}'")
     if not quiet:
         wide, high = loaded.form.size
         report.print_message(

@@ -18,7 +18,7 @@ from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.options import Invert
 from batchdigits.records import FileSnapshot, GreyImage, RegisteredPage, Status
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 
 class DigitSpot(NamedTuple):

@@ -23,11 +23,11 @@ MIN_POCKET = 0.15
 """Depth of the four open spaces between the strokes of an X, as a share of the ink's sides."""
 MIN_DIAGONAL_DEGREES, MAX_DIAGONAL_DEGREES, ANGLE_STEP_DEGREES = 20, 68, 4
 """Angles between the strokes of an X and the horizontal, and the step of their search, degrees."""
-MIN_CROSS_SHARE = 0.85
-"""Share of an X's ink that lies on its two strokes."""
-MIN_STROKE_RATIO, CROSSING_RANGE = 0.55, (0.25, 0.75)
-"""Least length of the shorter stroke of an X, as a share of the longer one; and where on each
-stroke the other one crosses it, as a share of its length."""
+MIN_STROKE_RATIO = 0.55
+"""Least length of the shorter stroke of an X, as a share of the longer one."""
+CROSSINGS = ((0.85, 0.25), (0.95, 0.13))
+"""How much of an X's ink lies on its two strokes at least, and how far from their ends they cross,
+as a share of their length: the straighter the strokes, the further from their middles."""
 STAR_RADII = (0.5, 0.7)
 """Radii of two circles round the middle of an asterisk, as shares of its greatest radius."""
 MIN_STAR_RAYS, MAX_STAR_GAP_DEGREES = 5, 110
@@ -100,16 +100,16 @@ def _is_cross(points: NDArray[np.float64], width: float) -> bool:
     down, up = _find_strokes(points, angles, width), _find_strokes(points, -angles, width)
     covered = down.sum(1)[:, None] + up.sum(1) - down.astype(int) @ up.T.astype(int)
     n, m = np.unravel_index(covered.argmax(), covered.shape)
-    if covered[n, m] < MIN_CROSS_SHARE * len(points):
-        return False
     both = down[n] & up[m]
+    share = covered[n, m] / len(points)
+    least = min((end for some, end in CROSSINGS if share >= some), default=1.0)
     if not both.any():
         return False
     lengths = []
     for on, angle in ((down[n], angles[n]), (up[m], -angles[m])):
         along = points @ [np.cos(angle), np.sin(angle)]
         start, length = along[on].min(), np.ptp(along[on]) + 1
-        if not CROSSING_RANGE[0] <= (along[both].mean() - start) / length <= CROSSING_RANGE[1]:
+        if not least <= (along[both].mean() - start) / length <= 1 - least:
             return False
         lengths.append(length)
     return bool(min(lengths) >= MIN_STROKE_RATIO * max(lengths))

@@ -15,10 +15,12 @@ from batchdigits.records import GreyImage
 
 POINT = ","
 """The mark of a box that holds a full stop or a comma alone."""
-MIN_DARKNESS_RATIO = 0.5
-"""Least darkness of a point, as a share of that of the darkest ink in its box."""
-MIN_INK_LEVEL = 40
+MIN_DARKNESS_RATIO, MIN_INK_RATIO = 0.5, 0.2
+"""Darkness of a point and of all ink, as shares of that of the darkest ink in the box, at least."""
+MIN_INK_LEVEL = 20
 """Least darkness of ink in a box, grey levels."""
+MAX_STROKE_GAP_PX = 2
+"""Longest gap within a faint stroke, px of a box's picture (0.2 mm)."""
 MAX_POINT_HEIGHT, MAX_POINT_WIDTH = 0.42, 0.5
 """Greatest height and width of a point, as shares of the height of the row's digits."""
 MAX_OWN_HEIGHT = 0.3
@@ -74,13 +76,16 @@ def find_points(crops: Sequence[GreyImage | None]) -> tuple[list[bool], list[boo
 def _measure_ink(crop: GreyImage) -> _Ink | None:
     """Measure the clear ink of a box, without rests of its lines; None where there is none."""
     dark = 255 - crop
-    mask: NDArray[np.uint8] = (
-        dark >= max(MIN_INK_LEVEL, MIN_DARKNESS_RATIO * float(dark.max()))
-    ).view(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    most = float(dark.max())
+    ink: NDArray[np.uint8] = (dark >= max(MIN_INK_LEVEL, MIN_INK_RATIO * most)).view(np.uint8)
+    side = 1 + MAX_STROKE_GAP_PX
+    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    clear = np.bincount(labels[dark >= MIN_DARKNESS_RATIO * most], minlength=count) > 0
     high, wide = crop.shape
     parts = [
-        (left, top, left + across, top + down) for left, top, across, down, _ in stats[1:].tolist()
+        (left, top, left + across, top + down)
+        for left, top, across, down, _ in stats[1:][clear[1:]].tolist()
     ]
     inner = [one for one in parts if _is_inside(one, wide, high)]
     if not inner:
@@ -103,8 +108,8 @@ def _is_alone(number: int, ink: _Ink, inks: Sequence[_Ink | None]) -> bool:
     digits = [one for n, one in enumerate(inks) if one is not None and n != number]
     digits = [one for one in digits if one.height > high]
     if not digits:
-        tall = ink.shape[0]
-        return high <= MAX_OWN_HEIGHT * tall and wide <= high and ink.main[1] >= MIN_TOP * tall
+        whole = ink.shape[0]
+        return high <= MAX_OWN_HEIGHT * whole and wide <= high and ink.main[1] >= MIN_TOP * whole
     tall = float(np.median([one.height for one in digits]))
     top = float(np.median([one.main[1] for one in digits]))
     return (

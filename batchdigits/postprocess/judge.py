@@ -14,7 +14,7 @@ from batchdigits.extract.points import POINT
 from batchdigits.postprocess import fillers, numbers, rules
 from batchdigits.predict.findings import DigitPrediction, Finding
 from batchdigits.records import DigitRow, JudgedValue, Row
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 MIN_INKED_BOXES, MIN_SURE_SHARE = 4, 0.3
 """If a page without a template has at least so many boxes with ink, and a smaller share of them is

@@ -15,7 +15,7 @@ from batchdigits.predict.decoding import (
     DecodedStrip,
 )
 from batchdigits.records import JudgedValue
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 MAX_NUMBER_DIGITS = 20
 """Most digits of a number."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batchdigits import calibrate
 from batchdigits.records import JudgedValue
 from batchdigits.templates import dates, patterns
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 MAX_VALUES_TRIED = 4096
 """At most so many values are tried, the likeliest first."""

@@ -17,7 +17,7 @@ from batchdigits.extract.tasks import Task
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.numbers import NumberDigit
 from batchdigits.records import FileSnapshot, RegisteredPage
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 FINDINGS_VERSION = 3
 """The version of the stored text."""

@@ -51,8 +51,8 @@ class Field(StrictModel):
     box: NonEmptyBox
     cells: int | None = Setting(None, ge=1, le=64)
     gap: float = Setting(0, ge=0)
-    groups: Annotated[tuple[GroupSize, ...] | None, ALLOW_LIST] = Setting(None, min_length=1)
-    group_gap: float | None = Setting(None, ge=0)
+    groups: Annotated[tuple[GroupSize, ...] | None, ALLOW_LIST] = None
+    group_gap: Annotated[float, Setting(ge=0)] | None = None
     separator: str | None = None
     pattern: str | None = None
     min: float | None = None
@@ -114,6 +114,8 @@ class Field(StrictModel):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key} is between groups: give groups, or leave {key} out")
             return
+        if not self.groups:
+            raise ValueError("groups: expected the boxes of each group, as [4, 2]")
         if self.cells != sum(self.groups):
             raise ValueError(f"groups have {sum(self.groups)} boxes, cells says {self.cells}")
         if self.group_gap is not None and self.group_gap < self.gap:
