@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchdigits.cli.help import PanelCommand
 from batchdigits.cli.form_paper import PAPER_SIZES_MM, find_paper_size
+from batchdigits.cli.help import PanelCommand
 from batchdigits.cli.options import ConfigOption, QuietOption, make_option, make_out_option
 from batchdigits.errors import TemplateError, UsageError
 
