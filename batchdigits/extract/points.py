@@ -21,15 +21,15 @@ MIN_INK_LEVEL = 20
 """Least darkness of ink in a box, grey levels."""
 MAX_STROKE_GAP_PX = 2
 """Longest gap within a faint stroke, px of a box's picture (0.2 mm)."""
-MAX_POINT_HEIGHT, MAX_POINT_WIDTH = 0.42, 0.5
+MAX_POINT_HEIGHT, MAX_POINT_WIDTH = 0.5, 0.5
 """Greatest height and width of a point, as shares of the height of the row's digits."""
 MAX_OWN_HEIGHT = 0.3
 """Greatest height of a point in a row without digits beside it, as a share of the box's height."""
 MIN_TOP = 0.5
 """How far down a point begins, as a share of the height of the row's digits, or of its box."""
-MIN_BESIDE_PX, MAX_BESIDE_HEIGHT = 4, 0.3
+MIN_BESIDE_PX, MAX_BESIDE_HEIGHT, MAX_BESIDE_WIDTH = 4, 0.5, 0.4
 """Least height and width of a point beside a digit, px of a box's picture (0.4 mm); and its
-greatest height, as a share of the digit's."""
+greatest height and width, as shares of the digit's height."""
 MARGIN = 0.09
 """What touches the outer part of a box, as a share of its sides, is a rest of a line, no point."""
 
@@ -124,10 +124,8 @@ def _is_beside(part: tuple[int, int, int, int], ink: _Ink) -> bool:
     left, top, right, bottom = part
     if min(right - left, bottom - top) < MIN_BESIDE_PX:
         return False
-    if (
-        bottom - top > MAX_BESIDE_HEIGHT * ink.height
-        or right - left > MAX_BESIDE_HEIGHT * ink.height
-    ):
+    high, wide = (side / ink.height for side in (bottom - top, right - left))
+    if high > MAX_BESIDE_HEIGHT or wide > MAX_BESIDE_WIDTH:
         return False
     foot = ink.main[1] + 0.65 * ink.height
     return (top + bottom) / 2 >= foot and (left >= ink.main[2] - 2 or right <= ink.main[0] + 2)
