@@ -4,7 +4,13 @@ import re
 from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic import Field as Setting
 
 from batchdigits.templates import dates, patterns
@@ -18,6 +24,10 @@ GROUP_GAP_BOXES = 0.5
 template does not say it: room for a separator."""
 FILLERS = {"x": "an X", "-": "a dash", "*": "an asterisk"}
 """Marks that may fill empty boxes. A slash is none of them: it looks like a 1."""
+
+LATER_KEYS = ("label", "groups", "group_gap", "separator", "date", "filler")
+"""Keys that came after the first states: one that is not given is not dumped either, because a
+state knows a template by its dump."""
 
 CheckDigitKind = Literal["luhn", "mod11", "mod97"]
 GroupSize = Annotated[int, Setting(ge=1, le=64)]
@@ -73,6 +83,12 @@ class Field(StrictModel):
         if isinstance(groups, list | tuple) and all(type(one) is int for one in groups):
             return {**keys, "cells": sum(groups)} if groups else keys
         return {**keys, "cells": len(date)} if isinstance(date, str) and date else keys
+
+    @model_serializer(mode="wrap")
+    def _leave_out_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        keys: dict[str, Any] = dump(self)
+        unset = [key for key in LATER_KEYS if getattr(self, key) in {None, ""}]
+        return {key: value for key, value in keys.items() if key not in unset}
 
     @field_validator("name")
     @classmethod
