@@ -181,6 +181,24 @@ def test_a_full_stop_or_a_comma_is_never_a_digit(
     assert words in found.detail
 
 
+def test_a_broken_digit_and_rests_of_a_line_are_no_points(
+    form: Template, save: Save, fake_classifier: FakeClassifier
+) -> None:
+    """As of a 1 over a crease, and of a line that a photograph broke."""
+    sheet = filled(form, "", "2", "3", "4")
+    boxes = [[round(side * DPI / 25.4) for side in box] for box in form.fields[0].boxes()]
+    x, y, wide, high = boxes[0]
+    for top, bottom in ((12, 24), (30, 42), (46, 60)):
+        cv2.line(sheet, (x + wide // 2, y + top), (x + wide // 2, y + bottom), 20, 5)
+    x, y, wide, high = boxes[1]
+    for top in (20, high - 28):
+        cv2.line(sheet, (x + wide - 12, y + top), (x + wide - 12, y + top + 8), 20, 5)
+    save("a.png", sheet)
+    found = read_field("number")
+    assert len(found.value) == 4
+    assert "written" not in found.detail
+
+
 def test_printed_separators_and_hints_are_no_ink(
     form: Template, save: Save, fake_classifier: FakeClassifier
 ) -> None:

@@ -104,6 +104,8 @@ def _is_inside(part: tuple[int, int, int, int], wide: int, high: int) -> bool:
 
 def _is_alone(number: int, ink: _Ink, inks: Sequence[_Ink | None]) -> bool:
     """Return whether a box holds a point alone."""
+    if any(max(right - left, down - top) >= MIN_BESIDE_PX for left, top, right, down in ink.others):
+        return False  # a digit in pieces
     high, wide = ink.height, ink.main[2] - ink.main[0]
     digits = [one for n, one in enumerate(inks) if one is not None and n != number]
     digits = [one for one in digits if one.height > high]
@@ -120,9 +122,13 @@ def _is_alone(number: int, ink: _Ink, inks: Sequence[_Ink | None]) -> bool:
 
 
 def _is_beside(part: tuple[int, int, int, int], ink: _Ink) -> bool:
-    """Return whether a part is a point at the foot of a digit, on its right or left."""
+    """Return whether a part is a point at the foot of a digit, on its right or left.
+
+    Parts above each other are rests of an upright line.
+    """
     left, top, right, bottom = part
-    if min(right - left, bottom - top) < MIN_BESIDE_PX:
+    stacked = any(other[0] < right and left < other[2] for other in ink.others if other != part)
+    if stacked or min(right - left, bottom - top) < MIN_BESIDE_PX:
         return False
     high, wide = (side / ink.height for side in (bottom - top, right - left))
     if high > MAX_BESIDE_HEIGHT or wide > MAX_BESIDE_WIDTH:
