@@ -245,7 +245,10 @@ def _compute_reading_key(options: RunOptions, fingerprint: str, forms: FormTempl
         "model": fingerprint,
         "as": options.as_,
         "invert": options.invert,
-        "templates": [one.model_dump_json(exclude={"place"}) for one in forms.templates],
+        "templates": [
+            one.model_dump_json(exclude={"place": True, "fields": {"__all__": {"label"}}})
+            for one in forms.templates
+        ],
         "references": {
             name: hashlib.blake2b(one.features.tobytes()).hexdigest()
             for name, one in forms.references.items()

@@ -24,6 +24,7 @@ from batchdigits import cli, state
 from batchdigits.errors import OutputError
 from batchdigits.state import TableRecord, base, checksums, migrations
 from batchdigits.state.name_findings import name_findings
+from batchdigits.state.raise_findings import raise_findings
 
 TEXT = '[[1,null,"",null,[[null,"",[0,0,28,28],[7,0.9,2,false,{"2":0.1}]]],null,true,null,[]]]'
 """Findings as states before version 4 hold them."""
@@ -60,7 +61,10 @@ def older(path: str, version: int) -> None:
         for number, row in enumerate(rows if since <= version else (), 1):
             own = [number] if table in ("keys", "readings") else []
             of_row = checksums.compute_old_checksum if version < 4 else checksums.compute_checksum
-            values = [*own, *row, of_row(*row)]
+            kept = row
+            if version >= 4 and table in ("readings", "pages"):
+                kept = (*row[:-1], name_findings(row[-1]))
+            values = [*own, *kept, of_row(*kept)]
             marks = ", ".join("?" * len(values))
             made.execute(f"INSERT INTO {table} VALUES ({marks})", values)
     made.execute(f"PRAGMA application_id = {base.APPLICATION_ID}")
@@ -79,11 +83,11 @@ def look(known: state.StateStore) -> int:
     return known.add_key("model 1", "{}")
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 3])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 4])
 def test_a_ledger_of_an_older_version_is_brought_up_to_date(path: str, version: int) -> None:
     older(path, version)
-    named = name_findings(TEXT)
-    wanted = [("b.png", named), ("\u0378", name_findings("[]")), ("\xe4.png", named)]
+    named, none = (raise_findings(name_findings(text)) for text in (TEXT, "[]"))
+    wanted = [("b.png", named), ("\u0378", none), ("\xe4.png", named)]
     for _ in range(2):  # the second time it is as this version left it
         with state.open_store(path) as known:
             found = [(one.file, one.findings) for one in known.list_file_records()]
@@ -92,7 +96,7 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(path: str, version: 
             assert known.load_table_record("table") == left
             pages = {"long.pdf": {4: named}} if version >= 3 else {}
             assert known.load_findings_by_page(look(known)) == pages
-        assert version_of(path) == len(migrations.STEPS) == 4
+        assert version_of(path) == len(migrations.STEPS) == 5
     kept(path)
     assert len(told(path)) == (4 if version else 3)
     assert not aside(path)
@@ -100,7 +104,7 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(path: str, version: 
 
 DAMAGED = [
     pytest.param(version, table, id=f"version {version}, {table}")
-    for version in (1, 2, 3)
+    for version in (1, 2, 3, 4)
     for table, (since, _) in ROWS.items()
     if since <= version
 ]
@@ -112,8 +116,10 @@ def test_damage_to_an_older_version_is_found_before_it_gets_new_checksums(
 ) -> None:
     older(path, version)
     column = {"keys": "terms", "readings": "told", "files": "size"}.get(table, "size")
+    if version >= 4:
+        column = {"terms": "thresholds", "told": "findings"}.get(column, column)
     with closing(sqlite3.connect(path)) as made, made:
-        value = "'[]'" if column in ("terms", "told") else "6"
+        value = "'[]'" if column not in {"size"} else "6"
         assert made.execute(f"UPDATE {table} SET {column} = {value}").rowcount
     before = Path(path).read_bytes()
     assert told(path) == []
@@ -126,7 +132,7 @@ def fails_at_last(made: sqlite3.Connection) -> None:
     raise RuntimeError("it ends here")
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 5])
 def test_a_migration_that_fails_leaves_the_old_version_whole(
     path: str, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +155,7 @@ def test_what_a_migration_cannot_bring_over_is_left_as_it_was(path: str) -> None
         values = ("seven", checksums.compute_old_checksum(*row))
         made.execute("UPDATE readings SET told = ?, sum = ? WHERE id = 1", values)
     before = Path(path).read_bytes()
-    with pytest.raises(OutputError, match=r"cannot be brought from version 3 to 4 .* left as it"):
+    with pytest.raises(OutputError, match=r"cannot be brought from version 3 to 5 .* left as it"):
         told(path)
     assert Path(path).read_bytes() == before
     assert not aside(path)
@@ -170,12 +176,12 @@ def test_a_process_that_dies_while_it_migrates_leaves_the_old_version(path: str)
     script = (
         "import os, sys\nfrom batchdigits import state\n"
         "from batchdigits.state import migrations\n"
-        "*steps, last = migrations.STEPS\n"
+        "*_, changes_all, _ = migrations.STEPS\n"
         "def dies(made):\n"
         "    made.execute('PRAGMA cache_size = 10')\n"
-        "    last(made)\n"
+        "    changes_all(made)\n"
         "    os._exit(9)\n"
-        "migrations.STEPS[-1] = dies\n"
+        "migrations.STEPS[-2] = dies\n"
         "with state.open_store(sys.argv[1]): pass\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(state.__file__).parents[2])}
@@ -203,18 +209,18 @@ LATER: dict[str, migrations.Step] = {
 
 
 @pytest.mark.parametrize("step", LATER.values(), ids=LATER.keys())
-@pytest.mark.parametrize("version", [1, 4])
+@pytest.mark.parametrize("version", [1, 5])
 def test_a_later_change_of_the_tables_is_no_damage(
     path: str, version: int, step: migrations.Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older(path, version)
-    if version == 4:
+    if version == 5:
         Path(path).unlink()
         kept(path)
     monkeypatch.setattr(migrations, "STEPS", [*migrations.STEPS, step])
     for _ in range(2):
         assert len(told(path)) == 3
-        assert version_of(path) == 5
+        assert version_of(path) == 6
     assert not aside(path)
 
 
@@ -230,7 +236,7 @@ def test_tables_that_are_spelled_otherwise_are_no_damage(path: str) -> None:
 
 def newer(path: str) -> None:
     kept(path)
-    make_newer(path, 5)
+    make_newer(path, 6)
 
 
 def newer_with_other_tables(path: str) -> None:
@@ -255,10 +261,10 @@ def newer_and_spoilt(path: str) -> None:
 @pytest.mark.parametrize(
     ("make", "version"),
     [
-        (newer, 5),
+        (newer, 6),
         (newer_with_other_tables, 7),
-        (newer_in_another_mode, 5),
-        (newer_and_spoilt, 5),
+        (newer_in_another_mode, 6),
+        (newer_and_spoilt, 6),
     ],
 )
 def test_a_state_of_a_newer_version_ends_the_run_and_is_left_untouched(
@@ -277,7 +283,7 @@ def test_a_state_of_a_newer_version_ends_the_run_and_is_left_untouched(
     assert cli._run_command_line(["run", "inbox", "--out", "results.csv", "--workers", "0"]) == 5
     assert capsys.readouterr().err.splitlines()[-1] == (
         "batchdigits: the state 'results.csv.state' was written by a newer batchdigits (its "
-        f"version {version}, this one knows 4): install that version, or give another place by "
+        f"version {version}, this one knows 5): install that version, or give another place by "
         "--state"
     )
     assert state.read_bytes() == before
@@ -296,7 +302,7 @@ def test_what_a_newer_version_began_and_never_ended_is_undone(path: str, tmp_pat
     with closing(sqlite3.connect(path, isolation_level=None)) as made:
         made.execute("PRAGMA cache_size = 1")
         made.execute("BEGIN IMMEDIATE")
-        made.execute("PRAGMA user_version = 5")
+        made.execute("PRAGMA user_version = 6")
         made.execute(
             "CREATE TABLE x AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
             " FROM n LIMIT 3000) SELECT i, hex(zeroblob(50)) FROM n"
@@ -305,7 +311,7 @@ def test_what_a_newer_version_began_and_never_ended_is_undone(path: str, tmp_pat
         left = Path(path).read_bytes(), Path(f"{path}-journal").read_bytes()
         made.execute("ROLLBACK")
     header = bytearray(left[0])
-    header[60:64] = (5).to_bytes(4)
+    header[60:64] = (6).to_bytes(4)
     Path(path).write_bytes(header)
     Path(f"{path}-journal").write_bytes(left[1])
     assert told(path) == before

@@ -53,7 +53,11 @@ def test_print_draft_and_check_go_round(template: str, capsys: Capture) -> None:
     assert "8 fields, 38 boxes, 210 x 297 mm: print it at 100%" in capsys.readouterr().err
     save("blank.png", drawn(Path("form.pdf").read_bytes(), 150))
     assert run("draft", "blank.png", "--out", "again.toml", "--name", "again") == 0
-    assert "form 'again', 8 fields" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "form 'again', 7 fields" in err
+    assert "1 left out (see its comments)" in err
+    assert "-> again.toml, drawn in again_drafted.png" in err
+    assert cv2.imread("again_drafted.png").shape[:2] == cv2.imread("blank.png").shape[:2]
     assert run("check", "again.toml") == 0
     assert run("check", "again.toml", "blank.png", "--out", "drawn.png") == 0
     out, err = capsys.readouterr()
@@ -101,6 +105,37 @@ def test_another_form_is_told(template: str, capsys: Capture) -> None:
     assert "'white.png' is not the form 'membership'" in capsys.readouterr().err
 
 
+def test_what_was_looked_for_on_another_form_is_drawn(template: str, capsys: Capture) -> None:
+    save("white.png", np.full((1754, 1240), 255, np.uint8))
+    assert run("check", template, "white.png", "--out", "drawn.png") == 6
+    err = capsys.readouterr().err
+    assert "'white.png' is not the form 'membership'" in err
+    assert "is drawn where it would be on a whole page -> drawn.png" in err
+    picture = cv2.imread("drawn.png")
+    x, y, wide, _ = several().fields[2].box  # a field written freely: its upper side is drawn
+    scale = 1240 / 210
+    assert picture[round(y * scale), round((x + wide / 2) * scale)].tolist() != [255, 255, 255]
+
+
+SCANNED = {
+    "A4, cut by the scanner": ((1231, 1743), 150, (210, 297)),
+    "A4 on its side": ((1754, 1240), 150, (297, 210)),
+    "Letter": ((1270, 1650), 150, (215.9, 279.4)),
+    "A6 with a strip more": ((630, 880), 150, (105, 148)),
+    "no standard": ((1240, 1240), 150, (209.97, 209.97)),
+}
+
+
+@pytest.mark.parametrize("what", SCANNED)
+def test_paper_is_taken_for_a_standard_size_when_it_is_near(what: str) -> None:
+    (wide, high), dpi, size = SCANNED[what]
+    grey = np.full((high, wide), 255, np.uint8)
+    cv2.rectangle(grey, (100, 100), (400, 160), 0, 3)
+    save("blank.png", grey, dpi)
+    assert run("draft", "blank.png", "--out", "a.toml") == 0
+    assert templates.load_template("a.toml").form.size == pytest.approx(size, abs=0.1)
+
+
 FAULTS: dict[str, tuple[list[str], int, str]] = {
     "no command": ([], 2, "Missing command. (see --help)"),
     "a template with a slip": (["check", "bad.toml"], 6, "did you mean 'cells'?"),
@@ -119,7 +154,7 @@ FAULTS: dict[str, tuple[list[str], int, str]] = {
     "a size that is none": (
         ["draft", "s.png", "--out", "a.toml", "--size", "B9"],
         2,
-        "expected a3, a4, a5, letter, legal or millimetres as 210x297, got 'B9'",
+        "expected a3, a4, a5, a6, letter, legal or millimetres as 210x297, got 'B9'",
     ),
     "paper without a size": (
         ["draft", "s.png", "--out", "a.toml", "--size", "0x0"],

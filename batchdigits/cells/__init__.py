@@ -6,7 +6,7 @@ belongs to the box that holds most of it. A box without ink is blank, and not re
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 import cv2
@@ -25,6 +25,7 @@ from batchdigits.cells.ink import (
 from batchdigits.cells.lines import detect_box_lines, erase_box_lines
 from batchdigits.records import GreyImage
 from batchdigits.templates.boxes import project_box
+from batchdigits.templates.hints import MAX_HINT_DARKNESS
 
 __all__ = ["BOX_PX_PER_MM", "MIN_PAGE_PX_PER_MM", "CutBox", "Rect", "cut_boxes", "cut_strip_boxes"]
 
@@ -36,6 +37,8 @@ BOX_MARGIN_MM = 1.5
 SHARED_LINE_GAP_MM, MERGED_LINES_GAP_MM = 0.1, 1.2
 """Distances between two boxes, mm. Up to the first, which rounding may leave, they share a line.
 Under the second, their two lines may look like one."""
+HINT_REACH_MM = 0.5
+"""How far a printed hint may lie from its place, mm."""
 MAX_SHARED_INK_RATIO = 0.5
 """Share of a box's ink that may be in its neighbour's as well."""
 MIN_PAGE_PX_PER_MM = 3.6
@@ -72,12 +75,13 @@ class CutBox(NamedTuple):
     shared: bool = False
 
 
-def cut_boxes(
+def cut_boxes(  # noqa: PLR0913 - each is said by its name
     grey: GreyImage,
     matrix: Matrix,
     boxes: Sequence[Rect],
     others: Sequence[Rect] = (),
     *,
+    hints: Sequence[Rect] = (),
     alike: bool = True,
 ) -> list[CutBox]:
     """Cut boxes out of a page.
@@ -87,10 +91,14 @@ def cut_boxes(
         matrix: the transform from paper to the page.
         boxes: on paper, mm.
         others: the boxes of other fields, mm.
+        hints: where a light letter is printed in each box, mm; empty for none.
         alike: whether all lines of a box are equally heavy, as in the fields of a form.
     """
     every = np.array([*boxes, *others])
-    cells = [_cut_box(grey, matrix, box, _has_close_neighbour(box, every), alike) for box in boxes]
+    cells = [
+        _cut_box(grey, matrix, box, hint, _has_close_neighbour(box, every), alike)
+        for box, hint in zip_longest(boxes, hints)
+    ]
     return _mark_shared_ink(cells, boxes)
 
 
@@ -135,8 +143,8 @@ def _mark_shared_ink(found: Sequence[tuple[CutBox, Mask]], boxes: Sequence[Rect]
     return cells
 
 
-def _cut_box(
-    grey: GreyImage, matrix: Matrix, box: Rect, beside: bool, alike: bool
+def _cut_box(  # noqa: PLR0913, PLR0917
+    grey: GreyImage, matrix: Matrix, box: Rect, hint: Rect | None, beside: bool, alike: bool
 ) -> tuple[CutBox, Mask]:
     wide, high = (max(8, round((side + 2 * BOX_MARGIN_MM) * BOX_PX_PER_MM)) for side in box[2:])
     to_paper = np.array(
@@ -150,6 +158,8 @@ def _cut_box(
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
     drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
     dark = compute_darkness_on_paper(drawn)
+    if hint is not None:
+        _erase_hint(dark, np.linalg.inv(to_paper), hint)
     edge = BOX_MARGIN_MM * BOX_PX_PER_MM
     ink, core = segment_ink(dark)
     sides = BoxSides(edge, edge + box[2] * BOX_PX_PER_MM, edge, edge + box[3] * BOX_PX_PER_MM)
@@ -170,6 +180,21 @@ def _cut_box(
         fineness,
         shown,
     ), mask
+
+
+def _erase_hint(dark: GreyImage, to_picture: Matrix, hint: Rect) -> None:
+    """Erase what is as light as a hint from where it is printed.
+
+    Args:
+        dark: the picture of the box, as from `compute_darkness_on_paper`.
+        to_picture: (3, 3), mm on paper, 1 → px in the picture.
+        hint: where it is printed, mm.
+    """
+    low, high = project_box(hint, to_picture)[[0, 2]]
+    left, top = np.maximum(0, np.floor(low - HINT_REACH_MM * BOX_PX_PER_MM)).astype(int)
+    right, bottom = np.ceil(high + HINT_REACH_MM * BOX_PX_PER_MM).astype(int)
+    part = dark[top:bottom, left:right]
+    part[part < MAX_HINT_DARKNESS] = 0
 
 
 def _compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:

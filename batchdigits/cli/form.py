@@ -1,17 +1,20 @@
 """`form print`, `form draft` and `form check`: print, draft and check templates."""
 
 import os
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchdigits.cli.form_paper import PAPER_SIZES_MM, find_paper_size
 from batchdigits.cli.help import PanelCommand
 from batchdigits.cli.options import ConfigOption, QuietOption, make_option, make_out_option
 from batchdigits.errors import TemplateError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from batchdigits.records import GreyImage
     from batchdigits.register import Pose, Reference
     from batchdigits.templates import Template
@@ -20,17 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Check a template, print a blank form from it, draft one from a blank form.",
 )
-
-PAPER_SIZES_MM = {
-    "a3": (297.0, 420.0),
-    "a4": (210.0, 297.0),
-    "a5": (148.0, 210.0),
-    "letter": (215.9, 279.4),
-    "legal": (215.9, 355.6),
-}
-"""mm: ISO 216; ANSI/ASME Y14.1 and custom."""
-MAX_STRETCH = 0.04
-"""How much a picture may be longer or shorter than its paper, as scanners cut pages."""
 
 TemplateArgument = Annotated[str, typer.Argument(metavar="TEMPLATE", help="A template (TOML).")]
 PageOption = Annotated[
@@ -53,10 +45,8 @@ def print_form(
 
     loaded = templates.load_template(template)
     _write_output(out, ".pdf", paper.draw_blank_form(loaded), template)
-    if paper.convert_to_latin1(loaded.form.name) != loaded.form.name:
-        report.print_message(
-            f"'{loaded.form.name}' is printed as '{paper.convert_to_latin1(loaded.form.name)}'"
-        )
+    for text, printed in paper.list_replaced_texts(loaded):
+        report.print_message(f"'{text}' is printed as '{printed}'")
     if not quiet:
         wide, high = loaded.form.size
         report.print_message(
@@ -93,7 +83,8 @@ def draft(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option
     """Draft a template from the picture of a blank form: its boxes, to be named and corrected.
 
     Without markers on it the form is recognised by its picture, which is saved beside the template
-    where BLANK itself, straight and of one page, does not lie there.
+    where BLANK itself, straight and of one page, does not lie there. A picture beside it, FORM.TOML
+    with `_drafted.png` for `.toml`, shows what was found.
     """
     from batchdigits import report, templates  # noqa: PLC0415
     from batchdigits.templates import draft as drafts  # noqa: PLC0415
@@ -101,11 +92,12 @@ def draft(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option
     if os.path.lexists(out) and not force:
         raise UsageError(f"--out '{out}' is there already, perhaps edited: --force replaces it")
     grey = _load_page(blank, page)
-    paper = _find_paper_size(blank, page, size, grey)
+    paper = find_paper_size(blank, page, size, grey)
     drafted = drafts.draft_template(grey, paper)
     if not drafted.fields:
+        what = "no boxes but for ticks or signatures" if drafted.left_out else "no boxes"
         raise TemplateError(
-            f"'{blank}': no boxes were found: expected closed boxes with sides of 3 mm or more "
+            f"'{blank}': {what} were found: expected closed boxes with sides of 3 mm or more "
             f"on paper of {paper[0]:.0f} x {paper[1]:.0f} mm (is --size right?)"
         )
     title = name or _make_stem(blank)[:80]
@@ -113,61 +105,32 @@ def draft(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option
     template = drafts.format_template(title, drafted, reference)
     parsed = templates.parse_template(template, out)
     _write_output(out, ".toml", template.encode(), blank)
+    shown = _write_draft_picture(out, drafted, parsed, blank)
     if not quiet:
         turned = f", turned back by {drafted.turned:.2f} degrees" if drafted.turned else ""
         report.print_message(
             f"{_describe_template(parsed)} on {paper[0]:.0f} x {paper[1]:.0f} mm{turned}, "
-            f"anchor {parsed.form.anchor}: name the fields, then `batchdigits form check` -> {out}"
+            f"anchor {parsed.form.anchor}{_count_left_out(drafted)}: name the fields, then "
+            f"`batchdigits form check` -> {out}, drawn in {shown}"
         )
 
 
-def _find_paper_size(
-    blank: str, page: int, size: str | None, grey: "GreyImage"
-) -> tuple[float, float]:
-    """Return width and height of a page's paper, mm: from --size, or else from the file."""
-    from batchdigits.pages.paper import find_paper_size  # noqa: PLC0415
-    from batchdigits.templates.template import MAX_PAGE_SIDE_MM, MIN_PAGE_SIDE_MM  # noqa: PLC0415
-
-    paper_size = find_paper_size(blank, page) if size is None else _parse_paper_size(size)
-    if paper_size is None:
-        raise UsageError(
-            f"'{blank}' does not say how large its paper is: give --size, as A4 or 210x297"
-        )
-    if not all(MIN_PAGE_SIDE_MM <= side <= MAX_PAGE_SIDE_MM for side in paper_size):
-        raise UsageError(
-            f"'{blank}': expected paper with sides of {MIN_PAGE_SIDE_MM:g} to "
-            f"{MAX_PAGE_SIDE_MM:g} mm, got {paper_size[0]:g} x {paper_size[1]:g}: give --size, "
-            "as A4 or 210x297"
-        )
-    return paper_size if size is None else _orient_paper(paper_size, blank, size, grey)
+def _count_left_out(drafted: "Draft") -> str:
+    count = len(drafted.left_out)
+    return f", {count} left out (see its comments)" if count else ""
 
 
-def _parse_paper_size(size: str) -> tuple[float, float]:
-    """Parse --size into width and height, mm."""
-    if (known := PAPER_SIZES_MM.get(size.lower())) is not None:
-        return known
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", size.lower())
-    if match is None:
-        raise UsageError(
-            f"--size: expected {', '.join(PAPER_SIZES_MM)} or millimetres as 210x297, got '{size}'"
-        )
-    return float(match[1]), float(match[2])
+def _write_draft_picture(out: str, drafted: "Draft", template: "Template", blank: str) -> str:
+    """Draw a draft over the page it is of, beside the template; return the picture's path."""
+    import cv2  # noqa: PLC0415
 
+    from batchdigits.templates import overlay  # noqa: PLC0415
 
-def _orient_paper(
-    paper_size: tuple[float, float], blank: str, size: str, grey: "GreyImage"
-) -> tuple[float, float]:
-    """Return the paper size in the orientation of the page, if their proportions agree."""
-    high, wide = grey.shape
-    if (paper_size[0] > paper_size[1]) != (wide > high):
-        paper_size = (paper_size[1], paper_size[0])  # the paper lies on its side
-    stretched = wide / high * paper_size[1] / paper_size[0]
-    if abs(stretched - 1) > MAX_STRETCH:
-        raise UsageError(
-            f"--size '{size}': '{blank}' is {wide} x {high} px, {abs(stretched - 1):.0%} "
-            f"{'wider' if stretched > 1 else 'narrower'} than such paper: is it the whole page?"
-        )
-    return paper_size
+    place = f"{os.path.splitext(out)[0]}_drafted.png"
+    matrix = overlay.compute_whole_page_matrix(drafted.grey, template)
+    picture = overlay.draw_template(drafted.grey, template, matrix)
+    _write_output(place, ".png", cv2.imencode(".png", picture)[1].tobytes(), blank)
+    return place
 
 
 def _load_page(place: str, number: int) -> "GreyImage":
@@ -227,7 +190,8 @@ def check(
 ) -> None:
     """Say whether a template is sound; with PAGE, whether the page is its form, and where.
 
-    The exit code is 6 where the template is not sound, or the page is another form.
+    The exit code is 6 where the template is not sound, or the page is another form. The picture
+    then shows what was looked for, and where it would be on an upright, whole page.
     """
     from batchdigits import report, templates  # noqa: PLC0415
 
@@ -238,11 +202,11 @@ def check(
     reference = _load_reference(loaded)
     if place is not None:
         grey = _load_page(place, page)
-        pose = _find_pose(grey, loaded, place, reference)
+        pose = _find_pose(grey, loaded, (template, place), reference, out)
         words = f"{_describe_template(loaded)}: '{place}' is this form, by {pose.how}, "
         words += f"residual {pose.residual:.2f} mm"
         if out is not None:
-            _write_overlay(out, grey, loaded, pose, (template, place))
+            _write_overlay(out, grey, loaded, pose.matrix, (template, place))
             words += f" -> {out}"
     if not quiet:
         report.print_message(words)
@@ -259,24 +223,39 @@ def _load_reference(template: "Template") -> "Reference | None":
 
 
 def _find_pose(
-    grey: "GreyImage", template: "Template", place: str, reference: "Reference | None"
+    grey: "GreyImage",
+    template: "Template",
+    inputs: tuple[str, str],
+    reference: "Reference | None",
+    out: str | None,
 ) -> "Pose":
+    """Register a page; where it is not the form, draw what was looked for, and raise an error."""
     from batchdigits import register  # noqa: PLC0415
+    from batchdigits.templates import overlay  # noqa: PLC0415
 
     pose = register.register_page(grey, template, reference)
     if isinstance(pose, register.RegistrationFailure):
-        raise TemplateError(f"'{place}' is not the form '{template.form.name}': {pose.why}")
+        fault = f"'{inputs[1]}' is not the form '{template.form.name}': {pose.why}"
+        if out is not None:
+            matrix = overlay.compute_whole_page_matrix(grey, template)
+            _write_overlay(out, grey, template, matrix, inputs)
+            fault += f"; what was looked for is drawn where it would be on a whole page -> {out}"
+        raise TemplateError(fault)
     return pose
 
 
 def _write_overlay(
-    out: str, grey: "GreyImage", template: "Template", pose: "Pose", inputs: Sequence[str]
+    out: str,
+    grey: "GreyImage",
+    template: "Template",
+    matrix: "NDArray[np.float64]",
+    inputs: Sequence[str],
 ) -> None:
     import cv2  # noqa: PLC0415
 
     from batchdigits.templates import overlay  # noqa: PLC0415
 
-    picture = overlay.draw_template(grey, template, pose.matrix)
+    picture = overlay.draw_template(grey, template, matrix)
     _write_output(out, ".png", cv2.imencode(".png", picture)[1].tobytes(), *inputs)
 
 

@@ -11,7 +11,7 @@ from batchdigits import cells, layout
 from batchdigits.extract.chunk_builder import ChunkBuilder
 from batchdigits.normalize.minus import leads
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 NO_BOXES_DETAIL = "no boxes found"
 FAINT_DARKNESS, TARGET_DARKNESS, MAX_DARKENING = 120.0, 190.0, 5.0

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
+from batchdigits.extract.marks import detect_mark
+from batchdigits.extract.points import POINT, find_points
 from batchdigits.extract.verdicts import judge_crops
 from batchdigits.normalize import grey_levels, shows_small_marks
 from batchdigits.normalize.account import has_more_ink
@@ -16,7 +18,7 @@ from batchdigits.normalize.minus import leads
 from batchdigits.normalize.strips import EMPTY, HEIGHT, strip
 from batchdigits.options import Invert
 from batchdigits.records import FileSnapshot, GreyImage, RegisteredPage, Status
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 
 class DigitSpot(NamedTuple):
@@ -26,11 +28,16 @@ class DigitSpot(NamedTuple):
         status: None if there is a picture, the next in order; else blank or review.
         detail: why there is no picture.
         place: x, y, width, height in the page as scanned, px.
+        mark: what its ink looks like, as of `marks.detect_mark`, or `points.POINT`; empty if like
+            none of them. Whether it is a digit all the same is for the model to say.
+        point: whether a full stop or a comma stands behind the digit.
     """
 
     status: Status | None
     detail: str
     place: tuple[int, int, int, int]
+    mark: str = ""
+    point: bool = False
 
 
 class StripPlacement(NamedTuple):
@@ -181,6 +188,9 @@ class ChunkBuilder:
             elif cell.through or cell.shared:
                 why_not = LINE_THROUGH_DETAIL if cell.through else SHARED_INK_DETAIL
                 spots[number] = spots[number]._replace(status="review", detail=why_not)
+        crops = [cell.crop if spots[n].status is None else None for n, cell in enumerate(cells)]
+        for number, (alone, behind) in enumerate(zip(*find_points(crops), strict=True)):
+            spots[number] = spots[number]._replace(mark=POINT if alone else "", point=behind)
         self._items.append(ExtractedItem(source, page, None, why, field, tuple(spots)))
         for number, (spot, cell) in enumerate(zip(spots, cells, strict=True)):
             if spot.status is None:
@@ -270,13 +280,16 @@ class ChunkBuilder:
         for n, ((at, number), verdict) in enumerate(zip(self._waiting, verdicts, strict=True)):
             item = self._items[at]
             boxed = item.field is not None or len(item.spots) > 1
+            spot = item.spots[number]
             if verdict:
-                spots = list(item.spots)
-                spots[number] = spots[number]._replace(status=verdict[0], detail=verdict[1])
-                self._items[at] = item._replace(spots=tuple(spots))
-            elif more_ink[boxed][n] and not item.detail:
+                spot = spot._replace(status=verdict[0], detail=verdict[1])
+            elif boxed and not spot.mark:
+                spot = spot._replace(mark=detect_mark(found.pictures[n, ..., 0]))
+            item = item._replace(spots=(*item.spots[:number], spot, *item.spots[number + 1 :]))
+            if not verdict and more_ink[boxed][n] and not item.detail:
                 box = f"box {number + 1}: " if len(item.spots) > 1 else ""
-                self._items[at] = item._replace(detail=f"{box}{MORE_INK_DETAIL}")
+                item = item._replace(detail=f"{box}{MORE_INK_DETAIL}")
+            self._items[at] = item
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0

@@ -15,6 +15,7 @@ from batchdigits.records import Failure, FileSnapshot, GreyImage, ImageKind, Pag
 from batchdigits.register import FormTemplates
 from batchdigits.sources import inspection
 from batchdigits.templates.boxes import project_box
+from batchdigits.templates.hints import list_hints
 from batchdigits.templates.template import Template
 
 UNSEEN_FIELD_DETAIL = (
@@ -105,7 +106,10 @@ def _extract_form_page(
         if field.name in pose.unseen:
             builder.add_unreadable(index, page.number, "error", UNSEEN_FIELD_DETAIL, field)
             continue
-        cut = cells.cut_boxes(grey, pose.matrix, field.boxes(), form_boxes)
+        hints = [box for _, box in list_hints(field)]
+        cut = cells.cut_boxes(
+            grey, pose.matrix, field.boxes(), form_boxes, hints=hints, alike=False
+        )
         reason = cells.describe_low_resolution(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown

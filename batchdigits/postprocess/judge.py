@@ -9,10 +9,11 @@ import numpy as np
 from batchdigits import calibrate
 from batchdigits.calibrate import Thresholds
 from batchdigits.extract.chunk_builder import DigitSpot
-from batchdigits.postprocess import numbers, rules
+from batchdigits.extract.points import POINT
+from batchdigits.postprocess import fillers, numbers, rules
 from batchdigits.predict.findings import DigitPrediction, Finding
 from batchdigits.records import DigitRow, JudgedValue, Row
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 BoxPredictions = Sequence[tuple[DigitSpot, DigitPrediction | None]]
 """The boxes of a field with their predictions; None where there was no picture."""
@@ -122,7 +123,7 @@ def judge_field(
     """Judge a field whose digits are written into boxes.
 
     Args:
-        field: its rules and decimals.
+        field: its rules, fillers and decimals.
         filled: its boxes, from left to right.
         threshold: the confidence from which a value is `ok`.
         why: why the value is for review, whatever it is; empty if there is no reason.
@@ -131,49 +132,114 @@ def judge_field(
         if field.optional:
             return JudgedValue("", None, "blank", "no ink")
         return JudgedValue("", 0.0, "review", "blank, and not optional")
-    unread = [(n, spot) for n, (spot, _) in enumerate(filled, 1) if spot.status == "review"]
+    points = [n for n, (spot, _) in enumerate(filled) if spot.mark == POINT]
+    unread = [
+        n for n, (spot, _) in enumerate(filled) if spot.status == "review" and n not in points
+    ]
     if unread:
-        shown = "".join(_format_digit(read) for _, read in filled).strip("_")
-        number, spot = unread[0]
-        if field.cells is None:
-            return JudgedValue("", 0.0, "review", spot.detail)
-        none = "not digits: " if _has_mostly_nondigits(filled) else ""
-        return JudgedValue("", 0.0, "review", f"{none}reads {shown}: box {number}: {spot.detail}")
-    reads = {n: read for n, (_, read) in enumerate(filled, 1) if read}
-    raw = "".join(str(read.digit) for read in reads.values())
-    sure = calibrate.truncate_confidence(np.prod([read.confidence for read in reads.values()]))
-    value = _judge_digits(field, raw, sure, reads, threshold)
-    for fault in (why, _describe_gap(filled, field), _describe_nondigit(filled)):
+        return _judge_unread_box(field, filled, unread[0])
+    found = fillers.find_fillers(field, filled)
+    reads = {
+        n: read
+        for n, (_, read) in enumerate(filled)
+        if read and n not in points and n not in found.boxes
+    }
+    if not reads:
+        return _judge_no_digits(field, found, threshold, why)
+    value = _judge_digits(field, reads, found, threshold)
+    written = _format_written(filled, reads)
+    faults = (why, _describe_gap(filled, reads, points, field), found.fault)
+    for fault in (*faults, _describe_nondigit(filled, reads)):
         if fault:
+            raw = "".join(str(read.digit) for read in reads.values())
+            sure = _multiply_confidences(reads, found)
             value = JudgedValue(raw, sure, "review", fault)
             break
+    if not written.isdigit() and not field.date:
+        value = numbers.judge_separators(field, written, value)
     return value._replace(value=rules.insert_decimal_point(value.value, field.decimals))
+
+
+def _judge_unread_box(field: Field, filled: BoxPredictions, number: int) -> JudgedValue:
+    """Judge a field of which a box holds something that cannot be read."""
+    detail = filled[number][0].detail
+    if field.cells is None:
+        return JudgedValue("", 0.0, "review", detail)
+    shown = "".join(_format_digit(read) for _, read in filled).strip("_")
+    none = "not digits: " if _has_mostly_nondigits(filled) else ""
+    return JudgedValue("", 0.0, "review", f"{none}reads {shown}: box {number + 1}: {detail}")
+
+
+def _judge_no_digits(
+    field: Field, found: fillers.FoundFillers, threshold: float, why: str
+) -> JudgedValue:
+    """Judge a field that holds fillers alone, or full stops and commas alone."""
+    if not found.boxes:
+        return JudgedValue("", 0.0, "review", "not digits: a full stop or a comma alone")
+    sure = calibrate.truncate_confidence(found.confidence)
+    if not field.optional:
+        return JudgedValue("", 0.0, "review", "fillers alone, and not optional")
+    if why or found.fault or sure < threshold:
+        doubt = why or found.fault or f"under {round(threshold, 10)}; may hold digits"
+        return JudgedValue("", sure, "review", doubt)
+    return JudgedValue("", sure, "ok", "fillers alone: left empty")
 
 
 def _format_digit(read: DigitPrediction | None) -> str:
     return "_" if read is None else str(read.digit)
 
 
+def _format_written(filled: BoxPredictions, reads: Mapping[int, DigitPrediction]) -> str:
+    """Return the digits with a full stop for each full stop or comma among them."""
+    shown = [
+        (str(reads[n].digit) if n in reads else "")
+        + ("." if spot.mark == POINT or (spot.point and n in reads) else "")
+        for n, (spot, _) in enumerate(filled)
+    ]
+    return "".join(shown).strip(".")
+
+
+def _multiply_confidences(
+    reads: Mapping[int, DigitPrediction], found: fillers.FoundFillers
+) -> float:
+    sure = float(np.prod([read.confidence for read in reads.values()]))
+    return calibrate.truncate_confidence(sure * found.confidence)
+
+
 def _judge_digits(
-    field: Field, raw: str, sure: float, reads: Mapping[int, DigitPrediction], threshold: float
+    field: Field,
+    reads: Mapping[int, DigitPrediction],
+    found: fillers.FoundFillers,
+    threshold: float,
 ) -> JudgedValue:
     least = min(reads, key=lambda number: reads[number].confidence)
-    box = f"box {least} " if len(reads) > 1 else ""
+    box = f"box {least + 1} " if len(reads) > 1 else ""
     second = f"{box}may be {reads[least].second}"
-    confirmed = f"confirmed by its check digit ({field.check})" if field.check else ""
-    read = rules.Reading(raw, sure, second, confirmed)
+    doubted = min(found.boxes, key=lambda number: found.boxes[number], default=None)
+    if doubted is not None and found.boxes[doubted] < reads[least].confidence:
+        second = f"box {doubted + 1} may be a digit"
+    confirmed = "confirmed: a day that exists" if field.date else ""
+    confirmed = f"confirmed by its check digit ({field.check})" if field.check else confirmed
+    raw = "".join(str(read.digit) for read in reads.values())
+    read = rules.Reading(raw, _multiply_confidences(reads, found), second, confirmed)
     cells = np.array([one.likely for one in reads.values()])
+    cells[0] *= found.confidence
     find_likeliest = partial(rules.find_likeliest_value, field, cells)
     return rules.judge_by_rule(field, read, find_likeliest, threshold)
 
 
-def _describe_gap(filled: BoxPredictions, field: Field) -> str:
+def _describe_gap(
+    filled: BoxPredictions,
+    reads: Mapping[int, DigitPrediction],
+    points: Sequence[int],
+    field: Field,
+) -> str:
     """Return which box is blank between digits, or behind those of an amount; empty if none."""
-    inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
-    if len(inked) <= inked[-1] - inked[0]:
-        blank = next(n for n in range(inked[0], inked[-1]) if n not in inked)
-        return f"box {blank + 1} is blank between digits"
-    if field.decimals and inked[-1] < len(filled) - 1:
+    first, last = min(reads), max(reads)
+    blank = [n for n in range(first, last) if n not in reads and n not in points]
+    if blank:
+        return f"box {blank[0] + 1} is blank between digits"
+    if field.decimals and last < len(filled) - 1:
         return f"box {len(filled)} is blank: which digits are decimals is not certain"
     return ""
 
@@ -184,10 +250,10 @@ def _has_mostly_nondigits(filled: BoxPredictions) -> bool:
     return 2 * sum(read is None or read.other for _, read in held) > len(held)
 
 
-def _describe_nondigit(filled: BoxPredictions) -> str:
-    """Return which box holds something other than a digit; empty if none."""
-    for number, (_, read) in enumerate(filled, 1):
-        if read is not None and read.other:
+def _describe_nondigit(filled: BoxPredictions, reads: Mapping[int, DigitPrediction]) -> str:
+    """Return which box that counts as a digit holds something else; empty if none."""
+    for n, read in reads.items():
+        if read.other:
             none = "not digits: " if _has_mostly_nondigits(filled) else ""
-            return f"{none}box {number}: not a digit; if it is one, {read.digit} or {read.second}"
+            return f"{none}box {n + 1}: not a digit; if it is one, {read.digit} or {read.second}"
     return ""

@@ -15,7 +15,7 @@ from batchdigits.predict.decoding import (
     DecodedStrip,
 )
 from batchdigits.records import JudgedValue
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 MAX_NUMBER_DIGITS = 20
 """Most digits of a number."""
@@ -50,13 +50,25 @@ def judge_number(
             fault,
         )
     value = _judge_candidates(field, numbers, confidence, threshold)
-    inner, doubt = _describe_separators(field, decoded.full_text, value)
-    if doubt and value.status == "ok":
-        value = value._replace(status="review", detail=doubt)
-    elif inner and value.status == "ok":
-        parts = (f"written {inner}", value.detail)
-        value = value._replace(detail="; ".join(filter(None, parts)))
+    value = judge_separators(field, decoded.full_text, value)
     return value._replace(value=rules.insert_decimal_point(value.value, field.decimals))
+
+
+def judge_separators(field: Field, seen: str, value: JudgedValue) -> JudgedValue:
+    """Judge the separators of a number: send it to review where they may part decimals.
+
+    Args:
+        field: its pattern and decimals.
+        seen: the number as it is written, digits and `SEPARATOR_CHARACTERS`.
+        value: what it was judged before; only a value that is `ok` is changed.
+    """
+    if value.status != "ok":
+        return value
+    inner, doubt = _describe_separators(field, seen, value)
+    if doubt:
+        return value._replace(status="review", detail=doubt)
+    parts = (f"written {inner}" if inner else "", value.detail)
+    return value._replace(detail="; ".join(filter(None, parts)))
 
 
 def _describe_number_fault(decoded: DecodedStrip, raw: str) -> str:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from batchdigits import calibrate
 from batchdigits.records import JudgedValue
-from batchdigits.templates import patterns
-from batchdigits.templates.template import Field
+from batchdigits.templates import dates, patterns
+from batchdigits.templates.field import Field
 
 MAX_VALUES_TRIED = 4096
 """At most so many values are tried, the likeliest first."""
@@ -47,6 +47,8 @@ def describe_broken_rule(field: Field, digits: str) -> str:
     """
     if field.pattern is not None and not patterns.is_match(field.pattern, digits):
         return f"does not match {field.pattern}"
+    if field.date is not None and not dates.is_day(field.date, digits):
+        return f"is no day, written {field.date}"
     number = int(digits) / 10**field.decimals
     if field.min is not None and number < field.min:
         return f"is under {field.min:g}"

@@ -17,18 +17,24 @@ from batchdigits.extract.tasks import Task
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.numbers import NumberDigit
 from batchdigits.records import FileSnapshot, RegisteredPage
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
-FINDINGS_VERSION = 2
+FINDINGS_VERSION = 3
 """The version of the stored text."""
 FIELD_DEFAULTS = {
+    "label": None,
     "cells": None,
     "gap": 0,
+    "groups": None,
+    "group_gap": None,
+    "separator": None,
     "pattern": None,
     "min": None,
     "max": None,
     "check": None,
+    "date": None,
     "decimals": 0,
+    "filler": "",
     "optional": False,
 }
 """Defaults of a stored field; a template's defaults may change, these may not."""
@@ -174,12 +180,16 @@ def _decode_finding(stored: Json) -> Finding:
 
 
 def _encode_spot(spot: DigitSpot, read: DigitPrediction | None, *, short: bool) -> Json:
-    status, detail, place = spot
+    status, detail, place, mark, point = spot
     out: Json = {"place": place}
     if status is not None:
         out["status"] = status
     if detail:
         out["detail"] = detail
+    if mark:
+        out["mark"] = mark
+    if point:
+        out["point"] = True
     if read is not None:
         out["read"] = _encode_prediction(read, short=short)
     return out
@@ -200,7 +210,8 @@ def _encode_prediction(read: DigitPrediction, *, short: bool) -> Json:
 def _decode_spot(stored: Json) -> tuple[DigitSpot, DigitPrediction | None]:
     take = stored.pop
     read = take("read", None)
-    spot = DigitSpot(take("status", None), take("detail", ""), tuple(take("place")))
+    status, detail, place = take("status", None), take("detail", ""), tuple(take("place"))
+    spot = DigitSpot(status, detail, place, take("mark", ""), take("point", False))
     if stored:
         raise _make_unknown_keys_error(stored, "spot")
     return spot, None if read is None else _decode_prediction(read)
@@ -233,7 +244,8 @@ def _decode_template_field(text: str) -> Field:
     stored = _parse_json(text)
     if unknown := stored.keys() - FIELD_KEYS:
         raise _make_unknown_keys_error(unknown, "field")
-    return Field.model_construct(**{**FIELD_DEFAULTS, **stored, "box": tuple(stored["box"])})
+    lists = {key: tuple(stored[key]) for key in ("box", "groups") if key in stored}
+    return Field.model_construct(**{**FIELD_DEFAULTS, **stored, **lists})
 
 
 def _decode_strip(stored: Json) -> StripPlacement:

@@ -12,7 +12,7 @@ from batchdigits.normalize.strips import HEIGHT
 from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import NO_DIGIT, SEPARATOR_CHARACTERS, DecodedStrip
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 RULED_BEAM_FACTOR = 4
 """The beam is so many times as wide where a field's rule chooses among the candidates."""

@@ -15,7 +15,7 @@ from batchdigits.predict import Card, numbers
 from batchdigits.predict.decoding import DecodedStrip
 from batchdigits.predict.findings import DigitPrediction, Finding, TaskFindings
 from batchdigits.records import GreyImage
-from batchdigits.templates.template import Field
+from batchdigits.templates.field import Field
 
 log = logging.getLogger(__name__)
 

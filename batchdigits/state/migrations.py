@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from batchdigits.state.checksums import compute_checksum
 from batchdigits.state.name_findings import name_findings
+from batchdigits.state.raise_findings import raise_findings
 
 Step = str | Callable[[sqlite3.Connection], None]
 """SQL statements, separated by `;`, or a function that takes the connection."""
@@ -45,6 +46,21 @@ def _name_findings_and_columns(base: sqlite3.Connection) -> None:
     )
 
 
+def _raise_version_of_findings(base: sqlite3.Connection) -> None:
+    """Raise findings to version 3, which may have more keys: every text of version 2 is one."""
+    base.create_function("checksum_4", -1, compute_checksum, deterministic=True)
+    base.create_function("raise_findings", 1, raise_findings, deterministic=True)
+    run_step(
+        base,
+        """
+        UPDATE readings SET findings = raise_findings(findings);
+        UPDATE pages SET findings = raise_findings(findings);
+        UPDATE readings SET checksum = checksum_4(content, key, failed, findings);
+        UPDATE pages SET checksum = checksum_4(file, page, size, time, key, findings)
+        """,
+    )
+
+
 STEPS: list[Step] = [
     """
     CREATE TABLE keys (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, terms TEXT NOT NULL,
@@ -68,6 +84,7 @@ STEPS: list[Step] = [
         PRIMARY KEY (file, page)) WITHOUT ROWID
     """,
     _name_findings_and_columns,
+    _raise_version_of_findings,
 ]
 """STEPS[n] migrates a state from version n to n + 1; version 0 is an empty file."""
 

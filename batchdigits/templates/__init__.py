@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchdigits.errors import TemplateError
-from batchdigits.templates.template import Field, Template, load_template, parse_template
+from batchdigits.templates.field import Field
+from batchdigits.templates.template import Template, load_template, parse_template
 
 __all__ = ["Field", "Template", "load_template", "load_templates", "parse_template"]
 

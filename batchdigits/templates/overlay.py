@@ -46,6 +46,16 @@ def draw_template(
     return picture
 
 
+def compute_whole_page_matrix(grey: GreyImage, template: Template) -> NDArray[np.float64]:
+    """Compute where a template lies on a page that shows the whole paper, upright.
+
+    Returns:
+        (3, 3), mm on paper, 1 → px in the page.
+    """
+    across, down = np.array(grey.shape[::-1]) / template.form.size
+    return np.array([[across, 0, -0.5], [0, down, -0.5], [0, 0, 1.0]])
+
+
 def _draw_box(
     picture: NDArray[np.uint8],
     matrix: NDArray[np.float64],

@@ -9,20 +9,27 @@ import numpy as np
 from fpdf import FPDF
 
 from batchdigits.templates.boxes import Box, has_overlap
+from batchdigits.templates.hints import HINT_GREY_LEVEL, list_hints
 from batchdigits.templates.template import Form, Template
 
 LINE_WIDTH_MM = 0.35
 """Width of a box's line, mm. The middle of the line is the box's edge."""
 TITLE_POINTS, LABEL_POINTS, MIN_TEXT_POINTS = 14, 8, 5
 """Sizes of type, points."""
+CAPITAL_SHARE = 0.72
+"""Height of a capital or a digit, as a share of the size of the type."""
 MM_PER_POINT = 25.4 / 72
 """Length of a point, mm."""
+SEPARATOR_SHARE = 0.6
+"""Size of the type of a separator, as a share of the height of its field."""
 LABEL_SPACE_MM = 1.0
 """Distance between a label and its box, mm."""
 
 
 def draw_blank_form(template: Template) -> bytes:
     """Draw a blank form as a PDF of one page, with markers, boxes, labels and the form's name.
+
+    Separators stand between the groups of a field, and light letters in the boxes of a date.
 
     Boxes are separate where the template has a gap: digits in separate boxes are read better than
     digits in combs (Garris: "Teaching computers to read handprinted paragraphs", NISTIR 5894,
@@ -39,11 +46,24 @@ def draw_blank_form(template: Template) -> bytes:
     for field in template.fields:
         for box in field.boxes():
             sheet.pdf.rect(*box)
+        for box in field.group_gaps() if field.separator else ():
+            sheet.write_inside(field.separator or "", box, SEPARATOR_SHARE)
+        for letter, box in list_hints(field):
+            sheet.write_inside(letter, box, 1.0, HINT_GREY_LEVEL)
     for field in template.fields:
-        sheet.write_label(field.name.replace("_", " "), field.box)
+        sheet.write_label(field.label or field.name.replace("_", " "), field.box)
     sheet.write_line(form.name, TITLE_POINTS, at_top=True)
     sheet.write_line(f"{form.name}, page 1 of 1", LABEL_POINTS, at_top=False)
     return bytes(sheet.pdf.output())
+
+
+def list_replaced_texts(template: Template) -> list[tuple[str, str]]:
+    """Return the texts of a form that are printed otherwise, each with what is printed."""
+    texts = [template.form.name]
+    for field in template.fields:
+        texts += [one for one in (field.label, field.separator) if one is not None]
+    pairs = [(text, convert_to_latin1(text)) for text in dict.fromkeys(texts)]
+    return [(text, printed) for text, printed in pairs if text != printed]
 
 
 def convert_to_latin1(text: str) -> str:
@@ -93,8 +113,9 @@ class _FormSheet:
         self.pdf.set_line_width(LINE_WIDTH_MM)
 
     def write_label(self, text: str, box: Box) -> None:
-        """Write a field's name above its box, below it, or beside it."""
+        """Write a field's label above its box, below it, or beside it."""
         x, y, width, height = box
+        text = convert_to_latin1(text)
         for size in (LABEL_POINTS, MIN_TEXT_POINTS):
             wide, high = self._measure_text(text, size)
             level = y + (height - high) / 2
@@ -106,6 +127,22 @@ class _FormSheet:
             ):
                 if self._write_if_free(text, size, place):
                     return
+
+    def write_inside(self, text: str, box: Box, share: float, grey_level: int = 0) -> None:
+        """Write a sign in the middle of a box, on a line that suits digits as high as the box.
+
+        Args:
+            text: the sign.
+            box: where, mm.
+            share: size of the type, as a share of the box's height.
+            grey_level: 0 for black, 255 for white.
+        """
+        x, y, width, height = box
+        text = convert_to_latin1(text)
+        wide, high = self._measure_text(text, share * height / MM_PER_POINT)
+        self.pdf.set_text_color(grey_level)
+        self.pdf.text(x + (width - wide) / 2, y + (height + CAPITAL_SHARE * high) / 2, text)
+        self.pdf.set_text_color(0)
 
     def write_line(self, text: str, size: float, *, at_top: bool) -> None:
         """Write a line centred between left and right, as near to the top or bottom as possible."""

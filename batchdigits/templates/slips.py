@@ -18,6 +18,7 @@ _MESSAGES_BY_TYPE = {
 _SHAPES_BY_KEY = {
     "box": "[x, y, width, height], four numbers in millimetres",
     "size": "[width, height], two numbers in millimetres",
+    "groups": "the boxes of each group, as [4, 2]",
 }
 
 _BRACKET_ERROR_TYPES = ("tuple_type", "model_type")

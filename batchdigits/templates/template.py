@@ -1,53 +1,30 @@
 """A template: where each field is on the paper, in millimetres, and what may be written in it."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError, field_validator, model_validator
 from pydantic import Field as Setting
 
 from batchdigits.errors import TemplateError
-from batchdigits.templates import patterns, slips
-from batchdigits.templates.boxes import MAX_OVERLAP_MM, Box, has_overlap
+from batchdigits.templates import slips
+from batchdigits.templates.boxes import MAX_OVERLAP_MM, has_overlap
+from batchdigits.templates.field import Field
+from batchdigits.templates.schema import ALLOW_LIST, LineOfText, NonEmptyBox, StrictModel
 
 MARKER_SIDE_MM, MARKER_MARGIN_MM = 8.0, 8.0
 """Side of a corner marker, and its distance from the page's edges, mm, where a template lists no
 markers."""
 ARUCO_DICTIONARIES = ("4x4", "5x5", "6x6", "7x7")
 """Squares of a marker, across and down, without its border."""
-MIN_PAGE_SIDE_MM, MAX_PAGE_SIDE_MM, MIN_BOX_SIDE_MM = 20.0, 2000.0, 1.0
-"""Limits of a page's sides, and the smallest side of a box, mm: nobody writes in smaller boxes."""
+MIN_PAGE_SIDE_MM, MAX_PAGE_SIDE_MM = 20.0, 2000.0
+"""Limits of a page's sides, mm."""
 
 Anchor = Literal["markers", "image", "page"]
-CheckDigitKind = Literal["luhn", "mod11", "mod97"]
 
 
-class _StrictModel(BaseModel):
-    """A table without unknown keys, whose values have exactly their type: no "8" for 8."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def _check_positive_area(box: Box) -> Box:
-    if box[2] <= 0 or box[3] <= 0:
-        raise ValueError(f"expected a width and a height over 0, got {box[2]:g} x {box[3]:g}")
-    return box
-
-
-_ALLOW_LIST = Setting(strict=False)  # TOML has lists, no tuples
-NonEmptyBox = Annotated[Box, AfterValidator(_check_positive_area), _ALLOW_LIST]
-
-
-class Marker(_StrictModel):
+class Marker(StrictModel):
     """One ArUco marker.
 
     Attributes:
@@ -59,7 +36,7 @@ class Marker(_StrictModel):
     box: NonEmptyBox
 
 
-class Form(_StrictModel):
+class Form(StrictModel):
     """The page.
 
     Attributes:
@@ -73,19 +50,12 @@ class Form(_StrictModel):
             from the top left.
     """
 
-    name: str = Setting(max_length=80)
-    size: Annotated[tuple[float, float], _ALLOW_LIST]
+    name: LineOfText
+    size: Annotated[tuple[float, float], ALLOW_LIST]
     anchor: Anchor
     reference: str | None = None
     dictionary: Literal["4x4", "5x5", "6x6", "7x7"] = "4x4"
-    markers: Annotated[tuple[Marker, ...], _ALLOW_LIST] = ()
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        if not name.isprintable() or not name.strip():
-            raise ValueError("expected one line of text")
-        return name
+    markers: Annotated[tuple[Marker, ...], ALLOW_LIST] = ()
 
     @field_validator("size")
     @classmethod
@@ -124,87 +94,7 @@ class Form(_StrictModel):
         )
 
 
-class Field(_StrictModel):
-    """One field.
-
-    Attributes:
-        name: lower case letters, digits and `_`, a letter first.
-        box: the whole field, mm.
-        cells: how many boxes in a row; None for a number written freely.
-        gap: the distance between two boxes, mm.
-        pattern: a regular expression that matches the whole value.
-        min: the least value.
-        max: the greatest value.
-        check: the kind of check digit.
-        decimals: how many of the digits stand after the decimal point.
-        optional: whether the field may be blank.
-    """
-
-    name: str = Setting(max_length=64)
-    box: NonEmptyBox
-    cells: int | None = Setting(None, ge=1, le=64)
-    gap: float = Setting(0, ge=0)
-    pattern: str | None = None
-    min: float | None = None
-    max: float | None = None
-    check: CheckDigitKind | None = None
-    decimals: int = Setting(0, ge=0, le=9)
-    optional: bool = False
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise ValueError("expected lower case letters, digits and _, a letter first")
-        return name
-
-    @model_validator(mode="after")
-    def _check_settings(self) -> Self:
-        if self.cells is None and self.gap:
-            raise ValueError("gap is for boxes in a row: give cells, or leave gap out")
-        if self.cells is not None and self.box[2] <= self.gap * (self.cells - 1):
-            raise ValueError(
-                f"{self.cells} boxes with {self.gap:g} mm between them need more than "
-                f"{self.gap * (self.cells - 1):g} mm, the box is {self.box[2]:g} mm wide"
-            )
-        wide, high = self.boxes()[0][2:]
-        if min(wide, high) < MIN_BOX_SIDE_MM:
-            raise ValueError(
-                f"expected boxes of {MIN_BOX_SIDE_MM:g} mm or more, got {wide:.2f} x {high:.2f}"
-            )
-        if self.pattern is not None:
-            try:
-                patterns.check_pattern(self.pattern, self.cells)
-            except ValueError as error:
-                raise ValueError(f"pattern: {error}") from None
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is over max {self.max:g}")
-        if self.cells is not None and self.decimals >= self.cells:
-            raise ValueError(f"{self.decimals} decimals leave none of {self.cells} boxes before")
-        max_value = (10 ** (self.cells or patterns.MAX_VALUE_DIGITS) - 1) / 10**self.decimals
-        if self.min is not None and self.min > max_value:
-            raise ValueError(
-                f"min {self.min:g} is over {max_value:g}, the most that fits the boxes"
-            )
-        if self.max is not None and self.max < 0:
-            raise ValueError(f"max {self.max:g} is under 0, the least that can be written")
-        return self
-
-    @property
-    def has_rule(self) -> bool:
-        """Return whether the field limits its values."""
-        return any(one is not None for one in (self.pattern, self.min, self.max, self.check))
-
-    def boxes(self) -> list[Box]:
-        """Return the box of each cell, from left to right; the field's box if it has no cells."""
-        if self.cells is None:
-            return [self.box]
-        x, y, width, height = self.box
-        wide = (width - self.gap * (self.cells - 1)) / self.cells
-        return [(x + n * (wide + self.gap), y, wide, height) for n in range(self.cells)]
-
-
-class Template(_StrictModel):
+class Template(StrictModel):
     """A form's template.
 
     Attributes:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from batchdigits.postprocess import rules
 from batchdigits.records import GreyImage
 from batchdigits.templates import paper
-from batchdigits.templates.template import Field, Template
+from batchdigits.templates.field import Field
+from batchdigits.templates.template import Template
 
 Matrix = NDArray[np.float64]
 """(3, 3), mm on paper, 1 → px."""

@@ -1,0 +1,80 @@
+"""Fillers: marks that people put into the boxes before a number, such as X X 5 in three boxes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from batchdigits.extract.chunk_builder import DigitSpot
+from batchdigits.extract.marks import CROSS, DASH, STAR
+from batchdigits.predict.findings import DigitPrediction
+from batchdigits.templates.field import FILLERS, Field
+
+LIKELIHOOD_RATIOS = {CROSS: 110.0, DASH: 1000.0, STAR: 60.0}
+"""How many times likelier the shape is on the mark than on a digit. Of 4,550 digits of four sources
+0.75%, 0.05% and 0.7% have the shapes of an X, a dash and an asterisk; of 249 X 84% have theirs, of
+151 dashes 95%, and of 150 asterisks 53%."""
+MIN_FILLER, MIN_UNLISTED_FILLER = 0.5, 0.9
+"""Least probability from which a mark is taken for a filler, and for one that a template does not
+list."""
+
+
+class FoundFillers(NamedTuple):
+    """The fillers of a field.
+
+    Attributes:
+        boxes: the probability of each filler, by the index of its box.
+        fault: why they send the field to review; empty for no reason.
+    """
+
+    boxes: Mapping[int, float]
+    fault: str = ""
+
+    @property
+    def confidence(self) -> float:
+        """Return the probability that all of them are fillers."""
+        return math.prod(self.boxes.values())
+
+
+def find_fillers(
+    field: Field, filled: Sequence[tuple[DigitSpot, DigitPrediction | None]]
+) -> FoundFillers:
+    """Find the fillers before the digits of a field.
+
+    Behind digits a mark is none: a number would become a tenth of itself by a 4 that looks like an
+    X. Marks that the template does not list are found only where they are clear and digits follow.
+
+    Args:
+        field: its template lists the marks.
+        filled: its boxes, from left to right, with their predictions.
+    """
+    boxes: dict[int, float] = {}
+    faults = []
+    inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
+    for n in inked:
+        spot, read = filled[n]
+        if spot.status is not None or read is None:
+            break
+        listed = spot.mark != "" and spot.mark in field.filler
+        probability = _compute_probability(spot.mark, read)
+        if probability >= (MIN_FILLER if listed else MIN_UNLISTED_FILLER):
+            if not listed:
+                faults.append(
+                    f"box {n + 1}: {FILLERS[spot.mark]}, as in an empty box: filler lists none"
+                )
+        elif field.filler and read.other:
+            listed_marks = " or ".join(FILLERS[one] for one in field.filler)
+            faults.append(f"box {n + 1}: neither a digit nor clearly {listed_marks}")
+        else:
+            break
+        boxes[n] = probability
+    if not field.filler and len(boxes) == len(inked):
+        return FoundFillers({})
+    return FoundFillers(boxes, faults[0] if faults else "")
+
+
+def _compute_probability(mark: str, read: DigitPrediction) -> float:
+    """Return the probability that a mark is what it looks like, by Bayes' rule; 0 for no mark."""
+    ratio = LIKELIHOOD_RATIOS.get(mark, 0.0)
+    digit = min(1.0, math.fsum(read.likely))
+    other = 1 - digit
+    return other * ratio / (other * ratio + digit) if other * ratio else 0.0
