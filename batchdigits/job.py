@@ -10,9 +10,9 @@ from typing import NamedTuple
 from batchdigits import calibrate, normalize, outputs, pages, predict, register, sources, templates
 from batchdigits.calibrate import Thresholds
 from batchdigits.errors import ModelError, TemplateError, UsageError
+from batchdigits.layout.turns import hash_weights
 from batchdigits.normalize import strips
 from batchdigits.options import RunOptions
-from batchdigits.layout.turns import hash_weights
 from batchdigits.outputs import TableLayout
 from batchdigits.paths import OutputPaths, resolve_paths
 from batchdigits.predict import Card

@@ -84,7 +84,7 @@ def _describe_counts(summary: Summary) -> str:
 
 
 def _describe_unread(summary: Summary) -> str:
-    """Return how many pages are blank, and how many files and rows are not in the counts, and why."""
+    """Return how many pages are blank, and which files and rows are not in the counts, and why."""
     notes = {
         f"blank {'page' if summary.blank_pages == 1 else 'pages'}": summary.blank_pages,
         "known already": max(summary.files - summary.read - summary.left, 0),

@@ -108,8 +108,9 @@ def draft(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option
     shown = _write_draft_picture(out, drafted, parsed, blank)
     if not quiet:
         turned = f", turned back by {drafted.turned:.2f} degrees" if drafted.turned else ""
+        wide, high = drafted.size
         report.print_message(
-            f"{_describe_template(parsed)} on {paper[0]:.0f} x {paper[1]:.0f} mm{turned}, "
+            f"{_describe_template(parsed)} on {wide:.0f} x {high:.0f} mm{turned}, "
             f"anchor {parsed.form.anchor}{_count_left_out(drafted)}: name the fields, then "
             f"`batchdigits form check` -> {out}, drawn in {shown}"
         )

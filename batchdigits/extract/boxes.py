@@ -47,7 +47,7 @@ def extract_boxes(
     laid = 0
     for group in groups:
         places = range(len(group.boxes))
-        for name, some in groupby(places, key=lambda n, group=group: group.names[n]):
+        for name, some in groupby(places, key=group.names.__getitem__):
             value = list(some)
             if all(group.printed[n] for n in value):
                 continue
@@ -56,7 +56,7 @@ def extract_boxes(
                 reason = group.doubts[value[0]] or cells.describe_low_resolution(boxes)
                 builder.add_boxes(index, page, _make_field(name, len(boxes)), boxes, reason)
             else:
-                _add_cell(builder, index, page, name, boxes[0], group.doubts[value[0]])
+                _add_cell(builder, (index, page), name, boxes[0], group.doubts[value[0]])
             laid += 1
     if not laid:
         builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
@@ -146,14 +146,23 @@ def _binarize_ink(crop: GreyImage) -> GreyImage:
 
 
 def _add_cell(
-    builder: ChunkBuilder, index: int, page: int, name: str, box: cells.CutBox, doubt: str
+    builder: ChunkBuilder, page: tuple[int, int], name: str, box: cells.CutBox, doubt: str
 ) -> None:
-    """Add a box or a table's cell, as one digit or as a number; `doubt` as in `layout.Found`."""
+    """Add a box or a table's cell, as one digit or as a number.
+
+    Args:
+        builder: gathers the chunk.
+        page: the index of its file within the chunk, and its number.
+        name: of the value.
+        box: as it was cut out.
+        doubt: as in `layout.Found`.
+    """
+    index, number = page
     reason = doubt or cells.describe_low_resolution([box])
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
-        builder.add_boxes(index, page, _make_field(name, 1), [box], reason)
+        builder.add_boxes(index, number, _make_field(name, 1), [box], reason)
     else:
-        builder.add_number(index, page, _make_field(name, None), box.crop, box.shown, reason)
+        builder.add_number(index, number, _make_field(name, None), box.crop, box.shown, reason)
 
 
 def has_single_sign(crop: GreyImage) -> bool:

@@ -160,9 +160,10 @@ def _name_boxes(
 ) -> Found:
     """Name a group's boxes after their values, of which each has the name of its first box."""
     order = [n for value in values for n in value.members]
+    firsts = _each_once(names[value.members[0]] for value in values)
     return Found(
         group.kind,
-        tuple(names[value.members[0]] for value in values for _ in value.members),
+        tuple(name for name, value in zip(firsts, values, strict=True) for _ in value.members),
         boxes[order],
         tuple(printed[n] for n in order),
         tuple(value.doubt for value in values for _ in value.members),
@@ -214,7 +215,7 @@ def _named(found: Sequence[Group]) -> Iterator[tuple[str, ...]]:
         if group.kind == "table":
             tables += 1
             table = "" if tables == 1 else f"t{tables}_"
-            yield _each_once(f"{table}r{row:02}c{column:02}" for row, column in group.places)
+            yield tuple(f"{table}r{row:02}c{column:02}" for row, column in group.places)
         else:
             boxes += 1
             yield (f"box_{boxes:03}",) * len(group.cells)

@@ -16,7 +16,7 @@ DARKNESS = 14
 MARK_PX, MARK_AREA, MOST_DUST = 7, 20, 40
 """Longest side and area of dust, px, and how much of it a white page has, at most."""
 LIGHT, EVEN = 128, 0.75
-"""Least median of a white page's grey levels; and its darkest twentieth, as a share of the median."""
+"""Least median of a white page's grey levels; and of its darkest twentieth, as a share of that."""
 
 
 def is_empty(grey: GreyImage) -> bool:

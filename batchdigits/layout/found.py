@@ -137,9 +137,7 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
                 yield from _between(at, row, column, ink)
 
 
-def _between(
-    at: dict[tuple[int, int], Cell], row: int, column: int, ink: Reach
-) -> Iterator[Cell]:
+def _between(at: dict[tuple[int, int], Cell], row: int, column: int, ink: Reach) -> Iterator[Cell]:
     """Take the place between two boxes of a table, or under a fold of the paper, for a box."""
     sides = (
         ((row - 1, column), (row + 1, column), (3, 2, 1, 0)),

@@ -106,9 +106,7 @@ def joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]
     return [cell for cell in out.values() if cell is not None]
 
 
-def _is_comb(
-    cells: list[Cell], spans: NDArray[np.int64], pair: tuple[int, int], axis: int
-) -> bool:
+def _is_comb(cells: list[Cell], spans: NDArray[np.int64], pair: tuple[int, int], axis: int) -> bool:
     """Return whether two neighbours along an axis have a third beside them, all of one size."""
     before, after = pair
     across = 1 - axis

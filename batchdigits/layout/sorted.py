@@ -23,8 +23,9 @@ within one that is drawn as well as the second."""
 
 
 def without_repeats(found: list[Cell]) -> list[Cell]:
-    """Leave out most of what was found several times, at once: of thousands of boxes no two each
-    can be compared.
+    """Leave out most of what was found several times.
+
+    Thousands of boxes cannot be compared two by two.
 
     Args:
         found: in any order.

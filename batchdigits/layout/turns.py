@@ -35,8 +35,8 @@ UPRIGHT = 3.0
 """Votes that upright has before any sign is seen, natural logarithm: twenty pages lie so for one
 that lies otherwise."""
 SURE_VOTES, SURE_SHARE = 5.0, 0.04
-"""By how much the votes for a turn must exceed those for any other: natural logarithms, and for each
-sign. Of 50 real pages at four turns, those with print or digits on them have 0.08 to 3 for each
+"""By how much the votes for a turn must exceed those for any other: natural logarithms, and for
+each sign. Of 50 real pages at four turns, those with print or digits on them have 0.08 to 3 for each
 sign; dots, tallies and the grain of paper up to 0.1, at most 4.5 in all."""
 
 Votes = NDArray[np.float64]
@@ -160,7 +160,7 @@ def count_votes(signs: NDArray[np.uint8]) -> tuple[Votes, float]:
 
 
 def hash_weights() -> str:
-    """Return a digest of the network's file, in hexadecimal: another one may turn pages otherwise."""
+    """Return a digest of the network's file, in hexadecimal."""
     data = resources.files("batchdigits.layout").joinpath(WEIGHTS).read_bytes()
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
@@ -189,7 +189,7 @@ def _run_network(signs: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _convolve(
     maps: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Convolve maps (N, S, S, C), stride 2, and cut off below 0; padded as TensorFlow pads "same"."""
+    """Convolve maps (N, S, S, C) with stride 2 and cut off below 0, as TensorFlow pads "same"."""
     side = kernel.shape[0]
     before = (side - 2) // 2
     around = (before, side - 2 - before)
@@ -198,4 +198,5 @@ def _convolve(
     flat = windows[:, ::2, ::2].transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[..., 0].size)
     out = flat @ kernel.reshape(flat.shape[1], -1) + bias
     maps_side = maps.shape[1] // 2
-    return np.maximum(out, 0).reshape(len(maps), maps_side, maps_side, -1)
+    shape = len(maps), maps_side, maps_side, -1
+    return np.asarray(np.maximum(out, 0).reshape(shape), np.float32)

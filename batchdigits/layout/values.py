@@ -1,8 +1,8 @@
 """Which boxes hold one value together, and which of these may be longer than was found.
 
-Adjoining boxes for one digit each are one value in a lone row, in a row of a table whose other cells
-are wider, and where a heading spans them. Where rows of them are stacked right below each other each
-box is a value; if there is a wider cell beside them, each may also be a digit of one.
+Adjoining boxes for one digit each are one value in a lone row, in a row of a table whose other
+cells are wider, and where a heading spans them. Where rows of them are stacked right below each
+other each box is a value; if there is a wider cell beside them, each may also be a digit of one.
 """
 
 from collections import defaultdict
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.layout.found import LONGEST
 from batchdigits.layout.grids import spans
 from batchdigits.layout.groups import WIDE, Group
 from batchdigits.layout.lined import Cell, inked
@@ -64,9 +65,7 @@ class _Run(NamedTuple):
     columns: tuple[int, ...]
 
 
-def part_into_values(
-    group: Group, labels: Sequence[bool], ink: Ink, near: Reach
-) -> list[Value]:
+def part_into_values(group: Group, labels: Sequence[bool], ink: Ink, near: Reach) -> list[Value]:
     """Part a group into values, in the order of its cells.
 
     Args:
@@ -76,8 +75,7 @@ def part_into_values(
         near: how near it is, everywhere in the view.
     """
     if group.kind != "table":
-        doubt = GOES_ON if group.kind == "boxes" and _goes_on(group.cells, ink, near) else ""
-        return [Value(tuple(range(len(group.cells))), doubt)]
+        return _part_row(group.cells, ink, near)
     found = _find_joined(group.cells, labels)
     taken = {n: value for value in found for n in value.members}
     return [
@@ -85,6 +83,13 @@ def part_into_values(
         for n in range(len(group.cells))
         if n not in taken or taken[n].members[0] == n or len(taken[n].members) == 1
     ]
+
+
+def _part_row(row: Sequence[Cell], ink: Ink, near: Reach) -> list[Value]:
+    """Take a row of boxes for one value, or for as few as it has room in."""
+    doubt = GOES_ON if _goes_on(row, ink, near) else ONE_NUMBER if len(row) > LONGEST else ""
+    numbers = tuple(range(len(row)))
+    return [Value(numbers[n : n + LONGEST], doubt) for n in range(0, len(row), LONGEST)]
 
 
 def _find_joined(cells: Sequence[Cell], labels: Sequence[bool]) -> list[Value]:
@@ -173,9 +178,7 @@ def _has_own_headings(run: _Run, lines: NDArray[np.int64], labels: Sequence[bool
     return sum(column in headed for column in columns) >= HEADED * len(columns)
 
 
-def _is_beside_wider(
-    run: _Run, cells: Sequence[Cell], lines: NDArray[np.int64]
-) -> bool | None:
+def _is_beside_wider(run: _Run, cells: Sequence[Cell], lines: NDArray[np.int64]) -> bool | None:
     """Return whether the other cells of a run's row are all wider than its boxes; None for none."""
     usual = float(np.median([cells[n].size[0] for n in run.members]))
     others = [
@@ -204,7 +207,8 @@ def _goes_on(row: Sequence[Cell], ink: Ink, near: Reach) -> bool:
     quads = np.array([cell.quad for cell in row])
     step = np.median(np.diff(quads.mean(axis=1), axis=0), axis=0)
     return any(
-        _has_sign(ink, quad) or any(inked(near, quad[a], quad[b]) >= DRAWN for a, b in ((0, 1), (3, 2)))
+        _has_sign(ink, quad)
+        or any(inked(near, quad[a], quad[b]) >= DRAWN for a, b in ((0, 1), (3, 2)))
         for quad in (quads[0] - step, quads[-1] + step)
     )
 

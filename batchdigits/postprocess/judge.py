@@ -45,15 +45,21 @@ def judge_findings(
         with_digits: whether rows of single digits are wanted too.
     """
     out = OutputRows([], [])
-    findings = list(findings)
-    is_read = any(one.item.status not in {"blank", "error"} for one in findings)
-    for one in findings:
-        if one.item.status == "blank" and not is_read:
-            one = one._replace(item=one.item._replace(status="review"))
+    for one in _review_lone_blank_pages(list(findings)):
         out.rows.append(make_row(file, one, thresholds))
         if with_digits:
             out.digits.extend(make_digit_rows(file, one))
     return out
+
+
+def _review_lone_blank_pages(findings: list[Finding]) -> list[Finding]:
+    """Send pages with nothing on them to review where no page of their file was read."""
+    if any(one.item.status not in {"blank", "error"} for one in findings):
+        return findings
+    return [
+        one._replace(item=one.item._replace(status="review")) if one.item.status == "blank" else one
+        for one in findings
+    ]
 
 
 def make_row(file: str, finding: Finding, thresholds: Thresholds) -> Row:

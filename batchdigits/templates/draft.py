@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from batchdigits.layout.turns import find_turn, lay_upright
 from batchdigits.records import GreyImage
 from batchdigits.templates.draft_fields import (
     DraftField,
@@ -50,12 +51,18 @@ def draft_template(grey: GreyImage, size: tuple[float, float]) -> Draft:
             12 degrees at most.
         size: width and height of the paper in it, mm.
     """
+    turn = find_turn(grey)
+    quarters = turn.quarters if turn.sure else 0
+    if quarters:
+        grey, size = lay_upright(grey, turn), size if quarters == 2 else (size[1], size[0])
     turned = measure_skew(grey, size)
     turned = turned if abs(turned) >= MIN_SKEW_DEGREES else 0.0
     straight = deskew_page(grey, turned) if turned else grey
     dictionary, marks = detect_form_markers(straight, size)
     found = find_fields(straight, size, [one.box for one in marks])
-    return Draft(size, found.fields, dictionary, marks, straight, turned, found.left_out)
+    return Draft(
+        size, found.fields, dictionary, marks, straight, 90 * quarters + turned, found.left_out
+    )
 
 
 def format_template(name: str, draft: Draft, reference: str | None = None) -> str:

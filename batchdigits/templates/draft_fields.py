@@ -1,6 +1,7 @@
 """Find the fields of a form for a draft: what is a field, what belongs together, what is none."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,8 +107,11 @@ def find_fields(
     for group in layout.find(grey):
         boxes = _fit_upright_boxes((group.boxes + 0.5) * scale)
         if group.kind == "table":
-            named = zip(group.names, boxes, group.printed, strict=True)
-            singles += [_Row(name, box[None], (1,)) for name, box, printed in named if not printed]
+            places = range(len(boxes))
+            for name, some in groupby(places, key=group.names.__getitem__):
+                value = list(some)
+                if not all(group.printed[n] for n in value):
+                    singles.append(_Row(name, boxes[value], (len(value),)))
             continue
         if not all(group.printed) or len(boxes) > 1:
             rows += _split_row(group.names[0], boxes)

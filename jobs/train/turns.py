@@ -4,9 +4,10 @@
 
 DATA are folders that hold mnist.npz, swiss_digits.zip, unipen_digits.npz,
 unipen_letters_symbols.npz (see `sources.py`) and fonts.npz (see `fonts.py`). Signs are printed
-letters, alone and in twos and threes that touch, and handwritten digits and letters, scanned at 7
-to 32 px; what is no sign is blobs, rings, lines and triangles. Each sign is turned by chance before
-it is brought to its size, so that no rounding gives its turn away. About three minutes on two cores.
+letters, alone and in twos and threes that touch, and handwritten digits and letters, scanned at
+7 to 32 px; what is no sign is blobs, rings, lines and triangles. Each sign is turned by chance
+before it is brought to its size, so that no rounding gives its turn away. About three minutes on
+two cores.
 """
 
 import argparse
@@ -179,7 +180,9 @@ def make_shape(random: Random) -> Picture:
         turn = float(random.choice((0, 90, random.uniform(0, 180))))
         cv2.ellipse(out, (32, 32), axes, turn, 0, 360, 255, int(thick))
     elif kind == 2:
-        cv2.fillPoly(out, [random.integers(4, 60, (int(random.integers(3, 5)), 2)).astype(np.int32)], 255)
+        cv2.fillPoly(
+            out, [random.integers(4, 60, (int(random.integers(3, 5)), 2)).astype(np.int32)], 255
+        )
     elif kind < 5:
         points = random.integers(4, 60, (4 if kind == 3 else 2, 2)).astype(np.int32)
         cv2.polylines(out, [points], kind == 3, 255, int(random.integers(1, 6)))
