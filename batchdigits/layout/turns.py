@@ -36,8 +36,8 @@ UPRIGHT = 3.0
 that lies otherwise."""
 SURE_VOTES, SURE_SHARE = 5.0, 0.04
 """By how much the votes for a turn must exceed those for any other: natural logarithms, and for
-each sign. Of 50 real pages at four turns, those with print or digits on them have 0.08 to 3 for each
-sign; dots, tallies and the grain of paper up to 0.1, at most 4.5 in all."""
+each sign. Of 50 real pages at four turns, those with print or digits on them have 0.08 to 3 for
+each sign; dots, tallies and the grain of paper up to 0.1, at most 4.5 in all."""
 
 Votes = NDArray[np.float64]
 """(4,): sums of logarithms of probabilities: upright, and turned by 90, 180, 270 degrees

@@ -1,114 +1,112 @@
-"""How far each ingredient of the default recipe moves what is read of sources never seen.
+"""What each ingredient of the reading brings, measured on sources and hands never seen.
 
-    python jobs/bench/ingredients.py DATA... --out runs/ [--epochs 10]
+    python jobs/bench/ingredients.py DATA... [--runs runs/]
 
-DATA are folders with the sets of `jobs/train/sources.py`. USPS, ARDIS and DIDA are left out of
-every training. One training has all ingredients, the others lack one each; all have the same
-epochs and seed, so those on less data take fewer steps. Told are the right ones of the legible
-digits, and how much that is no digit (letters and signs of fonts never seen, empty Sudoku cells,
-dials between two digits, all from what is held out) is not `ok` at the threshold that keeps 99%
-of the digits held out of the other sources.
+DATA are folders with the sets of `jobs/train/sources.py`. The shipped bundle is measured whole, and
+lacking one ingredient at a time: the second look, the account of ink, the calibration on sources
+that nothing was learned from. RUNS has the bundles of `jobs/train/leave_one_out.py`, trained
+without Swiss digits or without strokes, which are measured on all sets too. Told are, of the digits
+of USPS, ARDIS, DIDA and the hidden writers: how many are right and `ok`, and the wrong values among
+those; and of marks drawn anew how many are `ok`.
 """
 
 import argparse
 import os
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
+import strangers
+from strangers import Fitted, Read
 
 sys.path.append(str(Path(__file__).parent.parent / "train"))
-import leave_one_out
 import sources
 
-from batchdigits import labelled
-from batchdigits.labelled import LabelledCrops
+from batchdigits import predict
+from batchdigits.labelled import join_labelled_crops
+from batchdigits.training import default
+from batchdigits.training.pen import draw_set
+from batchdigits.training.shipped import degraded
 
-LEFT_OUT = ("usps", "ardis", "dida")
-Sets = dict[str, LabelledCrops]
+Reads = dict[str, Read]
 
 
 def main() -> None:
-    """Train what is not there yet, and print a table."""
+    """Print a line for each ingredient that is left out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True, help="folder for what the runs leave")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--runs", type=Path, help="folder of bundles trained without some sources")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    given.out.mkdir(parents=True, exist_ok=True)
-    learned, unseen = leave_one_out.parted(sources.sets(*given.data), LEFT_OUT)
-    for place in (folder / "fonts.npz" for folder in given.data):
+    print(f"{'':36}{'right':>8}{'ok':>8}{'wrong ok':>10}{'share':>9}{'marks ok':>10}")
+    held, never, marks = read_all(given.data, None)
+    gate = load_gate(None)
+    print_line("whole", held, never, marks, gate)
+    print_line("without the second look", held, never, marks, 0.0)
+    plain = [
+        {name: without_account(read) for name, read in some.items()} for some in (never, marks)
+    ]
+    print_line("without the account of ink", held, *plain, gate)
+    print_line("calibrated on learned sources alone", held, never, marks, gate, strange=False)
+    for place in sorted(given.runs.iterdir()) if given.runs else ():
+        if (place / "card.json").is_file():
+            model = str(place)
+            print_line(f"without {place.name}", *read_all(given.data, model), load_gate(model))
+
+
+def load_gate(model: str | None) -> float:
+    """Return the gate of a bundle's cascade; 0 if it has none."""
+    card = predict.load_card(model)
+    return card.careful.gate if card.careful else 0.0
+
+
+def read_all(data: list[Path], model: str | None) -> tuple[Reads, Reads, Reads]:
+    """Read what is held out and degraded, what was never seen, and marks, with a bundle."""
+    networks = strangers.load_networks(predict.load_card(model))
+    sets, tests = sources.sets(*data), sources.sets(*data, readers=sources.TEST_READERS)
+    held = {}
+    for name, found in sets.items():
+        unseen = draw_set(default.held_out(found)[1])
+        both = join_labelled_crops([unseen, degraded(unseen, 1)])
+        held[name] = strangers.read_set(both, networks)
+    never = {
+        name: strangers.read_set(draw_set(tests[name]), networks)
+        for name in sources.CALIBRATES
+        if name in tests
+    }
+    drawn = {}
+    for place in (folder / "pendigits.npz" for folder in data):
         if place.exists():
-            unseen["letters"] = sources.letters(place, "test")
-    print(f"{'':34}{'USPS':>9}{'ARDIS':>9}{'DIDA':>9}{'not digits, not ok':>20}")
-    for words, sets, changes in (
-        ("all ingredients", learned, {}),
-        ("nothing altered", learned, {"UNALTERED": 1.0, "AS_THEY_ARE": 1.0}),
-        ("MNIST alone, and what is no digit", only_mnist(learned), {}),
-        ("no class for what is no digit", digits(learned), {"STRANGERS": 0.0}),
-    ):
-        place = given.out / f"{words.replace(' ', '-')}.npz"
-        if not place.exists():
-            np.savez_compressed(place, **trained(sets, unseen, changes, given.epochs, place))
-        print(f"{words:34}{line(np.load(place))}", flush=True)
+            drawn = strangers.draw_marks(place)
+    return held, never, {name: strangers.read_set(one, networks) for name, one in drawn.items()}
 
 
-def only_mnist(sets: Sets) -> Sets:
-    """Take MNIST's digits, and of the others what is no digit."""
-    return {
-        name: found
-        if name == "mnist"
-        else found.select(np.flatnonzero(~labelled.is_digit(found.labels)))
-        for name, found in sets.items()
-    }
+def without_account(read: Read) -> Read:
+    """Take all crops for whole, whatever ink was left out."""
+    return read._replace(doubtful=np.zeros_like(read.doubtful))
 
 
-def digits(sets: Sets) -> Sets:
-    """Leave out what is no digit."""
-    return {
-        name: found.select(np.flatnonzero(labelled.is_digit(found.labels)))
-        for name, found in sets.items()
-    }
+def print_line(  # noqa: PLR0913, PLR0917 - each is named
+    words: str, held: Reads, never: Reads, marks: Reads, gate: float, strange: bool = True
+) -> None:
+    """Measure each set as fitted without it, and print the sums."""
 
+    def fit(without: str) -> Fitted:
+        others = [read for name, read in never.items() if name != without] if strange else []
+        return strangers.fit_without([*held.values(), *others], gate)
 
-def trained(
-    sets: Sets, unseen: Sets, changes: dict[str, float], epochs: int, place: Path
-) -> dict[str, np.ndarray]:
-    """Train with some constants of the corpus changed; read what was left out, as arrays."""
-    from batchdigits.training import corpus, default
-
-    changes = {"STRANGERS": corpus.STRANGERS} | changes
-    learned = changes["STRANGERS"] > 0
-    weighed = default.weighed if learned else lambda model, *_: model  # a class it never learned
-    with patch.multiple(corpus, **changes), patch.object(default, "weighed", weighed):
-        plan = default.DefaultPlan(epochs, 1, place.with_suffix(".checkpoint.keras"))
-        model = default.fit(sets, plan)
-    return leave_one_out.read(model, unseen)
-
-
-def line(found: np.lib.npyio.NpzFile) -> str:
-    """Say how a network reads each source that it never saw, and what is no digit."""
-    from batchdigits.calibrate import predict_digits
-
-    shares, confidences, strangers = [], [], []
-    count = 0
-    for name in sorted({key.partition("/")[0] for key in found}):
-        logits, labels, legible = (found[f"{name}/{p}"] for p in ("logits", "labels", "legible"))
-        seen, known = predict_digits(logits, 1.0), labels[legible]
-        sure = np.where(seen.other, 0, seen.confidence)
-        if name in LEFT_OUT:
-            shares.append((name, (seen.digit == known).mean()))
-        else:
-            confidences.append(sure[labelled.is_digit(known)])
-        strangers.append(sure[~labelled.is_digit(known)])
-        count += (~labelled.is_digit(labels)).sum()
-    threshold = np.quantile(np.concatenate(confidences), 0.01)
-    ok = (np.concatenate(strangers) >= threshold).sum()
-    by_name = dict(shares)
-    return "".join(f"{by_name[name]:9.2%}" for name in LEFT_OUT) + f"{1 - ok / count:20.2%}"
+    figures = [strangers.measure(name, read, fit(name), gate) for name, read in never.items()]
+    fitted = fit("")
+    drawn = [strangers.measure(name, read, fitted, gate) for name, read in marks.items()]
+    digits = sum(one["digits"] for one in figures)
+    right, ok = (sum(one["digits"] * one[key] for one in figures) for key in ("right", "ok"))
+    wrong = sum(one["wrong among ok"] for one in figures)
+    count, passed = (sum(one[key] for one in drawn) for key in ("not digits", "of these ok"))
+    print(
+        f"{words:36}{right / digits:8.2%}{ok / digits:8.1%}{wrong:10}{wrong / max(1, ok):9.3%}"
+        f"{passed / max(1, count):10.2%}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
