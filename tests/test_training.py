@@ -365,7 +365,7 @@ def test_a_training_starts_from_the_networks_that_a_bundle_has(
             default_network(kind).save(tmp_path / name)
     starts = {}
 
-    def note(_: Any, plan: default.DefaultPlan, *, tell: Any, start: Any) -> Any:
+    def note(_: Any, plan: default.DefaultPlan, *, tell: Any, start: Any, teachers: Any) -> Any:
         starts[plan.kind] = start
         if plan.kind == "careful":
             raise Stopped

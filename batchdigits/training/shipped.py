@@ -85,13 +85,14 @@ def run(options: TrainOptions, tell: Tell, *, bar: bool = False) -> Shipped:
     return make(sets or {"MNIST": digits.mnist()[0]}, options, tell)
 
 
-def make(
+def make(  # noqa: PLR0913 - each is named
     sets: Mapping[str, LabelledSet],
     options: TrainOptions,
     tell: Tell,
     *,
     about: Mapping[str, tuple[str, str]] | None = None,
     strangers: Sequence[LabelledCrops] = (),
+    teachers: Sequence[Any] = (),
 ) -> Shipped:
     """Train the default recipe's two networks on sets, calibrate them, and write their bundle.
 
@@ -106,6 +107,7 @@ def make(
         tell: takes lines for people.
         about: of each set, for the card, its source and its licence.
         strangers: sets that nothing is learned from, which calibrate too.
+        teachers: careful networks as `default.fit` returns them, which the new one learns from.
 
     Raises:
         As `run`.
@@ -134,7 +136,8 @@ def make(
     with course.faults(work, device), note_kept_work(work), keras.device(device):
         work.mkdir(exist_ok=True)
         show.samples(work / "samples.png", digits.normalized(_some(learned)))
-        models = _train_networks(learned, plans, starts, join_labelled_crops(unseen), tell)
+        planned = [(plan, starts[plan.kind]) for plan in plans]
+        models = _train_networks(learned, planned, join_labelled_crops(unseen), tell, teachers)
         draft = write_uncalibrated(models, work)
     card = bundle.calibrated(
         held,
@@ -157,16 +160,30 @@ def make(
 
 def _train_networks(
     learned: Mapping[str, LabelledSet],
-    plans: Sequence[DefaultPlan],
-    starts: Mapping[Kind, Any],
+    planned: Sequence[tuple[DefaultPlan, Any]],
     unseen: LabelledCrops,
     tell: Tell,
+    teachers: Sequence[Any],
 ) -> dict[Kind, Any]:
-    """Train a network by each plan; what is unseen shows how far each epoch has come."""
-    models = {}
-    for plan in plans:
+    """Train the careful network, and the quick one, which learns from it.
+
+    Args:
+        learned: what to learn from, each by its name.
+        planned: how each network is trained, and the network that it starts from, or None.
+        unseen: shows how far each epoch has come.
+        tell: takes lines for people.
+        teachers: of the careful network.
+    """
+    models: dict[Kind, Any] = {}
+    for plan, start in sorted(planned, key=lambda one: one[0].kind != "careful"):
         diary = _Diary(plan.checkpoint.parent, plan, unseen, tell)
-        models[plan.kind] = fit(learned, plan, tell=diary.note, start=starts[plan.kind])
+        models[plan.kind] = fit(
+            learned,
+            plan,
+            tell=diary.note,
+            start=start,
+            teachers=[models["careful"]] if plan.kind == "quick" else teachers,
+        )
         diary.draw()
     return models
 

@@ -5,8 +5,11 @@
 
 Temperatures and threshold come from what is held out of each source, from that degraded, and from
 the sources and writers that nothing is learned from. The MNIST test set serves for no choice.
-Interrupted, it goes on from `OUT.training` when it is started again. With `--weights BUNDLE`
-nothing is trained: that bundle of the same seed is calibrated anew, and keeps its number reader.
+Interrupted, it goes on from `OUT.training` when it is started again. `--teacher` names the
+`careful.keras` of an earlier training, from whose doubts the careful network learns too: the
+one that ships had two, of seed 1, trained without teachers for 40 and 44 epochs. With
+`--weights BUNDLE` nothing is trained: that bundle of the same seed is calibrated anew, and keeps
+its number reader.
 """
 
 import argparse
@@ -24,11 +27,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--teacher", action="append", default=[], help="a careful.keras")
     parser.add_argument("--weights", help="a bundle trained before")
     parser.add_argument("--name", help="what the card calls the model; else the folder's name")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from batchdigits import predict
     from batchdigits.options import TrainOptions
     from batchdigits.training import shipped
     from batchdigits.training.pen import draw_set
@@ -54,6 +59,7 @@ def main() -> None:
         lambda line: print(line, file=sys.stderr, flush=True),
         about=sources.ABOUT,
         strangers=strangers,
+        teachers=[predict.load_keras_model(Path(place)) for place in given.teacher],
     )
     print(*done.lines(), sep="\n")
 
