@@ -14,6 +14,7 @@ import pytest
 from conftest import drawn
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from training_sets import (
     Stopped,
     command,
@@ -25,7 +26,7 @@ from training_sets import (
 
 from batchdigits import cli, predict, report
 from batchdigits.errors import ModelError
-from batchdigits.labelled import LabelledCrops
+from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
 from batchdigits.normalize import VERSION
 from batchdigits.options import TrainOptions
 from batchdigits.training import default, shipped
@@ -127,12 +128,39 @@ def test_a_training_can_be_interrupted_and_repeated_bit_by_bit(
         with pytest.raises(ModelError, match="is of another training") as caught:
             default.fit({"a": other}, another, start=start)
         assert "\n" not in str(caught.value)
+    with pytest.raises(ModelError, match="is of another training"):
+        default.fit({"a": data}, plan, teachers=[whole.model])
     assert plan.checkpoint.read_bytes() == before
 
     model = default.fit({"a": data}, plan, tell=stop)
     assert told == [1, 2]
     for one, two in zip(model.get_weights(), whole.model.get_weights(), strict=True):
         assert (one == two).all()
+
+
+def test_teachers_are_asked_about_digits_and_not_about_marks(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[NDArray[np.float32]] = []
+
+    def spy(_: Any, __: Any, y: NDArray[np.float32]) -> float:
+        shown.append(y)
+        return 0.5
+
+    monkeypatch.setattr(keras.Sequential, "train_on_batch", spy)
+    teacher = default_network("careful")
+    kernel, _ = teacher.layers[-1].get_weights()
+    teacher.layers[-1].set_weights([0 * kernel, np.eye(11, dtype=np.float32)[4] * 5])
+    plan = default.DefaultPlan("quick", 1, 7, tmp_path / "checkpoint.keras")
+    default.fit({"a": labelled(60)}, plan, teachers=[teacher])
+    targets = np.concatenate(shown)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
+    marks = targets[:, NO_DIGIT_LABEL] > 0.5
+    assert marks.any()
+    assert (targets[marks, NO_DIGIT_LABEL] == 1).all(), (
+        "a mark is a mark, whatever a teacher thinks"
+    )
+    assert (targets[~marks, 4] > 0.6).all(), "of each digit this teacher thinks that it is a 4"
 
 
 def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
@@ -203,7 +231,7 @@ def interrupt(place: Path, at: str, *more: object) -> Stage:
 def made(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Made:
     place = tmp_path_factory.mktemp("made")
     more = ("--data", few(place / "set.npz", 1000), "--epochs", 2, "--seed", 0)
-    stages = [interrupt(place, f"{kind}: epoch 1 of 2", *more) for kind in KINDS]
+    stages = [interrupt(place, f"{kind}: epoch 1 of 2", *more) for kind in KINDS[::-1]]
     code, out, err = train_default(place, *more)
     assert code == 0, err
     return Made(place, stages, out, err)
@@ -215,20 +243,20 @@ def told_epochs(err: str) -> list[str]:
 
 
 def test_a_training_of_the_default_goes_on_whichever_network_was_interrupted(made: Made) -> None:
-    quick, careful = made.stages
-    first = {"samples.png", "quick_history.csv", "quick.checkpoint.keras"}
-    second = {"quick_curves.png", "careful_history.csv", "careful.checkpoint.keras"}
-    assert quick.kept == first
-    assert careful.kept == first | second
+    careful, quick = made.stages
+    first = {"samples.png", "careful_history.csv", "careful.checkpoint.keras"}
+    second = {"careful_curves.png", "quick_history.csv", "quick.checkpoint.keras"}
+    assert careful.kept == first
+    assert quick.kept == first | second
     place = made.place / "made.training"
     for stage in made.stages:
         assert stage.err.splitlines()[-1] == (
             f"batchdigits: interrupted: '{place}' keeps what was learned: the same command goes on "
             "from there"
         )
-    assert told_epochs(quick.err) == ["quick: epoch 1"]
-    assert told_epochs(careful.err) == ["quick: epoch 2", "careful: epoch 1"]
-    assert told_epochs(made.err) == ["careful: epoch 2"]
+    assert told_epochs(careful.err) == ["careful: epoch 1"]
+    assert told_epochs(quick.err) == ["careful: epoch 2", "quick: epoch 1"]
+    assert told_epochs(made.err) == ["quick: epoch 2"]
     for kind in KINDS:
         assert [line["epoch"] for line in history(place, f"{kind}_history.csv")] == ["1", "2"]
 
@@ -367,10 +395,11 @@ def test_a_training_starts_from_the_networks_that_a_bundle_has(
 
     def note(_: Any, plan: default.DefaultPlan, *, tell: Any, start: Any, teachers: Any) -> Any:
         starts[plan.kind] = start
-        if plan.kind == "careful":
+        if plan.kind == "quick":
             raise Stopped
-        tell(1, 0.5, start)
-        return start
+        trained = start or default_network("careful")
+        tell(1, 0.5, trained)
+        return trained
 
     monkeypatch.setattr(shipped, "fit", note)
     options = {"data": (str(few(tmp_path / "set.npz", 1000)),), "fine_tune": str(tmp_path)}

@@ -230,7 +230,10 @@ def test_strokes_are_gathered_as_strokes_and_seen_as_a_run_sees_them(
 
 def test_epochs_are_made_of_strokes_and_pictures_alike() -> None:
     found = corpus.gather({"pen": pen_set(60), "pictures": labelled(60, NO_DIGIT_LABEL)})
-    one, two = (next(corpus.epochs(found, first=0, count=1, seed=4)) for _ in range(2))
+    one, two = (
+        next(corpus.epochs(found, lambda _, labels: labels, first=0, count=1, seed=4))
+        for _ in range(2)
+    )
     assert (one[0] == two[0]).all()
     assert (one[1] == two[1]).all()
     pictures, labels = one
