@@ -5,6 +5,7 @@ stretches, and erased where no stroke crosses them. Each connected piece of the 
 belongs to the box that holds most of it. A box without ink is blank, and not read by the model.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 from typing import NamedTuple
@@ -64,6 +65,7 @@ class CutBox(NamedTuple):
         fineness: pixels a millimetre that the page has there.
         shared: whether most of its ink is in the next box as well: one digit would be read twice.
         shown: the upright box round the crop in the page as scanned, px.
+        quarters: by how many quarter turns, anticlockwise, the crop is turned in the page: 0 to 3.
     """
 
     crop: GreyImage
@@ -73,6 +75,7 @@ class CutBox(NamedTuple):
     fineness: float
     shown: Rect
     shared: bool = False
+    quarters: int = 0
 
 
 def cut_boxes(  # noqa: PLR0913 - each is said by its name
@@ -179,7 +182,17 @@ def _cut_box(  # noqa: PLR0913, PLR0917
         _compute_bounding_rect(box, matrix),
         fineness,
         shown,
+        quarters=_count_quarters(box, matrix),
     ), mask
+
+
+def _count_quarters(box: Rect, matrix: Matrix) -> int:
+    """Return by how many quarter turns, anticlockwise, a box on paper is turned in the page."""
+    left, top, wide, high = box
+    ends = np.array([[[left, top + high / 2], [left + wide, top + high / 2]]], np.float64)
+    start, end = cv2.perspectiveTransform(ends, np.asarray(matrix, np.float64))[0]
+    across, down = (end - start).tolist()
+    return round(-math.atan2(down, across) / (math.pi / 2)) % 4
 
 
 def _erase_hint(dark: GreyImage, to_picture: Matrix, hint: Rect) -> None:

@@ -162,7 +162,9 @@ def _add_cell(
     if box.blank or (has_single_sign(box.crop) and not leads(_binarize_ink(box.crop) > 0)):
         builder.add_boxes(index, number, _make_field(name, 1), [box], reason)
     else:
-        builder.add_number(index, number, _make_field(name, None), box.crop, box.shown, reason)
+        builder.add_number(
+            index, number, _make_field(name, None), box.crop, box.shown, reason, box.quarters
+        )
 
 
 def has_single_sign(crop: GreyImage) -> bool:

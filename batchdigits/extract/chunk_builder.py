@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from batchdigits.cells import CutBox, Rect
 from batchdigits.extract.marks import detect_mark
+from batchdigits.extract.placement import StripPlacement, place_strip
 from batchdigits.extract.points import POINT, find_points
 from batchdigits.extract.verdicts import judge_crops
 from batchdigits.normalize import grey_levels, shows_small_marks
@@ -38,20 +39,6 @@ class DigitSpot(NamedTuple):
     place: tuple[int, int, int, int]
     mark: str = ""
     point: bool = False
-
-
-class StripPlacement(NamedTuple):
-    """The placement of a number's strip in its page.
-
-    Attributes:
-        origin: x, y of the strip's top left corner in the page as scanned, px.
-        scale: pixels of the page per pixel of the strip, across and down.
-        slant: as in `normalize.strips.Strip`.
-    """
-
-    origin: tuple[float, float]
-    scale: tuple[float, float]
-    slant: float
 
 
 class ExtractedItem(NamedTuple):
@@ -197,7 +184,14 @@ class ChunkBuilder:
                 self._queue_crop(number, cell.crop)
 
     def add_number(  # noqa: PLR0913, PLR0917
-        self, source: int, page: int, field: Field | None, crop: GreyImage, place: Rect, why: str
+        self,
+        source: int,
+        page: int,
+        field: Field | None,
+        crop: GreyImage,
+        place: Rect,
+        why: str,
+        quarters: int = 0,
     ) -> None:
         """Add a number of several digits that is read as a whole, from a strip.
 
@@ -208,6 +202,7 @@ class ChunkBuilder:
             crop: uint8, shape (height, width), with ink as `invert` says.
             place: x, y, width, height of the crop in the page as scanned, px.
             why: the reason why the value is for review whatever is read; empty for none.
+            quarters: by how many quarter turns, anticlockwise, the crop is turned in the page.
         """
         found = strip(crop, invert=self.invert)
         if found.fault:
@@ -218,9 +213,7 @@ class ChunkBuilder:
             self._items.append(ExtractedItem(source, page, None, why, field, (spot,)))
             return
         why = why or (MINUS_DETAIL if leads(found.picture >= FULL_INK_LEVEL) else "")
-        across, down = place[2] / crop.shape[1], place[3] / crop.shape[0]
-        origin = (place[0] + found.origin[0] * across, place[1] + found.origin[1] * down)
-        lies = StripPlacement(origin, (found.scale * across, found.scale * down), found.slant)
+        lies = place_strip(found, (crop.shape[0], crop.shape[1]), place, quarters)
         self._items.append(ExtractedItem(source, page, None, why, field, (), lies))
         self._strips.append(zlib.compress(found.picture.tobytes(), 1))
 

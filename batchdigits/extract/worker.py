@@ -113,7 +113,9 @@ def _extract_form_page(
         reason = cells.describe_low_resolution(cut)
         if field.cells is None and not cut[0].blank:
             place = cut[0].shown
-            builder.add_number(index, page.number, field, cut[0].crop, place, reason)
+            builder.add_number(
+                index, page.number, field, cut[0].crop, place, reason, cut[0].quarters
+            )
         else:
             builder.add_boxes(index, page.number, field, cut, reason)
 

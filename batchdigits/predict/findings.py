@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from batchdigits import calibrate
-from batchdigits.extract.chunk_builder import DebugPage, DigitSpot, ExtractedItem, StripPlacement
+from batchdigits.extract.chunk_builder import DebugPage, DigitSpot, ExtractedItem
+from batchdigits.extract.placement import StripPlacement
 from batchdigits.extract.tasks import Task
 from batchdigits.predict.decoding import DecodedSign, DecodedStrip
 from batchdigits.predict.numbers import NumberDigit
@@ -145,6 +146,8 @@ def _encode_finding(finding: Finding) -> Json:
         ]
     if strip is not None:
         out["strip"] = {"origin": strip.origin, "scale": strip.scale, "slant": strip.slant}
+        if strip.quarters:
+            out["strip"]["quarters"] = strip.quarters
     if not described:
         out["described"] = False
     if finding.number is not None:
@@ -250,7 +253,9 @@ def _decode_template_field(text: str) -> Field:
 
 def _decode_strip(stored: Json) -> StripPlacement:
     take = stored.pop
-    strip = StripPlacement(tuple(take("origin")), tuple(take("scale")), take("slant"))
+    strip = StripPlacement(
+        tuple(take("origin")), tuple(take("scale")), take("slant"), take("quarters", 0)
+    )
     if stored:
         raise _make_unknown_keys_error(stored, "strip")
     return strip

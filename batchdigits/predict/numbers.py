@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import calibrate
-from batchdigits.extract.chunk_builder import StripPlacement
+from batchdigits.extract.placement import StripPlacement, locate_in_page
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import NO_DIGIT, SEPARATOR_CHARACTERS, DecodedStrip
@@ -87,7 +87,5 @@ def _map_box_to_page(
     """Map a box from the strip to the page; slanted writing gets the box around all of it."""
     x, y, width, height = box
     leans = [number.slant * (HEIGHT / 2 - row) for row in (y, y + height)]
-    (left, top), (across, down) = number.origin, number.scale
-    start = round(left + (x + min(leans)) * across), round(top + y * down)
     wide = width + abs(leans[0] - leans[1])
-    return *start, max(1, round(wide * across)), max(1, round(height * down))
+    return locate_in_page((x + min(leans), y, wide, height), number)
