@@ -187,7 +187,13 @@ def test_what_an_image_is_taken_for(as_: str, width: int, height: int, kind: str
         ("black", np.zeros((28, 28), np.uint8), "blank", "no ink"),
         ("one-pixel", np.full((1, 1), 9, np.uint8), "blank", "no ink"),
         ("column", np.full((40, 1), 255, np.uint8), "blank", "no ink"),
-        ("page", np.full((1000, 700), 255, np.uint8), "review", "no boxes found"),
+        ("page", np.full((1000, 700), 255, np.uint8), "review", "nothing on it"),
+        (
+            "words",
+            cv2.putText(np.full((1000, 700), 255, np.uint8), "no box", (90, 400), 0, 3, 0, 4),
+            "review",
+            "no boxes found",
+        ),
         (
             "dot",
             cv2.circle(np.full((100, 100), 255, np.uint8), (50, 50), 2, 0, -1),

@@ -3,6 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pypdfium2
@@ -110,7 +111,9 @@ def test_a_photograph_on_a_dark_desk_is_no_negative(
 def test_pages_that_are_not_the_form_are_told_apart(
     form: Template, inbox: Path, save: Save, fake_classifier: FakeClassifier
 ) -> None:
-    save("a.png", np.full((1100, 800), 255, np.uint8))
+    words = np.full((1100, 800), 255, np.uint8)
+    save("a.png", cv2.putText(words, "a letter", (90, 400), 0, 3, 0, 4))
+    save("d.png", np.full((1100, 800), 255, np.uint8))
     (inbox / "b.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     (inbox / "c.pdf").write_bytes(b"%PDF-1.7 no more")
     found = read_forms()
@@ -121,6 +124,7 @@ def test_pages_that_are_not_the_form_are_told_apart(
         ("b.png", "member", "error"),
         ("b.png", "year", "error"),
         ("c.pdf", "", "error"),  # how many pages it had is not known
+        ("d.png", "", "review"),
     ]
     other = TEMPLATE.format(name="other").replace("60, 38", "80, 38")
     Path("other.toml").write_text(other)
@@ -129,6 +133,7 @@ def test_pages_that_are_not_the_form_are_told_apart(
         ("a.png", ""),
         ("b.png", ""),
         ("c.pdf", ""),
+        ("d.png", ""),
     ]
 
 

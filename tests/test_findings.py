@@ -47,6 +47,7 @@ decoded = st.builds(
     ),
 )
 strips = st.builds(StripPlacement, *[st.tuples(numbers, numbers)] * 2, numbers)
+strips_3 = st.builds(StripPlacement, *[st.tuples(numbers, numbers)] * 2, numbers, st.integers(0, 3))
 digits = st.builds(NumberDigit, st.sampled_from("0123456789"), shares, words, shares, place)
 
 
@@ -66,7 +67,8 @@ def some_findings(draw: st.DrawFn, version: int = 3) -> Finding:
     single = field is None and len(places) == 1
     reads = [draw(st.none() | (short_reads() if single else whole_reads)) for _ in places]
     head = (0, draw(st.integers(1, 9999)), draw(status), draw(words), field, tuple(places))
-    item = ExtractedItem(*head, draw(st.none() | strips), draw(st.booleans()))
+    strip = draw(st.none() | (strips_3 if later else strips))
+    item = ExtractedItem(*head, strip, draw(st.booleans()))
     own = draw(st.lists(digits, max_size=4))
     return Finding(item, tuple(reads), draw(st.none() | decoded), tuple(own))
 
@@ -84,7 +86,8 @@ def _written_1(finding: Finding) -> list[Any]:
         for spot, read in zip(item.spots, finding.reads or [None] * len(item.spots), strict=True)
     ]
     number = finding.number and [finding.number.candidates, finding.number.signs]
-    own = [item.page, item.status, item.detail, field, places, item.number, item.described]
+    strip = item.number and item.number[:3]
+    own = [item.page, item.status, item.detail, field, places, strip, item.described]
     return [*own, number, finding.digits]
 
 
