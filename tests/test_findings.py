@@ -46,7 +46,7 @@ decoded = st.builds(
         st.builds(DecodedSign, st.sampled_from("0123456789.-x"), st.integers(0, 400)), max_size=9
     ),
 )
-strips = st.builds(StripPlacement, *[st.tuples(numbers, numbers)] * 2, numbers)
+strips = st.builds(StripPlacement, *[st.tuples(numbers, numbers)] * 2, numbers, st.just(0))
 strips_3 = st.builds(StripPlacement, *[st.tuples(numbers, numbers)] * 2, numbers, st.integers(0, 3))
 digits = st.builds(NumberDigit, st.sampled_from("0123456789"), shares, words, shares, place)
 
