@@ -7,6 +7,7 @@ import csv
 import logging
 import math
 import platform
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from batchdigits.run import PlannedFile, Progress, Summary
 if TYPE_CHECKING:
     import pandas as pd
 
+MANY_PAGES = 5
+"""So many pages with the same fields are worth a template."""
 MESSAGE_LOG = logging.getLogger("batchdigits.said")
 """The messages on standard error, for a log file."""
 MESSAGE_LOG.propagate = False
@@ -80,7 +83,17 @@ def _describe_counts(summary: Summary) -> str:
     rate = f"{summary.read / max(summary.seconds, 1e-9):,.0f} a second"
     took = f"{summary.seconds:.1f} s ({files}, {rate})"
     rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
-    return f"{rows}{_describe_residuals(summary.residuals)}"
+    return f"{rows}{_describe_residuals(summary.residuals)}{_describe_page_kinds(summary)}"
+
+
+def _describe_page_kinds(summary: Summary) -> str:
+    """Return whether many pages look like one form, and the command that drafts its template."""
+    kind = max(summary.page_kinds.values(), key=lambda one: one.count, default=None)
+    if kind is None or kind.count < MANY_PAGES:
+        return ""
+    page = f" --page {kind.page}" if kind.page > 1 else ""
+    draft = f"batchdigits form draft {shlex.quote(kind.file)}{page} --out form.toml"
+    return f"; {kind.count:,} pages look like one form (`{draft}` makes a template)"
 
 
 def _describe_unread(summary: Summary) -> str:

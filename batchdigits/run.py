@@ -6,6 +6,7 @@ state, if one is kept, to the table.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
@@ -125,11 +126,22 @@ def _write_tables(
             ]
             for one, (rows, _) in zip(batch, judged, strict=True):
                 summary.statuses.update(row.status for row in rows)
+                _count_pages(one, summary)
                 summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
                 if one.here and one.file != failed and any(row.status == "error" for row in rows):
                     failed = one.file
                     summary.failed += 1
             write(judged)
+
+
+def _count_pages(one: FileFindings, summary: Summary) -> None:
+    """Count a file's pages without a template by what was found on them."""
+    fields: defaultdict[int, list[str]] = defaultdict(list)
+    for item in (finding.item for finding in one.findings):
+        if not item.described and item.field is not None:
+            fields[item.page].append(item.field.name)
+    for page, names in fields.items():
+        summary.count_page(tuple(names), one.file, page)
 
 
 def read_rows(

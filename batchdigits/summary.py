@@ -14,12 +14,32 @@ Progress = Callable[[int, int], object]
 """Called with the number of files that are done, and the number of all files."""
 
 
+MOST_PAGE_KINDS = 1000
+"""Kinds of pages that are told apart at most."""
+
+
+@dataclass(slots=True)
+class PageKind:
+    """Pages without a template on which the same fields were found.
+
+    Attributes:
+        file: the first of them, as the table spells it.
+        page: its page, from 1.
+        count: how many there are.
+    """
+
+    file: str
+    page: int
+    count: int = 0
+
+
 @dataclass(slots=True)
 class Summary:
     """How a run went.
 
     Attributes:
         statuses: number of rows of the table by status.
+        page_kinds: of pages without a template, by the names of the fields that were found.
         blank_pages: number of pages with nothing on them, such as the backs of sheets.
         skipped: number of files skipped in folders, by reason.
         residuals: of each page of a form that was registered in this run, mm.
@@ -37,6 +57,7 @@ class Summary:
     """
 
     statuses: "Counter[Status]" = field(default_factory=Counter)
+    page_kinds: dict[tuple[str, ...], PageKind] = field(default_factory=dict)
     blank_pages: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     residuals: list[float] = field(default_factory=list)
@@ -58,6 +79,13 @@ class Summary:
     def seconds(self) -> float:
         """The wall-clock time of all stages, s."""
         return sum(self.stages.values())
+
+    def count_page(self, fields: tuple[str, ...], file: str, page: int) -> None:
+        """Count a page without a template, by the names of its fields; of the first kinds alone."""
+        if len(self.page_kinds) < MOST_PAGE_KINDS:
+            self.page_kinds.setdefault(fields, PageKind(file, page))
+        if fields in self.page_kinds:
+            self.page_kinds[fields].count += 1
 
     @contextmanager
     def time_stage(self, name: str) -> Iterator[None]:
