@@ -85,8 +85,7 @@ def _extract_form_page(
 ) -> None:
     """Extract a page of a known form, field by field; `source` is the file's index and name."""
     index, file = source
-    if layout.is_empty(255 - page.grey if invert == "no" else page.grey):
-        builder.add_unreadable(index, page.number, "blank", EMPTY_PAGE_DETAIL)
+    if _add_empty_page(builder, index, page, invert):
         return
     grey, matched = _match_form(page, forms, invert)
     if isinstance(matched, register.RegistrationFailure):
@@ -118,6 +117,16 @@ def _extract_form_page(
             )
         else:
             builder.add_boxes(index, page.number, field, cut, reason)
+
+
+def _add_empty_page(builder: ChunkBuilder, index: int, page: Page, invert: Invert) -> bool:
+    """Add a page with nothing on it; return whether it is one."""
+    if not layout.is_empty(255 - page.grey if invert == "no" else page.grey):
+        return False
+    builder.add_unreadable(index, page.number, "blank", EMPTY_PAGE_DETAIL)
+    if builder.shows:
+        builder.add_debug_page(index, page.number, page.grey, [])
+    return True
 
 
 def _match_form(
@@ -171,10 +180,9 @@ def _extract_undescribed_form(
     builder: ChunkBuilder, index: int, page: Page, invert: Invert
 ) -> None:
     """Extract the boxes of a page that no template describes."""
-    grey = 255 - page.grey if invert == "no" else page.grey
-    if layout.is_empty(grey):
-        builder.add_unreadable(index, page.number, "blank", EMPTY_PAGE_DETAIL)
+    if _add_empty_page(builder, index, page, invert):
         return
+    grey = 255 - page.grey if invert == "no" else page.grey
     variants = [grey, 255 - grey] if invert == "auto" and _is_dark_page(grey) else [grey]
     builder.set_invert("yes")
     groups = boxes.extract_boxes(builder, index, page.number, variants)

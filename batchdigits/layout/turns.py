@@ -159,6 +159,7 @@ def count_votes(signs: NDArray[np.uint8]) -> tuple[Votes, float]:
     return votes.sum(axis=0), float(weights.sum())
 
 
+@cache
 def hash_weights() -> str:
     """Return a digest of the network's file, in hexadecimal."""
     data = resources.files("batchdigits.layout").joinpath(WEIGHTS).read_bytes()
