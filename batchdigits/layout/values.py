@@ -22,6 +22,10 @@ from batchdigits.layout.lines import Ink, Reach
 
 ALIKE = 0.2
 """How much boxes of one value may differ in width, as a share of it."""
+LATE = 0.5
+"""By what share of its height a cell begins later than its column, if it is a part of one."""
+HALF = 0.5
+"""Share of a table's width that a heading over digits of one number takes, at most."""
 ONE_DIGIT = 1.3
 """A box for one digit is wider than high by this factor at most."""
 MOST = 20
@@ -111,11 +115,12 @@ def _find_joined(cells: Sequence[Cell], labels: Sequence[bool]) -> list[Value]:
         elif wider:
             out += [Value((n,), ONE_NUMBER) for n in run.members]
     taken = {n for value in out for n in value.members}
-    return out + [
-        Value((n,), ONE_NUMBER)
-        for n in _find_broken(lines, joined)
-        if n not in taken and not labels[n]
-    ]
+    broken = {
+        *_find_broken(lines, joined),
+        *_find_pieces(cells, lines, labels),
+        *_find_short(cells, lines),
+    }
+    return out + [Value((n,), ONE_NUMBER) for n in sorted(broken - taken) if not labels[n]]
 
 
 def _find_broken(lines: NDArray[np.int64], joined: Sequence[_Run]) -> list[int]:
@@ -130,6 +135,46 @@ def _find_broken(lines: NDArray[np.int64], joined: Sequence[_Run]) -> list[int]:
             some = np.flatnonzero(within & (lines[:, 0] == row)).tolist()
             if len(some) > 1 or tuple(lines[some[0], [1, 3]]) != (columns[0], columns[-1]):
                 out.update(some)
+    return sorted(out)
+
+
+def _find_pieces(
+    cells: Sequence[Cell], lines: NDArray[np.int64], labels: Sequence[bool]
+) -> list[int]:
+    """Find cells under a heading that is theirs together with others: pieces of one number.
+
+    The heading is the lowest label above, and no wider than half of the table.
+    """
+    width = max(cell.quad[:, 0].max() for cell in cells) - min(c.quad[:, 0].min() for c in cells)
+    out = []
+    for n, (row, column, _, beyond) in enumerate(lines.tolist()):
+        above = [
+            (below, first, last, m)
+            for m, (_, first, below, last) in enumerate(lines.tolist())
+            if labels[m] and below <= row and first <= column and last >= beyond
+        ]
+        if above:
+            _, first, last, heading = max(above)
+            shared = (first, last) != (column, beyond)
+            if shared and cells[heading].size[0] <= HALF * width:
+                out.append(n)
+    return out
+
+
+def _find_short(cells: Sequence[Cell], lines: NDArray[np.int64]) -> list[int]:
+    """Find cells that begin well after the others of their column, or end well before them.
+
+    A line between the boxes of a number was taken for the column's.
+    """
+    starts = np.array([cell.quad[[0, 3], 0].mean() for cell in cells])
+    ends = np.array([cell.quad[[1, 2], 0].mean() for cell in cells])
+    high = np.array([cell.size[1] for cell in cells])
+    out: set[int] = set()
+    for column, sides, way in ((1, starts, 1), (3, ends, -1)):
+        for line in np.unique(lines[:, column]):
+            own = np.flatnonzero(lines[:, column] == line)
+            late = way * sides[own] > (way * sides[own]).min() + LATE * high[own]
+            out.update(own[late].tolist())
     return sorted(out)
 
 
@@ -179,14 +224,14 @@ def _has_own_headings(run: _Run, lines: NDArray[np.int64], labels: Sequence[bool
 
 
 def _is_beside_wider(run: _Run, cells: Sequence[Cell], lines: NDArray[np.int64]) -> bool | None:
-    """Return whether the other cells of a run's row are all wider than its boxes; None for none."""
+    """Return whether a run's row has cells that are wider than its boxes; None for no others."""
     usual = float(np.median([cells[n].size[0] for n in run.members]))
     others = [
         float(cells[n].size[0])
         for n, (row, _, below, _) in enumerate(lines.tolist())
         if row <= run.rows[0] and below >= run.rows[1] and n not in run.members
     ]
-    return min(others) >= WIDE * usual if others else None
+    return max(others) >= WIDE * usual if others else None
 
 
 def _count_stacked(run: _Run, runs: Sequence[_Run]) -> int:

@@ -15,6 +15,7 @@ from batchdigits.predict.findings import DigitPrediction, Finding
 from batchdigits.records import DigitRow, JudgedValue, Row
 from batchdigits.templates.field import Field
 
+ONE_DIGIT_DETAIL = "one digit, in a cell that holds more than one sign"
 BoxPredictions = Sequence[tuple[DigitSpot, DigitPrediction | None]]
 """The boxes of a field with their predictions; None where there was no picture."""
 
@@ -76,7 +77,11 @@ def _judge_finding(finding: Finding, thresholds: Thresholds) -> JudgedValue:
     if item.number is not None:
         if finding.number is None:
             return JudgedValue("", 0.0, "review", item.detail or numbers.NO_READER_DETAIL)
-        return numbers.judge_number(item.field, finding.number, thresholds.numbers, item.detail)
+        value = numbers.judge_number(item.field, finding.number, thresholds.numbers, item.detail)
+        if not item.described and value.status == "ok" and len(value.value) == 1:
+            # what is one sign is read as a digit: there is more than one in this cell
+            return value._replace(status="review", detail=ONE_DIGIT_DETAIL)
+        return value
     filled = list(zip(item.spots, finding.reads, strict=True))
     if item.field is None and len(filled) == 1:
         return judge_digit(*filled[0], thresholds.digits, item.detail)
