@@ -146,13 +146,14 @@ def _find_pieces(
     The heading is the lowest label above, and no wider than half of the table.
     """
     width = max(cell.quad[:, 0].max() for cell in cells) - min(c.quad[:, 0].min() for c in cells)
+    headings = [
+        (below, first, last, m)
+        for m, (_, first, below, last) in enumerate(lines.tolist())
+        if labels[m]
+    ]
     out = []
     for n, (row, column, _, beyond) in enumerate(lines.tolist()):
-        above = [
-            (below, first, last, m)
-            for m, (_, first, below, last) in enumerate(lines.tolist())
-            if labels[m] and below <= row and first <= column and last >= beyond
-        ]
+        above = [one for one in headings if one[0] <= row and one[1] <= column and one[2] >= beyond]
         if above:
             _, first, last, heading = max(above)
             shared = (first, last) != (column, beyond)
