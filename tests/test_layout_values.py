@@ -168,6 +168,16 @@ def test_row_that_may_go_on_is_doubted(more: str, doubt: str) -> None:
     assert set(found.doubts) == {doubt}
 
 
+def test_lone_box_of_which_the_next_was_not_found_is_doubted() -> None:
+    page = paper()
+    write(page, TEXT[0], 60, 60)
+    row(page, 100, 200, 1)
+    for n in range(3):
+        write(page, "3", 111 + 40 * n, 236, 1.0)
+    (found,) = layout.find(page)
+    assert found.doubts == ("may go on in a box that was not found",)
+
+
 def test_dense_page_keeps_its_boxes() -> None:
     page = paper(2000, 1500)
     for n in range(30):

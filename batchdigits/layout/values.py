@@ -247,11 +247,17 @@ def _count_stacked(run: _Run, runs: Sequence[_Run]) -> int:
 
 
 def _goes_on(row: Sequence[Cell], ink: Ink, near: Reach) -> bool:
-    """Return whether there is a sign, or a line, where the next box of a row would be."""
-    if len(row) < 2:
-        return False
+    """Return whether there is a sign, or a line, where the next box of a row would be.
+
+    A lone box that is wide is for a whole number.
+    """
     quads = np.array([cell.quad for cell in row])
-    step = np.median(np.diff(quads.mean(axis=1), axis=0), axis=0)
+    if len(row) > 1:
+        step = np.median(np.diff(quads.mean(axis=1), axis=0), axis=0)
+    elif row[0].size[0] < WIDE * row[0].size[1]:
+        step = (quads[0, 1] + quads[0, 2] - quads[0, 0] - quads[0, 3]) / 2
+    else:
+        return False
     return any(
         _has_sign(ink, quad)
         or any(inked(near, quad[a], quad[b]) >= DRAWN for a, b in ((0, 1), (3, 2)))
