@@ -45,7 +45,7 @@ def place_strip(
     corner = CORNERS[quarters]
     start = left + corner[0] * wide, top + corner[1] * high
     along = found.origin[0] * scale[0], found.origin[1] * scale[1]
-    origin = _step(start, along, quarters)
+    origin = _move_along(start, along, quarters)
     return StripPlacement(
         origin, (found.scale * scale[0], found.scale * scale[1]), found.slant, quarters
     )
@@ -56,14 +56,14 @@ def locate_in_page(box: Rect, strip: StripPlacement) -> tuple[int, int, int, int
     x, y, width, height = box
     across, down = strip.scale
     ends = [
-        _step(strip.origin, (u * across, v * down), strip.quarters)
+        _move_along(strip.origin, (u * across, v * down), strip.quarters)
         for u, v in ((x, y), (x + width, y + height))
     ]
     (left, right), (top, low) = (sorted(values) for values in zip(*ends, strict=True))
     return round(left), round(top), max(1, round(right - left)), max(1, round(low - top))
 
 
-def _step(
+def _move_along(
     start: tuple[float, float], along: tuple[float, float], quarters: int
 ) -> tuple[float, float]:
     """Go so far across and down the writing from a point of the page; px of the page."""

@@ -127,7 +127,7 @@ def _find_groups(
     boxes = [
         cell
         for cell in ruled(boxes, reach(seen.faint))
-        if id(cell) in known or contents.filled(seen.faint, cell) <= FAINT_FILL
+        if id(cell) in known or contents.measure_fill(seen.faint, cell) <= FAINT_FILL
     ]
     found = [
         group
@@ -139,7 +139,9 @@ def _find_groups(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
     back = turn_back(turn, (grey.shape[1], grey.shape[0])) @ larger @ _inverse(view.matrix)
-    signs = cut_signs(contents.inside(seen.ink, [cell for group in found for cell in group.cells]))
+    signs = cut_signs(
+        contents.select_ink_inside(seen.ink, [cell for group in found for cell in group.cells])
+    )
     labels = [_labels(group, seen.ink) for group in found]
     values = [
         part_into_values(group, printed, seen.ink, near)

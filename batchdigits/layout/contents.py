@@ -57,7 +57,7 @@ def group(grey: GreyImage, ink: Ink, cells: Sequence[Cell]) -> bool:
     """
     short = min(float(cell.size.min()) for cell in cells)
     if len(cells) > SOME:
-        return float(np.median([filled(ink, cell) for cell in cells])) <= FILLED
+        return float(np.median([measure_fill(ink, cell) for cell in cells])) <= FILLED
     clear = [_clear(grey, ink, cell) for cell in cells]
     if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
         return False
@@ -68,7 +68,7 @@ def group(grey: GreyImage, ink: Ink, cells: Sequence[Cell]) -> bool:
     return len(cells) > 1 or not _text(ink, cells[0])
 
 
-def filled(ink: Ink, cell: Cell) -> float:
+def measure_fill(ink: Ink, cell: Cell) -> float:
     """Return what share of a box is ink."""
     inner = _inner(ink, cell)
     return float((inner > 0).mean()) if inner.size else 1.0
@@ -117,21 +117,21 @@ def _text(ink: Ink, cell: Cell) -> bool:
     return bool(len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
 
 
-def inside(ink: Ink, cells: Sequence[Cell]) -> Ink:
+def select_ink_inside(ink: Ink, cells: Sequence[Cell]) -> Ink:
     """Return the ink inside of cells, without their lines: 0 elsewhere."""
     out = np.zeros_like(ink)
     for cell in cells:
-        within = _within(cell)
+        within = _get_inner_area(cell)
         out[within] = ink[within]
     return out
 
 
 def _inner(ink: Ink, cell: Cell) -> Ink:
     """Cut out the paper within a box."""
-    return np.ascontiguousarray(ink[_within(cell)])
+    return np.ascontiguousarray(ink[_get_inner_area(cell)])
 
 
-def _within(cell: Cell) -> tuple[slice, slice]:
+def _get_inner_area(cell: Cell) -> tuple[slice, slice]:
     """Return the rows and columns within a box's lines."""
     x, y = np.sort(cell.quad[:, 0]), np.sort(cell.quad[:, 1])
     by = cell.thickness / 2 + 1.5

@@ -134,10 +134,12 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
                     yield cell
                     break
             else:
-                yield from _between(at, row, column, ink)
+                yield from _find_between(at, row, column, ink)
 
 
-def _between(at: dict[tuple[int, int], Cell], row: int, column: int, ink: Reach) -> Iterator[Cell]:
+def _find_between(
+    at: dict[tuple[int, int], Cell], row: int, column: int, ink: Reach
+) -> Iterator[Cell]:
     """Take the place between two boxes of a table, or under a fold of the paper, for a box."""
     sides = (
         ((row - 1, column), (row + 1, column), (3, 2, 1, 0)),

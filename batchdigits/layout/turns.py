@@ -181,13 +181,13 @@ def _run_network(signs: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     held = _load_weights()
     shown = signs[..., np.newaxis].astype(np.float32) / np.float32(255)
-    first = _convolve(shown, held["first"], held["first_bias"])
-    second = _convolve(first, held["second"], held["second_bias"])
+    first = _convolve_maps(shown, held["first"], held["first_bias"])
+    second = _convolve_maps(first, held["second"], held["second_bias"])
     hidden = np.maximum(second.reshape(len(signs), -1) @ held["third"] + held["third_bias"], 0)
     return np.asarray(hidden @ held["fourth"] + held["fourth_bias"], np.float64)
 
 
-def _convolve(
+def _convolve_maps(
     maps: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Convolve maps (N, S, S, C) with stride 2 and cut off below 0, as TensorFlow pads "same"."""
