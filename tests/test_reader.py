@@ -36,7 +36,7 @@ from batchdigits.training import (
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import FLOURISH, OTHER, SEPARATOR, in_row
 from batchdigits.training.lines import Sign as Written
-from batchdigits.training.numbers import Plan, Real
+from batchdigits.training.numbers import Material, Plan, Real
 from batchdigits.training.paper import rescanned
 from batchdigits.training.reader import BLANK, CLASSES, STRIDE, loss, network
 from batchdigits.training.signs import stacked, struck
@@ -83,6 +83,21 @@ def test_strings_are_composed_of_what_a_pen_wrote_too() -> None:
         assert not strip(scan).fault
         labels |= set(said)
     assert labels >= {*range(10)}
+
+
+def test_a_string_that_a_pen_wrote_is_drawn_with_its_labels() -> None:
+    points = np.array([[0, 0], [0, 0.4]], np.float32)
+    string = strings.PenString(
+        tuple(np.add(points, (x, 0)) for x in (-0.5, -0.2, 0.1)), [1, SEPARATOR, 1, 1]
+    )
+    digits = corpus.gather({"pen": pen_set(40)})
+    hands, chance = strings.Hands(digits, written=[string]), random(1)
+    some = [hands.written(chance) for _ in range(100)]
+    drawn_by_pen = [one for one in some if one.labels == string.labels]
+    assert 5 <= len(drawn_by_pen) <= 30
+    for one in drawn_by_pen:
+        columns = (one.ink > 100).any(axis=0).astype(int)
+        assert (np.diff(columns, prepend=0, append=0) == 1).sum() == 3
 
 
 def test_strings_have_all_that_amounts_have(digits: Corpus) -> None:
@@ -226,14 +241,14 @@ def test_a_training_goes_on_where_it_was_interrupted(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        numbers.fit(digits, plan, real=real, tell=tell)
-    model = numbers.fit(digits, plan, real=real, tell=tell)
+        numbers.fit(Material(digits, (), real), plan, tell=tell)
+    model = numbers.fit(Material(digits, (), real), plan, tell=tell)
     assert [number for number, _ in told] == [1, 2]
     assert all(math.isfinite(mean) for _, mean in told)
     out = NumberReader(model, "cpu:0").logits([np.zeros((HEIGHT, 96), np.uint8)])
     assert out[0].shape == (96 // STRIDE, CLASSES)
     with pytest.raises(ModelError, match="another training"):
-        numbers.fit(digits, plan.finer(3, 1e-4, 0.5))
+        numbers.fit(Material(digits), plan.finer(3, 1e-4, 0.5))
 
 
 @pytest.fixture
@@ -424,7 +439,19 @@ def test_a_reader_that_gives_no_numbers_is_refused(keras: Any, small: Any) -> No
 
 
 def test_the_network_is_small_enough_for_the_bundle(small: Any) -> None:
-    assert small.count_params() <= 500_000
+    assert 4 * small.count_params() <= 4_000_000, "bytes"
+
+
+def test_joined_sets_of_strings_stay_what_they_are() -> None:
+    crops = [np.full((8, 9 + n), n, np.uint8) for n in range(5)]
+    first = Real(crops[:2], ["0", "1"], crops[3:4], [7], [1])
+    joined = number_data.join_strings(first, Real(crops[2:3], ["2"], crops[4:], [8], [0]))
+    assert joined.digits == ["0", "1", "2"]
+    assert (joined.labels, joined.owners, joined.sources) == ([7, 8], [1, 2], [0, 0, 1])
+    assert number_data.join_strings(first, None) is first
+    last = number_data.select_strings(joined, np.array([False, True, True]))
+    assert (last.digits, last.labels, last.owners) == (["1", "2"], [7, 8], [0, 1])
+    assert last.sources == [0, 1]
 
 
 # --- calibration ---

@@ -24,33 +24,42 @@ from batchdigits.cells.ink import (
     segment_ink,
 )
 from batchdigits.cells.lines import detect_box_lines, erase_box_lines
+from batchdigits.cells.printed import (
+    BOX_PX_PER_MM,
+    Matrix,
+    PrintedForm,
+    Rect,
+    erase_hint,
+    erase_print,
+    warp_page_part,
+)
 from batchdigits.records import GreyImage
 from batchdigits.templates.boxes import project_box
-from batchdigits.templates.hints import MAX_HINT_DARKNESS
 
-__all__ = ["BOX_PX_PER_MM", "MIN_PAGE_PX_PER_MM", "CutBox", "Rect", "cut_boxes", "cut_strip_boxes"]
+__all__ = [
+    "BOX_PX_PER_MM",
+    "MIN_PAGE_PX_PER_MM",
+    "CutBox",
+    "PrintedForm",
+    "Rect",
+    "cut_boxes",
+    "cut_free_field",
+    "cut_strip_boxes",
+]
 
-BOX_PX_PER_MM = 10.0
-"""Pixels a millimetre at which boxes are drawn: a digit 5 mm high has 50 px, of which the model
-sees 20."""
 BOX_MARGIN_MM = 1.5
 """Margin drawn round a box, mm: strokes leave their box, and lines lie beside their place."""
+FREE_MARGIN_MM = 4.0
+"""Margin drawn round a field without boxes, mm: people write across its frame."""
 SHARED_LINE_GAP_MM, MERGED_LINES_GAP_MM = 0.1, 1.2
 """Distances between two boxes, mm. Up to the first, which rounding may leave, they share a line.
 Under the second, their two lines may look like one."""
-HINT_REACH_MM = 0.5
-"""How far a printed hint may lie from its place, mm."""
 MAX_SHARED_INK_RATIO = 0.5
 """Share of a box's ink that may be in its neighbour's as well."""
 MIN_PAGE_PX_PER_MM = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
 STRIP_BOX_HEIGHT_MM = 10.0
 """Height that the boxes of a strip are assumed to have, mm."""
-
-Matrix = NDArray[np.float64]
-"""Shape (3, 3): mm on paper, 1 → px in the page, up to a factor."""
-Rect = tuple[float, float, float, float]
-"""x, y of the top left corner, width, height."""
 
 
 class CutBox(NamedTuple):
@@ -99,10 +108,26 @@ def cut_boxes(  # noqa: PLR0913 - each is said by its name
     """
     every = np.array([*boxes, *others])
     cells = [
-        _cut_box(grey, matrix, box, hint, _has_close_neighbour(box, every), alike)
+        _cut_box(grey, matrix, box, hint, beside=_has_close_neighbour(box, every), alike=alike)
         for box, hint in zip_longest(boxes, hints)
     ]
     return _mark_shared_ink(cells, boxes)
+
+
+def cut_free_field(
+    grey: GreyImage, matrix: Matrix, box: Rect, printed: PrintedForm | None = None
+) -> CutBox:
+    """Cut the writing out of a field without boxes, and of what is around its frame.
+
+    Args:
+        grey: the page, uint8, shape (height, width), dark ink on light paper.
+        matrix: the transform from paper to the page.
+        box: the field's frame on paper, mm.
+        printed: the blank form, whose words are no writing; None if there is no picture of it.
+    """
+    return _cut_box(grey, matrix, box, None, beside=False, alike=False, free=True, printed=printed)[
+        0
+    ]
 
 
 def cut_strip_boxes(grey: GreyImage) -> list[CutBox]:
@@ -146,31 +171,42 @@ def _mark_shared_ink(found: Sequence[tuple[CutBox, Mask]], boxes: Sequence[Rect]
     return cells
 
 
-def _cut_box(  # noqa: PLR0913, PLR0917
-    grey: GreyImage, matrix: Matrix, box: Rect, hint: Rect | None, beside: bool, alike: bool
+def _cut_box(  # noqa: PLR0913
+    grey: GreyImage,
+    matrix: Matrix,
+    box: Rect,
+    hint: Rect | None,
+    *,
+    beside: bool,
+    alike: bool,
+    free: bool = False,
+    printed: PrintedForm | None = None,
 ) -> tuple[CutBox, Mask]:
-    wide, high = (max(8, round((side + 2 * BOX_MARGIN_MM) * BOX_PX_PER_MM)) for side in box[2:])
+    margin = FREE_MARGIN_MM if free else BOX_MARGIN_MM
+    wide, high = (max(8, round((side + 2 * margin) * BOX_PX_PER_MM)) for side in box[2:])
     to_paper = np.array(
         [
-            [1 / BOX_PX_PER_MM, 0, box[0] - BOX_MARGIN_MM],
-            [0, 1 / BOX_PX_PER_MM, box[1] - BOX_MARGIN_MM],
+            [1 / BOX_PX_PER_MM, 0, box[0] - margin],
+            [0, 1 / BOX_PX_PER_MM, box[1] - margin],
             [0, 0, 1],
         ]
     )
     ends = project_box(box, matrix)
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
-    drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
+    drawn = warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
     dark = compute_darkness_on_paper(drawn)
     if hint is not None:
-        _erase_hint(dark, np.linalg.inv(to_paper), hint)
-    edge = BOX_MARGIN_MM * BOX_PX_PER_MM
+        erase_hint(dark, np.linalg.inv(to_paper), hint)
+    if printed is not None:
+        erase_print(dark, to_paper, printed)
+    edge = margin * BOX_PX_PER_MM
     ink, core = segment_ink(dark)
     sides = BoxSides(edge, edge + box[2] * BOX_PX_PER_MM, edge, edge + box[3] * BOX_PX_PER_MM)
     found = detect_box_lines(ink, core, sides, double=beside)
     written = erase_box_lines(
         dark, ink, found, BOX_PX_PER_MM / fineness, double=beside, alike=alike
     )
-    mask = keep_box_ink(written, found.box)
+    mask = keep_box_ink(written, found.box, whole=free)
     blank = not mask.any()
     through = not blank and has_crossing_line(written, mask, found.box)
     crop, area = _crop_kept_ink(dark, mask, found.box)
@@ -195,47 +231,11 @@ def _count_quarters(box: Rect, matrix: Matrix) -> int:
     return round(-math.atan2(down, across) / (math.pi / 2)) % 4
 
 
-def _erase_hint(dark: GreyImage, to_picture: Matrix, hint: Rect) -> None:
-    """Erase what is as light as a hint from where it is printed.
-
-    Args:
-        dark: the picture of the box, as from `compute_darkness_on_paper`.
-        to_picture: (3, 3), mm on paper, 1 → px in the picture.
-        hint: where it is printed, mm.
-    """
-    low, high = project_box(hint, to_picture)[[0, 2]]
-    left, top = np.maximum(0, np.floor(low - HINT_REACH_MM * BOX_PX_PER_MM)).astype(int)
-    right, bottom = np.ceil(high + HINT_REACH_MM * BOX_PX_PER_MM).astype(int)
-    part = dark[top:bottom, left:right]
-    part[part < MAX_HINT_DARKNESS] = 0
-
-
 def _compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
     """Return the upright box round a box that a matrix takes to the page."""
     ends = project_box(box, matrix)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
-
-
-def _warp_page_part(
-    grey: GreyImage, matrix: Matrix, size: tuple[int, int], fineness: float
-) -> GreyImage:
-    """Draw a part of the page; `matrix` takes pixels of the picture to pixels of the page."""
-    shrinks = fineness / BOX_PX_PER_MM
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    if shrinks <= 1.5:
-        return np.asarray(
-            cv2.warpPerspective(grey, matrix, size, flags=flags, borderValue=255), np.uint8
-        )
-    times = round(shrinks)  # linear sampling would skip pixels, and thin strokes with them
-    finer = matrix @ np.diag([1 / times, 1 / times, 1]) @ _make_equal_shift(0.5 * (1 - times))
-    large = [times * side for side in size]
-    drawn = cv2.warpPerspective(grey, finer, large, flags=flags, borderValue=255)
-    return np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _make_equal_shift(by: float) -> Matrix:
-    return np.array([[1, 0, by], [0, 1, by], [0, 0, 1]], np.float64)
 
 
 def _crop_kept_ink(

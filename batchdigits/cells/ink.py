@@ -78,15 +78,18 @@ def _compute_weighted_median(values: NDArray[np.int64], counts: NDArray[np.int64
     return int(values[order[np.searchsorted(2 * along, along[-1])]])
 
 
-def keep_box_ink(ink: Mask, frame: BoxSides) -> Mask:
+def keep_box_ink(ink: Mask, frame: BoxSides, *, whole: bool = False) -> Mask:
     """Keep the box's own ink: pieces with most of their ink in the box, or some in its middle.
 
     Args:
         ink: (H, W), without printed lines.
         frame: the box's sides.
+        whole: whether a piece is kept whole if a third of it is in the box, as in a field without
+            boxes, of whose writing a part may lie beyond the frame.
 
     Returns:
-        (H, W), without specks and neighbours. A piece that leaves the box far is cut at its edge.
+        (H, W), without specks and neighbours. A piece that leaves the box far is cut at its edge,
+        unless it is kept whole.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
     if count == 1:
@@ -98,11 +101,12 @@ def keep_box_ink(ink: Mask, frame: BoxSides) -> Mask:
     area = stats[:, cv2.CC_STAT_AREA]
     within = np.bincount(labels[box].ravel(), minlength=count)
     centred = np.bincount(labels[_compute_centre_slices(box)].ravel(), minlength=count)
-    ours = ((2 * within > area) | (centred >= MIN_INK_PX)) & (within >= MIN_INK_PX)
+    share = 3 if whole else 2
+    ours = ((share * within > area) | (centred >= MIN_INK_PX)) & (within >= MIN_INK_PX)
     ours[0] = False
     out: Mask = ours[labels]
     leaves = ours & (area - within > MAX_OUTSIDE_RATIO * area)
-    if leaves.any():
+    if leaves.any() and not whole:
         cut = np.zeros(ink.shape, bool)
         cut[box] = True
         out &= cut | ~leaves[labels]

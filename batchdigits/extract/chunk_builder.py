@@ -125,6 +125,7 @@ FULL_INK_LEVEL = 144
 """Level from which a strip's pixel is ink; fainter ones may bridge a gap between two strokes."""
 SHARED_INK_DETAIL = "its ink may be the next box's"
 MORE_INK_DETAIL = "more ink than one digit"
+MORE_INK_ABOVE_DETAIL = "more ink than the number: something is written above or below it"
 FAINT_DETAIL = "something faint is there"
 EMPTY_PAGE_DETAIL = "nothing on it"
 
@@ -212,6 +213,7 @@ class ChunkBuilder:
             spot = DigitSpot("blank" if empty else "review", found.fault, (0, 0, 0, 0))
             self._items.append(ExtractedItem(source, page, None, why, field, (spot,)))
             return
+        why = why or (MORE_INK_ABOVE_DETAIL if found.more_ink else "")
         why = why or (MINUS_DETAIL if leads(found.picture >= FULL_INK_LEVEL) else "")
         lies = place_strip(found, (crop.shape[0], crop.shape[1]), place, quarters)
         self._items.append(ExtractedItem(source, page, None, why, field, (), lies))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
@@ -15,6 +16,7 @@ from batchdigits.records import Failure, FileSnapshot, GreyImage, ImageKind, Pag
 from batchdigits.register import FormTemplates
 from batchdigits.sources import inspection
 from batchdigits.templates.boxes import project_box
+from batchdigits.templates.field import Field
 from batchdigits.templates.hints import list_hints
 from batchdigits.templates.template import Template
 
@@ -96,6 +98,8 @@ def _extract_form_page(
         index,
         RegisteredPage(file, page.number, template.form.name, round(pose.residual, 3), pose.how),
     )
+    reference = forms.references.get(template.form.name)
+    printed = cells.PrintedForm(reference.printed, template.form.size) if reference else None
     named_boxes = [(field.name, box) for field in template.fields for box in field.boxes()]
     form_boxes = [box for _, box in named_boxes]
     if builder.shows:
@@ -105,18 +109,32 @@ def _extract_form_page(
         if field.name in pose.unseen:
             builder.add_unreadable(index, page.number, "error", UNSEEN_FIELD_DETAIL, field)
             continue
+        if field.cells is None:
+            _add_free_field(builder, (index, page.number), field, grey, pose.matrix, printed)
+            continue
         hints = [box for _, box in list_hints(field)]
         cut = cells.cut_boxes(
             grey, pose.matrix, field.boxes(), form_boxes, hints=hints, alike=False
         )
         reason = cells.describe_low_resolution(cut)
-        if field.cells is None and not cut[0].blank:
-            place = cut[0].shown
-            builder.add_number(
-                index, page.number, field, cut[0].crop, place, reason, cut[0].quarters
-            )
-        else:
-            builder.add_boxes(index, page.number, field, cut, reason)
+        builder.add_boxes(index, page.number, field, cut, reason)
+
+
+def _add_free_field(  # noqa: PLR0913, PLR0917
+    builder: ChunkBuilder,
+    page: tuple[int, int],
+    field: Field,
+    grey: GreyImage,
+    matrix: NDArray[np.float64],
+    printed: cells.PrintedForm | None,
+) -> None:
+    """Add a field without boxes; `page` is the index of its file, and its number."""
+    cut = cells.cut_free_field(grey, matrix, field.box, printed)
+    reason = cells.describe_low_resolution([cut])
+    if cut.blank:
+        builder.add_boxes(*page, field, [cut], reason)
+    else:
+        builder.add_number(*page, field, cut.crop, cut.shown, reason, cut.quarters)
 
 
 def _add_empty_page(builder: ChunkBuilder, index: int, page: Page, invert: Invert) -> bool:

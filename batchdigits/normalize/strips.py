@@ -19,7 +19,7 @@ from batchdigits.records import GreyImage
 
 Box = tuple[int, int, int, int]
 
-VERSION = 2
+VERSION = 3
 """Goes into a card: a number reader is only good with the preprocessing it was trained with."""
 HEIGHT = 40
 """Height of a strip, px."""
@@ -37,8 +37,15 @@ WORKING = 56
 """Height that the ink is worked on at, before it is reduced to `INK`."""
 CLEAR = 2.5
 """How many times the paper's own spread ink differs from it, at least."""
+LOWER = 0.8
+"""What is written beside an upright line is at most so high, as a share of the crop: a crop that is
+cut to its ink may begin with a 1."""
 TALL = 0.4
 """A part of the ink so tall, as a share of the tallest, is a digit, and no dot, dash or speck."""
+
+
+MORE = 0.25
+"""Ink above or below a number, so high as a share of the number's height, may be a correction."""
 
 
 class Strip(NamedTuple):
@@ -52,6 +59,8 @@ class Strip(NamedTuple):
         slant: columns that the writing in the crop leaned to the right for each row upwards; the
             picture is upright, and its middle row lies as in the crop.
         fault: why there is nothing to read, in plain words; empty where there is.
+        more_ink: whether the crop holds writing above or below the number, whole in it, that the
+            picture leaves out.
     """
 
     picture: GreyImage
@@ -59,6 +68,7 @@ class Strip(NamedTuple):
     scale: float
     slant: float = 0.0
     fault: str = ""
+    more_ink: bool = False
 
 
 EMPTY = "no ink"
@@ -94,7 +104,8 @@ def strip(crop: GreyImage, *, invert: Invert = "auto", straighten: bool = True) 
     lean = slant(lifted.mask[box[1] : box[3], box[0] : box[2]]) if straighten else 0.0
     if lean:
         box = _leaning(lifted.mask, box, lean)
-    return _scaled(lifted.levels, box, lean, (left, top), shrunk)
+    scaled = _scaled(lifted.levels, box, lean, (left, top), shrunk)
+    return scaled._replace(more_ink=_has_more_ink(lifted.mask, box))
 
 
 def _light(crop: GreyImage) -> bool:
@@ -156,10 +167,42 @@ def _lifted(bright: GreyImage) -> _Lifted | None:
     floor = ground + spread
     levels = np.clip((ink - np.float32(floor)) * np.float32(224 / (full - floor)), 0, 255)
     mask = ink > split
-    left = without_level_lines(mask[None])[0]
+    left = _without_upright_lines(without_level_lines(mask[None])[0])
     lines = cv2.dilate((mask & ~left).view(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     levels[lines & ~left] = 0
     return _Lifted(levels.astype(np.uint8), left)
+
+
+def _without_upright_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Remove the lines of a table's columns from a mask (H, W); what is written beside them stays.
+
+    Such a line goes through the crop from its first row to its last, straight, thin, and apart from
+    what is written, which is lower.
+    """
+    height = len(mask)
+    flat = mask.view(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=8)
+    whole = stats[:, cv2.CC_STAT_HEIGHT] == height
+    whole[0] = False
+    lines = [n for n in np.flatnonzero(whole).tolist() if _is_straight(labels == n)]
+    if not lines:
+        return mask
+    rest = mask & ~np.isin(labels, lines)
+    others = np.delete(stats, [0, *lines], axis=0)
+    highest = others[:, cv2.CC_STAT_HEIGHT].max(initial=0)
+    return rest if 0.2 * height <= highest <= LOWER * height else mask
+
+
+def _is_straight(mask: NDArray[np.bool_]) -> bool:
+    """Return whether the ink of a mask (H, W), in each row some, is one straight thin stroke."""
+    height, width = mask.shape
+    wide = mask.sum(axis=1)
+    if wide.max() > max(4, 0.1 * height):
+        return False
+    centre = mask @ np.arange(width) / wide
+    rows = np.arange(height)
+    lean, start = np.polyfit(rows, centre, 1)
+    return bool(np.abs(centre - lean * rows - start).max() <= max(0.8, 0.02 * height))
 
 
 def _box(mask: NDArray[np.bool_]) -> Box | None:
@@ -192,6 +235,18 @@ def _box(mask: NDArray[np.bool_]) -> Box | None:
     some = area >= 0.004 * (bottom - top) ** 2
     beside = digits | (some & (y < bottom) & (y + tall > top))
     return int(x[beside].min()), top, int((x + wide)[beside].max()), bottom
+
+
+def _has_more_ink(mask: NDArray[np.bool_], box: Box) -> bool:
+    """Return whether there is writing above or below a box that does not go on beyond the mask."""
+    height, width = mask.shape
+    tall = box[3] - box[1]
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    x, y, wide, high, area = stats[1:].astype(np.int64).T
+    beyond = (y + high <= box[1]) | (y >= box[3])
+    whole = (y > 0) & (y + high < height) & (x > 0) & (x + wide < width)
+    written = (high >= MORE * tall) & (area >= (MORE * tall) ** 2 / 4)
+    return bool((beyond & whole & written).any())
 
 
 def _leaning(mask: NDArray[np.bool_], box: Box, lean: float) -> Box:

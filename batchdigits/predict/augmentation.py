@@ -11,7 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.predict.decoding import DecodedStrip, decode_logits, find_candidates, find_signs
+from batchdigits.predict.decoding import (
+    DecodedStrip,
+    decode_logits,
+    find_candidates,
+    find_signs,
+    mark_unread_ink,
+)
 from batchdigits.records import GreyImage
 
 MIN_SURE_PROBABILITY = 0.9
@@ -42,7 +48,7 @@ def read_strips(
     for at in again:
         further = [find_candidates(next(others), beams[at]) for _ in LOOK_DISTORTIONS]
         out[at] = _average_candidates(out[at], further, first[at])
-    return out
+    return [mark_unread_ink(strip, one) for strip, one in zip(strips, out, strict=True)]
 
 
 def distort_strip(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +33,9 @@ MIN_INK_LEVEL = 64
 """Level of a strip from which a pixel is ink."""
 MIN_SEPARATOR_PROBABILITY = 0.3
 """Probability from which a separator or flourish is listed."""
+
+MIN_UNREAD_HEIGHT, SIGN_REACH_PX = 0.45, 6
+"""Ink of this share of a digit's height that has no sign within so many px is not read."""
 
 _SEPARATOR_CLASS, _FLOURISH_CLASS, _OTHER_CLASS, _BLANK_CLASS = 10, 11, 12, 13
 _MERGED_NAMES = f"0123456789{NO_DIGIT}"
@@ -177,6 +181,35 @@ def _add_separator_signs(text: str, columns: list[int], shares: Probabilities) -
             if column not in columns:
                 out.append(DecodedSign(name, column))
     return sorted(out, key=lambda sign: sign.column)
+
+
+def mark_unread_ink(picture: GreyImage, decoded: DecodedStrip) -> DecodedStrip:
+    """Put `NO_DIGIT` into the likeliest reading where tall ink has no sign.
+
+    A network may pass over a digit; the number would then be shorter than what is written.
+
+    Args:
+        picture: the strip, uint8, shape (height, width), ink light.
+        decoded: how it was read.
+
+    Returns:
+        The reading with one more candidate before the others where there is such ink.
+    """
+    ink = (picture >= MIN_INK_LEVEL).view(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    tall = stats[1:][stats[1:, cv2.CC_STAT_HEIGHT] >= MIN_UNREAD_HEIGHT * INK_HEIGHT_PX]
+    seen = np.array(
+        [sign.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2 for sign in decoded.signs]
+    )
+    unread = []
+    for left, wide in tall[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_WIDTH]].tolist():
+        if not ((seen >= left - SIGN_REACH_PX) & (seen < left + wide + SIGN_REACH_PX)).any():
+            unread.append(DecodedSign(NO_DIGIT, (left + wide // 2) // COLUMN_STRIDE_PX))
+    if not unread:
+        return decoded
+    signs = sorted([*decoded.signs, *unread], key=lambda sign: sign.column)
+    text = "".join(sign.name for sign in signs if sign.name not in SEPARATOR_CHARACTERS)
+    return DecodedStrip([(text, decoded.candidates[0][1]), *decoded.candidates], signs)
 
 
 def find_sign_boxes(picture: GreyImage, signs: Sequence[DecodedSign]) -> list[PixelBox]:

@@ -13,6 +13,8 @@ from batchdigits.register.reduced import reduce_page
 
 MAX_SIDE_PX = 1000
 """Longest side, px, of the reduced page in which features are detected: print is a few px high."""
+PRINTED_PX = 1600
+"""Longest side, px, of the picture of a blank form that is kept: letters are seen in it."""
 MAX_FEATURES = 2000
 """Most features of a picture."""
 BORDER_PX = 31
@@ -45,11 +47,13 @@ class Reference(NamedTuple):
         points: (N, 2), as shares of the picture's width and height.
         features: uint8 (N, 32), the ORB descriptors at the points.
         angles: (N,), the direction of each feature, degrees clockwise.
+        printed: uint8, (height, width), the picture itself, reduced.
     """
 
     points: Points
     features: NDArray[np.uint8]
     angles: NDArray[np.float64]
+    printed: GreyImage
 
 
 class Features(NamedTuple):
@@ -103,7 +107,9 @@ def build_reference(grey: GreyImage) -> Reference:
         grey: the whole page of the form, uint8 (height, width), upright, from edge to edge.
     """
     found = detect_features(grey)
-    return Reference((found.points + 0.5) / grey.shape[::-1], found.descriptors, found.angles)
+    points = (found.points + 0.5) / grey.shape[::-1]
+    printed = reduce_page(grey, PRINTED_PX).grey
+    return Reference(points, found.descriptors, found.angles, printed)
 
 
 def match_reference(

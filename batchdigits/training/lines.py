@@ -1,10 +1,12 @@
 """Signs laid side by side: apart, touching or overlapping, along a line that drifts and slants."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
 from batchdigits.training.pen import Random
@@ -13,6 +15,12 @@ SEPARATOR, FLOURISH, OTHER = 10, 11, 12
 """What signs mean beside the ten digits: `.` and `,`; `-`, `=`, `#` and the like; no digit."""
 HIGH = 44
 """Height of a digit on the canvas, px, before chance has its say."""
+
+
+SHRINKING, JOINED = 0.15, 0.15
+"""Share of the strings that grow smaller towards their end, and of those with joined digits."""
+Placed = Sequence[tuple[GreyImage, float, float]]
+"""Inks with the x, y of their top left corners."""
 
 
 class Sign(NamedTuple):
@@ -101,6 +109,7 @@ def in_row(signs: Sequence[Sign], random: Random) -> Written:
     stretch, small = np.exp(random.normal(0.12, 0.2)), random.uniform(0.55, 1.0)
     drift, slant = random.normal(0, 0.04), random.normal(0.12, 0.22)
     level = random.choice((1.0, 0.5), p=(0.7, 0.3))
+    last = random.uniform(0.6, 1.0) if random.random() < SHRINKING else 1.0
     placed, x = [], 0.0
     for number, (label, ink) in enumerate(signs):
         inked = ink
@@ -108,6 +117,7 @@ def in_row(signs: Sequence[Sign], random: Random) -> Written:
             y = _level(label, ink.shape[0], random)
         else:
             high = HIGH * size * np.exp(random.normal(0, rough))
+            high *= 1 - (1 - last) * number / len(signs)
             high *= small if label == 0 and number else 1.0
             inked = sized(ink, high, 1.5 * HIGH, stretch)
             y = (HIGH - inked.shape[0]) * level + random.normal(0, HIGH * rough * 0.6)
@@ -118,7 +128,39 @@ def in_row(signs: Sequence[Sign], random: Random) -> Written:
         placed.append((inked, x, y + drift * x))
         x += inked.shape[1]
     labels = [label for label, _ in signs]
-    return Written(cut(_slanted(laid_out(placed), slant)), labels, [])
+    ink = laid_out(placed)
+    if random.random() < JOINED:
+        _join(ink, placed, random)
+    return Written(cut(_slanted(ink, slant)), labels, [])
+
+
+def _join(canvas: GreyImage, placed: Placed, random: Random) -> None:
+    """Draw strokes from the end of a digit to the beginning of the next, as a quick hand does."""
+    left, top = _find_corner(placed)
+    pen = int(random.integers(1, 4))
+    for (ink, x, y), (after, next_x, next_y) in pairwise(placed):
+        apart = next_x - x - ink.shape[1]
+        if random.random() < 0.5 or not 0 <= apart < 0.5 * HIGH:
+            continue
+        start = np.add(_find_end(ink, right=True), (x - left, y - top))
+        end = np.add(_find_end(after, right=False), (next_x - left, next_y - top))
+        bend = np.add((start + end) / 2, (0, random.normal(0, 3)))
+        points = np.rint(np.array([start, bend, end]) * 8).astype(np.int32)
+        cv2.polylines(canvas, [points], False, 255, pen, cv2.LINE_AA, 3)
+
+
+def _find_end(ink: GreyImage, *, right: bool) -> NDArray[np.float64]:
+    """Find the outermost point of a digit's ink: x, y."""
+    columns = np.flatnonzero((ink > 80).any(axis=0))
+    if not len(columns):
+        return np.zeros(2)
+    x = columns[-1 if right else 0]
+    return np.array([x, np.flatnonzero(ink[:, x] > 80).mean()])
+
+
+def _find_corner(placed: Placed) -> tuple[int, int]:
+    """Find the x, y that the canvas of `laid_out` begins at."""
+    return int(min(x for _, x, _ in placed)) - 1, int(min(y for *_, y in placed)) - 1
 
 
 def _level(label: int, tall: int, random: Random) -> float:
@@ -128,9 +170,9 @@ def _level(label: int, tall: int, random: Random) -> float:
     return HIGH * random.uniform(0.1, 0.9) - tall / 2
 
 
-def laid_out(placed: Sequence[tuple[GreyImage, float, float]]) -> GreyImage:
+def laid_out(placed: Placed) -> GreyImage:
     """Lay inks by their x, y on a canvas that holds them all."""
-    left, top = int(min(x for _, x, _ in placed)) - 1, int(min(y for *_, y in placed)) - 1
+    left, top = _find_corner(placed)
     right = max(int(x) + ink.shape[1] for ink, x, _ in placed)
     bottom = max(int(y) + ink.shape[0] for ink, _, y in placed)
     canvas = np.zeros((bottom - top + 2, right - left + 2), np.uint8)

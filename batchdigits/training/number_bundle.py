@@ -1,7 +1,7 @@
 """The recipe `numbers`, from labelled sets to a bundle with a number reader."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,15 @@ from batchdigits.training.corpus import MAKERS, Corpus, gather
 from batchdigits.training.course import Tell
 from batchdigits.training.default import ONE_IN, held_out
 from batchdigits.training.lines import OTHER
-from batchdigits.training.number_data import assign_folds, load_number_data, select_strings
-from batchdigits.training.numbers import Plan, Real, fit
+from batchdigits.training.number_data import (
+    assign_folds,
+    join_strings,
+    load_number_data,
+    select_strings,
+)
+from batchdigits.training.numbers import Material, Plan, Real, fit
 from batchdigits.training.reader import network
-from batchdigits.training.strings import Hands
+from batchdigits.training.strings import Hands, PenString
 
 EPOCHS, FINER_EPOCHS = 30, 5
 """Rounds of composed strings, and of those with real ones among them."""
@@ -75,14 +80,20 @@ class NumberData(NamedTuple):
     Attributes:
         learned: digits that strings are composed of.
         unseen: digits of the same sets that were held out.
-        real: strings; None for none.
+        real: strings that are learned fold by fold; None for none.
         about: what the card says of all of it.
+        written: strings as a pen wrote them.
+        always: strings that are learned in every fold.
+        held: strings that are never learned, and calibrate beside the folds.
     """
 
     learned: Corpus
     unseen: Corpus
     real: Real | None
     about: list[dict[str, Any]]
+    written: Sequence[PenString] = ()
+    always: Real | None = None
+    held: Real | None = None
 
 
 def train_number_reader(options: TrainOptions, tell: Tell, *, bar: bool = False) -> NumberTraining:
@@ -260,13 +271,18 @@ class _Training:
         fold = assign_folds(len(real.digits))
         rounds = max(1, round(self._plan.rounds * FINER_EPOCHS / EPOCHS))
         plan = self._plan.finer(rounds, FINER_RATE, REAL_SHARE)
+        held = self._data.held
+        held_fold = assign_folds(len(held.digits) if held else 0)
         parts: list[Part] = []
         for n in range(int(fold.max()) + 1):
             some, unseen = select_strings(real, fold != n), select_strings(real, fold == n)
+            if held is not None:
+                unseen = join_strings(unseen, select_strings(held, held_fold == n))
+            some = join_strings(some, self._data.always)
             reader = self._fit(f"fold-{n}", plan, real=some, start=start)
             read = reading.read(reader, unseen.crops, self._device)
             parts.append((read, list(unseen.digits)))
-        self._fit("all", plan, real=real, start=start)
+        self._fit("all", plan, real=join_strings(real, self._data.always), start=start)
         return self._find_file("all"), parts
 
     def _fit(self, name: str, plan: Plan, *, real: Real | None = None, start: Any = None) -> Any:
@@ -274,7 +290,8 @@ class _Training:
             self._tell(f"{name}: epoch {number} of {plan.rounds}: loss {loss:.4f}")
 
         plan = plan.keep_in(self._find_file(name))
-        return fit(self._data.learned, plan, real=real, start=start, tell=tell)
+        material = Material(self._data.learned, self._data.written, real)
+        return fit(material, plan, start=start, tell=tell)
 
     def _find_file(self, name: str) -> Path:
         return self._plan.checkpoint.with_name(f"{name}.keras")

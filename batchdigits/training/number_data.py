@@ -102,9 +102,29 @@ def select_strings(real: Real, chosen: NDArray[np.bool_]) -> Real:
     """Return the strings where `chosen` (N,) is true, and the digits that are cut out of them."""
     places = np.flatnonzero(chosen).tolist()
     cut = [at for at, owner in enumerate(real.owners) if chosen[owner]]
+    moved = (np.cumsum(chosen) - 1).tolist()
     return Real(
         [real.crops[n] for n in places],
         [real.digits[n] for n in places],
         [real.inks[n] for n in cut],
         [real.labels[n] for n in cut],
+        [moved[real.owners[n]] for n in cut],
+        [real.sources[n] for n in places] if real.sources else (),
+    )
+
+
+def join_strings(first: Real, second: Real | None) -> Real:
+    """Return the strings of both; those of the second are of other sets."""
+    if second is None:
+        return first
+    count = len(first.crops)
+    sources = [list(one.sources) or [0] * len(one.crops) for one in (first, second)]
+    beyond = 1 + max(sources[0], default=0)
+    return Real(
+        [*first.crops, *second.crops],
+        [*first.digits, *second.digits],
+        [*first.inks, *second.inks],
+        [*first.labels, *second.labels],
+        [*first.owners, *(count + owner for owner in second.owners)],
+        [*sources[0], *(beyond + source for source in sources[1])],
     )

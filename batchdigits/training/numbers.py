@@ -25,7 +25,7 @@ from batchdigits.training.corpus import Corpus
 from batchdigits.training.paper import rescanned
 from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
-from batchdigits.training.strings import Hands
+from batchdigits.training.strings import SIZE, Hands, PenString
 
 ROUND = 12_000
 """Strings that are made at a time."""
@@ -57,6 +57,7 @@ class Real(NamedTuple):
         inks: of single digits, uint8 each, ink light on no paper; strings are composed of them.
         labels: of these, 0 to 9.
         owners: of these, which string each is cut from, counted from 0.
+        sources: which set each string comes from, counted from 0; none where all are of one.
     """
 
     crops: Sequence[GreyImage]
@@ -64,6 +65,21 @@ class Real(NamedTuple):
     inks: Sequence[GreyImage] = ()
     labels: Sequence[int] = ()
     owners: Sequence[int] = ()
+    sources: Sequence[int] = ()
+
+
+class Material(NamedTuple):
+    """What a reader learns from.
+
+    Attributes:
+        digits: single digits that strings are composed of.
+        written: strings as a pen wrote them, drawn among the composed ones.
+        real: strings as scanned; their labels tell of digits alone. None for none.
+    """
+
+    digits: Corpus
+    written: Sequence[PenString] = ()
+    real: Real | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +120,17 @@ class Strips(NamedTuple):
 
 
 def fit(
-    corpus: Corpus,
+    material: Material,
     plan: Plan,
     *,
-    real: Real | None = None,
     start: Any = None,
     tell: Callable[[int, float, Any], None] | None = None,
 ) -> Any:
     """Train the reader.
 
     Args:
-        corpus: single digits that strings are composed of.
+        material: what it learns from.
         plan: how long, and what makes it repeatable.
-        real: strings to learn from beside them; their labels tell of digits alone.
         start: a network to start from, instead of from chance.
         tell: called after each round with its number from 1, the mean loss, and the network.
 
@@ -129,7 +143,7 @@ def fit(
     import keras  # noqa: PLC0415
 
     keras.utils.set_random_seed(plan.seed)
-    mark = _compute_mark(corpus, real, start, plan)
+    mark = _compute_mark(material, start, plan)
     name = f"numbers_{plan.rounds}_seed{plan.seed}_{mark:08x}"
     if plan.checkpoint.exists():
         model = load_keras_model(plan.checkpoint)
@@ -140,13 +154,13 @@ def fit(
             )
         first = int(model.name.rpartition("_at")[2])
     else:
-        dropout = DROPOUT[0] if real is None else DROPOUT[1]
+        dropout = DROPOUT[0] if material.real is None else DROPOUT[1]
         model, first = network(backend.choose_training_dtype(), dropout), 0
         if start is not None:
             model.set_weights(start.get_weights())
     optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
     model.compile(optimizer, loss)
-    for number, made in rounds(corpus, plan, real, first):
+    for number, made in rounds(material, plan, first):
         total = shown = 0.0
         for again in range(SHOWN):
             random = np.random.default_rng((plan.seed, number, again, 1))
@@ -169,10 +183,12 @@ def fit(
     return out
 
 
-def _compute_mark(corpus: Corpus, real: Real | None, start: Any, plan: Plan) -> int:
+def _compute_mark(material: Material, start: Any, plan: Plan) -> int:
     """Sum up in 32 bits what a training learns from, so that it goes on with the same alone."""
     weights = [] if start is None else start.get_weights()
+    corpus, real = material.digits, material.real
     held = [corpus.plain, corpus.labels, corpus.sources, *weights]
+    held += [stroke for string in material.written for stroke in string.strokes]
     mark = zlib.crc32(f"{plan.rate} {plan.real}".encode())
     if real is not None:
         held += [*real.crops, *real.inks]
@@ -201,18 +217,16 @@ def _batches(made: Sequence[Strips], random: Random) -> Iterator[tuple[Any, Any]
         yield strips.pictures[rows], strips.labels[rows]
 
 
-def rounds(
-    corpus: Corpus, plan: Plan, real: Real | None, first: int
-) -> Iterator[tuple[int, list[Strips]]]:
+def rounds(material: Material, plan: Plan, first: int) -> Iterator[tuple[int, list[Strips]]]:
     """Make the strings of each round while those of the one before are learned."""
     pool = ProcessPoolExecutor(
-        plan.makers, get_context("forkserver"), initializer=_set, initargs=(corpus, real)
+        plan.makers, get_context("forkserver"), initializer=_set, initargs=(material,)
     )
 
     def start(number: int) -> list[Any]:
         shards = ROUND // SHARD
         return [
-            pool.submit(_shard, (plan.seed, number, at), SHARD, plan.real if real else 0.0)
+            pool.submit(_shard, (plan.seed, number, at), SHARD, plan.real if material.real else 0.0)
             for at in range(shards)
         ]
 
@@ -236,12 +250,13 @@ def _joined(shards: Sequence[list[Strips]]) -> list[Strips]:
     return out
 
 
-_hands: list[tuple[Hands, Real | None]] = []
+_hands: list[tuple[Hands, Real | None, NDArray[np.float64] | None]] = []
 
 
-def _set(corpus: Corpus, real: Real | None) -> None:
+def _set(material: Material) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to act on
     cv2.setNumThreads(1)
+    corpus, written, real = material
     favourite = 0.0
     if real is not None and len(real.inks):
         source = int(corpus.sources.max()) + 1
@@ -252,7 +267,15 @@ def _set(corpus: Corpus, real: Real | None) -> None:
             np.concatenate([corpus.sources, np.full(len(real.inks), source)]),
         )
         favourite = FAVOURITE
-    _hands[:] = [(Hands(corpus, favourite), real)]
+    _hands[:] = [(Hands(corpus, favourite, written), real, real and _weigh_strings(real))]
+
+
+def _weigh_strings(real: Real) -> NDArray[np.float64]:
+    """Return the sums (N,) up to each string of how often it is taken: of small sets more often."""
+    sources = np.array(real.sources or [0] * len(real.crops))
+    counts = np.bincount(sources)
+    shares = counts**SIZE / (counts**SIZE).sum() / np.maximum(counts, 1)
+    return np.asarray(np.cumsum(shares[sources]))
 
 
 def _moved(picture: GreyImage, random: Random) -> GreyImage:
@@ -267,11 +290,11 @@ def _moved(picture: GreyImage, random: Random) -> GreyImage:
 
 def _shard(seed: tuple[int, ...], count: int, share: float) -> list[Strips]:
     """Make up to `count` strips by chance, sorted by width; `share` of them are real ones."""
-    (hands, real), random = _hands[0], np.random.default_rng(seed)
+    (hands, real, weights), random = _hands[0], np.random.default_rng(seed)
     by_width: dict[int, list[tuple[GreyImage, list[int]]]] = {}
     for _ in range(count):
-        if real is not None and random.random() < share:
-            at = int(random.integers(len(real.crops)))
+        if real is not None and weights is not None and random.random() < share:
+            at = min(int(np.searchsorted(weights, random.random())), len(real.crops) - 1)
             crop, signs = rescanned(real.crops[at], random), list(map(int, real.digits[at]))
             labels = [1, *signs]
         else:

@@ -11,6 +11,8 @@ from batchdigits.records import GreyImage
 from batchdigits.training.pen import Random
 
 Shades = NDArray[np.float32]
+COARSE = 0.3
+"""Share of the strings that are scanned so coarsely that a digit is 14 to 27 pixels high."""
 
 
 def scanned(ink: GreyImage, boxed: Sequence[int], random: Random) -> GreyImage:
@@ -24,7 +26,8 @@ def scanned(ink: GreyImage, boxed: Sequence[int], random: Random) -> GreyImage:
     Returns:
         uint8, of another size: dark ink on light paper.
     """
-    scale = random.uniform(0.62, 1.15)
+    coarse = random.random() < COARSE
+    scale = random.uniform(0.32, 0.62) if coarse else random.uniform(0.62, 1.15)
     sides = (random.uniform(0.02, 0.35, 4) * ink.shape[0] * (random.random(4) < 0.93)).astype(int)
     top, bottom, left, right = sides.tolist()
     canvas = cv2.copyMakeBorder(ink, top, bottom, left, right, cv2.BORDER_CONSTANT)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import GreyImage
-from batchdigits.training.lines import HIGH, cut, laid_out, sized
+from batchdigits.training.lines import HIGH, cut, laid_out, lay, sized
 from batchdigits.training.pen import Random
 
 
@@ -23,7 +23,7 @@ def point(sign: str, pen: int, random: Random) -> GreyImage:
 
 
 def flourish(sign: str, pen: int, random: Random) -> GreyImage:
-    """Draw what stands before and after amounts: one of - ~ = $ # *."""
+    """Draw what stands before and after amounts: one of - ~ = $ # * % /."""
     ink = np.zeros((64, 110), np.uint8)
     strokes: list[list[tuple[float, float]]] = []
     long = random.uniform(8, 64)
@@ -35,6 +35,15 @@ def flourish(sign: str, pen: int, random: Random) -> GreyImage:
     elif sign == "~":
         wave = random.uniform(2, 5)
         strokes.append([(20 + long * n / 7, 30 + wave * np.sin(n * 0.9)) for n in range(8)])
+    elif sign == "/":
+        strokes.append([(60, 8), (48, 32), (38, 56)])
+    elif sign == "%":
+        rings = [(34, 20), (58, 46)]
+        around = np.linspace(0, 2 * np.pi, 9)
+        strokes += [
+            [(x + 7 * np.cos(at), y + 8 * np.sin(at)) for at in around.tolist()] for x, y in rings
+        ]
+        strokes.append([(62, 10), (46, 34), (32, 56)])
     elif sign == "$":
         strokes.append([(58, 22), (44, 18), (38, 26), (50, 32), (56, 40), (46, 48), (34, 44)])
         strokes.append([(50, 8), (46, 32), (42, 58)])
@@ -75,6 +84,51 @@ def struck(ink: GreyImage, random: Random) -> GreyImage:
         y = np.where(np.arange(many) % 2, 0.15, 0.85) * height + random.normal(0, 4, many)
         _through(out, np.column_stack([x, y]), pen)
     return out
+
+
+def underlined(ink: GreyImage, random: Random) -> GreyImage:
+    """Draw a stroke, or two, under a string, or under a part of it."""
+    below = int(HIGH * random.uniform(0.05, 0.35))
+    out = np.pad(ink, ((0, below + 12), (8, 8)))
+    pen = int(random.integers(2, 6))
+    start, end = np.sort(random.uniform(0, out.shape[1], 2))
+    if end - start < 0.3 * out.shape[1]:
+        start, end = 4, out.shape[1] - 5
+    tilt = random.normal(0, 3)
+    for row in range(1 + int(random.random() < 0.15)):
+        y = ink.shape[0] + below / 2 + 6 * row
+        bend = y + random.normal(0, 1)
+        points = np.array([[start, y], [(start + end) / 2, bend], [end, y + tilt]])
+        _through(out, points, pen)
+    return cut(out)
+
+
+def crossed_beside(pen: int, random: Random) -> GreyImage:
+    """Draw a cross, or a plus, as a clerk ticks off an entry."""
+    ink = np.zeros((64, 64), np.uint8)
+    turn = random.choice((0.0, 0.78)) + random.normal(0, 0.2)
+    for angle in (turn, turn + np.pi / 2 + random.normal(0, 0.2)):
+        way = np.array([np.cos(angle), np.sin(angle)]) * random.uniform(7, 16)
+        _through(ink, np.array([32 - way, 32 + way]), pen)
+    return cut(ink)
+
+
+def fraction(upper: GreyImage, lower: GreyImage, pen: int, random: Random) -> GreyImage:
+    """Write a fraction: two small digits with a stroke between them."""
+    high = HIGH * random.uniform(0.4, 0.55)
+    first, second = (sized(one, high, high) for one in (upper, lower))
+    canvas = np.zeros((90, 90), np.uint8)
+    slanted = random.random() < 0.7
+    right = 10 + first.shape[1] * (random.uniform(0.7, 1.3) if slanted else 0)
+    low = 10 + high + (random.uniform(2, 8) if not slanted else random.uniform(-6, 6))
+    lay(canvas, first, 10, 10)
+    lay(canvas, second, int(right), int(low))
+    middle = np.array([10 + first.shape[1], (10 + high + low) / 2])
+    way = np.array([10, -14]) if slanted else np.array([12, random.normal(0, 2)])
+    if not slanted:
+        middle = np.array([10 + max(first.shape[1], second.shape[1]) / 2, middle[1]])
+    _through(canvas, np.array([middle - way, middle + way]), pen)
+    return cut(canvas)
 
 
 def stacked(upper: GreyImage, lower: GreyImage, random: Random) -> GreyImage:

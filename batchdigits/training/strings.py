@@ -9,6 +9,7 @@ All by chance, from a generator the caller gives.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,8 +32,16 @@ from batchdigits.training.lines import (
     sized,
 )
 from batchdigits.training.paper import scanned
-from batchdigits.training.pen import Random
-from batchdigits.training.signs import flourish, point, stacked, struck
+from batchdigits.training.pen import Random, Strokes, add_tremor, draw_strokes
+from batchdigits.training.signs import (
+    crossed_beside,
+    flourish,
+    fraction,
+    point,
+    stacked,
+    struck,
+    underlined,
+)
 from batchdigits.training.strangers import draw_stranger
 from batchdigits.training.strokes import Writer, drawn, writer
 
@@ -40,14 +49,19 @@ HANDS = (
     Hand(turn=3, slant=0.08, stretch=0.12, tremble=(0.4, 1.2), trembling=0.4),
     Hand(turn=5, slant=0.14, stretch=0.2, tremble=(0.6, 2.4), trembling=0.8),
 )
-SIZE = 0.25
+SIZE = 0.5
 """How much more often a larger source is taken: by this power of its size."""
 OTHERWISE = {0: 0.03, 1: 0.35, 7: 0.25}
 """Share of these digits that get the stroke some countries give them."""
 STROKES, WRITERS = 0.15, 0.3
 """Share of the digits that are drawn by strokes, and of the strings that are, in one hand."""
 _POINTS = "." * 6 + "," * 4 + "'"
-_ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ",", ".=", "--", "#", "*", "~")
+_ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ".", ",", ".=", "--", "#", "*", "~", "/-", "%")
+UNDERLINED, TICKED, SPOILED = 0.12, 0.04, 0.04
+"""Shares of the strings with a stroke under them, with a cross beside them, and with a digit that
+is struck out, overwritten, or a fraction."""
+PEN_STRINGS = 0.15
+"""Share of the strings that are as a pen wrote them, where there are such."""
 _STARTS = ("#", "=", "-", "*", "$")
 
 
@@ -71,17 +85,28 @@ class Script(NamedTuple):
     plain: bool = False
 
 
+class PenString(NamedTuple):
+    """A string as a pen wrote it, with its labels as in `Written`."""
+
+    strokes: Strokes
+    labels: list[int]
+
+
 class Hands:
     """Draws strings from the digits of a corpus."""
 
-    def __init__(self, corpus: Corpus, favourite: float = 0.0) -> None:
+    def __init__(
+        self, corpus: Corpus, favourite: float = 0.0, written: Sequence[PenString] = ()
+    ) -> None:
         """Sort the corpus by source and label.
 
         Args:
             corpus: single digits.
             favourite: share of the strings that are written in digits of its last source, if that
                 has all ten.
+            written: strings as a pen wrote them; they are drawn beside the composed ones.
         """
+        self._written = written
         self._inks = corpus.inks
         self._digits: list[list[NDArray[np.int64]]] = []
         self._none = np.flatnonzero(corpus.labels == NO_DIGIT_LABEL)
@@ -102,20 +127,25 @@ class Hands:
 
     def written(self, random: Random) -> Written:
         """Write one string."""
+        if self._written and random.random() < PEN_STRINGS:
+            return _draw_pen_string(self._written[int(random.integers(len(self._written)))], random)
         digits = _digits(random)
         kind = random.random()
         if kind < 0.05:
             return self._no_number(digits, random)
         if kind < 0.13:
             return self._boxes(digits, random)
-        signs = self._signs(digits, random)
-        return in_row(signs, random)
+        row = in_row(self._signs(digits, random), random)
+        if random.random() < UNDERLINED:
+            row = row._replace(ink=underlined(row.ink, random))
+        return row
 
     def _signs(self, digits: Sequence[int], random: Random) -> list[Sign]:
         """Give each digit its ink, and put separators and flourishes among them."""
         script = self._script(random)
         pen = max(2, (script.pen or 4) + int(random.integers(-1, 2)))
         alien = 0.25 if random.random() < 0.03 else 0.0
+        spoiled = int(random.integers(len(digits))) if random.random() < SPOILED else -1
         out = []
         points = _points(len(digits), random)
         if random.random() < 0.05:
@@ -126,7 +156,10 @@ class Hands:
             if random.random() < alien:
                 out.append(Sign(OTHER, self._stranger(random)))
                 continue
-            out.append(Sign(digit, self._digit(digit, script, random)))
+            ink = self._digit(digit, script, random)
+            out.append(self._spoil(ink, script, pen, random) if at == spoiled else Sign(digit, ink))
+        if random.random() < TICKED:
+            out.append(Sign(FLOURISH, crossed_beside(pen, random)))
         if random.random() < 0.35:
             for mark in _ENDS[int(random.integers(len(_ENDS)))]:
                 label = SEPARATOR if mark in ".," else FLOURISH
@@ -160,6 +193,18 @@ class Hands:
                 ink = written_otherwise(ink, digit, random)
         ink = proportioned(cut(laid(ink, random, script.hand)), random)
         return pressed(ink, script.pen)
+
+    def _spoil(self, ink: GreyImage, script: Script, pen: int, random: Random) -> Sign:
+        """Strike a digit out, write another over it, or write a fraction in its place."""
+        kind = random.random()
+        other, third = (self._digit(int(random.integers(10)), script, random) for _ in range(2))
+        if kind < 0.35:
+            return Sign(OTHER, fraction(other, third, max(2, pen - 1), random))
+        if kind < 0.65:
+            return Sign(OTHER, cut(struck(ink, random)))
+        size = (ink.shape[1], ink.shape[0])
+        over = cv2.resize(other, size, interpolation=cv2.INTER_AREA)
+        return Sign(OTHER, np.maximum(ink, np.asarray(over, np.uint8)))
 
     def _source(self, random: Random) -> int:
         return int(random.choice(len(self._weights), p=self._weights))
@@ -205,6 +250,23 @@ class Hands:
             y = int(random.uniform(0.1, 0.9) * max(0, high - ink.shape[0]))
             lay(canvas, ink, x, y)
         return Written(canvas, list(digits), [wide * at for at in range(len(digits) + 1)])
+
+
+def _draw_pen_string(string: PenString, random: Random) -> Written:
+    """Draw a string that a pen wrote with another pen, size and slant."""
+    points = np.concatenate(string.strokes).astype(np.float64)
+    high = max(float(np.ptp(points[:, 1])), 0.02)
+    scale = HIGH * random.uniform(0.9, 1.3) / high
+    across, slant = np.exp(random.normal(0, 0.15)), random.normal(0, 0.2)
+    points = points @ np.array([[scale * across, 0], [slant * scale, scale]])
+    if random.random() < 0.6:
+        points = add_tremor(points, random.uniform(0.4, 1.6), random)
+    points -= points.min(axis=0) - 8
+    width, height = np.ceil(points.max(axis=0)).astype(int) + 8
+    ends = np.cumsum([len(one) for one in string.strokes])[:-1]
+    canvas = np.zeros((min(height, 200), min(width, 2000)), np.uint8)
+    draw_strokes(canvas, tuple(np.split(points, ends)), int(random.integers(2, 7)))
+    return Written(cut(canvas), string.labels, [])
 
 
 def _digits(random: Random) -> list[int]:

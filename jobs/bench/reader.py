@@ -1,199 +1,181 @@
-"""Measure the two ways to read numbers written freely, side by side.
+"""Measure the reading of numbers written freely, set by set, beside another reader.
 
-    python jobs/bench/reader.py RUNS --real orand_car_a_train.zip --mnist mnist.npz --out figures/
+    python jobs/bench/reader.py RUNS --strings FOLDER --strokes FOLDER [--mnist mnist.npz]
+        [--out FOLDER] [--other]
 
-RUNS is the folder `BUNDLE.training` that `jobs/train/reader.py` has filled. Each of the 1,080 real
-strings is read by the network that had not seen its fold, by the network that has seen no real
-string at all, and by the lattice of the digit classifier (`lattice.py`). "Wrong" is the share of
-wrong values among those left when the least confident 10% go to a person; what is no number goes
-first. Boxed strips are made of MNIST's training digits, as the pages of `jobs/bench/forms.py` are.
-The worst twenty of each way, the most confident wrong ones, are drawn as contact sheets.
+RUNS is the folder `BUNDLE.training` that `jobs/train/reader.py` has filled, FOLDER the real strings
+and the strokes that it takes. Each string is read by a network that has not seen it: the amounts
+of cheques by that of their fold, the hidden books and the hidden writers by `all.keras`; and all of
+them by `open.keras`, which has seen open data alone. A temperature is fitted on the other folds.
+With `--other` PP-OCRv6 (`rapidocr`, to be installed beside) reads the same strings, its output
+masked to digits. With `--mnist` boxed strips are made and read as `run` does. The thirty surest
+mistakes of each set are drawn into the folder `--out`.
 """
 
 import argparse
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
-import lattice
 import numpy as np
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "train"))
 import cheques
+import registers
+import sources
 
-from batchdigits.training.number_data import FOLD_COUNT, assign_folds, select_strings
+from batchdigits.training.number_data import FOLD_COUNT, assign_folds
 
-WORST, BOXED = 20, 1000
-"""Strings on a contact sheet; boxed strips that are made."""
-REVIEWED = 0.1
+SURE, WORST = 0.95, 30
+"""The confidence from which a number is `ok`, and mistakes on a contact sheet."""
+
+
+class Strings(NamedTuple):
+    """A set of strings: crops, what they are, and the fold of each."""
+
+    crops: list[np.ndarray]
+    digits: list[str]
+    fold: np.ndarray
 
 
 def main() -> None:
     """Measure, print the table, draw the sheets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, help="folder that jobs/train/reader.py has filled")
-    parser.add_argument("--real", type=Path, required=True, help="orand_car_a_train.zip")
-    parser.add_argument("--mnist", type=Path, required=True, help="mnist.npz, for boxed strips")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the contact sheets")
-    parser.add_argument("--bundle", help="for the speed; the one in the package if none is given")
+    parser.add_argument("--strings", type=Path, required=True, help="folder with the real strings")
+    parser.add_argument("--strokes", type=Path, required=True, help="folder with UNIPEN's strings")
+    parser.add_argument("--mnist", type=Path, help="mnist.npz, for boxed strips")
+    parser.add_argument("--out", type=Path, help="folder for the contact sheets")
+    parser.add_argument("--other", action="store_true", help="read them by PP-OCRv6 too")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    given.out.mkdir(parents=True, exist_ok=True)
-    real = cheques.read(given.real)
-    fold = assign_folds(len(real.digits))
-    ways = {
-        "network, five folds": folded(given.runs, real, fold),
-        "network, no real strings": composed(given.runs, real, fold),
-        "lattice": cut_up(real),
+    print("set | reader | strings | right | ok | wrong among ok | CPU ms a string")
+    for name, some in load_sets(given.strings, given.strokes).items():
+        folded = name == "amounts of cheques"
+        report(name, "all data", some, read_folds(given.runs, some, folded=folded), given.out)
+        report(name, "open data", some, read_folds(given.runs, some, name="open"), None)
+        if given.other:
+            report(name, "PP-OCRv6", some, read_by_other(some.crops), None)
+    if given.mnist:
+        import boxed_strips
+
+        boxed_strips.measure(given.mnist)
+
+
+def load_sets(strings: Path, strokes: Path) -> dict[str, Strings]:
+    """Load what is measured on."""
+    amounts = cheques.read(strings / "orand_car_a_train.zip")
+    books = [registers.read(strings / name, hidden=True) for name in registers.FILES]
+    found = {
+        "amounts of cheques": (amounts.crops, amounts.digits),
+        "entry numbers of registers": (books[0].crops, books[0].digits),
+        "years of registers": (books[1].crops, books[1].digits),
+        "numbers as strokes": draw_pen_strings(strokes / "unipen_number_strings.npz"),
     }
-    print("way | right | wrong with 10% in review | of whose values")
-    for name, judged in ways.items():
-        told(name, judged)
-        sheet(given.out / f"{name.replace(', ', '-').replace(' ', '-')}.png", real, judged)
-    in_boxes(given.mnist, given.bundle)
-    speed(real, given.bundle)
+    return {
+        name: Strings(list(crops), list(digits), assign_folds(len(digits)))
+        for name, (crops, digits) in found.items()
+    }
 
 
-def told(name: str, judged) -> None:
-    """Print a line of the table."""
-    values, sure, right = judged
-    count = len(values)
-    surest = np.argsort(-sure, kind="stable")[: round((1 - REVIEWED) * count)]
-    wrong = int((~right[surest]).sum())
-    print(f"{name} | {right.mean():.2%} | {wrong / len(surest):.2%} | {wrong} of {len(surest)}")
+def draw_pen_strings(place: Path) -> tuple[list[np.ndarray], list[str]]:
+    """Draw the numbers of hidden writers as they wrote them, 44 px high with a pen of 3 px."""
+    from batchdigits.training.pen import draw_strokes
+
+    crops, digits = [], []
+    for string in sources.pen_strings(place, hidden=True):
+        points = np.concatenate(string.strokes).astype(float)
+        points *= 44 / max(np.ptp(points[:, 1]), 0.02)
+        points -= points.min(axis=0) - 12
+        width, height = (np.ceil(points.max(axis=0)).astype(int) + 12).tolist()
+        canvas = np.zeros((height, min(width, 2500)), np.uint8)
+        ends = np.cumsum([len(stroke) for stroke in string.strokes])[:-1]
+        draw_strokes(canvas, tuple(np.split(points, ends)), 3)
+        crops.append(255 - canvas)
+        digits.append("".join(str(label) for label in string.labels if label < 10))
+    return crops, digits
 
 
-def folded(runs: Path, real, fold: np.ndarray):
-    """Read each fold by the network that has not seen it, calibrated on the other folds."""
+def read_folds(runs: Path, some: Strings, *, name: str = "all", folded: bool = False):
+    """Read each fold, by its own network if `folded`, with the temperature of the others."""
     from batchdigits.predict import load_keras_model
     from batchdigits.training import reading
 
+    started = time.process_time()
     parts = []
     for n in range(FOLD_COUNT):
-        unseen = select_strings(real, fold == n)
-        model = load_keras_model(runs / f"fold-{n}.keras")
-        parts.append((reading.read(model, unseen.crops), unseen.digits))
-    return crosswise(parts, fold)
-
-
-def composed(runs: Path, real, fold: np.ndarray):
-    """Read all by the network that has seen no real string; calibrated fold by fold."""
-    from batchdigits.predict import load_keras_model
-    from batchdigits.training import reading
-
-    found = reading.read(load_keras_model(runs / "composed.keras"), real.crops)
-    parts = [
-        ([found[at] for at in np.flatnonzero(fold == n)], select_strings(real, fold == n).digits)
-        for n in range(FOLD_COUNT)
-    ]
-    return crosswise(parts, fold)
-
-
-def crosswise(parts, fold: np.ndarray):
-    """Judge each fold by the temperature of the others; give all in the strings' order."""
-    from batchdigits.training import reading
-
-    values, sure = np.empty(len(fold), object), np.zeros(len(fold))
-    right = np.zeros(len(fold), bool)
+        model = load_keras_model(runs / f"{f'fold-{n}' if folded else name}.keras")
+        places = np.flatnonzero(some.fold == n).tolist()
+        found = reading.read(model, [some.crops[at] for at in places])
+        parts.append((found, [some.digits[at] for at in places]))
+    took = time.process_time() - started
+    values = np.empty(len(some.fold), object)
+    sure = np.zeros(len(some.fold))
     for n, (found, truth) in enumerate(parts):
         others = [part for at, part in enumerate(parts) if at != n]
         judged = reading.judged(found, truth, reading.temperature(others))
-        values[fold == n], sure[fold == n], right[fold == n] = judged
-    return values, sure, right
+        values[some.fold == n], sure[some.fold == n] = judged.values, judged.confidence
+    return values, sure, took
 
 
-def cut_up(real):
-    """Read all by the lattice."""
-    from batchdigits import predict
-    from batchdigits.normalize.strips import strip
+def read_by_other(crops: list[np.ndarray]):
+    """Read crops by PP-OCRv6, the small one, on one thread; its classes masked to digits."""
+    from rapidocr import RapidOCR
 
-    card = predict.load_card(None)
-    strips = [strip(crop).picture for crop in real.crops]
-    found = lattice.read(strips, predict.load_classifier(card, device="cpu"), card.temperature)
-    values = [text for text, _ in found]
-    right = np.array([a == b for a, b in zip(values, real.digits, strict=True)])
-    return values, np.array([sure for _, sure in found]), right
+    threads = "EngineConfig.onnxruntime.intra_op_num_threads"
+    engine = RapidOCR(params={threads: 1})
+    engine(np.full((48, 160, 3), 255, np.uint8), use_det=False, use_cls=False, use_rec=True)
+    reader = engine.text_rec
+    signs = reader.postprocess_op.character
+    kept = [0] + [at for at, sign in enumerate(signs) if sign in tuple("0123456789")]
+    values, sure = np.empty(len(crops), object), np.zeros(len(crops))
+    started = time.process_time()
+    for at, crop in enumerate(crops):
+        colour = cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR)
+        wide = max(320 / 48, crop.shape[1] / crop.shape[0])
+        shown = reader.resize_norm_img(colour, wide)[None].astype(np.float32)
+        shares = np.asarray(reader.session(shown))[0][:, kept]
+        values[at], sure[at] = decode_greedily(shares, [signs[n] for n in kept])
+    return values, sure, time.process_time() - started
 
 
-def in_boxes(mnist: Path, bundle: str | None) -> None:
-    """Read boxed strips as `run` does, box by box."""
-    import batchdigits
+def decode_greedily(shares: np.ndarray, signs: list[str]) -> tuple[str, float]:
+    """Take the likeliest class of each column; class 0 is blank."""
+    text, sure, last = "", 1.0, 0
+    for at, row in zip(shares.argmax(axis=1).tolist(), shares, strict=True):
+        if at and at != last:
+            text += signs[at]
+            sure *= float(row[at] / max(row.sum(), 1e-9))
+        last = at
+    return text, sure
 
-    strips, truth = boxed(mnist)
-    with tempfile.TemporaryDirectory() as folder:
-        for at, strip in enumerate(strips):
-            place = Path(folder) / f"{at:05}.png"
-            place.write_bytes(cv2.imencode(".png", strip)[1].tobytes())
-        found = batchdigits.read(folder, model=bundle, device="cpu")
-    right = found["value"].to_numpy() == np.array(truth)
-    ok = found["status"].to_numpy() == "ok"
+
+def report(name: str, reader: str, some: Strings, read, out: Path | None) -> None:
+    """Print a line of the table, and draw the surest mistakes."""
+    values, sure, took = read
+    right = values == np.array(some.digits, object)
+    ok = sure >= SURE
+    wrong = int((ok & ~right).sum())
+    count = len(values)
     print(
-        f"boxed strips: {right.mean():.2%} right; {ok.mean():.2%} ok, {(ok & ~right).sum()} of "
-        f"them wrong"
+        f"{name} | {reader} | {count} | {right.mean():.2%} | {ok.mean():.1%} | "
+        f"{wrong} of {ok.sum()}, {wrong / max(1, ok.sum()):.2%} | {1000 * took / count:.1f}",
+        flush=True,
     )
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        draw_mistakes(out / f"{name.replace(' ', '-')}.png", some, values, sure, right)
 
 
-def boxed(mnist: Path):
-    """Make strips of boxes, each with a digit, as a form's field is cut out of a scan."""
-    data = np.load(mnist)
-    digits, labels = data["x_train"], data["y_train"]
-    random = np.random.default_rng(5)
-    strips, truth = [], []
-    for _ in range(BOXED):
-        many = int(random.integers(4, 11))
-        at = random.integers(len(labels), size=many)
-        strips.append(row_of_boxes([digits[n] for n in at], random))
-        truth.append("".join(str(labels[n]) for n in at))
-    return strips, truth
-
-
-def row_of_boxes(digits, random: np.random.Generator) -> np.ndarray:
-    """Write digits into a row of boxes, dark on light: a comb, or boxes apart."""
-    high, wide = int(random.integers(44, 60)), int(random.integers(36, 52))
-    gap, thick = int(random.choice((0, 0, 8))), int(random.integers(1, 4))
-    page = np.full((high + 20, 20 + len(digits) * (wide + gap)), 0, np.float32)
-    for at, digit in enumerate(digits):
-        x = 10 + at * (wide + gap)
-        cv2.rectangle(page, (x, 10), (x + wide, 10 + high), float(random.uniform(90, 220)), thick)
-        side = int(min(wide, high) * random.uniform(0.85, 1.0)) - 2 * thick
-        small = cv2.resize(digit, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-        left, top = x + (wide - side) // 2 + 1, 10 + (high - side) // 2 + 1
-        part = page[top : top + side, left : left + side]
-        np.maximum(part, small, out=part)
-    light = random.uniform(200, 250)
-    grey = light - page * random.uniform(0.5, 0.9) + random.normal(0, 3, page.shape)
-    return np.clip(grey, 0, 255).astype(np.uint8)
-
-
-def speed(real, bundle: str | None) -> None:
-    """Measure the whole way from files to the table, three times as many strings as there are."""
-    from batchdigits.job import Inputs, resolve_job
-    from batchdigits.options import RunOptions
-    from batchdigits.run import run_job
-
-    with tempfile.TemporaryDirectory() as folder:
-        inbox = Path(folder) / "inbox"
-        inbox.mkdir()
-        for at, crop in enumerate([*real.crops] * 3):
-            (inbox / f"{at:05}.png").write_bytes(cv2.imencode(".png", crop)[1].tobytes())
-        given = {"workers": 2, "device": "cpu", "as": "number", "model": bundle, "settle": 0}
-        options = RunOptions.from_settings({**given, "out": f"{folder}/out.csv"})
-        begin = time.perf_counter()
-        run_job(resolve_job(options, Inputs([str(inbox)])))
-        took = time.perf_counter() - begin
-    count = 3 * len(real.crops)
-    print(f"{count} strings from file to table in {took:.1f} s: {count / took:.0f} a second")
-
-
-def sheet(place: Path, real, judged) -> None:
-    """Draw the worst twenty: wrong, and the most confident of those."""
+def draw_mistakes(place: Path, some: Strings, values, sure, right) -> None:
+    """Draw the thirty surest mistakes."""
     from batchdigits.evaluate.sheet import draw_contact_sheet
 
-    values, sure, right = judged
     wrong = np.flatnonzero(~right)
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:WORST]
     rows = [
@@ -201,14 +183,14 @@ def sheet(place: Path, real, judged) -> None:
             "file": str(at),
             "page": 1,
             "value": values[at],
-            "truth": real.digits[at],
+            "truth": some.digits[at],
             "confidence": sure[at],
             "status": "",
         }
         for at in worst
     ]
-    picture = draw_contact_sheet(pd.DataFrame(rows), lambda file, _: real.crops[int(file)])
-    place.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    picture = draw_contact_sheet(pd.DataFrame(rows), lambda file, _: some.crops[int(file)])
+    cv2.imwrite(str(place), picture)
 
 
 if __name__ == "__main__":

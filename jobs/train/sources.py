@@ -12,7 +12,7 @@ import io
 import re
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +20,9 @@ import cv2
 import numpy as np
 
 from batchdigits.labelled import EMPTY_LABEL, NO_DIGIT_LABEL, LabelledCrops, load_labelled_crops
+from batchdigits.training.lines import FLOURISH, SEPARATOR
 from batchdigits.training.pen import LabelledSet, PenCrops, scale_strokes
+from batchdigits.training.strings import PenString
 
 ABOUT = {
     "mnist": ("MNIST, training part (LeCun, Cortes, Burges)", "CC BY-SA 3.0"),
@@ -115,7 +117,7 @@ def swiss(place: Path, *, hidden: bool = False) -> LabelledCrops:
                 data = np.frombuffer(archive.read(row["file"]), np.uint8)
                 crops.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
                 labels.append(int(row["label"]))
-                names.append(row["file"])
+                names.append(f"{row['writer']}/{row['file']}")
     return LabelledCrops(crops, np.array(labels, np.int64), names)
 
 
@@ -127,7 +129,7 @@ def strokes(place: Path, *, hidden: bool = False, only: str = "") -> PenCrops:
     """
     with np.load(place) as found:
         held = {name: found[name] for name in found.files}
-    writers = np.unique(held["writer"])
+    writers = np.unique(held["writer"]) if "writer" in held else np.array([])
     away = np.isin(held["writer"], writers[-PEN_HIDDEN:]) if place.stem == "pendigits" else None
     chosen = np.ones(len(held["label"]), bool) if away is None else away == hidden
     chosen &= ~held.get("suspect", np.zeros(len(chosen), bool))
@@ -140,8 +142,52 @@ def strokes(place: Path, *, hidden: bool = False, only: str = "") -> PenCrops:
         signs.append(scale_strokes(parts))
         label = str(held["label"][n])
         labels.append(int(label) if label.isdigit() else NO_DIGIT_LABEL)
-        names.append(f"{place.stem} {n}")
+        names.append(f"{held['writer'][n] if 'writer' in held else place.stem}/{n}")
     return PenCrops(signs, np.array(labels, np.int64), names)
+
+
+def pen_strings(place: Path, *, hidden: bool = False) -> list[PenString]:
+    """Read numbers as a pen wrote them, of the writers that are learned from, or of the hidden."""
+    signs = {".": SEPARATOR, ",": SEPARATOR, ":": SEPARATOR, "-": FLOURISH, "/": FLOURISH}
+    out = []
+    with np.load(place) as found:
+        held = {name: found[name] for name in found.files}
+    away = np.isin(held["writer"], hidden_string_writers(place))
+    for n in np.flatnonzero(away == hidden).tolist():
+        first, last = held["sample_off"][n : n + 2].tolist()
+        offsets = held["stroke_off"][first : last + 1].tolist()
+        parts = [held["xy"][a:b] * (1, -1) for a, b in pairwise(offsets)]
+        text = str(held["label"][n]).replace(" ", "")
+        labels = [signs[sign] if sign in signs else int(sign) for sign in text]
+        out.append(PenString(scale_strokes(parts), labels))
+    return out
+
+
+def hidden_string_writers(place: Path) -> list[str]:
+    """Return the writers of numbers that nothing is learned from: one in five."""
+    with np.load(place) as found:
+        return [str(writer) for writer in np.unique(found["writer"])[::5]]
+
+
+def part_by_writer(
+    sets: Mapping[str, LabelledSet], without: Collection[str] = ()
+) -> dict[str, LabelledSet]:
+    """Part the sets whose names tell the writer, one set a writer, so that strings have one hand.
+
+    Args:
+        sets: as from `sets`.
+        without: writers that are left out.
+    """
+    out: dict[str, LabelledSet] = {}
+    for name, found in sets.items():
+        if name not in ("swiss", "pendigits", "unipen"):
+            out[name] = found
+            continue
+        writers = np.array([one.rpartition("/")[0] for one in found.names])
+        for writer in np.unique(writers).tolist():
+            if writer not in without:
+                out[f"{name}: {writer}"] = found.select(np.flatnonzero(writers == writer))
+    return out
 
 
 Reader = Callable[[Path], LabelledSet]
