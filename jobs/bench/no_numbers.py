@@ -3,8 +3,8 @@
     python jobs/bench/no_numbers.py STROKES [--model BUNDLE] [--count 400] [--out sheet.png]
 
 STROKES is the folder of UNIPEN's strokes. Words, signatures, scribbles, fractions, times, dates
-with letters, and numbers that are struck out or corrected are drawn of the signs of hidden writers, as
-images of one number. The goal is 0.5% of each kind.
+with letters, and numbers that are struck out or corrected are drawn of the signs of hidden
+writers, as images of one number. The goal is 0.5% of each kind.
 """
 
 import argparse

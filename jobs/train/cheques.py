@@ -12,6 +12,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import corrections
 import cv2
 import numpy as np
 
@@ -27,14 +28,15 @@ LEAST, WIDEST = 10, 60
 
 
 def read(place: Path) -> Real:
-    """Read all strings, in the order of `labels.csv`."""
+    """Read all strings, in the order of `labels.csv`; labels are as `corrections.py` corrects them."""
+    corrected = corrections.read_corrections()
     with zipfile.ZipFile(place) as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
         crops = [
             cv2.imdecode(np.frombuffer(archive.read(row["file"]), np.uint8), cv2.IMREAD_GRAYSCALE)
             for row in rows
         ]
-    return Real(crops, [row["digits"] for row in rows])
+    return Real(crops, [corrected.get(row["file"], row["digits"]) for row in rows])
 
 
 def cut_digits(place: Path, real: Real) -> Real:

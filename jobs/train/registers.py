@@ -10,6 +10,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import corrections
 import cv2
 import numpy as np
 
@@ -25,12 +26,17 @@ HIDDEN_BOOKS = ("K2700", "K2714", "K2719", "K2731", "K2740")
 
 
 def read(place: Path, *, hidden: bool = False) -> Real:
-    """Read the strings of the books that are learned from, or of the hidden ones."""
+    """Read the strings of the books that are learned from, or of the hidden ones.
+
+    Labels are as `corrections.py` corrects them; what is no number, or cut off, is left out.
+    """
+    corrected = corrections.read_corrections()
     crops, digits = [], []
     with zipfile.ZipFile(place) as archive:
         for row in csv.DictReader(io.StringIO(archive.read("labels.csv").decode())):
-            if (row["source"].split("_")[1] in HIDDEN_BOOKS) == hidden:
+            digit = corrected.get(row["file"], row["label"])
+            if (row["source"].split("_")[1] in HIDDEN_BOOKS) == hidden and digit:
                 data = np.frombuffer(archive.read(row["file"]), np.uint8)
                 crops.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
-                digits.append(row["label"])
+                digits.append(digit)
     return Real(crops, digits)
