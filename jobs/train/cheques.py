@@ -28,7 +28,7 @@ LEAST, WIDEST = 10, 60
 
 
 def read(place: Path) -> Real:
-    """Read all strings, in the order of `labels.csv`; labels are as `corrections.py` corrects them."""
+    """Read all strings, in the order of `labels.csv`, labelled as `corrections.py` has it."""
     corrected = corrections.read_corrections()
     with zipfile.ZipFile(place) as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
