@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batchdigits.cells import MIN_PAGE_PX_PER_MM, CutBox, cut_boxes, cut_strip_boxes
+from batchdigits.cells import (
+    MIN_PAGE_PX_PER_MM,
+    CutBox,
+    PrintedForm,
+    cut_boxes,
+    cut_free_field,
+    cut_strip_boxes,
+)
 from batchdigits.templates import Field
 
 MM = 300 / 25.4
@@ -355,3 +362,30 @@ def test_a_box_that_a_stroke_opens_or_parts_is_found_by_its_neighbours() -> None
 )
 def test_what_is_no_row_of_boxes_has_none(sheet: NDArray[np.uint8]) -> None:
     assert cut_strip_boxes(sheet) == []
+
+
+FREE = (4.0, 10.0, 22.0, 8.0)
+"""A field without boxes, mm."""
+
+
+def test_writing_across_the_frame_of_a_field_is_cut_whole() -> None:
+    stroke = [(12, 13), (12, 21)]  # 3 mm of 8 are below the frame
+    found = cut_free_field(page(stroke, boxes=[FREE]), upright(), FREE)
+    rows = np.flatnonzero((found.crop < 128).any(axis=1))
+    assert 7.5 <= np.ptp(rows) / 10 <= 8.6
+
+
+@pytest.mark.parametrize("erased", [True, False])
+def test_the_words_of_a_form_are_no_writing(erased: bool) -> None:
+    word = [(6, 12), (6, 15), (8, 15), (8, 12)]
+    blank = page(word, boxes=[FREE])
+    filled = np.minimum(blank, page([(18, 12), (18, 16)], boxes=[FREE]))
+    form = PrintedForm(blank, (30.0, 30.0)) if erased else None
+    found = cut_free_field(filled, upright(), FREE, form)
+    columns = np.flatnonzero((found.crop < 128).any(axis=0))
+    assert (np.ptp(columns) < 10) == erased
+
+
+def test_a_field_with_nothing_but_the_form_s_words_is_blank() -> None:
+    blank = page([(6, 12), (6, 15), (8, 15), (8, 12)], boxes=[FREE])
+    assert cut_free_field(blank, upright(), FREE, PrintedForm(blank, (30.0, 30.0))).blank

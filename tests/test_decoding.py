@@ -146,7 +146,7 @@ class Doubtful:
 
 def upright_stroke(level: int) -> GreyImage:
     strip = np.zeros((40, 96), np.uint8)
-    strip[4:36, 40:43] = level
+    strip[4:36, 5:8] = level
     return strip
 
 
@@ -187,3 +187,31 @@ def test_a_strip_is_altered_about_its_middle(
         at_y = 20 + (y - 20) * taller
         at_x = 48 + (x - 48) * wider - lean * (at_y - 20) + right
         assert found[round(at_y), round(at_x)] > 150
+
+
+@pytest.mark.parametrize(
+    ("strokes", "text"),
+    [
+        ((13, 29), "12"),  # each has its sign
+        ((13, 29, 60), "12x"),  # tall ink without a sign
+        ((2, 13, 29), "x12"),
+    ],
+)
+def test_tall_ink_without_a_sign_is_no_digit(strokes: tuple[int, ...], text: str) -> None:
+    picture = np.zeros((40, 96), np.uint8)
+    for x in strokes:
+        picture[6:34, x : x + 3] = 90
+    picture[30:34, 80:82] = 255  # a dot is no digit that was passed over
+    read = decode_logits(seen(BLANK, BLANK, BLANK, 1, BLANK, BLANK, BLANK, 2, *[BLANK] * 16))
+    found = decoding.mark_unread_ink(picture, read)
+    assert found.full_text == text
+    assert found.candidates[0][0] == text
+    assert (found.candidates[-len(read.candidates) :]) == read.candidates
+
+
+def test_ink_that_was_passed_over_sends_a_number_to_review() -> None:
+    picture = np.zeros((40, 96), np.uint8)
+    picture[6:34, 13:16] = picture[6:34, 60:63] = 255
+    logits = seen(BLANK, BLANK, BLANK, 1, *[BLANK] * 20, sure=0.9999)
+    (found,) = augmentation.read_strips(lambda strips: [logits] * len(strips), [picture], [10])
+    assert found.full_text == "1x"

@@ -89,6 +89,7 @@ def strip(crop: GreyImage, *, invert: Invert = "auto", straighten: bool = True) 
     box = lifted and _box(lifted.mask)
     if not (lifted and box):
         return _nothing(EMPTY)
+    more_ink = _has_more_ink(lifted.mask, box)
     tall = box[3] - box[1]
     if shrunk < 1 and tall < WORKING:  # look again at more pixels, near the ink alone
         by = 0.4 * tall
@@ -105,7 +106,7 @@ def strip(crop: GreyImage, *, invert: Invert = "auto", straighten: bool = True) 
     if lean:
         box = _leaning(lifted.mask, box, lean)
     scaled = _scaled(lifted.levels, box, lean, (left, top), shrunk)
-    return scaled._replace(more_ink=_has_more_ink(lifted.mask, box))
+    return scaled._replace(more_ink=more_ink)
 
 
 def _light(crop: GreyImage) -> bool:

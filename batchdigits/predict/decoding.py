@@ -36,7 +36,7 @@ MIN_SEPARATOR_PROBABILITY = 0.3
 
 UNREAD_LEVEL, MIN_UNREAD_HEIGHT, SIGN_REACH_PX = 36, 0.45, 6
 """Ink of this level and share of a digit's height that has no sign within so many px is not read.
-Of 4,269 strings of hands that no network had learned, 39 were right and marked so, 28 were wrong."""
+Of 4,269 strings that no network had learned, 39 right ones were marked so, and 28 wrong ones."""
 
 _SEPARATOR_CLASS, _FLOURISH_CLASS, _OTHER_CLASS, _BLANK_CLASS = 10, 11, 12, 13
 _MERGED_NAMES = f"0123456789{NO_DIGIT}"
