@@ -178,6 +178,31 @@ def test_lone_box_of_which_the_next_was_not_found_is_doubted() -> None:
     assert found.doubts == ("may go on in a box that was not found",)
 
 
+@pytest.mark.parametrize(
+    ("figures", "doubt", "why"),
+    [
+        ("23", "", "the wide cell beside them is empty"),
+        ("123", "may go on in a box that was not found", "a 1 stands where the third box would be"),
+    ],
+)
+def test_number_in_a_table_whose_first_box_was_not_found_is_doubted(
+    figures: str, doubt: str, why: str
+) -> None:
+    page = paper()
+    write(page, TEXT[0], 60, 60)
+    for y in (100, 170, 240):
+        cv2.line(page, (100, y), (660, y), 0, 2)
+    for x in (100, 660):
+        cv2.line(page, (x, 100), (x, 240), 0, 2)
+    for x in (520, 590):
+        cv2.line(page, (x, 170), (x, 240), 0, 2)
+    for n, figure in enumerate(reversed(figures)):
+        write(page, figure, 612 - 70 * n, 222, 1.4)
+    (found,) = layout.find(page)
+    pair = [d for name, d in zip(found.names, found.doubts, strict=True) if name == "r02c02"]
+    assert pair == [doubt] * 2, why
+
+
 def test_dense_page_keeps_its_boxes() -> None:
     page = paper(2000, 1500)
     for n in range(30):

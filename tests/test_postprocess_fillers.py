@@ -34,7 +34,7 @@ BLANK: Box = (DigitSpot("blank", "no ink", PLACE), None)
 POINT: Box = digit(1, 0.9, mark=",")
 SMALL_POINT: Box = (DigitSpot("review", "not a digit: a mark of 9%", PLACE, ","), None)
 X, DASH, STAR, DOUBTED = other(), other("-"), other("*"), other("x", 0.05)
-SCRAWL = other("")
+SCRAWL, HARDLY = other(""), digit(7, 0.35)
 
 
 class Case(NamedTuple):
@@ -57,7 +57,27 @@ CASES = {
         {}, [X, X, digit(5)], "5", "review", "box 1: an X, as in an empty box"
     ),
     "no filler is allowed, and nothing else is there": Case(
-        {}, [X, X, X], "888", "review", "not digits: box 1: not a digit"
+        {"optional": True},
+        [X, X, X],
+        "",
+        "review",
+        "box 1: an X, as in an empty box: filler lists none",
+    ),
+    "an X alone in a row may be a digit struck out": Case(
+        {}, [BLANK, BLANK, X], "8", "review", "box 3: not a digit"
+    ),
+    "a scrawl before an X is one more": Case(
+        {}, [SCRAWL, X, digit(9)], "9", "review", "box 1: neither a digit nor clearly an X"
+    ),
+    "what is hardly a digit before an X is one more": Case(
+        {"filler": "x"},
+        [HARDLY, X, digit(9)],
+        "9",
+        "review",
+        "box 1: neither a digit nor clearly an X",
+    ),
+    "a digit before an X stays": Case(
+        {}, [digit(4), X, digit(9)], "489", "review", "box 2: not a digit"
     ),
     "fillers alone, where a field may be empty": Case(
         {"filler": "x", "optional": True}, [X, X, X], "", "ok", "fillers alone: left empty"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from predict_models import CARD, ELEVEN, bundle, functional, kept, refused
 
+from batchdigits.errors import ModelError
 from batchdigits.predict import (
     Card,
     CarefulCard,
@@ -32,6 +33,15 @@ def test_a_card_may_describe_a_careful_network(tmp_path: Path) -> None:
     assert found.careful == CarefulCard(gate=0.995, temperature=1.5)
     assert found.whole == whole
     assert load_card(bundle(tmp_path, json.dumps(CARD))).careful is None
+
+
+def test_a_card_may_tell_by_how_much_the_odds_of_fields_rise(tmp_path: Path) -> None:
+    careful = {"gate": 0.9, "temperature": 1.0, "field_odds": 1.5}
+    found = load_card(bundle(tmp_path, json.dumps(CARD | {"careful": careful})))
+    assert found.careful == CarefulCard(0.9, 1.0, 1.5)
+    none = CARD | {"careful": careful | {"field_odds": 0}}
+    with pytest.raises(ModelError, match="field_odds above 0, got 0"):
+        load_card(bundle(tmp_path, json.dumps(none)))
 
 
 def test_each_file_of_a_bundle_is_in_its_fingerprint(tmp_path: Path) -> None:

@@ -21,9 +21,12 @@ from predict_models import (
 from batchdigits import predict
 from batchdigits.calibrate import predict_digits
 from batchdigits.errors import ModelError
+from batchdigits.extract.chunk_builder import DigitSpot, ExtractedChunk, ExtractedItem
+from batchdigits.extract.tasks import Task
 from batchdigits.predict import (
     CAREFUL_FILE,
     MODEL_BATCH_SIZE,
+    Card,
     CarefulCard,
     Cascade,
     find_doubted,
@@ -31,6 +34,8 @@ from batchdigits.predict import (
     load_classifier,
     load_network,
 )
+from batchdigits.predict.predictor import Predictor
+from batchdigits.records import Source
 
 Logits = NDArray[np.float32]
 
@@ -133,6 +138,101 @@ def test_the_careful_network_is_loaded_once_and_only_for_doubt() -> None:
         cascade.logits(numbered(0, 1))
     assert loaded == [1]
     assert careful.read == [[1]] * 3
+
+
+# --- several looks at the boxes of a field ---
+
+
+class Moved:
+    """Gives fixed logits to each of its calls, in order; keeps the pictures that it was given."""
+
+    device = "fake:0"
+
+    def __init__(self, *rows: Logits) -> None:
+        self.rows, self.seen = list(rows), list[Pictures]()
+
+    def logits(self, some: Pictures) -> Logits:
+        self.seen.append(some)
+        return self.rows[len(self.seen) - 1]
+
+
+def read_field(quick: Logits, careful: list[Logits], odds: float = 1.0) -> float:
+    """Return how sure a box of a field is of its likeliest digit."""
+    card = CarefulCard(0.9, 1.0, odds)
+    cascade = Cascade(Moved(quick), lambda: Moved(*careful), card, 1.0)
+    found = predict_digits(cascade.read_fields(np.zeros((1, 28, 28, 1), np.float32)), 1.0)
+    return float(found.likely.max())
+
+
+@pytest.mark.parametrize(
+    ("odds", "expected", "why"),
+    [
+        (1.0, 0.9, "looks that agree are as sure as each"),
+        (1.5, 13.5 / 14.5, "odds of 9 to 1 become 13.5 to 1"),
+    ],
+)
+def test_looks_that_agree_raise_the_odds_by_the_card(
+    odds: float, expected: float, why: str
+) -> None:
+    found = read_field(sure(0.9), [sure(0.9)] * 3, odds)
+    assert found == pytest.approx(expected, abs=1e-6), why
+
+
+def test_one_sure_look_does_not_outvote_three_in_doubt() -> None:
+    assert 0.5 < read_field(sure(0.999), [sure(0.5)] * 3) < 0.9
+
+
+def test_looks_that_disagree_leave_doubt() -> None:
+    """Each is sure, of a 3 or of a 5: so mistakes of one network are not `ok`."""
+    five = np.roll(sure(0.999), 2, axis=1)
+    assert read_field(sure(0.999), [five, sure(0.999), five]) < 0.6
+
+
+def test_what_is_most_likely_no_digit_gets_no_better_odds() -> None:
+    none = np.zeros((1, 11), np.float32)
+    none[0, 10] = 3
+    plain, raised = (read_field(none, [none] * 3, odds) for odds in (1.0, 2.0))
+    assert plain == raised
+
+
+def test_the_careful_network_looks_at_leaning_pictures_too() -> None:
+    upright = np.zeros((1, 28, 28, 1), np.float32)
+    upright[:, 4:24, 13:15] = 1
+    careful = Moved(*[sure(0.9)] * 3)
+    Cascade(Moved(sure(0.9)), lambda: careful, CarefulCard(0.9, 1.0), 1.0).read_fields(upright)
+    same, right, left = (seen[0, ..., 0] for seen in careful.seen)
+    assert (same == upright[0, ..., 0]).all()
+    columns = np.arange(28)
+    top, middle, foot = (
+        [float(one[row] @ columns / one[row].sum()) for one in (left, same, right)]
+        for row in (5, 13, 22)
+    )
+    assert top[0] < top[1] - 0.5 < top[2] - 1
+    assert foot[0] > foot[1] + 0.5 > foot[2] + 1
+    assert np.ptp(middle) < 0.2
+
+
+def test_fields_of_several_boxes_are_looked_at_several_times_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lone digit has one confidence, whether it is a file of its own or a box."""
+    quick, careful = Fixed(sure(*[0.99] * 4)), Fixed(sure(*[0.6] * 4))
+    cascade = Cascade(quick, lambda: careful, CarefulCard(0.9, 1.0), 1.0)
+    monkeypatch.setattr("batchdigits.predict.load_classifier", lambda *_, **__: cascade)
+    spot = DigitSpot(None, "", (0, 0, 9, 9))
+    blank = spot._replace(status="blank")
+    rows = [(spot,), (spot, blank, spot), (spot,)]
+    items = [ExtractedItem(0, 1, None, "", None, spots) for spots in rows]
+    some = np.rint(numbered(0, 1, 2, 3) * 255).astype(np.uint8)
+    card = Card("fake", 2, 1.0, 0.9, True, {})
+    batch = [([Task(Source("", ""))], ExtractedChunk(items, some))]
+    (found,) = Predictor(card, "cpu").predict_batch(batch)
+    reads = [[read and round(read.confidence, 1) for read in one.reads] for one in found.findings]
+    lone, (first, none, last), other = reads
+    assert lone == other == [1.0]
+    assert none is None
+    assert first == last < 0.9
+    assert careful.read[0] == [1, 2]
 
 
 # --- a bundle of two networks ---

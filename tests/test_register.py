@@ -281,11 +281,17 @@ def test_another_form_without_its_lines_is_lost_when_boxes_stand_elsewhere() -> 
     assert lost.why.startswith("another form")
 
 
-def test_a_form_that_looks_the_same_upside_down_is_lost_without_markers() -> None:
+def test_a_form_that_looks_the_same_upside_down_is_lost_without_markers_and_labels() -> None:
     fields = [field(f"row_{n}", 46, 40 + 40 * n + (3 if n > 2 else 0), 12) for n in range(6)]
     fields = [{**one, "box": [46, 40.5 + 41.4 * n, 118, 9]} for n, one in enumerate(fields)]
-    same = form("page", fields)
-    lost = register_page(paper.blank(form(fields=fields), DPI, markers=False), same)
+    same, page = form("page", fields), paper.blank(form(fields=fields), DPI, markers=False)
+    told = register_page(page, same)
+    assert farthest(told, paper.flat(DPI), same) < MAX_RESIDUAL_MM, "its labels tell the turn"
+    for one in fields:  # without its labels
+        top = round(one["box"][1] * DPI / 25.4)
+        page[top - round(10 * DPI / 25.4) : top - 4] = 255
+    page[: round(35 * DPI / 25.4)] = page[round(265 * DPI / 25.4) :] = 255
+    lost = register_page(page, same)
     assert isinstance(lost, RegistrationFailure)
     assert "another turn" in lost.why
 

@@ -74,7 +74,10 @@ FOUND = [
     ("page", ROW, PRINT, 2, "text and place agree that it is upside down"),
     ("page", ROW, PRINT, 3, "text and place agree on a turn"),
     ("page", ROW, None, 0, "no text, but it lies as pages usually do"),
-    ("page", (30.0, 180.0), PRINT, 0, "elsewhere on the page, but the text is upright"),
+    *(
+        ("page", (30.0, 180.0), PRINT, turn, "elsewhere on the page, but its signs tell the turn")
+        for turn in range(4)
+    ),
     *(("image", ROW, PRINT, turn, "the reference's print tells the turn") for turn in range(4)),
     *(
         ("image", (30.0, 180.0), PRINT, turn, "print that stands elsewhere tells it too")
@@ -98,9 +101,9 @@ LOST = [
     ("page", np.rot90(draw_page(font=None)), "two ways", "on its side without any text"),
     (
         "page",
-        draw_page(place=(30.0, 180.0))[::-1, ::-1],
+        draw_page(place=(30.0, 180.0), font=None)[::-1, ::-1],
         "two ways",
-        "upside down, and elsewhere: the text alone is not believed",
+        "upside down, and elsewhere, without any text",
     ),
     ("page", draw_page(count=11), "two ways", "a longer row: nine of its boxes are any"),
     ("image", draw_page(font=SCRIPT), "another form", "nine boxes in another kind of print"),

@@ -270,11 +270,11 @@ class ChunkBuilder:
 
     def _normalize_crops(self) -> None:
         found = grey_levels(self._crops, invert=self.invert)
-        verdicts = judge_crops(found, self._crops)
+        in_boxes = [_is_boxed(self._items[at]) for at, _ in self._waiting]
+        verdicts = judge_crops(found, self._crops, in_boxes)
         more_ink = [has_more_ink(found.unused, boxed=boxed) for boxed in (False, True)]
         for n, ((at, number), verdict) in enumerate(zip(self._waiting, verdicts, strict=True)):
-            item = self._items[at]
-            boxed = item.field is not None or len(item.spots) > 1
+            item, boxed = self._items[at], in_boxes[n]
             spot = item.spots[number]
             if verdict:
                 spot = spot._replace(status=verdict[0], detail=verdict[1])
@@ -288,6 +288,11 @@ class ChunkBuilder:
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
+
+
+def _is_boxed(item: ExtractedItem) -> bool:
+    """Return whether an item's crops are boxes, cut out of a page or a strip."""
+    return item.field is not None or len(item.spots) > 1
 
 
 def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:

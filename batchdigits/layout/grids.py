@@ -1,7 +1,7 @@
 """Boxes that share lines → the lines of their grid, and between which of them each box lies."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,10 @@ from batchdigits.layout.lined import Cell
 
 TOUCH = 0.12
 """How far apart the sides of boxes that share a line may be, as a share of the smaller's side."""
+FARTHEST = 6.0
+"""How far apart they are at most, beside half the thickness of their lines, px."""
+ROWS_AT_ONCE = 256
+"""Boxes that are compared with what is near them at a time, which bounds the memory."""
 SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
 LIKE = 0.08
@@ -35,41 +39,77 @@ def roots(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def beside(cells: list[Cell], axis: int) -> list[tuple[int, int]]:
-    """Find pairs that share an upright line (axis 0), or a level one (1)."""
+    """Find pairs that share an upright line (axis 0), or a level one (1).
+
+    Only pairs whose sides are near each other across are compared: a page may have 3,000 cells.
+    """
     if not cells:
         return []
     quads = np.array([cell.quad for cell in cells])
     first, second = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
     start = quads[:, first]  # (N, 2, 2): the ends of the side before, and of that after
     end = quads[:, second]
-    other = 1 - axis
-    low = np.maximum(end[:, None, 0, other], start[None, :, 0, other])
-    high = np.minimum(end[:, None, 1, other], start[None, :, 1, other])
-    length = np.minimum(
-        *(
-            np.linalg.norm(side[:, 1] - side[:, 0], axis=1)[index]
-            for side, index in ((end, np.s_[:, None]), (start, np.s_[None, :]))
-        )
-    )
     small = np.array([cell.size.min() for cell in cells])
     thick = np.array([cell.thickness for cell in cells])
-    near = np.maximum(3.0, np.minimum(TOUCH * np.minimum(small[:, None], small), 6.0))
-    near = near + np.maximum(thick[:, None], thick) / 2
+    reach = FARTHEST + thick.max() / 2
+    found = []
+    for one, two in _near(end[..., axis], start[..., axis], reach):
+        kept = _share_line(end[one], start[two], axis, small[[one, two]], thick[[one, two]])
+        kept &= one != two
+        found.append(np.column_stack([one[kept], two[kept]]))
+    return [(int(one), int(two)) for one, two in np.concatenate(found)]
+
+
+def _near(
+    ends: NDArray[np.float64], starts: NDArray[np.float64], reach: float
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield pairs of sides that may be up to `reach` apart across: numbers of both, in order.
+
+    Args:
+        ends: where both ends of N sides are, across, (N, 2).
+        starts: where those of the sides that may follow them are, (N, 2).
+        reach: px.
+    """
+    low, high = starts.min(axis=1), starts.max(axis=1)
+    order = np.argsort(low, kind="stable")
+    widest = float((high - low).max())
+    from_ = np.searchsorted(low[order], ends.min(axis=1) - reach - widest - 1e-6, "left")
+    to = np.searchsorted(low[order], ends.max(axis=1) + reach + 1e-6, "right")
+    for begin in range(0, len(ends), ROWS_AT_ONCE):
+        rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(ends)))
+        counts = to[rows] - from_[rows]
+        one = np.repeat(rows, counts)
+        within = np.arange(len(one)) - np.repeat(np.cumsum(counts) - counts, counts)
+        two = order[np.repeat(from_[rows], counts) + within]
+        sorted_ = np.lexsort((two, one))
+        yield one[sorted_], two[sorted_]
+
+
+def _share_line(
+    end: NDArray[np.float64],
+    start: NDArray[np.float64],
+    axis: int,
+    small: NDArray[np.float64],
+    thick: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return which pairs of sides (M, 2, 2) lie on one line; sizes and thickness are (2, M)."""
+    other = 1 - axis
+    low = np.maximum(end[:, 0, other], start[:, 0, other])
+    high = np.minimum(end[:, 1, other], start[:, 1, other])
+    length = np.minimum(*(np.linalg.norm(side[:, 1] - side[:, 0], axis=1) for side in (end, start)))
+    near = np.maximum(3.0, np.minimum(TOUCH * small.min(axis=0), FARTHEST))
+    near = near + thick.max(axis=0) / 2
     middle = (low + high) / 2
-    gap = _at(start, axis, middle, after=False) - _at(end, axis, middle, after=True)
-    pairs = (np.abs(gap) <= near) & (high - low >= 0.5 * length)
-    np.fill_diagonal(pairs, False)
-    return [(int(one), int(two)) for one, two in np.argwhere(pairs)]
+    gap = _at(start, axis, middle) - _at(end, axis, middle)
+    shared: NDArray[np.bool_] = (np.abs(gap) <= near) & (high - low >= 0.5 * length)
+    return shared
 
 
-def _at(
-    side: NDArray[np.float64], axis: int, middle: NDArray[np.float64], *, after: bool
-) -> NDArray[np.float64]:
-    """Say where sides are, across, at so much along: (N, N)."""
-    index = np.s_[:, None] if after else np.s_[None, :]
-    begin, end = side[:, 0][index], side[:, 1][index]
-    share = (middle - begin[..., 1 - axis]) / (end[..., 1 - axis] - begin[..., 1 - axis])
-    return np.asarray(begin[..., axis] + share * (end[..., axis] - begin[..., axis]))
+def _at(side: NDArray[np.float64], axis: int, middle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where sides (M, 2, 2) are, across, at so much along: (M,)."""
+    begin, end = side[:, 0], side[:, 1]
+    share = (middle - begin[:, 1 - axis]) / (end[:, 1 - axis] - begin[:, 1 - axis])
+    return np.asarray(begin[:, axis] + share * (end[:, axis] - begin[:, axis]))
 
 
 def joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]:

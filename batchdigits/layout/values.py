@@ -80,7 +80,7 @@ def part_into_values(group: Group, labels: Sequence[bool], ink: Ink, near: Reach
     """
     if group.kind != "table":
         return _part_row(group.cells, ink, near)
-    found = _find_joined(group.cells, labels)
+    found = _find_joined(group.cells, labels, ink)
     taken = {n: value for value in found for n in value.members}
     return [
         taken.get(n, Value((n,)))
@@ -96,7 +96,7 @@ def _part_row(row: Sequence[Cell], ink: Ink, near: Reach) -> list[Value]:
     return [Value(numbers[n : n + LONGEST], doubt) for n in range(0, len(row), LONGEST)]
 
 
-def _find_joined(cells: Sequence[Cell], labels: Sequence[bool]) -> list[Value]:
+def _find_joined(cells: Sequence[Cell], labels: Sequence[bool], ink: Ink) -> list[Value]:
     """Find the boxes of a table that are one value, or may be."""
     lines = spans(list(cells))
     runs = _find_runs(cells, lines, labels)
@@ -110,7 +110,9 @@ def _find_joined(cells: Sequence[Cell], labels: Sequence[bool]) -> list[Value]:
         if not spanned and (_has_own_headings(run, lines, labels) or wider is False):
             continue
         if spanned or stacked == 1:
-            out.append(Value(run.members))
+            row = [cells[n] for n in run.members]
+            more = any(_has_sign(ink, quad) for quad in _list_next_places(row))
+            out.append(Value(run.members, GOES_ON if more else ""))
             joined.append(run)
         elif wider:
             out += [Value((n,), ONE_NUMBER) for n in run.members]
@@ -251,18 +253,23 @@ def _goes_on(row: Sequence[Cell], ink: Ink, near: Reach) -> bool:
 
     A lone box that is wide is for a whole number.
     """
-    quads = np.array([cell.quad for cell in row])
-    if len(row) > 1:
-        step = np.median(np.diff(quads.mean(axis=1), axis=0), axis=0)
-    elif row[0].size[0] < WIDE * row[0].size[1]:
-        step = (quads[0, 1] + quads[0, 2] - quads[0, 0] - quads[0, 3]) / 2
-    else:
+    if len(row) == 1 and row[0].size[0] >= WIDE * row[0].size[1]:
         return False
     return any(
         _has_sign(ink, quad)
         or any(inked(near, quad[a], quad[b]) >= DRAWN for a, b in ((0, 1), (3, 2)))
-        for quad in (quads[0] - step, quads[-1] + step)
+        for quad in _list_next_places(row)
     )
+
+
+def _list_next_places(row: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where the boxes before and after a row would be: corners, (4, 2) each."""
+    quads = np.array([cell.quad for cell in row])
+    if len(row) > 1:
+        step = np.median(np.diff(quads.mean(axis=1), axis=0), axis=0)
+    else:
+        step = (quads[0, 1] + quads[0, 2] - quads[0, 0] - quads[0, 3]) / 2
+    return quads[0] - step, quads[-1] + step
 
 
 def _has_sign(ink: Ink, quad: NDArray[np.float64]) -> bool:

@@ -16,6 +16,9 @@ LIKELIHOOD_RATIOS = {CROSS: 110.0, DASH: 1000.0, STAR: 60.0}
 MIN_FILLER, MIN_UNLISTED_FILLER = 0.5, 0.9
 """Least probability from which a mark is taken for a filler, and for one that a template does not
 list."""
+MAX_DOUBTED_DIGIT = 0.5
+"""What is left of a clear filler is a digit only if it is surer than this: numbers are written to
+the right."""
 
 
 class FoundFillers(NamedTuple):
@@ -41,7 +44,8 @@ def find_fillers(
     """Find the fillers before the digits of a field.
 
     Behind digits a mark is none: a number would become a tenth of itself by a 4 that looks like an
-    X. Marks that the template does not list are found only where they are clear and digits follow.
+    X. Marks that the template does not list are found only where they are clear, and digits or
+    further marks follow. What is hardly a digit before a clear mark is one too.
 
     Args:
         field: its template lists the marks.
@@ -50,7 +54,8 @@ def find_fillers(
     boxes: dict[int, float] = {}
     faults = []
     inked = [n for n, (spot, _) in enumerate(filled) if spot.status != "blank"]
-    for n in inked:
+    doubted = _count_doubted(field, [filled[n] for n in inked])
+    for at, n in enumerate(inked):
         spot, read = filled[n]
         if spot.status is not None or read is None:
             break
@@ -61,15 +66,29 @@ def find_fillers(
                 faults.append(
                     f"box {n + 1}: {FILLERS[spot.mark]}, as in an empty box: filler lists none"
                 )
-        elif field.filler and read.other:
-            listed_marks = " or ".join(FILLERS[one] for one in field.filler)
+        elif (field.filler and read.other) or at < doubted:
+            listed_marks = " or ".join(FILLERS[one] for one in field.filler or CROSS)
             faults.append(f"box {n + 1}: neither a digit nor clearly {listed_marks}")
         else:
             break
         boxes[n] = probability
-    if not field.filler and len(boxes) == len(inked):
+    if not field.filler and len(inked) == 1:
         return FoundFillers({})
     return FoundFillers(boxes, faults[0] if faults else "")
+
+
+def _count_doubted(field: Field, inked: Sequence[tuple[DigitSpot, DigitPrediction | None]]) -> int:
+    """Count the boxes before a clear mark, of those that hold ink, in which no digit is sure."""
+    count = 0
+    for n, (spot, read) in enumerate(inked):
+        if spot.status is not None or read is None:
+            break
+        listed = spot.mark != "" and spot.mark in field.filler
+        if _compute_probability(spot.mark, read) >= MIN_UNLISTED_FILLER:
+            count = n
+        elif not listed and read.confidence >= MAX_DOUBTED_DIGIT:
+            break
+    return count
 
 
 def _compute_probability(mark: str, read: DigitPrediction) -> float:

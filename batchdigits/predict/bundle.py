@@ -27,10 +27,13 @@ class CarefulCard:
     Attributes:
         gate: the careful network reads what the quick one is less confident of.
         temperature: divides the careful network's logits before the softmax.
+        field_odds: factor of the odds of the likeliest digit where a box of a field is looked at
+            several times; see `Cascade.read_fields`.
     """
 
     gate: float
     temperature: float
+    field_odds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ def _load_bundle_card(place: Path) -> Card:
         raise ModelError(f"'{place}' cannot be used: {what:.200}") from None
     careful = None
     if found.careful is not None:
-        careful = CarefulCard(found.careful.gate, found.careful.temperature)
+        careful = CarefulCard(**found.careful.model_dump())
     numbers = None
     if (reader := found.numbers) is not None:
         temperature = reader.calibration.temperature

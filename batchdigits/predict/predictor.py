@@ -34,11 +34,10 @@ class Predictor:
 
     def predict_batch(self, batch: Batch) -> Iterator[TaskFindings]:
         """Read a batch's pictures and strips; yield the findings of each task, in order."""
-        reads = iter(
-            self._predict_digits(np.concatenate([prepared.pictures for _, prepared in batch]))
-        )
         strips = [decode_strip(one) for _, prepared in batch for one in prepared.strips]
         items = [item for _, prepared in batch for item in prepared.items]
+        pictures = np.concatenate([prepared.pictures for _, prepared in batch])
+        reads = iter(self._predict_digits(pictures, _find_field_pictures(items)))
         fields = [item.field for item in items if item.number is not None]
         lines = iter(zip(strips, self._predict_numbers(strips, fields), strict=True))
         for tasks, prepared in batch:
@@ -72,7 +71,10 @@ class Predictor:
             item, (), number, tuple(numbers.list_number_digits(strip, item.number, number))
         )
 
-    def _predict_digits(self, pictures: NDArray[np.uint8]) -> list[DigitPrediction]:
+    def _predict_digits(
+        self, pictures: NDArray[np.uint8], of_fields: NDArray[np.bool_]
+    ) -> list[DigitPrediction]:
+        """Read pictures; those of fields (N,) are looked at several times, if the model can."""
         if not len(pictures):
             return []
         if self._classifier is None:
@@ -81,7 +83,12 @@ class Predictor:
                 log.warning(
                     "model '%s' is uncalibrated: its confidences may be far off", self._card.name
                 )
-        logits = self._classifier.logits(shares(pictures))
+        if isinstance(self._classifier, predict.Cascade) and of_fields.any():
+            logits = np.zeros((len(pictures), len(self._card.classes)), np.float32)
+            logits[of_fields] = self._classifier.read_fields(shares(pictures[of_fields]))
+            logits[~of_fields] = self._classifier.logits(shares(pictures[~of_fields]))
+        else:
+            logits = self._classifier.logits(shares(pictures))
         judged = calibrate.predict_digits(logits, self._card.temperature)
         return [
             DigitPrediction(*one)
@@ -104,3 +111,15 @@ class Predictor:
         with closing(batches):  # no worker stays behind after an error
             for batch in batches:
                 yield list(self.predict_batch(batch))
+
+
+def _find_field_pictures(items: Sequence[ExtractedItem]) -> NDArray[np.bool_]:
+    """Find the pictures (N,) that are boxes of fields of several boxes."""
+    of_fields = [
+        len(item.spots) > 1
+        for item in items
+        if item.number is None
+        for spot in item.spots
+        if spot.status is None
+    ]
+    return np.array(of_fields, bool)

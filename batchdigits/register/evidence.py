@@ -1,14 +1,15 @@
 """Poses whose lines fit as well → the one that the rest of the page speaks for.
 
 A row of equal boxes looks the same upside down. What tells its turns apart is, in this order: the
-print that the page shares with the form's reference; which way up the page's text is; and the place
-of the paper in the scan, which usually shows the whole page, upright, at its own size.
+print that the page shares with the form's reference; which way up the page's signs are, or its
+text; and the place of the paper in the scan, which usually shows the whole page, at its own size.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from batchdigits.layout.turns import find_turn
 from batchdigits.records import GreyImage
 from batchdigits.register.fits import Matrix
 from batchdigits.register.lines import project_points
@@ -60,15 +61,34 @@ def choose_pose(
         standing = [n for n, one in enumerate(poses) if is_turned_by(one.matrix, print_turn)]
         usual = standing[0] if len(standing) == 1 else usual
         return poses[usual] if usual in standing else None
+    readable, is_sure = _find_readable_poses(grey, poses)
     upright = [n for n, one in enumerate(poses) if is_turned_by(one.matrix, 0)]
-    directions = [measure_text_direction(grey, measure_turn(one.matrix)) for one in poses]
-    readable = [n for n, direction in enumerate(directions) if direction > 0]
     if usual is not None:
-        return poses[usual] if usual in (readable if any(directions) else upright) else None
+        return poses[usual] if usual in (upright if readable is None else readable) else None
     if template.form.anchor == "image":
         return None  # neither the print nor the place is the reference's
-    likely = [n for n in readable if n in upright and is_plausible(grey, poses[n], template)]
+    likely = [
+        n
+        for n in readable or ()
+        if (is_sure or n in upright) and is_plausible(grey, poses[n], template)
+    ]
     return poses[likely[0]] if len(likely) == 1 else None
+
+
+def _find_readable_poses(grey: GreyImage, poses: Sequence[Pose]) -> tuple[list[int] | None, bool]:
+    """Find the poses by which the page's signs stand upright, one by one or as lines of text.
+
+    Returns:
+        Their indices, None where neither tells anything; and whether the signs one by one do, which
+        is believed of pages at any turn.
+    """
+    turn = find_turn(grey)
+    if turn.sure:
+        degrees = -90.0 * turn.quarters  # signs are turned anticlockwise, poses clockwise
+        return [n for n, one in enumerate(poses) if is_turned_by(one.matrix, degrees)], True
+    directions = [measure_text_direction(grey, measure_turn(one.matrix)) for one in poses]
+    standing = [n for n, direction in enumerate(directions) if direction > 0]
+    return (standing if any(directions) else None), False
 
 
 def _find_usual_pose(grey: GreyImage, poses: Sequence[Pose], template: Template) -> int | None:

@@ -130,7 +130,9 @@ def _second_look(known: Known, card: predict.Card, temperature: float, device: s
         fitted = calibrate.fit_median_temperature(again, labels, known.sources[doubted])
         own = round(fitted, 4)
     known.logits[doubted] = again * np.float32(temperature / own)
-    return {"gate": gate, "temperature": own, "read again": round(float(doubted.mean()), 4)}
+    again_share = round(float(doubted.mean()), 4)
+    odds = card.careful.field_odds
+    return {"gate": gate, "temperature": own, "field_odds": odds, "read again": again_share}
 
 
 class CropsRead(NamedTuple):
