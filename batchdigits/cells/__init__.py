@@ -159,7 +159,7 @@ def _cut_box(  # noqa: PLR0913, PLR0917
     )
     ends = project_box(box, matrix)
     fineness = float(np.sqrt(cv2.contourArea(ends.astype(np.float32)) / (box[2] * box[3])))
-    drawn = _warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
+    drawn = warp_page_part(grey, matrix @ to_paper, (wide, high), fineness)
     dark = compute_darkness_on_paper(drawn)
     if hint is not None:
         _erase_hint(dark, np.linalg.inv(to_paper), hint)
@@ -174,19 +174,19 @@ def _cut_box(  # noqa: PLR0913, PLR0917
     blank = not mask.any()
     through = not blank and has_crossing_line(written, mask, found.box)
     crop, area = _crop_kept_ink(dark, mask, found.box)
-    shown = _compute_bounding_rect(area, matrix @ to_paper)
+    shown = compute_bounding_rect(area, matrix @ to_paper)
     return CutBox(
         crop,
         blank,
         through,
-        _compute_bounding_rect(box, matrix),
+        compute_bounding_rect(box, matrix),
         fineness,
         shown,
-        quarters=_count_quarters(box, matrix),
+        quarters=count_quarters(box, matrix),
     ), mask
 
 
-def _count_quarters(box: Rect, matrix: Matrix) -> int:
+def count_quarters(box: Rect, matrix: Matrix) -> int:
     """Return by how many quarter turns, anticlockwise, a box on paper is turned in the page."""
     left, top, wide, high = box
     ends = np.array([[[left, top + high / 2], [left + wide, top + high / 2]]], np.float64)
@@ -210,18 +210,30 @@ def _erase_hint(dark: GreyImage, to_picture: Matrix, hint: Rect) -> None:
     part[part < MAX_HINT_DARKNESS] = 0
 
 
-def _compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
+def compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
     """Return the upright box round a box that a matrix takes to the page."""
     ends = project_box(box, matrix)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 
 
-def _warp_page_part(
-    grey: GreyImage, matrix: Matrix, size: tuple[int, int], fineness: float
+def warp_page_part(
+    grey: GreyImage,
+    matrix: Matrix,
+    size: tuple[int, int],
+    fineness: float,
+    drawn: float = BOX_PX_PER_MM,
 ) -> GreyImage:
-    """Draw a part of the page; `matrix` takes pixels of the picture to pixels of the page."""
-    shrinks = fineness / BOX_PX_PER_MM
+    """Draw a part of the page.
+
+    Args:
+        grey: the page.
+        matrix: pixels of the picture → pixels of the page.
+        size: width and height of the picture, px.
+        fineness: pixels a millimetre that the page has there.
+        drawn: pixels a millimetre that the picture has.
+    """
+    shrinks = fineness / drawn
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     if shrinks <= 1.5:
         return np.asarray(
