@@ -22,6 +22,8 @@ from batchdigits.records import GreyImage
 SMALL, LEAST_SIGNS = 0.6, 5
 """A sign under this share of its word's usual height is a dot or a speck; and so many others a
 column has at least."""
+TALL = 1.5
+"""A sign alone that is so many times as high as is usual is the rest of a line."""
 LIKELY, SURE = 0.45, 4.5
 """How much likelier signs are handwritten digits than print: usually, and all together, at least;
 natural logarithms. Of 96 printed columns of numbers, in fonts that the network never saw, three
@@ -72,7 +74,7 @@ def _clean(signs: Signs, column: list[Word]) -> list[Word]:
     out = []
     for word in column:
         kept = [n for n in word.signs if high[n] >= SMALL * max(word.height, usual)]
-        if kept:
+        if kept and (len(kept) > 1 or word.height <= TALL * usual):
             out.append(make_word(signs.frames, kept))
     return out
 

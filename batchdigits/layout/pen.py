@@ -16,6 +16,9 @@ FAINTEST = 12
 LEVEL_PX, UPRIGHT_PX, UPRIGHT_SHARE = 60, 110, 1 / 7
 """px of a ruled line across the page, at least; and of one down it, or this share of its height:
 a 1 is no line."""
+LONG_SHARE = 1 / 4
+"""Share of the page's height from which on an upright line goes on to the edges: the sides of
+digits below each other are shorter."""
 THICK_PX = 15
 """px from which on what is long is no line."""
 GAP_PX = 9
@@ -38,7 +41,7 @@ class Pen(NamedTuple):
     Attributes:
         ink: without ruled lines.
         level: ruled lines across the page, as far as they were found.
-        upright: ruled lines down the page, each on to the edges.
+        upright: ruled lines down the page, long ones on to its edges.
     """
 
     ink: Mask
@@ -95,11 +98,11 @@ def _find_crossed(rest: Mask, lines: Mask, *, across: bool) -> Mask:
 
 def _lengthen(upright: Mask) -> Mask:
     """Draw upright lines on to the edges of the page: pieces of them may be too faint."""
-    out = np.zeros_like(upright)
+    out = upright.copy()
     count, labels, stats, _ = cv2.connectedComponentsWithStats(upright, connectivity=8)
     for n in range(1, count):
         left, top, wide, high = stats[n, :4].tolist()
-        if high <= wide:  # what is left of a crossing
+        if high < LONG_SHARE * upright.shape[0]:
             continue
         y, x = np.nonzero(labels[top : top + high, left : left + wide] == n)
         slope, start = np.polyfit(y, x + left, 1)

@@ -19,8 +19,9 @@ LOWEST_PX, LOWEST, HIGHEST = 12, 0.008, 0.2
 share of its height."""
 FLAT, LEAST_FILL = 3.0, 0.06
 """Greatest width of a sign, times its height; and the least share of its box that is ink."""
-ON_LINE = 0.8
-"""Share of a sign on an upright line from which on it is a piece of that."""
+ON_LINE, BESIDE_PX = 0.7, 9
+"""Share of a sign on an upright line from which on it is a piece of that; and by how many px such a
+line is broadened, which may be bent."""
 MOST_SIGNS = 4000
 """A page with more signs is not searched: it is print, or a picture."""
 LEVEL, APART, UNLIKE = 0.5, 1.0, 2.2
@@ -81,7 +82,8 @@ def find_signs(pen: Pen) -> Signs:
     kept = (down >= least) & (down <= HIGHEST * high) & (across <= FLAT * down)
     kept &= area >= LEAST_FILL * across * down
     kept[0] = False
-    on_line = np.bincount(labels[pen.upright > 0], minlength=len(stats))
+    beside = cv2.dilate(pen.upright, np.ones((1, BESIDE_PX), np.uint8))
+    on_line = np.bincount(labels[beside > 0], minlength=len(stats))
     kept &= on_line < ON_LINE * area
     pieces = np.flatnonzero(kept)
     if len(pieces) > MOST_SIGNS:
