@@ -81,9 +81,10 @@ def _keep_row(ink: Mask, sides: BoxSides) -> Mask:
     ours = (2 * within > area) | (high >= TALL * HEIGHT_PX)
     ours[0] = False
     out: Mask = ours[labels]
-    cut = (ours & (area - within > OUTSIDE * area))[labels]
+    leaves = ours & (area - within > OUTSIDE * area)
+    cut: Mask = leaves[labels]
     cut[row, across] = False
-    return out & ~cut
+    return np.asarray(out & ~cut)
 
 
 def _without_rests(mask: Mask, sides: BoxSides) -> Mask:
@@ -100,10 +101,10 @@ def _without_rests(mask: Mask, sides: BoxSides) -> Mask:
 def _without_lead(mask: Mask, sides: BoxSides) -> Mask:
     """Erase a flat stroke that comes in from the left and leads to the first digit."""
     inside = mask[:, round(sides.left) :]
-    columns = inside.any(axis=0)
+    columns = np.asarray(inside.any(axis=0))
     first = inside.argmax(axis=0)
     last = inside.shape[0] - 1 - inside[::-1].argmax(axis=0)
-    low = ~columns | (last - first < FLAT * HEIGHT_PX)
+    low = np.asarray(~columns | (last - first < FLAT * HEIGHT_PX))
     if not columns[: max(1, round(LEAD * HEIGHT_PX))].any():
         return mask
     end = int(low.argmin()) if not low.all() else 0

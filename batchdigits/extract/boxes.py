@@ -71,7 +71,7 @@ def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
     Args:
         grey: uint8, (height, width), dark ink on light paper.
     """
-    groups = layout.find(grey, upright=True)
+    groups = [group for group in layout.find(grey, upright=True) if not group.opened]
     if len(groups) != 1 or groups[0].kind != "boxes":
         return []
     clear = _darken_faint_ink(grey, groups)

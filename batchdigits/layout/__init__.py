@@ -138,7 +138,7 @@ def _find_groups(
         if _is_large(group, least) and contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
-    found = in_order(settle(found, find_open(laid)))
+    found = in_order(settle(found, find_open(laid, small, view.matrix)))
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )

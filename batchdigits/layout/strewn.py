@@ -13,8 +13,9 @@ from batchdigits.layout.writing import Signs, Word
 
 ROOM, BESIDE = 0.35, 0.25
 """What is cut out at most above and below a word, and to its sides, as a share of its height."""
-LINED = 0.5
-"""Share of a word's width that a ruled line above or below it takes, at least."""
+LINED, BEYOND = 0.65, 0.6
+"""Share of the width of two words that a ruled line between them takes, at least, beyond them too,
+as the feet of digits may be in one line; and how far beyond, as a share of their height."""
 WIDE_GAP, UNUSUAL = 0.7, 2.0
 """A gap in a number that is wider than this share of its height, and so many times as wide as is
 usual, may part two numbers."""
@@ -60,7 +61,9 @@ def cut_words(
         dashed = _has_dash(word, pen)
         left = word.frame[0] - BESIDE * word.height
         right = word.frame[2] + BESIDE * word.height
-        quad = np.array([[left, tops[n]], [right, tops[n]], [right, bottoms[n]], [left, bottoms[n]]])
+        quad = np.array(
+            [[left, tops[n]], [right, tops[n]], [right, bottoms[n]], [left, bottoms[n]]]
+        )
         cells.append(Cell(quad, 1.0, 1.0))
         wide = max(_list_gaps(word, signs), default=0.0)
         if wide > max(WIDE_GAP * word.height, UNUSUAL * usual):
@@ -97,17 +100,16 @@ def _find_line(pen: Pen, above: Word, below: Word) -> float | None:
     low, high = sorted((above.frame[3], below.frame[1]))
     top = max(int(above.middle), int(low - ROOM * above.height))
     bottom = min(int(below.middle), int(high + ROOM * below.height))
-    left, right = (int(max(0, side)) for side in _span(above, below))
+    beyond = BEYOND * above.height
+    left = int(max(0, min(above.frame[0], below.frame[0]) - beyond))
+    right = int(max(above.frame[2], below.frame[2]) + beyond)
     part = pen.level[top:bottom, left:right]
     if not part.size:
         return None
     drawn = part.mean(axis=1)
-    return top + float(np.flatnonzero(drawn == drawn.max()).mean()) if drawn.max() >= LINED else None
-
-
-def _span(one: Word, two: Word) -> tuple[float, float]:
-    frame = one.frame, two.frame
-    return min(f[0] for f in frame), max(f[2] for f in frame)
+    return (
+        top + float(np.flatnonzero(drawn == drawn.max()).mean()) if drawn.max() >= LINED else None
+    )
 
 
 def _list_gaps(word: Word, signs: Signs) -> list[float]:

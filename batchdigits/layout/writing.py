@@ -33,6 +33,7 @@ PITCH, OVER, ALIKE = 3.0, 0.3, 1.8
 """Words below each other: how far apart at most, times their height; what share of the narrower
 one's width they have in common; and how many times as high as each other at most."""
 
+
 class Signs(NamedTuple):
     """What may be letters and digits.
 
