@@ -10,7 +10,8 @@ from typing import NamedTuple
 from batchdigits import calibrate, normalize, outputs, pages, predict, register, sources, templates
 from batchdigits.calibrate import Thresholds
 from batchdigits.errors import ModelError, TemplateError, UsageError
-from batchdigits.layout.turns import hash_weights
+from batchdigits.layout import hands, turns
+from batchdigits.layout.networks import hash_weights
 from batchdigits.normalize import strips
 from batchdigits.options import RunOptions
 from batchdigits.outputs import TableLayout
@@ -235,7 +236,8 @@ def _load_calibration(card: Card, options: RunOptions) -> Sequence[CalibrationBi
 
 def list_reading_versions() -> tuple[int | str, ...]:
     """Return what says how this version reads, whatever the model."""
-    return READING_VERSION, normalize.VERSION, strips.VERSION, hash_weights()
+    networks = hash_weights(turns.WEIGHTS), hash_weights(hands.WEIGHTS)
+    return READING_VERSION, normalize.VERSION, strips.VERSION, *networks
 
 
 def _compute_reading_key(options: RunOptions, fingerprint: str, forms: FormTemplates) -> str:

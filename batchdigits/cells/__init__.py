@@ -210,19 +210,19 @@ def _cut_box(  # noqa: PLR0913
     blank = not mask.any()
     through = not blank and has_crossing_line(written, mask, found.box)
     crop, area = _crop_kept_ink(dark, mask, found.box)
-    shown = _compute_bounding_rect(area, matrix @ to_paper)
+    shown = compute_bounding_rect(area, matrix @ to_paper)
     return CutBox(
         crop,
         blank,
         through,
-        _compute_bounding_rect(box, matrix),
+        compute_bounding_rect(box, matrix),
         fineness,
         shown,
-        quarters=_count_quarters(box, matrix),
+        quarters=count_quarters(box, matrix),
     ), mask
 
 
-def _count_quarters(box: Rect, matrix: Matrix) -> int:
+def count_quarters(box: Rect, matrix: Matrix) -> int:
     """Return by how many quarter turns, anticlockwise, a box on paper is turned in the page."""
     left, top, wide, high = box
     ends = np.array([[[left, top + high / 2], [left + wide, top + high / 2]]], np.float64)
@@ -231,7 +231,7 @@ def _count_quarters(box: Rect, matrix: Matrix) -> int:
     return round(-math.atan2(down, across) / (math.pi / 2)) % 4
 
 
-def _compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
+def compute_bounding_rect(box: Rect, matrix: Matrix) -> Rect:
     """Return the upright box round a box that a matrix takes to the page."""
     ends = project_box(box, matrix)
     low, size = ends.min(axis=0), np.ptp(ends, axis=0)

@@ -38,10 +38,22 @@ class PrintedForm(NamedTuple):
 
 
 def warp_page_part(
-    grey: GreyImage, matrix: Matrix, size: tuple[int, int], fineness: float
+    grey: GreyImage,
+    matrix: Matrix,
+    size: tuple[int, int],
+    fineness: float,
+    scale: float = BOX_PX_PER_MM,
 ) -> GreyImage:
-    """Draw a part of the page; `matrix` takes pixels of the picture to pixels of the page."""
-    shrinks = fineness / BOX_PX_PER_MM
+    """Draw a part of the page.
+
+    Args:
+        grey: the page.
+        matrix: pixels of the picture → pixels of the page.
+        size: width and height of the picture, px.
+        fineness: pixels a millimetre that the page has there.
+        scale: pixels a millimetre that the picture has.
+    """
+    shrinks = fineness / scale
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     if shrinks <= 1.5:
         return np.asarray(

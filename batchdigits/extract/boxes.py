@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import cells, layout
+from batchdigits.cells.opened import cut_open_number
 from batchdigits.extract.chunk_builder import ChunkBuilder
 from batchdigits.normalize.minus import leads
 from batchdigits.records import GreyImage
@@ -51,7 +52,8 @@ def extract_boxes(
             value = list(some)
             if all(group.printed[n] for n in value):
                 continue
-            boxes = [_cut_box(grey, group.boxes[n]) for n in value]
+            cut = _cut_open if group.opened else _cut_box
+            boxes = [cut(grey, group.boxes[n]) for n in value]
             if group.kind == "boxes" or len(value) > 1:
                 reason = group.doubts[value[0]] or cells.describe_low_resolution(boxes)
                 builder.add_boxes(index, page, _make_field(name, len(boxes)), boxes, reason)
@@ -69,7 +71,7 @@ def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
     Args:
         grey: uint8, (height, width), dark ink on light paper.
     """
-    groups = layout.find(grey, upright=True)
+    groups = [group for group in layout.find(grey, upright=True) if not group.opened]
     if len(groups) != 1 or groups[0].kind != "boxes":
         return []
     clear = _darken_faint_ink(grey, groups)
@@ -104,6 +106,12 @@ def _make_field(name: str, count: int | None) -> Field:
 def _cut_box(grey: GreyImage, box: NDArray[np.float64]) -> cells.CutBox:
     matrix, (wide, high) = layout.flat(box)
     return _remove_specks(cells.cut_boxes(grey, matrix, [(0, 0, wide, high)], alike=False)[0])
+
+
+def _cut_open(grey: GreyImage, place: NDArray[np.float64]) -> cells.CutBox:
+    """Cut out a number that stands in no box."""
+    matrix, size = layout.flat(place)
+    return cut_open_number(grey, matrix, size)
 
 
 def _remove_specks(box: cells.CutBox) -> cells.CutBox:

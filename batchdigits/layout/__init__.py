@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from batchdigits.layout import contents, straight
 from batchdigits.layout.cells import cells
 from batchdigits.layout.empty import is_empty as is_empty
-from batchdigits.layout.groups import Group, Kind, groups
+from batchdigits.layout.groups import Group, Kind, groups, in_order
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
+from batchdigits.layout.opened import find_open, settle
 from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, without_repeats, without_squares
 from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
@@ -58,6 +59,7 @@ class Found(NamedTuple):
         boxes: (N, 4, 2): each box's corners, clockwise from the top left, px of the page.
         printed: of each box, whether it holds a printed label.
         doubts: of each box, why its value is for review; empty for no reason.
+        opened: whether there are no boxes, but numbers written below each other.
     """
 
     kind: Kind
@@ -65,6 +67,7 @@ class Found(NamedTuple):
     boxes: NDArray[np.float64]
     printed: tuple[bool, ...]
     doubts: tuple[str, ...]
+    opened: bool = False
 
 
 def find(grey: GreyImage, *, upright: bool = False) -> list[Found]:
@@ -135,6 +138,7 @@ def _find_groups(
         if _is_large(group, least) and contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
+    found = in_order(settle(found, find_open(laid, small, view.matrix)))
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )
@@ -169,6 +173,7 @@ def _name_boxes(
         boxes[order],
         tuple(printed[n] for n in order),
         tuple(value.doubt for value in values for _ in value.members),
+        group.opened,
     )
 
 
@@ -200,7 +205,7 @@ def _cut(group: Group, back: Matrix, size: tuple[int, int]) -> bool:
 
 
 def _labels(group: Group, ink: Ink) -> tuple[bool, ...]:
-    if group.kind != "table":
+    if group.kind != "table" or group.opened:
         return (False,) * len(group.cells)
     return tuple(contents.labels(ink, group.cells, group.places))
 

@@ -38,11 +38,15 @@ class Group(NamedTuple):
         kind: boxes in a row, one box, or a table.
         cells: from left to right; of a table row by row.
         places: of a table, each cell's row and column, from 1; else empty.
+        doubts: of an open table, why the value of each cell is for review; empty for no reason.
+        opened: whether it was found by what is written in it, without boxes; each cell is a value.
     """
 
     kind: Kind
     cells: tuple[Cell, ...]
     places: tuple[tuple[int, int], ...] = ()
+    doubts: tuple[str, ...] = ()
+    opened: bool = False
 
 
 def groups(cells: list[Cell], ink: Reach) -> list[Group]:
@@ -61,7 +65,7 @@ def groups(cells: list[Cell], ink: Reach) -> list[Group]:
         if not changed:
             break
     cells = [cell for cell in cells if _whole(cell)]
-    return _in_order([_steady(group, ink) for group in _parted(cells)])
+    return in_order([_steady(group, ink) for group in _parted(cells)])
 
 
 def _whole(cell: Cell) -> bool:
@@ -176,7 +180,7 @@ def _even(row: list[Cell]) -> list[list[Cell]]:
     return [row[a:b] for a, b in pairwise(cuts)]
 
 
-def _in_order(found: list[Group]) -> list[Group]:
+def in_order(found: list[Group]) -> list[Group]:
     """Put groups in reading order; in one line are those that begin above its first's middle."""
 
     def top(group: Group) -> float:

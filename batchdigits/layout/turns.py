@@ -4,20 +4,16 @@ A small network looks at signs one by one and gives each of the four turns its p
 signs of a page vote. A letter o tells nothing, and has no vote; hundreds of other signs agree.
 """
 
-import hashlib
-from functools import cache
-from importlib import resources
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.layout.networks import SIGN_SIDE, fit_sign, run_network
 from batchdigits.records import GreyImage
 
 WEIGHTS = "turns.npz"
-SIGN_SIDE = 20
-"""px: the longest side of a sign as the network sees it."""
 SEARCHED_SIDE = 2000
 """px: a page is reduced to this longest side."""
 MOST = 150
@@ -131,24 +127,13 @@ def cut_signs(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def fit_sign(part: GreyImage) -> GreyImage:
-    """Bring a sign, ink light, cut to its ink, into the middle of 20 x 20 px."""
-    scale = SIGN_SIDE / max(part.shape)
-    wide, high = (max(1, round(side * scale)) for side in part.shape[::-1])
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    out = np.zeros((SIGN_SIDE, SIGN_SIDE), np.uint8)
-    top, left = (SIGN_SIDE - high) // 2, (SIGN_SIDE - wide) // 2
-    out[top : top + high, left : left + wide] = cv2.resize(part, (wide, high), interpolation=how)
-    return out
-
-
 def count_votes(signs: NDArray[np.uint8]) -> tuple[Votes, float]:
     """Count the votes of signs, (N, 20, 20), and how many of these are signs at all."""
     if not len(signs):
         return np.zeros(4), 0.0
     logits = np.zeros((len(signs), 5))
     for quarters in range(4):  # the network may have learned that one turn is likelier
-        seen = _run_network(np.ascontiguousarray(np.rot90(signs, quarters, (1, 2))))
+        seen = run_network(WEIGHTS, np.ascontiguousarray(np.rot90(signs, quarters, (1, 2))))
         logits[:, :4] += np.roll(seen[:, :4], -quarters, axis=1) / 4
         logits[:, 4] += seen[:, 4] / 4
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -157,47 +142,3 @@ def count_votes(signs: NDArray[np.uint8]) -> tuple[Votes, float]:
     turns = chances[:, :4] / np.maximum(chances[:, :4].sum(axis=1, keepdims=True), 1e-9)
     votes = weights[:, None] * np.log(np.maximum(turns, np.exp(NO_VOTE)))
     return votes.sum(axis=0), float(weights.sum())
-
-
-@cache
-def hash_weights() -> str:
-    """Return a digest of the network's file, in hexadecimal."""
-    data = resources.files("batchdigits.layout").joinpath(WEIGHTS).read_bytes()
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-@cache
-def _load_weights() -> dict[str, NDArray[np.float32]]:
-    with resources.files("batchdigits.layout").joinpath(WEIGHTS).open("rb") as file:
-        found = np.load(file)
-        return {name: found[name].astype(np.float32) for name in found.files}
-
-
-def _run_network(signs: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Run the network of `jobs/train/turns.py`: (N, 20, 20) → logits (N, 5), the last for no sign.
-
-    Two convolutions of stride 2 and two dense layers are few enough to need no other library here,
-    where none may be imported that takes seconds.
-    """
-    held = _load_weights()
-    shown = signs[..., np.newaxis].astype(np.float32) / np.float32(255)
-    first = _convolve_maps(shown, held["first"], held["first_bias"])
-    second = _convolve_maps(first, held["second"], held["second_bias"])
-    hidden = np.maximum(second.reshape(len(signs), -1) @ held["third"] + held["third_bias"], 0)
-    return np.asarray(hidden @ held["fourth"] + held["fourth_bias"], np.float64)
-
-
-def _convolve_maps(
-    maps: NDArray[np.float32], kernel: NDArray[np.float32], bias: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Convolve maps (N, S, S, C) with stride 2 and cut off below 0, as TensorFlow pads "same"."""
-    side = kernel.shape[0]
-    before = (side - 2) // 2
-    around = (before, side - 2 - before)
-    padded = np.pad(maps, ((0, 0), around, around, (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
-    flat = windows[:, ::2, ::2].transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[..., 0].size)
-    out = flat @ kernel.reshape(flat.shape[1], -1) + bias
-    maps_side = maps.shape[1] // 2
-    shape = len(maps), maps_side, maps_side, -1
-    return np.asarray(np.maximum(out, 0).reshape(shape), np.float32)

@@ -78,6 +78,8 @@ def part_into_values(group: Group, labels: Sequence[bool], ink: Ink, near: Reach
         ink: of the view.
         near: how near it is, everywhere in the view.
     """
+    if group.opened:
+        return [Value((n,), doubt) for n, doubt in enumerate(group.doubts)]
     if group.kind != "table":
         return _part_row(group.cells, ink, near)
     found = _find_joined(group.cells, labels, ink)

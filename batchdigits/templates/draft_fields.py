@@ -105,6 +105,8 @@ def find_fields(
     rows: list[_Row] = []
     singles: list[_Row] = []
     for group in layout.find(grey):
+        if group.opened:  # what somebody wrote is no field of the form
+            continue
         boxes = _fit_upright_boxes((group.boxes + 0.5) * scale)
         if group.kind == "table":
             places = range(len(boxes))

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import sources
 
-from batchdigits.layout.turns import ASPECT, fit_sign
+from batchdigits.layout.networks import fit_sign
+from batchdigits.layout.turns import ASPECT
 from batchdigits.training.pen import scan_plainly
 
 SIGNS, BLOBS, HELD_OUT = 235_000, 43_000, 5_000
