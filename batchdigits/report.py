@@ -1,4 +1,4 @@
-"""What commands print for people: progress, a last line, lists, tables, versions.
+"""What commands print for people: a last line, lists, tables, versions.
 
 Only data goes to standard output; the rest goes to standard error.
 """
@@ -10,48 +10,30 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from batchdigits import __version__, calibrate, normalize, predict
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
 from batchdigits.records import CalibrationBin, Status
-from batchdigits.run import PlannedFile, Progress, Summary
+from batchdigits.run import PlannedFile
+from batchdigits.summary import Summary, format_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_NAMED = 10
+"""Files that are named with their reasons at most."""
 MANY_PAGES = 5
 """So many pages with the same fields are worth a template."""
 MESSAGE_LOG = logging.getLogger("batchdigits.said")
 """The messages on standard error, for a log file."""
 MESSAGE_LOG.propagate = False
 LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
-
-
-@contextmanager
-def show_progress(quiet: bool) -> Iterator[Progress]:
-    """Show a bar that counts files on a terminal; elsewhere, and when quiet, nothing.
-
-    Yields:
-        A function that takes the number of files done, and of all files.
-    """
-    hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
-    bar: tqdm[NoReturn]
-    with tqdm(unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
-
-        def show_done(done: int, files: int) -> None:
-            if bar.total != files:
-                bar.reset(files)
-            bar.update(done - bar.n)
-
-        yield show_done
 
 
 def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
@@ -64,10 +46,21 @@ def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
     bad = summary.failed > share * summary.files
     line = f"{_describe_counts(summary)}{_describe_unread(summary)} -> {_describe_output(out)}"
     if not options.quiet or bad:
+        _print_failures(summary, options)
         print_message(line)
     else:
         MESSAGE_LOG.info(format_line(line))
     return 3 if bad else 0
+
+
+def _print_failures(summary: Summary, options: RunOptions) -> None:
+    """Print the first files that could not be read, each with its reason."""
+    for file, page, detail in summary.failures[:MAX_NAMED]:
+        place = f"{file}, page {page}" if page > 1 else file
+        _write_stderr(f"batchdigits: not read: {format_line(f'{place}: {detail}')}")
+    if more := summary.failed - len(summary.failures[:MAX_NAMED]):
+        rest = "the log has them all" if options.log_file else "--log-file keeps them all"
+        _write_stderr(f"batchdigits: not read: {more:,} more ({rest})")
 
 
 def _describe_counts(summary: Summary) -> str:
@@ -79,11 +72,20 @@ def _describe_counts(summary: Summary) -> str:
         for status in _STATUS_ORDER
         if summary.statuses[status]
     ]
-    files = f"{summary.read:,} {'file' if summary.read == 1 else 'files'} read"
-    rate = f"{summary.read / max(summary.seconds, 1e-9):,.0f} a second"
-    took = f"{summary.seconds:.1f} s ({files}, {rate})"
+    took = f"{summary.seconds:.1f} s ({_describe_read(summary)})"
     rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
     return f"{rows}{_describe_residuals(summary.residuals)}{_describe_page_kinds(summary)}"
+
+
+def _describe_read(summary: Summary) -> str:
+    """Return how many files were read, and how many pages or crops a second."""
+    files = f"{summary.read:,} {'file' if summary.read == 1 else 'files'} read"
+    count = summary.crops + summary.pages
+    if not count:
+        return files
+    unit = "page" if summary.pages else "crop"
+    more = "" if count == summary.read else f", {count:,} {unit}{'' if count == 1 else 's'}"
+    return f"{files}{more}, {format_rate(count / max(summary.seconds, 1e-9))} {unit}s a second"
 
 
 def _describe_page_kinds(summary: Summary) -> str:

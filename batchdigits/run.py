@@ -13,7 +13,7 @@ from contextlib import closing
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL
-from batchdigits.extract.stream import extract_files, plan_files
+from batchdigits.extract.stream import count_pages, extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
@@ -26,7 +26,7 @@ from batchdigits.records import Row
 from batchdigits.state.keeping import State, open_state
 from batchdigits.state.known import FileFindings, NoState
 from batchdigits.state.lock import lock_outputs
-from batchdigits.summary import Progress, StopRequest, Summary
+from batchdigits.summary import PageCount, Progress, StopRequest, Summary
 
 __all__ = ["PlannedFile", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def run_job(
     job: Job,
-    progress: Progress = lambda _done, _files: None,
+    progress: Progress = lambda _done, _pages: None,
     stop: StopRequest | None = None,
     summary: Summary | None = None,
 ) -> Summary:
@@ -43,7 +43,7 @@ def run_job(
 
     Args:
         job: with a table to write.
-        progress: called with how many of the files are done.
+        progress: called with how many pages are done, and of how many.
         stop: ends the run at a point where what was read is safe.
         summary: filled as the run goes, so that a caller has it even if the run fails.
 
@@ -69,10 +69,11 @@ def run_job(
             summary.files, summary.skipped = len(listing.sources), listing.skipped
             tasks = state.plan_tasks(listing)
         with summary.time_stage("read"):
+            pages = PageCount(progress, count_pages(tasks, job.options))
             extracted = extract_files(tasks, job.options, job.forms)
             findings = Predictor(job.card, job.options.device).predict_all(extracted)
             findings = _log_and_draw_pages(findings, job, summary)
-            known_findings = state.keep_findings(findings, progress, stop)
+            known_findings = state.keep_findings(findings, pages, stop)
         with summary.time_stage("write"):
             _write_tables(job, state, known_findings, summary)
         move_files(job, state, stop, summary)
@@ -128,9 +129,11 @@ def _write_tables(
                 summary.statuses.update(row.status for row in rows)
                 _count_pages(one, summary)
                 summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
-                if one.here and one.file != failed and any(row.status == "error" for row in rows):
+                wrong = next((row for row in rows if row.status == "error"), None)
+                if one.here and one.file != failed and wrong is not None:
                     failed = one.file
-                    summary.failed += 1
+                    summary.count_failure(wrong.file, wrong.page, wrong.detail)
+                    log.info("not read: %s, page %d: %s", wrong.file, wrong.page, wrong.detail)
             write(judged)
 
 
@@ -147,7 +150,7 @@ def _count_pages(one: FileFindings, summary: Summary) -> None:
 def read_rows(
     job: Job,
     tasks: FileTasks | None = None,
-    progress: Progress = lambda _done, _files: None,
+    progress: Progress = lambda _done, _pages: None,
     predictor: Predictor | None = None,
 ) -> Iterator[list[Row]]:
     """Read files, or images in memory; yield their rows batch by batch, in the order of the tasks.
@@ -155,7 +158,7 @@ def read_rows(
     Args:
         job: says how to read; nothing is written.
         tasks: one for each file; None for the files of the job's INPUTs.
-        progress: called with how many of the files are done.
+        progress: called with how many pages are done, and of how many.
         predictor: holds the job's networks, if several calls share them.
 
     Raises:
@@ -165,10 +168,11 @@ def read_rows(
     if tasks is None:
         tasks = FileTasks(find_files(job.inputs, job.paths).sources)
     summary = Summary(files=len(tasks.sources))
+    pages = PageCount(progress, count_pages(tasks, job.options))
     extracted = extract_files(tasks, job.options, job.forms)
     predictor = predictor or Predictor(job.card, job.options.device)
     findings = predictor.predict_all(extracted)
-    for batch in NoState(job, summary).keep_findings(findings, progress, StopRequest()):
+    for batch in NoState(job, summary).keep_findings(findings, pages, StopRequest()):
         yield [
             row
             for one in batch

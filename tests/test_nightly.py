@@ -22,15 +22,16 @@ NAME = "žluť '1'.png"
 
 
 @pytest.fixture
-def forms(save: Save, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as /srv/forms is: a scan of yesterday, one that just comes, and the settings."""
+def forms(save: Save, fake_classifier: object, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as /srv/forms is: a scan that was read, one that just comes, and the settings."""
     save(NAME, drawn(1))
     os.utime(Path("inbox", NAME), (5, 5))
-    save("2.png", drawn(2))
     here = Path.cwd()
     text = (NIGHTLY / "nightly.toml").read_text("utf-8")
     Path("nightly.toml").write_text(text.replace("/srv/forms", str(here)), "utf-8")
     monkeypatch.delenv("BATCHDIGITS_SETTLE")
+    assert cli._run_command_line(["run", "--config", "nightly.toml", "--workers", "0"]) == 0
+    save("2.png", drawn(2))
     return here
 
 
@@ -136,7 +137,8 @@ def test_the_crontab_reads_and_mails_when_something_is_wrong(
     assert [row.split(",")[0] for row in rows] == [f"{forms}/inbox/{NAME}"]
     Path("inbox/bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     os.utime("inbox/bad.png", (5, 5))
-    (line,) = run(text)
+    named, line = run(text)
+    assert "inbox/bad.png: " in named
     assert "1 error; 1 known already; 1 left for next time" in line
 
 

@@ -104,6 +104,7 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
             "pruned": summary.pruned,
             "skipped": summary.skipped,
         },
+        "failed_files": [one._asdict() for one in summary.failures],
         "rows_of_other_inputs_left_out": summary.others,
         "moved": {"done": summary.moved["done"], "failed": summary.moved["failed"]},
         "table_unchanged": summary.unchanged,
@@ -111,6 +112,8 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
         "worst_residual_mm": max(summary.residuals, default=None),
         "seconds": {"total": round(summary.seconds, 3)}
         | {name: round(took, 3) for name, took in summary.stages.items()},
+        "crops_read": summary.crops,
+        "pages_read": summary.pages,
         "files_a_second": round(summary.read / max(summary.stages.get("read", 0.0), 1e-9), 1),
     }
 
