@@ -123,8 +123,9 @@ def _check_table_paths(options: RunOptions, paths: OutputPaths) -> None:
         )
     if paths.out is not None:
         outputs.check_table_path(paths.out, excel=options.excel)
-    if paths.digits_out is not None:
-        outputs.check_table_path(paths.digits_out, excel=options.excel, option="--digits-out")
+    for option, path in (("--digits-out", paths.digits_out), ("--new-rows", paths.new_rows)):
+        if path is not None:
+            outputs.check_table_path(path, excel=options.excel, option=option)
 
 
 def load_card(model: str | None) -> Card:

@@ -47,6 +47,7 @@ def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
     line = f"{_describe_counts(summary)}{_describe_unread(summary)} -> {_describe_output(out)}"
     if not options.quiet or bad:
         _print_failures(summary, options)
+        _print_changes(summary, options)
         print_message(line)
     else:
         MESSAGE_LOG.info(format_line(line))
@@ -55,12 +56,26 @@ def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
 
 def _print_failures(summary: Summary, options: RunOptions) -> None:
     """Print the first files that could not be read, each with its reason."""
-    for file, page, detail in summary.failures[:MAX_NAMED]:
-        place = f"{file}, page {page}" if page > 1 else file
-        _write_stderr(f"batchdigits: not read: {format_line(f'{place}: {detail}')}")
-    if more := summary.failed - len(summary.failures[:MAX_NAMED]):
+    lines = [
+        f"{file}, page {page}: {detail}" if page > 1 else f"{file}: {detail}"
+        for file, page, detail in summary.failures[:MAX_NAMED]
+    ]
+    _print_first("not read", lines, summary.failed, options)
+
+
+def _print_changes(summary: Summary, options: RunOptions) -> None:
+    """Print the first values that were `ok` and have changed."""
+    lines = list(map(str, summary.changes[:MAX_NAMED]))
+    _print_first("changed by reading again", lines, summary.changed, options)
+
+
+def _print_first(what: str, lines: Sequence[str], count: int, options: RunOptions) -> None:
+    """Print the first of so many lines; the log has had them all before."""
+    for line in lines:
+        _write_stderr(f"batchdigits: {what}: {format_line(line)}")
+    if more := count - len(lines):
         rest = "the log has them all" if options.log_file else "--log-file keeps them all"
-        _write_stderr(f"batchdigits: not read: {more:,} more ({rest})")
+        _write_stderr(f"batchdigits: {what}: {more:,} more ({rest})")
 
 
 def _describe_counts(summary: Summary) -> str:
@@ -110,6 +125,7 @@ def _describe_unread(summary: Summary) -> str:
         f"{'it' if summary.others == 1 else 'them'})": summary.others,
         "moved as done": summary.moved["done"],
         "moved as failed": summary.moved["failed"],
+        "ok before, changed by reading again": summary.changed,
     }
     said = [f"{count:,} {note}" for note, count in notes.items() if count]
     return "".join(f"; {one}" for one in said) + _describe_skipped(summary.skipped)

@@ -7,8 +7,8 @@ state, if one is kept, to the table.
 
 import logging
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
@@ -17,7 +17,7 @@ from batchdigits.extract.stream import count_pages, extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
-from batchdigits.outputs import debug_pages, open_tables, prepare_outputs
+from batchdigits.outputs import debug_pages, open_results_table, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import judge_findings
 from batchdigits.predict.findings import TaskFindings
@@ -26,6 +26,7 @@ from batchdigits.records import Row
 from batchdigits.state.keeping import State, open_state
 from batchdigits.state.known import FileFindings, NoState
 from batchdigits.state.lock import lock_outputs
+from batchdigits.state.renewal import select_new_rows
 from batchdigits.summary import PageCount, Progress, StopRequest, Summary
 
 __all__ = ["PlannedFile", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
@@ -117,24 +118,44 @@ def _write_tables(
     """Write the tables of all that is known, unless they are up to date."""
     state.prune_rows()
     if state.can_skip_tables():
-        return
-    with_digits, failed = job.paths.digits_out is not None, ""
+        with _open_new_rows(job):
+            return
+    with_digits = job.paths.digits_out is not None
     opening = str(job.paths.out), job.paths.digits_out, job.layouts
-    with state.guard_tables(), open_tables(*opening, excel=job.options.excel) as write:
-        for batch in known_findings:
-            judged = [
-                judge_findings(one.file, one.findings, one.thresholds, with_digits) for one in batch
-            ]
-            for one, (rows, _) in zip(batch, judged, strict=True):
-                summary.statuses.update(row.status for row in rows)
-                _count_pages(one, summary)
-                summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
-                wrong = next((row for row in rows if row.status == "error"), None)
-                if one.here and one.file != failed and wrong is not None:
-                    failed = one.file
-                    summary.count_failure(wrong.file, wrong.page, wrong.detail)
-                    log.info("not read: %s, page %d: %s", wrong.file, wrong.page, wrong.detail)
-            write(judged)
+    with state.guard_tables():
+        with open_tables(*opening, excel=job.options.excel) as write, _open_new_rows(job) as add:
+            for batch in known_findings:
+                judged = [
+                    judge_findings(one.file, one.findings, one.thresholds, with_digits)
+                    for one in batch
+                ]
+                for one, (rows, _) in zip(batch, judged, strict=True):
+                    _count_rows(one, rows, summary)
+                    add(one, rows)
+                write(judged)
+        state.note_shown_readings()
+
+
+@contextmanager
+def _open_new_rows(job: Job) -> Iterator[Callable[[FileFindings, Sequence[Row]], None]]:
+    """Open the table of new rows, if one is wanted; yield a function that takes all rows."""
+    if job.paths.new_rows is None:
+        yield lambda _one, _rows: None
+        return
+    whole_pages = job.options.wide or len(job.layouts) > 1
+    with open_results_table(job.paths.new_rows, job.layouts, excel=job.options.excel) as write:
+        yield lambda one, rows: write(select_new_rows(one, rows, whole_pages=whole_pages))
+
+
+def _count_rows(one: FileFindings, rows: Sequence[Row], summary: Summary) -> None:
+    """Count a file's rows by status, its pages, and the file if it has an error row."""
+    summary.statuses.update(row.status for row in rows)
+    summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
+    _count_pages(one, summary)
+    wrong = next((row for row in rows if row.status == "error"), None)
+    if one.here and wrong is not None:
+        summary.count_failure(wrong.file, wrong.page, wrong.detail)
+        log.info("not read: %s, page %d: %s", wrong.file, wrong.page, wrong.detail)
 
 
 def _count_pages(one: FileFindings, summary: Summary) -> None:

@@ -71,6 +71,32 @@ class FailedFile(NamedTuple):
     detail: str
 
 
+class ChangedValue(NamedTuple):
+    """A value that was `ok`, and is another one since its file was read again.
+
+    Attributes:
+        file: as the table spells it.
+        page: counted from 1.
+        field: its name; empty for an image of one digit or number.
+        old: the value that was `ok`.
+        new: the value now.
+        status: of the new value.
+    """
+
+    file: str
+    page: int
+    field: str
+    old: str
+    new: str
+    status: str
+
+    def __str__(self) -> str:
+        """Return where it stands, the old value and the new."""
+        place = self.file if self.page == 1 else f"{self.file}, page {self.page}"
+        name = f", {self.field}" if self.field else ""
+        return f"{place}{name}: {self.old!r} was ok, now {self.new!r} ({self.status})"
+
+
 @dataclass(slots=True)
 class Summary:
     """How a run went.
@@ -92,6 +118,8 @@ class Summary:
         pruned: number of files whose rows were dropped.
         others: number of known rows of other INPUTs, which the table leaves out.
         moved: number of files that were moved, as `done` and as `failed`.
+        changed: number of values that were `ok` and that the same files, read again, do not have.
+        changes: the first of these values.
         unchanged: whether the table was left as it was.
         stages: wall-clock seconds by stage; a stage does not include the stages within it.
         model: the model's name and fingerprint; None until it is known.
@@ -113,6 +141,8 @@ class Summary:
     pruned: int = 0
     others: int = 0
     moved: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    changes: list[ChangedValue] = field(default_factory=list)
     unchanged: bool = False
     stages: dict[str, float] = field(default_factory=dict)
     model: dict[str, str] | None = None
@@ -136,6 +166,12 @@ class Summary:
         self.failed += 1
         if len(self.failures) < MAX_LISTED:
             self.failures.append(FailedFile(file, page, detail))
+
+    def count_change(self, change: ChangedValue) -> None:
+        """Count a value that was `ok` and has changed, and keep the first ones."""
+        self.changed += 1
+        if len(self.changes) < MAX_LISTED:
+            self.changes.append(change)
 
     @contextmanager
     def time_stage(self, name: str) -> Iterator[None]:

@@ -105,6 +105,10 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
             "skipped": summary.skipped,
         },
         "failed_files": [one._asdict() for one in summary.failures],
+        "changed_ok_values": {
+            "count": summary.changed,
+            "first": [one._asdict() for one in summary.changes],
+        },
         "rows_of_other_inputs_left_out": summary.others,
         "moved": {"done": summary.moved["done"], "failed": summary.moved["failed"]},
         "table_unchanged": summary.unchanged,

@@ -217,6 +217,14 @@ class RunOptions(ReadOptions):
         OptionalPath,
         Option("A second table: every digit, its runner-up, and where it stands.", OUTPUT, "PATH"),
     ] = NO_PATH
+    new_rows: Annotated[
+        OptionalPath,
+        Option(
+            "A second table: the rows that are new since the last run, or changed by this one.",
+            OUTPUT,
+            "PATH",
+        ),
+    ] = NO_PATH
     wide: Annotated[
         bool, Option("One row for each page of a form, one column for each field.", OUTPUT)
     ] = False

@@ -52,6 +52,7 @@ __all__ = [
     "check_table_path",
     "find_format",
     "make_page_layout",
+    "open_results_table",
     "open_table_writer",
     "open_tables",
     "prepare_outputs",
@@ -137,10 +138,7 @@ def open_tables(
         A function that appends to both.
     """
     with ExitStack() as stack:
-        wide_rows: list[Row] = []
-        write: RecordWriter = wide_rows.extend
-        if layouts:
-            write = stack.enter_context(open_table_writer(out, *layouts, excel=excel))
+        write = stack.enter_context(open_results_table(out, layouts, excel=excel))
         write_digits: RecordWriter | None = None
         if digits_out is not None:
             digits = open_table_writer(digits_out, DIGITS_LAYOUT, excel=excel)
@@ -152,8 +150,20 @@ def open_tables(
                 write_digits(digit for one in judged for digit in one.digits)
 
         yield write_both
-        if not layouts:
-            _write_wide_table(out, wide_rows, excel=excel)
+
+
+@contextmanager
+def open_results_table(
+    out: str, layouts: Sequence[TableLayout], *, excel: bool
+) -> Iterator[RecordWriter]:
+    """Open a table of results as `open_tables` does; yield a function that appends rows."""
+    if layouts:
+        with open_table_writer(out, *layouts, excel=excel) as write:
+            yield write
+        return
+    wide_rows: list[Row] = []
+    yield wide_rows.extend
+    _write_wide_table(out, wide_rows, excel=excel)
 
 
 def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:

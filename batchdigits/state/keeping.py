@@ -16,7 +16,7 @@ from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings, decode_findings, encode_findings
 from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import FILE_MISSING, inspection
-from batchdigits.state import StateStore, scope, settling, tables
+from batchdigits.state import StateStore, renewal, scope, settling, tables
 from batchdigits.state.known import FileFindings, NoState, count_batch
 from batchdigits.summary import PageCount, StopRequest, Summary
 
@@ -43,9 +43,11 @@ class State:
         self._listing = sources.FoundSources([], {}, [])
         self._pages: dict[str, dict[int, str]] = {}
         self._moves = store.has_moved_files()
+        self._reused: set[str] = set()
         with store.transaction():
             own = json.dumps(job.model_thresholds._asdict())
             self._key = store.add_key(job.reading_key, own)
+            self._mark = renewal.load_or_make_mark(store, job.threshold)
 
     # What is to be read
 
@@ -90,10 +92,12 @@ class State:
             with self._store.transaction():
                 for index, entry in zip(part, entries, strict=True):
                     replaces = self._moves and self._store.has_moved_predecessor(entry)
+                    is_new = self._store.load_earlier_reading(entry) is None
                     if entry.content is None or not self._store.reuse_reading(entry, self._key):
                         unknown.append(index)
                     else:
                         self._replaced += replaces
+                        self._reused.update([entry.file] if is_new else [])
                         self._store.mark_tables_stale()
         return unknown
 
@@ -175,25 +179,27 @@ class State:
     def _put_findings(self, entry: FileSnapshot, findings: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in findings)
         self._replaced += self._moves and self._store.has_moved_predecessor(entry)
+        if earlier := self._store.load_earlier_reading(entry):
+            renewal.count_changes(entry.file, earlier, findings, self._job, self._summary)
         self._store.save_findings(entry, self._key, encode_findings(findings), failed=failed)
         self._store.mark_tables_stale()
 
     def _recall_findings(self) -> Iterator[list[FileFindings]]:
         """Yield the findings of every file of the table, in its order."""
-        threshold = self._job.threshold
-        decode_thresholds: Callable[[str], Thresholds] = cache(
-            lambda text: Thresholds(**json.loads(text))
+        choose_thresholds: Callable[[float | None, str], Thresholds] = cache(
+            renewal.choose_thresholds
         )
+        now, before = self._job.threshold, self._mark.threshold
         records = self._store.list_file_records()
         while part := list(islice(records, FILES_PER_PART)):
             yield [
                 FileFindings(
                     one.file,
                     decode_findings(one.findings),
-                    decode_thresholds(one.thresholds)
-                    if threshold is None
-                    else Thresholds(threshold, threshold),
+                    choose_thresholds(now, one.thresholds),
                     one.here,
+                    one.reading > self._mark.number or one.file in self._reused,
+                    None if now == before else choose_thresholds(before, one.thresholds),
                 )
                 for one in part
             ]
@@ -219,6 +225,11 @@ class State:
     def can_skip_tables(self) -> bool:
         """Return whether the tables need not or must not be written."""
         return tables.can_skip_tables(self._job, self._store, self._summary)
+
+    def note_shown_readings(self) -> None:
+        """Note that the tables in place show all readings, so that later ones are new."""
+        with self._store.transaction():
+            renewal.move_mark(self._store, self._mark, self._job.threshold)
 
     def guard_tables(self) -> AbstractContextManager[None]:
         """Keep edited tables under another name, and note how the new tables are left.

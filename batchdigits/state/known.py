@@ -20,12 +20,16 @@ class FileFindings(NamedTuple):
         findings: in the order of the rows.
         thresholds: its values are judged by these.
         here: whether the file is among those of this run.
+        is_new: whether it was read since the last tables were written.
+        earlier: what those tables were judged by, if that is something else; else None.
     """
 
     file: str
     findings: Sequence[Finding]
     thresholds: Thresholds
     here: bool = True
+    is_new: bool = True
+    earlier: Thresholds | None = None
 
 
 def count_batch(batch: Sequence[TaskFindings], summary: Summary, pages: PageCount) -> None:
@@ -81,6 +85,9 @@ class NoState:
     def can_skip_tables(self) -> bool:
         """Return False: the tables are always written."""
         return False
+
+    def note_shown_readings(self) -> None:
+        """Do nothing: there is no next run that knows of this one."""
 
     def guard_tables(self) -> AbstractContextManager[None]:
         """Return a context that does nothing: how earlier tables were left is not known."""
