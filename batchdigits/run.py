@@ -121,9 +121,9 @@ def _write_tables(
         with _open_new_rows(job):
             return
     with_digits = job.paths.digits_out is not None
-    opening = str(job.paths.out), job.paths.digits_out, job.layouts
+    opening = str(job.paths.out), job.paths.digits_out, job.layouts, job.dialect
     with state.guard_tables():
-        with open_tables(*opening, excel=job.options.excel) as write, _open_new_rows(job) as add:
+        with open_tables(*opening) as write, _open_new_rows(job) as add:
             for batch in known_findings:
                 judged = [
                     judge_findings(one.file, one.findings, one.thresholds, with_digits)
@@ -143,7 +143,7 @@ def _open_new_rows(job: Job) -> Iterator[Callable[[FileFindings, Sequence[Row]],
         yield lambda _one, _rows: None
         return
     whole_pages = job.options.wide or len(job.layouts) > 1
-    with open_results_table(job.paths.new_rows, job.layouts, excel=job.options.excel) as write:
+    with open_results_table(job.paths.new_rows, job.layouts, job.dialect) as write:
         yield lambda one, rows: write(select_new_rows(one, rows, whole_pages=whole_pages))
 
 

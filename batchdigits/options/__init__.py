@@ -230,7 +230,15 @@ class RunOptions(ReadOptions):
     ] = False
     excel: Annotated[
         bool,
-        Option("CSV as some spreadsheets need it: with a UTF-8 mark, ; between columns.", OUTPUT),
+        Option(
+            "CSV that spreadsheets open by a click, values as text; with --decimal-comma where "
+            "they expect that.",
+            OUTPUT,
+        ),
+    ] = False
+    decimal_comma: Annotated[
+        bool,
+        Option("CSV with decimal commas and ; between columns, as in Germany or France.", OUTPUT),
     ] = False
     debug_pages: Annotated[
         OptionalPath,
