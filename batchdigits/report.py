@@ -1,4 +1,4 @@
-"""What commands print for people: a last line, lists, tables, versions.
+"""What commands print for people: a last line, lists and tables.
 
 Only data goes to standard output; the rest goes to standard error.
 """
@@ -6,20 +6,17 @@ Only data goes to standard output; the rest goes to standard error.
 import csv
 import logging
 import math
-import platform
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from batchdigits import __version__, calibrate, normalize, predict
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
-from batchdigits.records import CalibrationBin, Status
+from batchdigits.records import Status
 from batchdigits.run import PlannedFile
 from batchdigits.summary import Summary, format_rate
 
@@ -33,7 +30,6 @@ MANY_PAGES = 5
 MESSAGE_LOG = logging.getLogger("batchdigits.said")
 """The messages on standard error, for a log file."""
 MESSAGE_LOG.propagate = False
-LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
 
 
 def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
@@ -219,79 +215,6 @@ def print_calibration(card: dict[str, Any], out: str, quiet: bool) -> None:
         print_message(
             "no threshold keeps wrong values few: all are for review, unless --min-confidence"
         )
-
-
-def describe_installation(model: str | None) -> Iterator[str]:
-    """Yield the lines of `info`: versions, devices, and the model's card.
-
-    Raises:
-        ModelError: there is no such model.
-    """
-    card = predict.load_card(model)
-    yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
-    yield f"Python {platform.python_version()} on {platform.platform()}"
-    yield from (f"{library} {version}" for library, version in list_library_versions().items())
-    yield predict.describe_devices()
-    yield from _describe_card(card)
-
-
-def _describe_card(card: predict.Card) -> Iterator[str]:
-    """Yield the lines of a card that matter to people; card.json has the rest."""
-    if not card.calibrated:
-        yield f"model {card.name}: uncalibrated (`batchdigits calibrate` makes a bundle of it)"
-        yield f"  default threshold {card.threshold:.4f}"
-        return
-    yield f"model {card.name}: calibrated"
-    yield f"  classes 0 to 9{', and not a digit' if predict.NONE_CLASS in card.classes else ''}"
-    yield f"  default threshold {card.threshold:.4f}"
-    shown: dict[str, Any] = {
-        name: card.whole[name]
-        for name in ("calibration", "measured", "training")
-        if name in card.whole
-    }
-    shown["calibration"] = {**shown["calibration"], "readings": _describe_readings(card.readings)}
-    if "numbers" in card.whole:
-        numbers = {key: one for key, one in card.whole["numbers"].items() if key != "calibration"}
-        shown["numbers of several digits"] = numbers
-    yield from _format_nested(shown, "  ")
-
-
-def _describe_readings(readings: Sequence[CalibrationBin]) -> str:
-    """Sum up a card's calibration data, and the --target-error that they support."""
-    if not readings:
-        return "none: --target-error wants some (`batchdigits calibrate`)"
-    right, wrong = (sum(one[column] for one in readings) for column in (1, 2))
-    min_error = calibrate.compute_min_target_error(readings)
-    supported = "no --target-error" if min_error >= 1 else f"--target-error {min_error:g} and more"
-    return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {supported}"
-
-
-def list_library_versions() -> dict[str, str]:
-    """Return the versions of the main libraries by name."""
-    return {library: _find_version(library) for library in LIBRARIES}
-
-
-def _find_version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _format_nested(value: Any, indent: str) -> Iterator[str]:
-    """Yield a nested dict or list as indented lines."""
-    items = value.items() if isinstance(value, dict) else (("-", one) for one in value)
-    for name, one in items:
-        if isinstance(one, dict | list) and one and not _is_flat_list(one):
-            yield f"{indent}{name}"
-            yield from _format_nested(one, indent + "  ")
-        else:
-            text = ", ".join(map(str, one)) if isinstance(one, list) else one
-            yield f"{indent}{name} {text}"
-
-
-def _is_flat_list(value: Any) -> bool:
-    return isinstance(value, list) and not any(isinstance(one, dict | list) for one in value)
 
 
 def format_line(message: str) -> str:

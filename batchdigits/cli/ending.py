@@ -124,7 +124,8 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
 
 def _collect_provenance(options: "RunOptions", summary: "Summary") -> dict[str, Any]:
     """Return model, versions and time; the model is None if it cannot be used."""
-    from batchdigits import predict, report  # noqa: PLC0415
+    from batchdigits import predict  # noqa: PLC0415
+    from batchdigits.cli import installation  # noqa: PLC0415
 
     if summary.model is None:  # the run ended before it loaded the model
         with suppress(ModelError):
@@ -136,6 +137,6 @@ def _collect_provenance(options: "RunOptions", summary: "Summary") -> dict[str, 
     return {
         "model": summary.model,
         "versions": {"batchdigits": __version__, "python": platform.python_version()}
-        | report.list_library_versions(),
+        | installation.list_library_versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

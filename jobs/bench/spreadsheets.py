@@ -2,10 +2,10 @@
 
     python jobs/bench/spreadsheets.py
 
-Writes one table in each dialect, has LibreOffice without a screen open it as its import dialog would
-by default (UTF-8 by the mark; commas, semicolons and tabs part columns), and prints what cells are.
-Needs `soffice` in PATH (Debian: libreoffice-calc-nogui). Excel cannot be asked here: `--excel` goes by
-the list separator and the decimal sign that Windows has for each country.
+Writes one table in each dialect, has LibreOffice without a screen open it as its import dialog
+would by default (UTF-8 by the mark; commas, semicolons and tabs part columns), and prints what
+cells are. Needs `soffice` in PATH (Debian: libreoffice-calc-nogui). Excel cannot be asked:
+`--excel` goes by the list separator and the decimal sign that Windows has for each country.
 """
 
 import re
