@@ -91,8 +91,9 @@ def prepare_teacher(folder: Path) -> None:
 
 def scan_covers(template: templates.Template) -> Iterator[np.ndarray]:
     """Yield scans of covers that are filled in by hand, at 200 dpi; the totals are right."""
-    ranges, digits = forms.SCAN._replace(dpi=(200, 200)), load_digits()
+    digits = load_digits()
     for number in range(COVERS):
+        ranges = forms.SCAN._replace(dpi=(200, 200), turns=4 if number else 1)
         random = np.random.default_rng((22, number))
         page = paper.blank(template, 300)
         points = random.integers(0, 21, 2).tolist()
