@@ -26,8 +26,8 @@ class ReadKeywords(ReadOptions):
     progress: Annotated[
         ShowProgress,
         Option(
-            "True shows a bar on a terminal; a function is called with the number of files that "
-            "are done, and of all."
+            "True shows a bar on a terminal; a function is called with the number of pages that "
+            "are done, and of all. An image of a digit or a number is a page."
         ),
     ] = False
 
@@ -99,12 +99,11 @@ class Reader:
     def _read_table(
         self, job: "Job", tasks: "FileTasks | None", progress: ShowProgress
     ) -> "pd.DataFrame":
-        from batchdigits import outputs, report  # noqa: PLC0415
+        from batchdigits import outputs  # noqa: PLC0415
+        from batchdigits.progress import show_progress  # noqa: PLC0415
         from batchdigits.run import read_rows  # noqa: PLC0415
 
-        display = (
-            nullcontext(progress) if callable(progress) else report.show_progress(not progress)
-        )
+        display = nullcontext(progress) if callable(progress) else show_progress(not progress)
         with display as show_done:
             batches = read_rows(job, tasks, show_done, self._predictor)
             return outputs.build_dataframe(row for batch in batches for row in batch)

@@ -71,6 +71,11 @@ class Job:
     model_thresholds: Thresholds
     reading_key: str = field(repr=False)
 
+    @property
+    def dialect(self) -> outputs.Dialect:
+        """What spreadsheets need of the tables."""
+        return outputs.Dialect(self.options.excel, self.options.decimal_comma)
+
 
 def resolve_job(
     options: RunOptions, inputs: Inputs = NO_INPUTS, paths: OutputPaths | None = None
@@ -122,10 +127,15 @@ def _check_table_paths(options: RunOptions, paths: OutputPaths) -> None:
             "--move-done and --move-failed want rows that are safe on disk: give --state with "
             "--out -, or another --out"
         )
-    if paths.out is not None:
-        outputs.check_table_path(paths.out, excel=options.excel)
-    if paths.digits_out is not None:
-        outputs.check_table_path(paths.digits_out, excel=options.excel, option="--digits-out")
+    path_by_option = {
+        "--out": paths.out,
+        "--digits-out": paths.digits_out,
+        "--new-rows": paths.new_rows,
+    }
+    excel, decimal_comma = options.excel, options.decimal_comma
+    for option, path in path_by_option.items():
+        if path is not None:
+            outputs.check_table_path(path, excel=excel, decimal_comma=decimal_comma, option=option)
 
 
 def load_card(model: str | None) -> Card:

@@ -19,6 +19,7 @@ class OutputPaths:
         out: the table; `-` is standard output. None if rows go to the caller.
         state: what was read, for the next run; None if `out` is `-` and no state is named.
         digits_out: the table of single digits; `-` is standard output.
+        new_rows: the table of the rows that are new; `-` is standard output.
         log_file: the log.
         summary_json: the summary for programs.
         debug_pages: the folder for drawings of pages.
@@ -32,6 +33,7 @@ class OutputPaths:
     out: str | None
     state: str | None
     digits_out: str | None
+    new_rows: str | None
     log_file: str | None
     summary_json: str | None
     debug_pages: str | None
@@ -47,6 +49,7 @@ class OutputPaths:
             "--out": self.out,
             self.state_option: self.state,
             "--digits-out": self.digits_out,
+            "--new-rows": self.new_rows,
             "--log-file": self.log_file,
             "--summary-json": self.summary_json,
         }
@@ -69,15 +72,17 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
         state = f"{out}.state"
-    own_paths = (out, state, digits, options.log_file, options.summary_json, options.debug_pages)
+    others = options.new_rows, options.log_file, options.summary_json, options.debug_pages
+    own_paths = (out, state, digits, *others)
     # A state named after a table shares its lock, even if --state names it.
-    locks = {"--out": out, "--digits-out": digits}
+    locks = {"--out": out, "--digits-out": digits, "--new-rows": options.new_rows}
     locks["--state"] = options.state and options.state.removesuffix(".state")
     moves = {"--move-done": options.move_done, "--move-failed": options.move_failed}
     paths = OutputPaths(
         out=out,
         state=state,
         digits_out=digits,
+        new_rows=options.new_rows,
         log_file=options.log_file,
         summary_json=options.summary_json,
         debug_pages=options.debug_pages,
@@ -97,6 +102,7 @@ def _check_nonempty_paths(paths: OutputPaths) -> None:
     path_by_option = {
         paths.state_option: paths.state,
         "--digits-out": paths.digits_out,
+        "--new-rows": paths.new_rows,
         "--log-file": paths.log_file,
         "--summary-json": paths.summary_json,
     }

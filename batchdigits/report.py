@@ -1,4 +1,4 @@
-"""What commands print for people: progress, a last line, lists, tables, versions.
+"""What commands print for people: a last line, lists and tables.
 
 Only data goes to standard output; the rest goes to standard error.
 """
@@ -6,52 +6,30 @@ Only data goes to standard output; the rest goes to standard error.
 import csv
 import logging
 import math
-import platform
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
 from statistics import median
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from batchdigits import __version__, calibrate, normalize, predict
 from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
-from batchdigits.records import CalibrationBin, Status
-from batchdigits.run import PlannedFile, Progress, Summary
+from batchdigits.records import Status
+from batchdigits.run import PlannedFile
+from batchdigits.summary import Summary, format_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_NAMED = 10
+"""Files that are named with their reasons at most."""
 MANY_PAGES = 5
 """So many pages with the same fields are worth a template."""
 MESSAGE_LOG = logging.getLogger("batchdigits.said")
 """The messages on standard error, for a log file."""
 MESSAGE_LOG.propagate = False
-LIBRARIES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "pillow", "pandas")
-
-
-@contextmanager
-def show_progress(quiet: bool) -> Iterator[Progress]:
-    """Show a bar that counts files on a terminal; elsewhere, and when quiet, nothing.
-
-    Yields:
-        A function that takes the number of files done, and of all files.
-    """
-    hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
-    bar: tqdm[NoReturn]
-    with tqdm(unit=" files", disable=hidden, smoothing=0.1, leave=False) as bar:
-
-        def show_done(done: int, files: int) -> None:
-            if bar.total != files:
-                bar.reset(files)
-            bar.update(done - bar.n)
-
-        yield show_done
 
 
 def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
@@ -64,10 +42,36 @@ def print_summary(summary: Summary, out: str, options: RunOptions) -> int:
     bad = summary.failed > share * summary.files
     line = f"{_describe_counts(summary)}{_describe_unread(summary)} -> {_describe_output(out)}"
     if not options.quiet or bad:
+        _print_failures(summary, options)
+        _print_changes(summary, options)
         print_message(line)
     else:
         MESSAGE_LOG.info(format_line(line))
     return 3 if bad else 0
+
+
+def _print_failures(summary: Summary, options: RunOptions) -> None:
+    """Print the first files that could not be read, each with its reason."""
+    lines = [
+        f"{file}, page {page}: {detail}" if page > 1 else f"{file}: {detail}"
+        for file, page, detail in summary.failures[:MAX_NAMED]
+    ]
+    _print_first("not read", lines, summary.failed, options)
+
+
+def _print_changes(summary: Summary, options: RunOptions) -> None:
+    """Print the first values that were `ok` and have changed."""
+    lines = list(map(str, summary.changes[:MAX_NAMED]))
+    _print_first("changed by reading again", lines, summary.changed, options)
+
+
+def _print_first(what: str, lines: Sequence[str], count: int, options: RunOptions) -> None:
+    """Print the first of so many lines; the log has had them all before."""
+    for line in lines:
+        _write_stderr(f"batchdigits: {what}: {format_line(line)}")
+    if more := count - len(lines):
+        rest = "the log has them all" if options.log_file else "--log-file keeps them all"
+        _write_stderr(f"batchdigits: {what}: {more:,} more ({rest})")
 
 
 def _describe_counts(summary: Summary) -> str:
@@ -79,11 +83,20 @@ def _describe_counts(summary: Summary) -> str:
         for status in _STATUS_ORDER
         if summary.statuses[status]
     ]
-    files = f"{summary.read:,} {'file' if summary.read == 1 else 'files'} read"
-    rate = f"{summary.read / max(summary.seconds, 1e-9):,.0f} a second"
-    took = f"{summary.seconds:.1f} s ({files}, {rate})"
+    took = f"{summary.seconds:.1f} s ({_describe_read(summary)})"
     rows = f"{total:,} {'row' if total == 1 else 'rows'} in {took}: {', '.join(parts)}"
     return f"{rows}{_describe_residuals(summary.residuals)}{_describe_page_kinds(summary)}"
+
+
+def _describe_read(summary: Summary) -> str:
+    """Return how many files were read, and how many pages or crops a second."""
+    files = f"{summary.read:,} {'file' if summary.read == 1 else 'files'} read"
+    count = summary.crops + summary.pages
+    if not count:
+        return files
+    unit = "page" if summary.pages else "crop"
+    more = "" if count == summary.read else f", {count:,} {unit}{'' if count == 1 else 's'}"
+    return f"{files}{more}, {format_rate(count / max(summary.seconds, 1e-9))} {unit}s a second"
 
 
 def _describe_page_kinds(summary: Summary) -> str:
@@ -108,6 +121,7 @@ def _describe_unread(summary: Summary) -> str:
         f"{'it' if summary.others == 1 else 'them'})": summary.others,
         "moved as done": summary.moved["done"],
         "moved as failed": summary.moved["failed"],
+        "ok before, changed by reading again": summary.changed,
     }
     said = [f"{count:,} {note}" for note, count in notes.items() if count]
     return "".join(f"; {one}" for one in said) + _describe_skipped(summary.skipped)
@@ -201,79 +215,6 @@ def print_calibration(card: dict[str, Any], out: str, quiet: bool) -> None:
         print_message(
             "no threshold keeps wrong values few: all are for review, unless --min-confidence"
         )
-
-
-def describe_installation(model: str | None) -> Iterator[str]:
-    """Yield the lines of `info`: versions, devices, and the model's card.
-
-    Raises:
-        ModelError: there is no such model.
-    """
-    card = predict.load_card(model)
-    yield f"batchdigits {__version__}, preprocessing {normalize.VERSION}"
-    yield f"Python {platform.python_version()} on {platform.platform()}"
-    yield from (f"{library} {version}" for library, version in list_library_versions().items())
-    yield predict.describe_devices()
-    yield from _describe_card(card)
-
-
-def _describe_card(card: predict.Card) -> Iterator[str]:
-    """Yield the lines of a card that matter to people; card.json has the rest."""
-    if not card.calibrated:
-        yield f"model {card.name}: uncalibrated (`batchdigits calibrate` makes a bundle of it)"
-        yield f"  default threshold {card.threshold:.4f}"
-        return
-    yield f"model {card.name}: calibrated"
-    yield f"  classes 0 to 9{', and not a digit' if predict.NONE_CLASS in card.classes else ''}"
-    yield f"  default threshold {card.threshold:.4f}"
-    shown: dict[str, Any] = {
-        name: card.whole[name]
-        for name in ("calibration", "measured", "training")
-        if name in card.whole
-    }
-    shown["calibration"] = {**shown["calibration"], "readings": _describe_readings(card.readings)}
-    if "numbers" in card.whole:
-        numbers = {key: one for key, one in card.whole["numbers"].items() if key != "calibration"}
-        shown["numbers of several digits"] = numbers
-    yield from _format_nested(shown, "  ")
-
-
-def _describe_readings(readings: Sequence[CalibrationBin]) -> str:
-    """Sum up a card's calibration data, and the --target-error that they support."""
-    if not readings:
-        return "none: --target-error wants some (`batchdigits calibrate`)"
-    right, wrong = (sum(one[column] for one in readings) for column in (1, 2))
-    min_error = calibrate.compute_min_target_error(readings)
-    supported = "no --target-error" if min_error >= 1 else f"--target-error {min_error:g} and more"
-    return f"{right + wrong:,} values, {wrong:,} of them wrong: enough for {supported}"
-
-
-def list_library_versions() -> dict[str, str]:
-    """Return the versions of the main libraries by name."""
-    return {library: _find_version(library) for library in LIBRARIES}
-
-
-def _find_version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _format_nested(value: Any, indent: str) -> Iterator[str]:
-    """Yield a nested dict or list as indented lines."""
-    items = value.items() if isinstance(value, dict) else (("-", one) for one in value)
-    for name, one in items:
-        if isinstance(one, dict | list) and one and not _is_flat_list(one):
-            yield f"{indent}{name}"
-            yield from _format_nested(one, indent + "  ")
-        else:
-            text = ", ".join(map(str, one)) if isinstance(one, list) else one
-            yield f"{indent}{name} {text}"
-
-
-def _is_flat_list(value: Any) -> bool:
-    return isinstance(value, list) and not any(isinstance(one, dict | list) for one in value)
 
 
 def format_line(message: str) -> str:

@@ -7,17 +7,17 @@ state, if one is kept, to the table.
 
 import logging
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL
-from batchdigits.extract.stream import extract_files, plan_files
+from batchdigits.extract.stream import count_pages, extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
-from batchdigits.outputs import debug_pages, open_tables, prepare_outputs
+from batchdigits.outputs import debug_pages, open_results_table, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import judge_findings
 from batchdigits.predict.findings import TaskFindings
@@ -26,7 +26,8 @@ from batchdigits.records import Row
 from batchdigits.state.keeping import State, open_state
 from batchdigits.state.known import FileFindings, NoState
 from batchdigits.state.lock import lock_outputs
-from batchdigits.summary import Progress, StopRequest, Summary
+from batchdigits.state.renewal import select_new_rows
+from batchdigits.summary import PageCount, Progress, StopRequest, Summary
 
 __all__ = ["PlannedFile", "Progress", "Summary", "find_files", "plan_files", "read_rows", "run_job"]
 
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def run_job(
     job: Job,
-    progress: Progress = lambda _done, _files: None,
+    progress: Progress = lambda _done, _pages: None,
     stop: StopRequest | None = None,
     summary: Summary | None = None,
 ) -> Summary:
@@ -43,7 +44,7 @@ def run_job(
 
     Args:
         job: with a table to write.
-        progress: called with how many of the files are done.
+        progress: called with how many pages are done, and of how many.
         stop: ends the run at a point where what was read is safe.
         summary: filled as the run goes, so that a caller has it even if the run fails.
 
@@ -69,10 +70,11 @@ def run_job(
             summary.files, summary.skipped = len(listing.sources), listing.skipped
             tasks = state.plan_tasks(listing)
         with summary.time_stage("read"):
+            pages = PageCount(progress, count_pages(tasks, job.options))
             extracted = extract_files(tasks, job.options, job.forms)
             findings = Predictor(job.card, job.options.device).predict_all(extracted)
             findings = _log_and_draw_pages(findings, job, summary)
-            known_findings = state.keep_findings(findings, progress, stop)
+            known_findings = state.keep_findings(findings, pages, stop)
         with summary.time_stage("write"):
             _write_tables(job, state, known_findings, summary)
         move_files(job, state, stop, summary)
@@ -116,22 +118,44 @@ def _write_tables(
     """Write the tables of all that is known, unless they are up to date."""
     state.prune_rows()
     if state.can_skip_tables():
+        with _open_new_rows(job):
+            return
+    with_digits = job.paths.digits_out is not None
+    opening = str(job.paths.out), job.paths.digits_out, job.layouts, job.dialect
+    with state.guard_tables():
+        with open_tables(*opening) as write, _open_new_rows(job) as add:
+            for batch in known_findings:
+                judged = [
+                    judge_findings(one.file, one.findings, one.thresholds, with_digits)
+                    for one in batch
+                ]
+                for one, (rows, _) in zip(batch, judged, strict=True):
+                    _count_rows(one, rows, summary)
+                    add(one, rows)
+                write(judged)
+        state.note_shown_readings()
+
+
+@contextmanager
+def _open_new_rows(job: Job) -> Iterator[Callable[[FileFindings, Sequence[Row]], None]]:
+    """Open the table of new rows, if one is wanted; yield a function that takes all rows."""
+    if job.paths.new_rows is None:
+        yield lambda _one, _rows: None
         return
-    with_digits, failed = job.paths.digits_out is not None, ""
-    opening = str(job.paths.out), job.paths.digits_out, job.layouts
-    with state.guard_tables(), open_tables(*opening, excel=job.options.excel) as write:
-        for batch in known_findings:
-            judged = [
-                judge_findings(one.file, one.findings, one.thresholds, with_digits) for one in batch
-            ]
-            for one, (rows, _) in zip(batch, judged, strict=True):
-                summary.statuses.update(row.status for row in rows)
-                _count_pages(one, summary)
-                summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
-                if one.here and one.file != failed and any(row.status == "error" for row in rows):
-                    failed = one.file
-                    summary.failed += 1
-            write(judged)
+    whole_pages = job.options.wide or len(job.layouts) > 1
+    with open_results_table(job.paths.new_rows, job.layouts, job.dialect) as write:
+        yield lambda one, rows: write(select_new_rows(one, rows, whole_pages=whole_pages))
+
+
+def _count_rows(one: FileFindings, rows: Sequence[Row], summary: Summary) -> None:
+    """Count a file's rows by status, its pages, and the file if it has an error row."""
+    summary.statuses.update(row.status for row in rows)
+    summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
+    _count_pages(one, summary)
+    wrong = next((row for row in rows if row.status == "error"), None)
+    if one.here and wrong is not None:
+        summary.count_failure(wrong.file, wrong.page, wrong.detail)
+        log.info("not read: %s, page %d: %s", wrong.file, wrong.page, wrong.detail)
 
 
 def _count_pages(one: FileFindings, summary: Summary) -> None:
@@ -147,7 +171,7 @@ def _count_pages(one: FileFindings, summary: Summary) -> None:
 def read_rows(
     job: Job,
     tasks: FileTasks | None = None,
-    progress: Progress = lambda _done, _files: None,
+    progress: Progress = lambda _done, _pages: None,
     predictor: Predictor | None = None,
 ) -> Iterator[list[Row]]:
     """Read files, or images in memory; yield their rows batch by batch, in the order of the tasks.
@@ -155,7 +179,7 @@ def read_rows(
     Args:
         job: says how to read; nothing is written.
         tasks: one for each file; None for the files of the job's INPUTs.
-        progress: called with how many of the files are done.
+        progress: called with how many pages are done, and of how many.
         predictor: holds the job's networks, if several calls share them.
 
     Raises:
@@ -165,10 +189,11 @@ def read_rows(
     if tasks is None:
         tasks = FileTasks(find_files(job.inputs, job.paths).sources)
     summary = Summary(files=len(tasks.sources))
+    pages = PageCount(progress, count_pages(tasks, job.options))
     extracted = extract_files(tasks, job.options, job.forms)
     predictor = predictor or Predictor(job.card, job.options.device)
     findings = predictor.predict_all(extracted)
-    for batch in NoState(job, summary).keep_findings(findings, progress, StopRequest()):
+    for batch in NoState(job, summary).keep_findings(findings, pages, StopRequest()):
         yield [
             row
             for one in batch

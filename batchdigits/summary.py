@@ -5,15 +5,32 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from batchdigits.records import Status
 
 Progress = Callable[[int, int], object]
-"""Called with the number of files that are done, and the number of all files."""
+"""Called with the number of pages that are done, and of all that will be; a crop is a page."""
 
 
+class PageCount:
+    """Counts pages that are done for a `Progress`, and corrects how many there will be."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        """Tell the progress that none of `total` pages is done yet."""
+        self._progress, self._total, self._done = progress, total, 0
+        progress(0, total)
+
+    def add_pages(self, pages: int, expected: int) -> None:
+        """Tell that more pages are done, where so many were expected."""
+        self._done += pages
+        self._total += pages - expected
+        self._progress(self._done, self._total)
+
+
+MAX_LISTED = 1000
+"""Files that a summary lists at most."""
 MOST_PAGE_KINDS = 1000
 """Kinds of pages that are told apart at most."""
 
@@ -33,6 +50,53 @@ class PageKind:
     count: int = 0
 
 
+def format_rate(rate: float) -> str:
+    """Return a rate in words, with one digit that is not zero at least: 6,400, 12, 6.4, 0.6."""
+    if rate >= 9.95:
+        return f"{rate:,.0f}"
+    return f"{rate:.1f}" if rate >= 0.95 else f"{rate:.1g}"
+
+
+class FailedFile(NamedTuple):
+    """A file that has an error row.
+
+    Attributes:
+        file: as the table spells it.
+        page: the first that could not be read, from 1.
+        detail: why, on one line.
+    """
+
+    file: str
+    page: int
+    detail: str
+
+
+class ChangedValue(NamedTuple):
+    """A value that was `ok`, and is another one since its file was read again.
+
+    Attributes:
+        file: as the table spells it.
+        page: counted from 1.
+        field: its name; empty for an image of one digit or number.
+        old: the value that was `ok`.
+        new: the value now.
+        status: of the new value.
+    """
+
+    file: str
+    page: int
+    field: str
+    old: str
+    new: str
+    status: str
+
+    def __str__(self) -> str:
+        """Return where it stands, the old value and the new."""
+        place = self.file if self.page == 1 else f"{self.file}, page {self.page}"
+        name = f", {self.field}" if self.field else ""
+        return f"{place}{name}: {self.old!r} was ok, now {self.new!r} ({self.status})"
+
+
 @dataclass(slots=True)
 class Summary:
     """How a run went.
@@ -45,12 +109,17 @@ class Summary:
         residuals: of each page of a form that was registered in this run, mm.
         files: number of files found.
         read: number of them that were read in this run.
+        crops: number of images of one digit or number that were read in this run.
+        pages: number of pages of forms that were read in this run.
         failed: number of them that have an error row.
+        failures: the first of these files, with reasons.
         left: number of files left for the next run, because they are still being written.
         gone: number of files that have rows and were not found, though no run moved them.
         pruned: number of files whose rows were dropped.
         others: number of known rows of other INPUTs, which the table leaves out.
         moved: number of files that were moved, as `done` and as `failed`.
+        changed: number of values that were `ok` and that the same files, read again, do not have.
+        changes: the first of these values.
         unchanged: whether the table was left as it was.
         stages: wall-clock seconds by stage; a stage does not include the stages within it.
         model: the model's name and fingerprint; None until it is known.
@@ -63,12 +132,17 @@ class Summary:
     residuals: list[float] = field(default_factory=list)
     files: int = 0
     read: int = 0
+    crops: int = 0
+    pages: int = 0
     failed: int = 0
+    failures: list[FailedFile] = field(default_factory=list)
     left: int = 0
     gone: int = 0
     pruned: int = 0
     others: int = 0
     moved: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    changes: list[ChangedValue] = field(default_factory=list)
     unchanged: bool = False
     stages: dict[str, float] = field(default_factory=dict)
     model: dict[str, str] | None = None
@@ -86,6 +160,18 @@ class Summary:
             self.page_kinds.setdefault(fields, PageKind(file, page))
         if fields in self.page_kinds:
             self.page_kinds[fields].count += 1
+
+    def count_failure(self, file: str, page: int, detail: str) -> None:
+        """Count a file that has an error row, and keep the first ones with their reason."""
+        self.failed += 1
+        if len(self.failures) < MAX_LISTED:
+            self.failures.append(FailedFile(file, page, detail))
+
+    def count_change(self, change: ChangedValue) -> None:
+        """Count a value that was `ok` and has changed, and keep the first ones."""
+        self.changed += 1
+        if len(self.changes) < MAX_LISTED:
+            self.changes.append(change)
 
     @contextmanager
     def time_stage(self, name: str) -> Iterator[None]:

@@ -55,15 +55,29 @@ s3://b/x\\x0a.png	1				error	'=cmd|' /C calc'!A0  second line
 """,
 }
 GOLDEN_EXCEL = {
-    ".csv": """\
-\ufefffile;page;field;value;confidence;status;detail
-./inbox/a.png;1;;007;0.9900;ok;
-"./inbox/b,""c"".tif";2;member_id;00120;0.5000;review;"under the threshold; ""5""?"
-inbox/Größe 値.pdf;12;box_001;;;blank;
-s3://b/x\\x0a.png;1;;;;error;'=cmd|' /C calc'!A0  second line
+    (".csv", False): """\
+\ufefffile,page,field,value,confidence,status,detail
+"./inbox/a.png",1,"","\t007","0.9900","ok",""
+"./inbox/b,""c"".tif",2,"member_id","\t00120","0.5000","review","under the threshold; ""5""?"
+"inbox/Größe 値.pdf",12,"box_001","","","blank",""
+"s3://b/x\\x0a.png",1,"","","","error","'=cmd|' /C calc'!A0  second line"
 """,
-    ".tsv": "\ufeff" + GOLDEN[".tsv"],
+    (".csv", True): """\
+\ufefffile;page;field;value;confidence;status;detail
+"./inbox/a.png";1;"";"\t007";"0,9900";"ok";""
+"./inbox/b,""c"".tif";2;"member_id";"\t00120";"0,5000";"review";"under the threshold; ""5""?"
+"inbox/Größe 値.pdf";12;"box_001";"";"";"blank";""
+"s3://b/x\\x0a.png";1;"";"";"";"error";"'=cmd|' /C calc'!A0  second line"
+""",
+    (".tsv", True): """\
+\ufefffile\tpage\tfield\tvalue\tconfidence\tstatus\tdetail
+"./inbox/a.png"\t1\t""\t"\t007"\t"0,9900"\t"ok"\t""
+"./inbox/b,""c"".tif"\t2\t"member_id"\t"\t00120"\t"0,5000"\t"review"\t"under the threshold; ""5""?"
+"inbox/Größe 値.pdf"\t12\t"box_001"\t""\t""\t"blank"\t""
+"s3://b/x\\x0a.png"\t1\t""\t""\t""\t"error"\t"'=cmd|' /C calc'!A0  second line"
+""",
 }
+"""What spreadsheets open, by suffix, without and with decimal commas."""
 
 
 @pytest.fixture(name="here", autouse=True)

@@ -31,6 +31,7 @@ from batchdigits.job import Job
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
 from batchdigits.predict.predictor import Predictor
+from batchdigits.state import settling
 from batchdigits.state.lock import lock_outputs
 
 
@@ -493,8 +494,12 @@ def test_nobody_reads_standard_output(inbox: Path, save: Save) -> None:
     assert done.returncode == 0
 
 
-def test_files_that_were_just_written_are_no_empty_folder(save: Save, capsys: Capture) -> None:
+def test_files_that_are_being_written_are_no_empty_folder(
+    inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """A folder that was never read is waited for, once; what is written to meanwhile is left."""
     save("a.png", drawn(4))
+    monkeypatch.setattr(settling, "sleep", lambda _: os.utime(inbox / "a.png"))
     assert run("run", "inbox", "--out", "out.csv", "--settle", "3600") == 0
     told = capsys.readouterr().err
     assert "no rows yet; 1 left for next time" in told

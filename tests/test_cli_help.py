@@ -43,7 +43,8 @@ def test_help_imports_nothing_heavy() -> None:
 PANELS = {
     "Input": "as template invert max-pixels page-seconds settle null",
     "Model": "model min-confidence target-error calibration device",
-    "Output": "out digits-out wide excel debug-pages summary-json log-file quiet",
+    "Output": "out digits-out new-rows wide excel decimal-comma debug-pages summary-json log-file "
+    "quiet",
     "Running": "batch-size workers dry-run fresh append state prune wait fail-over move-done "
     "move-failed config help",
 }

@@ -222,11 +222,14 @@ def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
     assert run(*arguments, "--out", "out.csv") == 3
     assert run(*arguments, "--out", "nowhere/out.csv") == 5
     lines = Path("b.log").read_text("utf-8").splitlines()
-    assert [line.split(" ", 3)[2] for line in lines] == ["INFO", "ERROR", "INFO", "INFO"]
+    assert [line.split(" ", 3)[2] for line in lines] == [
+        *("INFO", "INFO", "ERROR", "INFO", "INFO"),
+    ]
     assert "10 rows in" in lines[0]
-    assert "'out.csv' was not as it was left" in lines[1]
-    assert "11 rows in" in lines[2]
-    assert "nowhere" in lines[3]
+    assert "not read: inbox/bad.png, page 1: empty file" in lines[1]
+    assert "'out.csv' was not as it was left" in lines[2]
+    assert "11 rows in" in lines[3]
+    assert "nowhere" in lines[4]
     assert run("run", "inbox", "--out", "out.csv", "--log-file", "nowhere/b.log") == 5
 
 
@@ -297,3 +300,45 @@ def test_when_quiet_only_what_somebody_must_know_is_said(
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert capfd.readouterr().err == "batchdigits: ERROR: error\n"
+
+
+@pytest.mark.usefixtures("ten")
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["shown", "quiet"])
+def test_a_run_with_errors_names_ten_files_and_the_log_all(
+    inbox: Path, quiet: tuple[str, ...], capsys: Capture
+) -> None:
+    for n in range(12):
+        (inbox / f"bad-{n:02}.png").write_bytes(b"")
+    (inbox / "bad-pages.tif").write_bytes(b"II*\0")
+    told = ("--log-file", "b.log", "--summary-json", "s.json")
+    assert run("run", "inbox", "--out", "out.csv", "--workers", "0", *quiet, *told) == 3
+    *named, more, last = capsys.readouterr().err.splitlines()
+    assert named == [
+        f"batchdigits: not read: inbox/bad-{n:02}.png: empty file (0 bytes)" for n in range(10)
+    ]
+    assert more == "batchdigits: not read: 3 more (the log has them all)"
+    assert "13 error" in last
+    log = Path("b.log").read_text("utf-8")
+    assert all(f"not read: inbox/bad-{n:02}.png, page 1: empty" in log for n in range(12))
+    listed = json.loads(Path("s.json").read_text("utf-8"))["failed_files"]
+    assert len(listed) == 13
+    assert listed[0] == {"file": "inbox/bad-00.png", "page": 1, "detail": "empty file (0 bytes)"}
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_few_failures_that_may_be_left_to_the_table_are_no_reason_for_a_mail(
+    inbox: Path, capsys: Capture
+) -> None:
+    (inbox / "bad.png").write_bytes(b"")
+    arguments = ("run", "inbox", "--out", "out.csv", "--workers", "0", "--fail-over", "0.5")
+    assert run(*arguments, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    assert run(*arguments) == 0
+    assert "not read: inbox/bad.png: " in capsys.readouterr().err
+
+
+def test_a_summary_lists_a_bounded_number_of_files(inbox: Path) -> None:
+    found = runs.Summary()
+    for n in range(1500):
+        found.count_failure(f"{n}.png", 1, "empty")
+    assert (found.failed, len(found.failures)) == (1500, 1000)

@@ -35,9 +35,10 @@ def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    others = r"`(?:systemctl|python) [^`]*`|^(?:python|find) .*$"  # commands that are not ours
+    others = r"`(?:systemctl|python|[\w./]*pip) [^`]*`|^(?:python|find|docker) .*$"  # not ours
     ours = re.sub(others, "", "\n".join(PAGES.values()), flags=re.M)
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)) - {"--install-completion"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours))
+    named -= {"--install-completion", "--show-completion"}  # Typer's own
     assert len(named) >= 6
     text = "\n".join(help_of(command, capsys) for command in COMMANDS)
     assert {option for option in named if option not in text} == set()
@@ -127,9 +128,9 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
 
 
 def test_the_tables_of_the_readme_are_those_of_the_samples() -> None:
-    first, second = re.findall(r"```csv\n(.*?)```", README, re.S)
+    of_forms, first = re.findall(r"```csv\n(.*?)```", README, re.S)
     assert (ROOT / "samples/expected.csv").read_text("utf-8").startswith(first)
-    assert second in (ROOT / "samples/forms/expected.csv").read_text("utf-8")
+    assert of_forms in (ROOT / "samples/forms/expected.csv").read_text("utf-8")
 
 
 TYPED_ONLY = {
@@ -325,8 +326,22 @@ def test_info_tells_versions_and_the_card(
     assert re.search(r"^batchdigits \d+\.\d+\.\d+, preprocessing \d+$", out, re.M)
     assert re.search(r"^keras \d", out, re.M)
     assert "Keras backend fake: CPU, no GPU" in out
-    assert "CC BY-SA 3.0" in out
+    assert re.search(r"^    CC BY-SA 3\.0 +MNIST, training part", out, re.M)
+    assert re.search(r"^    unknown for the pictures +ORAND-CAR-A", out, re.M)
     assert "default threshold 0." in out
+
+
+def test_every_source_of_the_models_is_credited_with_its_licence() -> None:
+    """In the text that the package ships, to which `info` leads, and in the README."""
+    whole = predict.load_card(None).whole
+    shipped = (ROOT / "batchdigits/licences/ATTRIBUTION.md").read_text("utf-8")
+    for one in [*whole["training"], *whole["numbers"]["training"]]:
+        name = re.split(r"[ ,'(]", one["source"])[0]
+        licence = re.split(r"-2| \(|,| for ", one.get("licence", ""))[0]
+        for text in (shipped, README.partition("## Licences")[2]):
+            if not one["source"].startswith(("the same", "letters", "digits of", "strings")):
+                assert name.lower() in text.lower(), one
+            assert licence in text, one
 
 
 def test_nothing_names_this_machine_or_a_registry() -> None:

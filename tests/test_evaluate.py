@@ -52,8 +52,8 @@ def run(*arguments: str) -> int:
     return cli._run_command_line(list(arguments))
 
 
-def write_results(path: str, rows: list[Row], *, excel: bool = False) -> None:
-    with outputs.open_table_writer(path, excel=excel) as write:
+def write_results(path: str, rows: list[Row], **dialect: bool) -> None:
+    with outputs.open_table_writer(path, **dialect) as write:
         write(rows)
 
 
@@ -220,19 +220,23 @@ def test_what_must_hold_of_any_readings(
 
 
 @pytest.mark.parametrize(
-    ("path", "excel"),
+    ("path", "excel", "decimal_comma"),
     [
-        ("t.csv", False),
-        ("t.csv", True),
-        ("t.tsv", False),
-        ("t.tsv", True),
-        ("t.jsonl", False),
-        ("t.parquet", False),
-        ("t.xlsx", False),
+        ("t.csv", False, False),
+        ("t.csv", True, False),
+        ("t.csv", False, True),
+        ("t.csv", True, True),
+        ("t.tsv", False, False),
+        ("t.tsv", True, True),
+        ("t.jsonl", False, False),
+        ("t.parquet", False, False),
+        ("t.xlsx", False, False),
     ],
 )
-def test_every_format_that_run_writes_is_read(here: Path, path: str, excel: bool) -> None:
-    write_results(path, ROWS, excel=excel)
+def test_every_format_that_run_writes_is_read(
+    here: Path, path: str, excel: bool, decimal_comma: bool
+) -> None:
+    write_results(path, ROWS, excel=excel, decimal_comma=decimal_comma)
     expected = outputs.build_dataframe(ROWS)[COLUMNS[:-1]]
     pd.testing.assert_frame_equal(read_results(path), expected)
 

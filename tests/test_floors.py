@@ -22,7 +22,7 @@ FLOORS = (
     {"state", "labelled"},
     {"archive"},
     {"run"},
-    {"training", "report", "evaluate"},
+    {"training", "report", "progress", "evaluate"},
     {"api"},
     {"cli"},
     {"__main__"},

@@ -26,6 +26,7 @@ from batchdigits.extract import stream, tasks
 from batchdigits.predict import predictor
 from batchdigits.predict.findings import decode_findings, encode_findings
 from batchdigits.run import Progress, Summary, run_job
+from batchdigits.state import settling
 from batchdigits.state.lock import lock_outputs
 from batchdigits.summary import StopRequest
 
@@ -364,13 +365,60 @@ def test_a_damaged_state_is_set_aside_and_built_anew(
 def test_a_file_that_was_just_written_waits_for_next_time(
     inbox: Path, save: Save, age: float
 ) -> None:
+    assert run(settle=0).read == 5
     save("7.png", drawn(7))
     old(inbox / "7.png", age)
     found = run(settle=5)
-    assert (found.left, found.read) == (1, 5)
+    assert (found.left, found.read) == (1, 0)
     assert "7.png" not in files()
     assert run(settle=0).left == 0
     assert "7.png" in files()
+
+
+@pytest.mark.parametrize(
+    ("known", "typed", "waits"),
+    [
+        pytest.param((), "inbox", True, id="a folder that was never read"),
+        pytest.param(("inbox",), "inbox", False, id="a folder that was read"),
+        pytest.param(("inbox",), "./inbox", False, id="spelled in another way"),
+        pytest.param(("inbox",), "other", True, id="another folder into the same table"),
+        pytest.param((), "inbox/7.png", False, id="a file that is named is never waited for"),
+    ],
+)
+def test_the_first_time_a_folder_is_read_it_waits_once(
+    inbox: Path,
+    save: Save,
+    monkeypatch: pytest.MonkeyPatch,
+    known: tuple[str, ...],
+    typed: str,
+    waits: bool,
+) -> None:
+    """Else the first table of what was just copied would be empty."""
+    if known:
+        run(*known)
+    for name in ("7.png", "../other/8.png"):
+        save(name, drawn(7))
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        for path in (inbox / "7.png", inbox / "../other/8.png"):
+            old(path, 6)  # as if it were later
+
+    monkeypatch.setattr(settling, "sleep", sleep)
+    found = run(typed, settle=5)
+    assert len(waited) == waits
+    assert all(0 < seconds < 5.1 for seconds in waited)
+    assert found.left == (not waits and typed != "inbox/7.png")
+
+
+def test_what_is_written_on_while_a_run_waits_is_left_for_next_time(
+    inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("7.png", drawn(7))
+    monkeypatch.setattr(settling, "sleep", lambda _: save("7.png", drawn(8)))
+    assert run(settle=5).left == 1
+    assert "7.png" not in files()
 
 
 def test_a_file_from_the_future_was_there_when_the_clock_went_back(inbox: Path) -> None:

@@ -2,6 +2,8 @@
 
 import configparser
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,18 +21,20 @@ NIGHTLY = Path(__file__).parent.parent / "jobs" / "nightly"
 COMMAND = "/srv/batchdigits/.venv/bin/batchdigits"
 CONFIG = "/etc/batchdigits/nightly.toml"
 NAME = "žluť '1'.png"
+MAIL = "batchdigits-mail@.service"
 
 
 @pytest.fixture
-def forms(save: Save, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as /srv/forms is: a scan of yesterday, one that just comes, and the settings."""
+def forms(save: Save, fake_classifier: object, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as /srv/forms is: a scan that was read, one that just comes, and the settings."""
     save(NAME, drawn(1))
     os.utime(Path("inbox", NAME), (5, 5))
-    save("2.png", drawn(2))
     here = Path.cwd()
     text = (NIGHTLY / "nightly.toml").read_text("utf-8")
     Path("nightly.toml").write_text(text.replace("/srv/forms", str(here)), "utf-8")
     monkeypatch.delenv("BATCHDIGITS_SETTLE")
+    assert cli._run_command_line(["run", "--config", "nightly.toml", "--workers", "0"]) == 0
+    save("2.png", drawn(2))
     return here
 
 
@@ -136,7 +140,8 @@ def test_the_crontab_reads_and_mails_when_something_is_wrong(
     assert [row.split(",")[0] for row in rows] == [f"{forms}/inbox/{NAME}"]
     Path("inbox/bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     os.utime("inbox/bad.png", (5, 5))
-    (line,) = run(text)
+    named, line = run(text)
+    assert "inbox/bad.png: " in named
     assert "1 error; 1 known already; 1 left for next time" in line
 
 
@@ -151,15 +156,15 @@ def test_the_crontab_is_one(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
 
 
-def unit(name: str) -> configparser.ConfigParser:
+def unit(name: str, folder: Path = NIGHTLY) -> configparser.ConfigParser:
     found = configparser.ConfigParser(strict=True, interpolation=None)
     found.optionxform = str  # type: ignore[assignment, method-assign]
-    found.read(NIGHTLY / name, "utf-8")
+    found.read(folder / name, "utf-8")
     return found
 
 
 def test_what_an_administrator_types_names_what_the_job_names() -> None:
-    texts = {one.name: one.read_text("utf-8") for one in NIGHTLY.iterdir()}
+    texts = {one.name: one.read_text("utf-8") for one in NIGHTLY.iterdir() if one.is_file()}
     once = [line[4:] for line in texts["nightly.toml"].splitlines() if line.startswith("#   ")]
     assert [line.split()[0] for line in once if not line.startswith("/")] == [
         *("useradd", "python3", "install", "install", "install"),
@@ -195,7 +200,7 @@ def test_the_service_reads_the_inbox_and_writes_beside_the_table_alone() -> None
 def test_systemd_takes_the_units_and_finds_them_safe(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here (Debian: systemd)")
-    for name in ("batchdigits.service", "batchdigits.timer"):
+    for name in ("batchdigits.service", "batchdigits.timer", MAIL):
         text = (NIGHTLY / name).read_text("utf-8").replace(COMMAND, "/bin/true")
         (tmp_path / name).write_text(text, "utf-8")
     units = [str(tmp_path / name) for name in ("batchdigits.service", "batchdigits.timer")]
@@ -205,6 +210,59 @@ def test_systemd_takes_the_units_and_finds_them_safe(tmp_path: Path) -> None:
     if "unrecognized option" in told.stderr:
         pytest.skip("this systemd-analyze knows no --offline")
     assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("folder", [NIGHTLY, NIGHTLY / "user"], ids=["root", "user"])
+def test_a_failed_night_is_mailed(folder: Path, tmp_path: Path) -> None:
+    """What the mail unit runs, run here: with a journal and a mail program that write down."""
+    assert unit("batchdigits.service", folder)["Unit"]["OnFailure"] == MAIL.replace("@", "@%n")
+    service = unit(MAIL, folder)["Service"]
+    shell, option, script = shlex.split(service["ExecStart"])
+    for name, text in (
+        ("journalctl", "echo journal of $*"),
+        ("sendmail", f"cat > {tmp_path}/mail"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    line = script.replace("%i", "batchdigits.service").replace("$$", "$")
+    line = line.replace("/usr/sbin/sendmail", f"{tmp_path}/sendmail")
+    environment = dict([service["Environment"].split("=", 1)])
+    environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run([shell, option, line], env=environment, check=True)
+    mail = (tmp_path / "mail").read_text()
+    assert mail.startswith("To: forms@localhost\nSubject: batchdigits.service failed on ")
+    assert "\n\njournal of " in mail
+    assert "--unit batchdigits.service" in mail
+    assert ("--user" in mail) == (folder.name == "user")
+
+
+def test_the_units_of_a_user_do_what_the_systems_do() -> None:
+    mine, theirs = (unit("batchdigits.service", NIGHTLY / "user"), unit("batchdigits.service"))
+    for name in ("Type", "TimeoutStartSec", "TimeoutStopSec", "Nice"):
+        assert mine["Service"][name] == theirs["Service"][name]
+    command = "%h/batchdigits/.venv/bin/batchdigits run --config %h/forms/nightly.toml"
+    assert mine["Service"]["ExecStart"] == command
+    assert "User" not in mine["Service"]
+    timers = [unit("batchdigits.timer", folder) for folder in (NIGHTLY, NIGHTLY / "user")]
+    assert timers[0]["Timer"] == timers[1]["Timer"]
+
+
+def test_the_line_for_cron_alone_runs(
+    save: Save,
+    fake_classifier: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save("a.png", drawn(1))
+    (line,) = re.findall(r"^0 2 .*$", (NIGHTLY / "crontab-user").read_text("utf-8"), re.M)
+    words = shlex.split(line.partition("&&")[2])
+    assert words[0] == "$HOME/batchdigits/.venv/bin/batchdigits"
+    monkeypatch.setenv("BATCHDIGITS_WORKERS", "0")
+    os.utime("inbox/a.png", (5, 5))
+    assert cli._run_command_line(words[1:]) == 0
+    assert capsys.readouterr() == ("", "")
+    made = {path.name for path in Path().iterdir()}
+    assert {"results.csv", "tonight.csv", "batchdigits.log", "summary.json"} <= made
 
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":

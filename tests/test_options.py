@@ -50,6 +50,7 @@ DEFAULTS = {
     "template": (),
     "wide": False,
     "digits_out": None,
+    "new_rows": None,
     "state": None,
     "fresh": False,
     "prune": False,
@@ -62,6 +63,7 @@ DEFAULTS = {
     "move_failed": None,
     "debug_pages": None,
     "excel": False,
+    "decimal_comma": False,
     "quiet": False,
     "batch_size": 2048,
     "workers": count_processors(),
@@ -486,7 +488,8 @@ def test_read_says_where_an_option_of_a_run_belongs(name: str) -> None:
 
 
 def test_what_belongs_to_a_run_alone_is_what_writes_waits_or_remembers() -> None:
-    writes = {"out", "digits_out", "wide", "excel", "debug_pages", "summary_json", "log_file"}
+    writes = {"out", "digits_out", "new_rows", "wide", "excel", "decimal_comma", "debug_pages"}
+    writes |= {"summary_json", "log_file"}
     remembers = {"state", "fresh", "append", "prune", "settle", "wait", "move_done", "move_failed"}
     tells = {"null", "quiet", "dry_run", "fail_over"}
     assert {*ONLY_OF_A_RUN} == writes | remembers | tells

@@ -62,14 +62,20 @@ def test_text_formats_to_the_byte(ending: str) -> None:
     assert put(f"out{ending}", TRICKY).decode() == GOLDEN[ending]
 
 
-@pytest.mark.parametrize("ending", GOLDEN_EXCEL)
-def test_excel_dialect_to_the_byte(ending: str) -> None:
-    assert put(f"out{ending}", TRICKY, excel=True).decode() == GOLDEN_EXCEL[ending]
+@pytest.mark.parametrize(("ending", "decimal_comma"), GOLDEN_EXCEL)
+def test_excel_dialect_to_the_byte(ending: str, decimal_comma: bool) -> None:
+    wanted = GOLDEN_EXCEL[ending, decimal_comma]
+    assert put(f"out{ending}", TRICKY, excel=True, decimal_comma=decimal_comma).decode() == wanted
+
+
+def test_decimal_commas_alone_guard_no_values() -> None:
+    text = put("out.csv", TRICKY, decimal_comma=True).decode()
+    assert text == GOLDEN_EXCEL[".csv", True].removeprefix("\ufeff").replace("\t", "")
 
 
 def test_excel_dialect_keeps_the_decimal_point() -> None:
     put("out.csv", TRICKY, excel=True)
-    read = pd.read_csv("out.csv", sep=";", decimal=".", encoding="utf-8-sig")
+    read = pd.read_csv("out.csv", sep=",", decimal=".", encoding="utf-8-sig")
     assert list(read.columns) == list(RESULT_COLUMNS)
     assert read["confidence"].tolist()[:2] == [0.99, 0.5]
 

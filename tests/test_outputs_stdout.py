@@ -19,7 +19,9 @@ from batchdigits.outputs import (
 )
 
 
-@pytest.mark.parametrize(("excel", "wanted"), [(False, GOLDEN_CSV), (True, GOLDEN_EXCEL[".csv"])])
+@pytest.mark.parametrize(
+    ("excel", "wanted"), [(False, GOLDEN_CSV), (True, GOLDEN_EXCEL[".csv", False])]
+)
 def test_standard_output_is_csv(
     excel: bool, wanted: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -64,18 +64,23 @@ def _handle_signal(number: int, _frame: FrameType | None) -> None:
     raise run.stop.asked
 
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # Windows has no SIGHUP
+WINDOWS_MESSAGE = "it needs Linux: on Windows, install it in WSL (docs/install.md)"
 
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit code."""
+    if sys.platform == "win32":
+        sys.exit(f"batchdigits: {WINDOWS_MESSAGE}")
     for descriptor in range(3):  # else the next file opened would take the number of a closed one
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     for number in _STOP_SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+        if number in _STOP_SIGNALS[:2] or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _handle_signal)
     try:
         code = _run_command_line(sys.argv[1:])

@@ -104,6 +104,11 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
             "pruned": summary.pruned,
             "skipped": summary.skipped,
         },
+        "failed_files": [one._asdict() for one in summary.failures],
+        "changed_ok_values": {
+            "count": summary.changed,
+            "first": [one._asdict() for one in summary.changes],
+        },
         "rows_of_other_inputs_left_out": summary.others,
         "moved": {"done": summary.moved["done"], "failed": summary.moved["failed"]},
         "table_unchanged": summary.unchanged,
@@ -111,13 +116,16 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
         "worst_residual_mm": max(summary.residuals, default=None),
         "seconds": {"total": round(summary.seconds, 3)}
         | {name: round(took, 3) for name, took in summary.stages.items()},
+        "crops_read": summary.crops,
+        "pages_read": summary.pages,
         "files_a_second": round(summary.read / max(summary.stages.get("read", 0.0), 1e-9), 1),
     }
 
 
 def _collect_provenance(options: "RunOptions", summary: "Summary") -> dict[str, Any]:
     """Return model, versions and time; the model is None if it cannot be used."""
-    from batchdigits import predict, report  # noqa: PLC0415
+    from batchdigits import predict  # noqa: PLC0415
+    from batchdigits.cli import installation  # noqa: PLC0415
 
     if summary.model is None:  # the run ended before it loaded the model
         with suppress(ModelError):
@@ -129,6 +137,6 @@ def _collect_provenance(options: "RunOptions", summary: "Summary") -> dict[str, 
     return {
         "model": summary.model,
         "versions": {"batchdigits": __version__, "python": platform.python_version()}
-        | report.list_library_versions(),
+        | installation.list_library_versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -135,8 +135,9 @@ def _read_and_match_pictures(
 ) -> "tuple[MatchedReadings, PictureLookup | None]":
     """Read pictures with a model and match them with truth; check their labels first."""
     from batchdigits import evaluate as room  # noqa: PLC0415
-    from batchdigits import report, sources  # noqa: PLC0415
+    from batchdigits import sources  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
+    from batchdigits.progress import show_progress  # noqa: PLC0415
 
     options = RunOptions.from_settings(settings)
     job = resolve_job(options)
@@ -152,7 +153,7 @@ def _read_and_match_pictures(
     room.check_labels(files, expected, names)
     if out is not None:
         room.make_folder(out)
-    with report.show_progress(options.quiet) as show_done:
+    with show_progress(options.quiet, "crops") as show_done:
         results = room.read_files(files, job, show_done)
     if expected is None:
         return room.match_folder_labels(results, names), None

@@ -76,7 +76,8 @@ def info(
 ) -> None:
     """Show versions, devices, and the model's card."""
     from batchdigits import report  # noqa: PLC0415
+    from batchdigits.cli import installation  # noqa: PLC0415
 
     with exit_on_broken_pipe():
-        for line in report.describe_installation(model):
+        for line in installation.describe_installation(model):
             print(report.make_printable(line))

@@ -56,6 +56,7 @@ def _run_job(
     """Run a job, print its last line, and return the exit code."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
+    from batchdigits.progress import show_progress  # noqa: PLC0415
     from batchdigits.run import run_job  # noqa: PLC0415
 
     if options.out is None:
@@ -68,9 +69,16 @@ def _run_job(
             f"{job.threshold:.4f} or more are ok"
         )
     gc.set_threshold(GC_THRESHOLD)
-    with exit_on_broken_pipe(), report.show_progress(options.quiet) as show_done:
+    with exit_on_broken_pipe(), show_progress(options.quiet, _name_unit(options)) as show_done:
         run_job(job, show_done, stop, summary)
     return report.print_summary(summary, options.out, options)
+
+
+def _name_unit(options: RunOptions) -> str:
+    """Return what the bar counts; without --template or --as, files may hold either."""
+    if options.template or options.as_ == "form":
+        return "pages"
+    return "images" if options.as_ == "auto" else "crops"
 
 
 def _split_inputs(inputs: list[str], null: bool) -> "job.Inputs":

@@ -48,14 +48,14 @@ def check_labels(
 
 
 def read_files(
-    files: Sequence[Source], job: Job, progress: Progress = lambda _done, _files: None
+    files: Sequence[Source], job: Job, progress: Progress = lambda _done, _pages: None
 ) -> pd.DataFrame:
     """Read files with a model, as `run` does.
 
     Args:
         files: as `sources.find_sources` returns them.
         job: the model, and how it reads.
-        progress: called with how many files are done, and how many there are.
+        progress: called with how many pages are done, and of how many.
 
     Returns:
         A table as from `read_results`.

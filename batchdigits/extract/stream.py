@@ -1,6 +1,6 @@
 """Files become pictures and strips, chunk by chunk, in worker processes."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
@@ -38,7 +38,7 @@ def extract_files(
     """Extract digits and numbers from files, or images in memory, in worker processes.
 
     Args:
-        tasks: one for each file, in the order of the table.
+        tasks: one for each file, in the order of the table, counted by `count_pages`.
         options: how files are read.
         forms: the forms that pages may be.
 
@@ -53,9 +53,8 @@ def extract_files(
         forms=forms,
         shows=options.debug_pages is not None,
     )
-    single_pages = split_into_pages(tasks, _make_page_counter(tasks.sources, options))
     chunks = make_chunks(
-        single_pages, len(tasks.sources), options.workers, forms=bool(forms.templates)
+        split_into_pages(tasks), len(tasks.sources), options.workers, forms=bool(forms.templates)
     )
     count = options.workers
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
@@ -72,12 +71,12 @@ def extract_files(
         yield from _gather_batches(outcomes, options.batch_size, forms)
 
 
-def _make_page_counter(files: Sequence[Source], options: RunOptions) -> Callable[[Source], int]:
-    """Count the pages of files that may have many; return a function from file to count."""
-    multipage = find_multipage_files(files)
+def count_pages(tasks: FileTasks, options: RunOptions) -> int:
+    """Count the pages of files that may have many; return how many pages are to be read."""
+    multipage = find_multipage_files(tasks.sources)
     counts = [line.pages for line in plan_files(multipage, options)] if multipage else []
-    count_by_path = dict(zip((source.path for source in multipage), counts, strict=True))
-    return lambda source: count_by_path.get(source.path, 1)
+    tasks.page_counts.update(zip((source.path for source in multipage), counts, strict=True))
+    return tasks.estimate_total()
 
 
 def _gather_batches(

@@ -2,7 +2,7 @@
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class Task(NamedTuple):
         entry: the file's size and time when it was listed; None if no snapshot is wanted.
         known: the file's pages that were read before.
         image: the one page of a file that is only in memory, uint8, (height, width).
+        expected: how many pages it seems to have.
     """
 
     source: Source
@@ -47,6 +48,7 @@ class Task(NamedTuple):
     entry: FileSnapshot | None = None
     known: frozenset[int] = frozenset()
     image: GreyImage | None = None
+    expected: int = 1
 
 
 class FileTasks:
@@ -55,6 +57,7 @@ class FileTasks:
     Attributes:
         sources: the files.
         in_memory: whether the files are images in memory.
+        page_counts: path → pages, of files that may have many and whose pages were counted.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class FileTasks:
             images: the one page of each file, uint8, (height, width); empty for files on disk.
         """
         self.sources, self.in_memory = sources, len(images) > 0
+        self.page_counts: dict[str, int] = {}
         self._known, self._images = known_pages, images
         self._sizes = array("q", (entry.size for entry in entries))
         self._times = array("q", (entry.time for entry in entries))
@@ -87,6 +91,16 @@ class FileTasks:
             image = self._images[index] if self.in_memory else None
             yield Task(source, entry=entry, known=known_pages, image=image)
 
+    def estimate_total(self) -> int:
+        """Estimate how many pages are to be read: a file whose pages were not counted has one."""
+        total = len(self.sources)
+        for source in self.sources if self.page_counts else ():
+            count = self.page_counts.get(source.path, 1)
+            if count > MAX_CHUNK_PAGES:
+                count = len(_list_unread_pages(count, self._known.get(source.file, ())))
+            total += count - 1
+        return total
+
 
 def find_multipage_files(files: Sequence[Source]) -> list[Source]:
     """Return the files whose pages are worth counting."""
@@ -98,26 +112,30 @@ def find_multipage_files(files: Sequence[Source]) -> list[Source]:
     return multipage
 
 
-def split_into_pages(tasks: Iterable[Task], pages: Callable[[Source], int]) -> Iterator[Task]:
+def split_into_pages(tasks: FileTasks) -> Iterator[Task]:
     """Split the task of a file with more than `MAX_CHUNK_PAGES` pages into a task per page.
 
     So each page of a large file has its own limits of time and memory: a page that exceeds them
     fails alone.
 
     Args:
-        tasks: of files.
-        pages: returns the page count of a file.
+        tasks: of files, with the page counts of those that may have many.
 
     Yields:
         Tasks in order. Pages that were read before are left out, except the last.
     """
     for task in tasks:
-        count = pages(task.source)
+        count = tasks.page_counts.get(task.source.path, 1)
         if count <= MAX_CHUNK_PAGES:
-            yield task
+            yield task._replace(expected=count) if count > 1 else task
         else:
-            for page in [*sorted({*range(1, count)} - task.known), count]:
+            for page in _list_unread_pages(count, task.known):
                 yield task._replace(page=page, last=page == count, known=frozenset())
+
+
+def _list_unread_pages(count: int, known: Iterable[int]) -> list[int]:
+    """List the pages of a file that were not read before, and its last, which ends the file."""
+    return [*sorted({*range(1, count)}.difference(known)), count]
 
 
 def make_chunks(

@@ -217,12 +217,28 @@ class RunOptions(ReadOptions):
         OptionalPath,
         Option("A second table: every digit, its runner-up, and where it stands.", OUTPUT, "PATH"),
     ] = NO_PATH
+    new_rows: Annotated[
+        OptionalPath,
+        Option(
+            "A second table: the rows that are new since the last run, or changed by this one.",
+            OUTPUT,
+            "PATH",
+        ),
+    ] = NO_PATH
     wide: Annotated[
         bool, Option("One row for each page of a form, one column for each field.", OUTPUT)
     ] = False
     excel: Annotated[
         bool,
-        Option("CSV as some spreadsheets need it: with a UTF-8 mark, ; between columns.", OUTPUT),
+        Option(
+            "CSV that spreadsheets open by a click, values as text; with --decimal-comma where "
+            "they expect that.",
+            OUTPUT,
+        ),
+    ] = False
+    decimal_comma: Annotated[
+        bool,
+        Option("CSV with decimal commas and ; between columns, as in Germany or France.", OUTPUT),
     ] = False
     debug_pages: Annotated[
         OptionalPath,

@@ -6,7 +6,7 @@ place when it is complete. In `detail`, control characters and halves of surroga
 spaces. A detail that would begin with `= + - @` begins with `'` (OWASP ASVS 5.0, requirement
 1.2.10; a space in front is often trimmed away on import).
 
-A new format is one file here, which both writes and reads it, and its name in `FORMATS`.
+A new format is one file here, which both writes and reads it, and its name in `choice`.
 """
 
 import os
@@ -21,20 +21,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files import check_writable, open_atomic_file, wrap_os_errors
+from batchdigits.outputs.choice import FORMATS, choose_format, find_format
 from batchdigits.outputs.debug_pages import prepare_debug_folder
-from batchdigits.outputs.delimited import CSV, EXCEL_CSV, EXCEL_TSV, TSV
-from batchdigits.outputs.json_lines import JsonLines
-from batchdigits.outputs.parquet import Parquet
+from batchdigits.outputs.delimited import Dialect
 from batchdigits.outputs.table_format import (
     DIGITS_LAYOUT,
     FIELDS_LAYOUT,
     LONG_LAYOUT,
     RESULT_COLUMNS,
-    TableFormat,
     TableLayout,
     make_page_layout,
 )
-from batchdigits.outputs.xlsx import Xlsx
 from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import OutputRows
 from batchdigits.records import Row
@@ -47,11 +44,13 @@ __all__ = [
     "FIELDS_LAYOUT",
     "LONG_LAYOUT",
     "RESULT_COLUMNS",
+    "Dialect",
     "TableLayout",
     "build_dataframe",
     "check_table_path",
     "find_format",
     "make_page_layout",
+    "open_results_table",
     "open_table_writer",
     "open_tables",
     "prepare_outputs",
@@ -64,33 +63,22 @@ _LINES_PER_WRITE = 4096  # so that the lines of a million rows are never held at
 RecordWriter = Callable[[Iterable[Any]], None]
 
 
-def _index_formats(formats: Sequence[TableFormat]) -> dict[str, TableFormat]:
-    return {table_format.suffix: table_format for table_format in formats}
-
-
-FORMATS = _index_formats([CSV, TSV, JsonLines(), Parquet(), Xlsx()])
-EXCEL_FORMATS = _index_formats([EXCEL_CSV, EXCEL_TSV])
-"""What `--excel` writes instead of the format of the same suffix."""
-
-
-def find_format(path: str) -> TableFormat | None:
-    """Return the format that the suffix of a path names, in any case; None for other suffixes."""
-    return FORMATS.get(os.path.splitext(path)[1].lower())
-
-
-def check_table_path(out: str, *, excel: bool = False, option: str = "--out") -> None:
+def check_table_path(
+    out: str, *, excel: bool = False, decimal_comma: bool = False, option: str = "--out"
+) -> None:
     """Check that a table can be written to `out`, before anything is read.
 
     Args:
         out: a path that ends in .csv, .tsv, .jsonl, .parquet or .xlsx; `-` is CSV to stdout.
         excel: as in `open_table_writer`.
+        decimal_comma: likewise.
         option: the option that gave `out`, for messages.
 
     Raises:
-        UsageError: unknown suffix, a missing library, or `excel` with neither CSV nor TSV.
+        UsageError: unknown suffix, a missing library, or a dialect of neither CSV nor TSV.
         OutputError: the folder is missing or not writable, or `out` exists and is not a file.
     """
-    table_format = _choose_format(out, excel, option)
+    table_format = choose_format(out, Dialect(excel, decimal_comma), option)
     try:
         if table_format.library:
             import_module(table_format.library)
@@ -122,7 +110,7 @@ def prepare_outputs(paths: OutputPaths) -> None:
 
 @contextmanager
 def open_tables(
-    out: str, digits_out: str | None, layouts: Sequence[TableLayout], *, excel: bool
+    out: str, digits_out: str | None, layouts: Sequence[TableLayout], dialect: Dialect
 ) -> Iterator[Callable[[Sequence[OutputRows]], None]]:
     """Open the results table, and the table of digits where one is wanted.
 
@@ -131,19 +119,16 @@ def open_tables(
         digits_out: path of the table of digits; None for no such table.
         layouts: of the results table. Without any, it gets a row per page, with a column for each
             field found. These are known when all pages are read, so the rows wait until then.
-        excel: as in `open_table_writer`.
+        dialect: for spreadsheets.
 
     Yields:
         A function that appends to both.
     """
     with ExitStack() as stack:
-        wide_rows: list[Row] = []
-        write: RecordWriter = wide_rows.extend
-        if layouts:
-            write = stack.enter_context(open_table_writer(out, *layouts, excel=excel))
+        write = stack.enter_context(open_results_table(out, layouts, dialect))
         write_digits: RecordWriter | None = None
         if digits_out is not None:
-            digits = open_table_writer(digits_out, DIGITS_LAYOUT, excel=excel)
+            digits = open_table_writer(digits_out, DIGITS_LAYOUT, **dialect._asdict())
             write_digits = stack.enter_context(digits)
 
         def write_both(judged: Sequence[OutputRows]) -> None:
@@ -152,17 +137,29 @@ def open_tables(
                 write_digits(digit for one in judged for digit in one.digits)
 
         yield write_both
-        if not layouts:
-            _write_wide_table(out, wide_rows, excel=excel)
 
 
-def _write_wide_table(out: str, rows: list[Row], *, excel: bool) -> None:
+@contextmanager
+def open_results_table(
+    out: str, layouts: Sequence[TableLayout], dialect: Dialect
+) -> Iterator[RecordWriter]:
+    """Open a table of results as `open_tables` does; yield a function that appends rows."""
+    if layouts:
+        with open_table_writer(out, *layouts, **dialect._asdict()) as write:
+            yield write
+        return
+    wide_rows: list[Row] = []
+    yield wide_rows.extend
+    _write_wide_table(out, wide_rows, dialect)
+
+
+def _write_wide_table(out: str, rows: list[Row], dialect: Dialect) -> None:
     named_rows = [
         replace(row, field="value") if row.value and not row.field else row for row in rows
     ]
     names = dict.fromkeys(row.field for row in named_rows if row.field)
     layouts = [make_page_layout(list(names)), FIELDS_LAYOUT]
-    with open_table_writer(out, *layouts, excel=excel) as write:
+    with open_table_writer(out, *layouts, **dialect._asdict()) as write:
         write(named_rows)
 
 
@@ -186,7 +183,7 @@ def build_dataframe(rows: Iterable[Row], layout: TableLayout = LONG_LAYOUT) -> "
 
 @contextmanager
 def open_table_writer(
-    out: str, *layouts: TableLayout, excel: bool = False
+    out: str, *layouts: TableLayout, excel: bool = False, decimal_comma: bool = False
 ) -> Iterator[RecordWriter]:
     """Open the table `out` for writing, and yield a function that appends records to it.
 
@@ -199,7 +196,8 @@ def open_table_writer(
         out: as in `check_table_path`.
         layouts: of the table; without any, `LONG_LAYOUT`. Several layouts lay out the same
             records: an .xlsx has a sheet for each, other formats hold the first alone.
-        excel: write a UTF-8 byte order mark, and for CSV also `;` between columns.
+        excel: write a UTF-8 byte order mark, and values that spreadsheets take for text.
+        decimal_comma: write decimal commas, and for CSV `;` between columns.
 
     Raises:
         UsageError: as in `check_table_path`.
@@ -207,8 +205,8 @@ def open_table_writer(
             than a sheet holds.
         BrokenPipeError: nobody reads standard output any more, which is no fault: end quietly.
     """
-    check_table_path(out, excel=excel)
-    table_format = _choose_format(out, excel)
+    check_table_path(out, excel=excel, decimal_comma=decimal_comma)
+    table_format = choose_format(out, Dialect(excel, decimal_comma))
     written_layouts = (layouts or (LONG_LAYOUT,))[: None if table_format.holds_sheets else 1]
     with ExitStack() as stack:
         with wrap_os_errors(out):
@@ -260,20 +258,6 @@ def read_table(path: str) -> "pd.DataFrame":
         raise UsageError(f"'{path}' cannot be read as a table: {error}") from None
     table.columns = table.columns.astype(str).str.strip()
     return table.astype(object).where(table.notna(), "").astype("str")
-
-
-def _choose_format(out: str, excel: bool, option: str = "--out") -> TableFormat:
-    table_format = FORMATS[".csv"] if out == "-" else find_format(out)
-    if table_format is None:
-        expected = f"{', '.join(FORMATS)}, or - for CSV on standard output"
-        parts = " (a folder of parts, not available in this version)" if out[-1:] == "/" else ""
-        raise UsageError(f"{option} must end in {expected}, got {out!r}{parts}")
-    if not excel:
-        return table_format
-    if table_format.suffix not in EXCEL_FORMATS:
-        expected = f"{', '.join(EXCEL_FORMATS)} and -"
-        raise UsageError(f"--excel is for {expected}, got {option} {out!r}: leave it out")
-    return EXCEL_FORMATS[table_format.suffix]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchdigits.outputs.table_format import TableLayout, TableLine, TextFormat
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 CONFIDENCE_DECIMALS = 4
 _BYTE_ORDER_MARK = "\N{BYTE ORDER MARK}"
+_GUARD = "\t"
+"""Spreadsheets take what begins with a tab for text, show no tab, and compute nothing; `="007"` is
+text in some and a formula that is shown in others (`jobs/bench/spreadsheets.py`)."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,15 @@ class DelimitedText(TextFormat):
         suffix: as in `TableFormat`.
         separator: one character.
         mark: what the file begins with: a byte order mark, or nothing.
+        decimal: what stands before the decimals of a confidence.
+        guard: what stands before values, so that spreadsheets take them for text; or nothing.
     """
 
     suffix: str
     separator: str
     mark: str = ""
+    decimal: str = "."
+    guard: str = ""
 
     def format_header(self, layout: TableLayout) -> str:
         """Return the names of the columns, after the byte order mark where the dialect has it."""
@@ -39,17 +46,24 @@ class DelimitedText(TextFormat):
         text = io.StringIO(newline="")
         shares = [column.name for column in layout.columns if column.kind is float]
         table = csv.writer(text, delimiter=self.separator, lineterminator="\n")
+        if self.guard or self.decimal == ",":
+            # a spreadsheet may part columns at commas and tabs too, but never within quotes
+            table = csv.writer(
+                text, delimiter=self.separator, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+            )
+        guarded = [column.name for column in layout.columns if column.text and self.guard]
         for line in lines:
             rounded = {
-                name: f"{line[name]:.{CONFIDENCE_DECIMALS}f}"
+                name: f"{line[name]:.{CONFIDENCE_DECIMALS}f}".replace(".", self.decimal)
                 for name in shares
                 if line[name] is not None
             }
-            table.writerow((line | rounded).values())
+            values = {name: f"{self.guard}{line[name]}" for name in guarded if line[name]}
+            table.writerow((line | rounded | values).values())
         return text.getvalue()
 
     def read(self, path: str) -> "pd.DataFrame":
-        """Read text separated by comma, semicolon or tab, with or without a byte order mark."""
+        """Read text as any of the dialects here writes it: guards and decimal commas are undone."""
         import pandas as pd  # noqa: PLC0415  (half a second, which only readers need)
 
         text = Path(path).read_text("utf-8-sig")
@@ -57,7 +71,7 @@ class DelimitedText(TextFormat):
         separator = max("\t;,", key=header.count)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            return pd.read_csv(
+            table = pd.read_csv(
                 io.StringIO(text),
                 sep=separator,
                 dtype="str",
@@ -65,9 +79,31 @@ class DelimitedText(TextFormat):
                 index_col=False,
                 quoting=csv.QUOTE_MINIMAL,
             )
+        return table.replace(
+            {rf"\A{_GUARD}(?=[\d.]+\Z)": "", r"\A([01]),(\d{4})\Z": r"\1.\2"}, regex=True
+        )
 
 
 CSV = DelimitedText(".csv", ",")
 TSV = DelimitedText(".tsv", "\t")
-EXCEL_CSV = DelimitedText(".csv", ";", _BYTE_ORDER_MARK)
-EXCEL_TSV = DelimitedText(".tsv", "\t", _BYTE_ORDER_MARK)
+
+
+class Dialect(NamedTuple):
+    """What spreadsheets need of CSV and TSV.
+
+    Attributes:
+        excel: a byte order mark, and values that stay text.
+        decimal_comma: decimal commas, and in CSV `;` between columns: spreadsheets of countries
+            that write the one expect the other.
+    """
+
+    excel: bool = False
+    decimal_comma: bool = False
+
+
+def make_dialect(plain: DelimitedText, dialect: Dialect) -> DelimitedText:
+    """Return CSV or TSV as spreadsheets need it."""
+    separator = ";" if dialect.decimal_comma and plain.separator == "," else plain.separator
+    decimal = "," if dialect.decimal_comma else "."
+    mark, guard = (_BYTE_ORDER_MARK, _GUARD) if dialect.excel else ("", "")
+    return DelimitedText(plain.suffix, separator, mark, decimal, guard)

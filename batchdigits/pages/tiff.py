@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import tempfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -83,13 +84,21 @@ def decode_tiff(image: Any) -> None:
         raise UnreadableFileError(f"truncated or damaged TIFF: {reason}; copy or scan it again")
 
 
+def _open_scratch_file() -> int:
+    """Open a file for what is overheard: in memory on Linux, else one without a name."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("overheard")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
 def _capture_stderr(act: Callable[[], object]) -> tuple[str, Exception | None]:
     """Run `act`; return what it printed on file descriptor 2, and what it raised."""
     try:
         saved = os.dup(2)
     except OSError:  # the job was started without a standard error
         saved = os.open(os.devnull, os.O_WRONLY)
-    caught = os.memfd_create("overheard")
+    caught = _open_scratch_file()
     os.dup2(caught, 2)
     fault = None
     try:

@@ -14,11 +14,15 @@ MIN_PAPER_LEVEL = 48
 MIN_CONTRAST = 24
 """Least difference of the grey levels of paper and ink."""
 
+NEXT_STEP = "`batchdigits form check` shows what was looked for"
+
 
 def explain_failure(
     grey: GreyImage, template: Template, failure: RegistrationFailure
 ) -> RegistrationFailure:
-    """Return what is wrong with a page that no pose fits; the failure itself if nothing is.
+    """Return what is wrong with a page that no pose fits, and what to do.
+
+    If nothing is wrong with the page, it is what the search says.
 
     Args:
         grey: the page, uint8, (height, width).
@@ -43,4 +47,4 @@ def explain_failure(
             f"too coarse: about {dpi} dpi if the whole page is in view, expected {MIN_DPI} or "
             "more; scan it at 150 dpi"
         )
-    return failure
+    return RegistrationFailure(f"{failure.why}; {NEXT_STEP}")

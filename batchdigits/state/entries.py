@@ -14,12 +14,14 @@ class FileRecord(NamedTuple):
         thresholds: of the key it was read under, as `StateStore.add_key` took them.
         findings: what was found in it, as `StateStore.save_findings` took it.
         here: whether it is among the files of this run.
+        reading: the number of its reading; later readings have higher ones.
     """
 
     file: str
     thresholds: str
     findings: str
     here: bool
+    reading: int
 
 
 class TableRecord(NamedTuple):

@@ -16,9 +16,9 @@ from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings, decode_findings, encode_findings
 from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import FILE_MISSING, inspection
-from batchdigits.state import StateStore, scope, tables
-from batchdigits.state.known import FileFindings, NoState
-from batchdigits.summary import Progress, StopRequest, Summary
+from batchdigits.state import StateStore, renewal, scope, settling, tables
+from batchdigits.state.known import FileFindings, NoState, count_batch
+from batchdigits.summary import PageCount, StopRequest, Summary
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,16 @@ class State:
     def __init__(self, job: Job, store: StateStore, summary: Summary) -> None:
         """Take the job and its open state; the summary gets the counts of files."""
         self._job, self._store, self._summary = job, store, summary
-        self._wanted = self._lost = self._replaced = 0
+        self._lost = self._replaced = 0
         self._parts: list[TaskFindings] = []
         self._listing = sources.FoundSources([], {}, [])
         self._pages: dict[str, dict[int, str]] = {}
         self._moves = store.has_moved_files()
+        self._reused: set[str] = set()
         with store.transaction():
             own = json.dumps(job.model_thresholds._asdict())
             self._key = store.add_key(job.reading_key, own)
+            self._mark = renewal.load_or_make_mark(store, job.threshold)
 
     # What is to be read
 
@@ -55,12 +57,13 @@ class State:
         entries = [inspection.stat_source(source) for source in listing.sources]
         self._store.set_run_files(entries)
         scope.select_rows(self._job, self._store)
+        if settling.wait_for_first_files(self._store, listing, entries, self._job.options.settle):
+            self._store.set_run_files(entries)
         indexes = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
         indexes = self._drop_unready([*indexes], entries)
         self._pages = {} if fresh else self._store.load_findings_by_page(self._key)
         if not fresh and self._store.has_readings():
             indexes = self._drop_known_content(indexes)
-        self._wanted = len(indexes)
         files = [listing.sources[index] for index in indexes]
         return FileTasks(files, [entries[index] for index in indexes], self._pages)
 
@@ -89,34 +92,29 @@ class State:
             with self._store.transaction():
                 for index, entry in zip(part, entries, strict=True):
                     replaces = self._moves and self._store.has_moved_predecessor(entry)
+                    is_new = self._store.load_earlier_reading(entry) is None
                     if entry.content is None or not self._store.reuse_reading(entry, self._key):
                         unknown.append(index)
                     else:
                         self._replaced += replaces
+                        self._reused.update([entry.file] if is_new else [])
                         self._store.mark_tables_stale()
         return unknown
 
     # What is read is kept
 
     def keep_findings(
-        self, batches: Generator[list[TaskFindings]], progress: Progress, stop: StopRequest
+        self, batches: Generator[list[TaskFindings]], pages: PageCount, stop: StopRequest
     ) -> Iterator[list[FileFindings]]:
         """Keep findings batch by batch; then return all that is known, in the table's order.
 
         A run that is stopped keeps the batches that it has.
         """
-        summary, done = self._summary, self._summary.files - self._wanted
-        progress(done, summary.files)
-        with (
-            stop.defer_stop(READ_STOPPED_MESSAGE),
-            closing(self._keep_and_count(batches)) as kept,
-        ):
-            for count in kept:
-                done += count
-                summary.read += count
-                progress(done, summary.files)
+        with stop.defer_stop(READ_STOPPED_MESSAGE), closing(self._keep_batches(batches)) as kept:
+            for batch in kept:
+                count_batch(batch, self._summary, pages)
                 stop.raise_if_asked()
-        summary.read -= self._lost
+        self._summary.read -= self._lost
         if self._replaced:
             log.warning(
                 "%d files came under the names of files that were moved, and their rows took the "
@@ -125,8 +123,10 @@ class State:
             )
         return self._recall_findings()
 
-    def _keep_and_count(self, batches: Generator[list[TaskFindings]]) -> Generator[int]:
-        """Keep each batch while the next is read; yield how many more files are safe on disk."""
+    def _keep_batches(
+        self, batches: Generator[list[TaskFindings]]
+    ) -> Generator[list[TaskFindings]]:
+        """Keep each batch while the next is read; yield those that are safe on disk."""
         with closing(batches), ThreadPoolExecutor(1) as beside:
             keeping = beside.submit(self._keep_batch, [])
             try:
@@ -138,8 +138,8 @@ class State:
                 kept = keeping.result()
             yield kept
 
-    def _keep_batch(self, batch: list[TaskFindings]) -> int:
-        """Keep a batch; return how many files end in it. Of a file that goes on, keep the pages."""
+    def _keep_batch(self, batch: list[TaskFindings]) -> list[TaskFindings]:
+        """Keep a batch, and return it. Of a file that goes on, keep the pages."""
         with self._store.transaction():
             for task_findings in batch:
                 self._parts.append(task_findings)
@@ -148,7 +148,7 @@ class State:
                     self._parts = []
                 else:
                     self._keep_page(task_findings)
-        return sum(task_findings.task.last for task_findings in batch)
+        return batch
 
     def _keep_file(self, parts: Sequence[TaskFindings]) -> None:
         """Keep the findings of a file, in the order of its pages."""
@@ -179,25 +179,27 @@ class State:
     def _put_findings(self, entry: FileSnapshot, findings: Sequence[Finding]) -> None:
         failed = any(one.item.status == "error" for one in findings)
         self._replaced += self._moves and self._store.has_moved_predecessor(entry)
+        if earlier := self._store.load_earlier_reading(entry):
+            renewal.count_changes(entry.file, earlier, findings, self._job, self._summary)
         self._store.save_findings(entry, self._key, encode_findings(findings), failed=failed)
         self._store.mark_tables_stale()
 
     def _recall_findings(self) -> Iterator[list[FileFindings]]:
         """Yield the findings of every file of the table, in its order."""
-        threshold = self._job.threshold
-        decode_thresholds: Callable[[str], Thresholds] = cache(
-            lambda text: Thresholds(**json.loads(text))
+        choose_thresholds: Callable[[float | None, str], Thresholds] = cache(
+            renewal.choose_thresholds
         )
+        now, before = self._job.threshold, self._mark.threshold
         records = self._store.list_file_records()
         while part := list(islice(records, FILES_PER_PART)):
             yield [
                 FileFindings(
                     one.file,
                     decode_findings(one.findings),
-                    decode_thresholds(one.thresholds)
-                    if threshold is None
-                    else Thresholds(threshold, threshold),
+                    choose_thresholds(now, one.thresholds),
                     one.here,
+                    one.reading > self._mark.number or one.file in self._reused,
+                    None if now == before else choose_thresholds(before, one.thresholds),
                 )
                 for one in part
             ]
@@ -223,6 +225,11 @@ class State:
     def can_skip_tables(self) -> bool:
         """Return whether the tables need not or must not be written."""
         return tables.can_skip_tables(self._job, self._store, self._summary)
+
+    def note_shown_readings(self) -> None:
+        """Note that the tables in place show all readings, so that later ones are new."""
+        with self._store.transaction():
+            renewal.move_mark(self._store, self._mark, self._job.threshold)
 
     def guard_tables(self) -> AbstractContextManager[None]:
         """Keep edited tables under another name, and note how the new tables are left.

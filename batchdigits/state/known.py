@@ -9,7 +9,7 @@ from batchdigits.calibrate import Thresholds
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings
-from batchdigits.summary import Progress, StopRequest, Summary
+from batchdigits.summary import PageCount, StopRequest, Summary
 
 
 class FileFindings(NamedTuple):
@@ -20,12 +20,27 @@ class FileFindings(NamedTuple):
         findings: in the order of the rows.
         thresholds: its values are judged by these.
         here: whether the file is among those of this run.
+        is_new: whether it was read since the last tables were written.
+        earlier: what those tables were judged by, if that is something else; else None.
     """
 
     file: str
     findings: Sequence[Finding]
     thresholds: Thresholds
     here: bool = True
+    is_new: bool = True
+    earlier: Thresholds | None = None
+
+
+def count_batch(batch: Sequence[TaskFindings], summary: Summary, pages: PageCount) -> None:
+    """Count what was read, and tell that it is done."""
+    for one in batch:
+        crops, forms = one.count_kinds()
+        summary.crops += crops
+        summary.pages += forms
+        summary.read += one.task.last
+    done = sum(one.count_pages() for one in batch)
+    pages.add_pages(done, expected=sum(one.task.expected for one in batch))
 
 
 class NoState:
@@ -42,11 +57,11 @@ class NoState:
     def keep_findings(
         self,
         batches: Generator[list[TaskFindings]],
-        progress: Progress,
+        pages: PageCount,
         stop: StopRequest,  # noqa: ARG002 (a signal ends the run at once: there is nothing to save)
     ) -> Iterator[list[FileFindings]]:
         """Yield the findings of whole files, batch by batch, as they are read."""
-        pages: list[Finding] = []
+        parts: list[Finding] = []
         with closing(batches):
             while True:
                 with self._summary.time_stage("read"):
@@ -55,15 +70,14 @@ class NoState:
                     return
                 whole = []
                 for one in batch:
-                    pages += one.findings
+                    parts += one.findings
                     if one.task.last:
                         whole.append(
-                            FileFindings(one.task.source.file, pages, self._job.thresholds)
+                            FileFindings(one.task.source.file, parts, self._job.thresholds)
                         )
-                        pages = []
+                        parts = []
                 yield whole
-                self._summary.read += sum(one.task.last for one in batch)
-                progress(self._summary.read, self._summary.files)
+                count_batch(batch, self._summary, pages)
 
     def prune_rows(self) -> None:
         """Do nothing: nothing is known of earlier runs."""
@@ -71,6 +85,9 @@ class NoState:
     def can_skip_tables(self) -> bool:
         """Return False: the tables are always written."""
         return False
+
+    def note_shown_readings(self) -> None:
+        """Do nothing: there is no next run that knows of this one."""
 
     def guard_tables(self) -> AbstractContextManager[None]:
         """Return a context that does nothing: how earlier tables were left is not known."""

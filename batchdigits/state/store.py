@@ -1,4 +1,4 @@
-"""The state's file: every query and every change of it is a method here."""
+"""The state's file: every query and every change of it is a method here or in `TableRecords`."""
 
 import os
 import sqlite3
@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from batchdigits.records import FileSnapshot
 from batchdigits.state import base
 from batchdigits.state.checksums import compute_checksum
-from batchdigits.state.entries import MOVED, FileRecord, TableRecord
+from batchdigits.state.entries import MOVED, FileRecord
+from batchdigits.state.table_records import TableRecords
 
 
-class StateStore:
+class StateStore(TableRecords):
     """An open state; see `open_store`.
 
     Attributes:
@@ -26,8 +27,7 @@ class StateStore:
             sqlite3.Error: it cannot be opened or written.
         """
         self.folder = os.path.dirname(os.path.realpath(path))
-        self._stale = False
-        self._base = base.open_database(path)
+        super().__init__(base.open_database(path))
         self._base.execute(
             "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
             " sure INTEGER) WITHOUT ROWID"
@@ -154,6 +154,15 @@ class StateStore:
                 )
         self._save_file(entry, int(number or 0))
 
+    def load_earlier_reading(self, entry: FileSnapshot) -> tuple[str, str] | None:
+        """Return thresholds and findings of a file as it was read before; None if it changed."""
+        row = self._base.execute(
+            "SELECT thresholds, findings FROM files JOIN readings ON readings.id = files.reading"
+            " JOIN keys ON keys.id = readings.key WHERE file = ? AND files.content = ?",
+            (entry.file, entry.content),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
+
     def save_page_findings(self, entry: FileSnapshot, key: int, page: int, findings: str) -> None:
         """Keep the findings of a page until all of its file is read."""
         row = (entry.file, page, entry.size, entry.time, key, findings)
@@ -184,13 +193,14 @@ class StateStore:
     def list_file_records(self) -> Iterator[FileRecord]:
         """Yield a record of every file, in the order of the UTF-8 bytes of its name."""
         rows = self._base.execute(
-            "SELECT files.file, thresholds, findings, here.file IS NOT NULL FROM files"
-            " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
+            "SELECT files.file, thresholds, findings, here.file IS NOT NULL, files.reading"
+            " FROM files JOIN readings ON readings.id = files.reading"
+            " JOIN keys ON keys.id = readings.key"
             " LEFT JOIN here ON here.file = files.file"
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
-        for file, thresholds, findings, here in rows:
-            yield FileRecord(file, thresholds, findings, bool(here))
+        for file, thresholds, findings, here, reading in rows:
+            yield FileRecord(file, thresholds, findings, bool(here), reading)
 
     def list_read_files(
         self, key: int, after: str, count: int
@@ -273,27 +283,4 @@ class StateStore:
         """Delete the findings of content that no file has any more, and those of single pages."""
         self._base.execute("DELETE FROM pages")
         self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
-
-    def load_table_record(self, name: str) -> TableRecord | None:
-        """Return how a table was left; None if none was written."""
-        row = self._base.execute(
-            "SELECT size, time, content, settings, summary FROM written WHERE name = ?", (name,)
-        ).fetchone()
-        return TableRecord(*row) if row else None
-
-    def mark_tables_stale(self) -> None:
-        """Note that the tables no longer show what is known."""
-        if self._stale:  # noted before: this is called for every file
-            return
-        rows = self._base.execute("SELECT name, size, time, content FROM written").fetchall()
-        for name, size, time, content in rows:
-            self.save_table_record(name, TableRecord(size, time, content, "", ""))
-        self._stale = True
-
-    def save_table_record(self, name: str, table: TableRecord) -> None:
-        """Note how a table was left."""
-        self._stale = False
-        self._base.execute(
-            "INSERT OR REPLACE INTO written VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (name, *table, compute_checksum(name, *table)),
-        )
+        self.lower_mark()

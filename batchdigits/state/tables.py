@@ -30,6 +30,8 @@ def encode_table_settings(job: Job) -> str:
     option_names = ("wide", "excel", "digits_out")
     settings = {name: getattr(job.options, name) for name in option_names}
     settings["min_confidence"] = job.threshold
+    if any(job.dialect):
+        settings["decimal_comma"] = job.options.decimal_comma
     columns = [layout.names for layout in job.layouts]
     inputs = "any"
     if not job.options.append:  # as a digest, because a list may have a million

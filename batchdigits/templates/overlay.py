@@ -38,8 +38,9 @@ def draw_template(
         ends = _draw_box(picture, matrix, field.box, FIELD_COLOUR, thick)
         for cell in field.boxes() if field.cells is not None else ():
             _draw_box(picture, matrix, cell, BOX_COLOUR, thick)
-        left, top = ends.min(axis=0)
-        place = (int(left), int(max(top - 2 * thick, LETTER_HEIGHT_MM * fine)))
+        left, bottom = ends.min(axis=0)[0], ends.max(axis=0)[1]
+        below = bottom + 2 * thick + LETTER_HEIGHT_MM * fine  # above it stands what is printed
+        place = (int(left), int(min(below, len(picture) - 2 * thick)))
         scale = LETTER_HEIGHT_MM * fine / _CAPITAL_HEIGHT_PX
         font = cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(picture, field.name, place, font, scale, FIELD_COLOUR, thick, cv2.LINE_AA)

@@ -83,7 +83,7 @@ def main() -> None:
         table.writerows((f"{FORMS}/{name}", 1, field, value) for name, field, value in truth)
 
 
-def save(name: str, grey: paper.Grey) -> None:
+def save(name: str, grey: paper.GreyImage) -> None:
     """Write a page in the format that its name says; faxes in one bit, G4."""
     out = io.BytesIO()
     if name.endswith(".tif"):

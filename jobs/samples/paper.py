@@ -136,7 +136,7 @@ def filled(  # noqa: PLR0913 - each is said by its name
         stays = field.optional and random.random() < missing
         truth[field.name] = "" if stays else _value(field, random)
         if not stays:
-            _write(grey, field, truth[field.name], digits, random, dpi / INCH)
+            write_value(grey, field, truth[field.name], digits, random, dpi / INCH)
     return grey, truth
 
 
@@ -155,7 +155,7 @@ def punctuated(digits: str, decimals: int) -> str:
     return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals and digits else digits
 
 
-def _write(  # noqa: PLR0913, PLR0917 - what it writes, where, with what
+def write_value(  # noqa: PLR0913, PLR0917 - what it writes, where, with what
     grey: GreyImage,
     field: Field,
     value: str,
@@ -163,6 +163,7 @@ def _write(  # noqa: PLR0913, PLR0917 - what it writes, where, with what
     random: np.random.Generator,
     fine: float,
 ) -> None:
+    """Write a value into a field by hand; `fine` is pixels a millimetre."""
     boxes = field.boxes()
     if field.cells is None:
         x, y, wide, high = field.box

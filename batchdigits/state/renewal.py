@@ -1,0 +1,83 @@
+"""What is new in the tables of a run, and which values that were `ok` a new reading changes."""
+
+import json
+import logging
+from collections.abc import Sequence
+
+from batchdigits.calibrate import Thresholds
+from batchdigits.job import Job
+from batchdigits.postprocess.judge import judge_findings
+from batchdigits.predict.findings import Finding, decode_findings
+from batchdigits.records import Row
+from batchdigits.state.known import FileFindings
+from batchdigits.state.store import StateStore
+from batchdigits.state.table_records import ReadingMark
+from batchdigits.summary import ChangedValue, Summary
+
+log = logging.getLogger(__name__)
+
+
+def select_new_rows(one: FileFindings, rows: Sequence[Row], *, whole_pages: bool) -> list[Row]:
+    """Select the rows of a file that the last table did not have.
+
+    Args:
+        one: the file's findings; they say whether it was read since, and what it was judged by.
+        rows: of the file.
+        whole_pages: whether all rows of a page go with one of them.
+    """
+    if one.is_new or one.earlier is None:
+        return list(rows) if one.is_new else []
+    before = judge_findings(one.file, one.findings, one.earlier).rows
+    changed = [row for row, old in zip(rows, before, strict=True) if row != old]
+    if not whole_pages:
+        return changed
+    pages = {row.page for row in changed}
+    return [row for row in rows if row.page in pages]
+
+
+def choose_thresholds(threshold: float | None, text: str) -> Thresholds:
+    """Return one threshold for all values, or for None those of a model, kept as `text`."""
+    return Thresholds(**json.loads(text)) if threshold is None else Thresholds(threshold, threshold)
+
+
+def load_or_make_mark(store: StateStore, threshold: float | None) -> ReadingMark:
+    """Return what the last tables show; if that was never noted, note that they show all."""
+    mark = store.load_mark()
+    if mark is None:
+        number = store.find_highest_reading() if store.has_table_records() else 0
+        mark = ReadingMark(number, threshold)
+        store.save_mark(mark)
+    return mark
+
+
+def move_mark(store: StateStore, mark: ReadingMark, threshold: float | None) -> None:
+    """Note that the tables show all readings, unless some are of files that are left out."""
+    hidden = store.has_hidden_readings(mark.number)
+    store.save_mark(ReadingMark(mark.number if hidden else store.find_highest_reading(), threshold))
+
+
+def count_changes(
+    file: str, earlier: tuple[str, str], findings: Sequence[Finding], job: Job, summary: Summary
+) -> None:
+    """Count and log the values that were `ok`, and that a new reading of the same bytes changes.
+
+    Args:
+        file: its name as the table spells it.
+        earlier: thresholds and findings of the last reading, as the state keeps them.
+        findings: of the new reading.
+        job: says what values are judged by.
+        summary: gets the values.
+    """
+    text, before = earlier
+    rows = judge_findings(file, findings, job.thresholds).rows
+    new = {(row.page, row.field): row for row in rows}
+    for old in judge_findings(
+        file, decode_findings(before), choose_thresholds(job.threshold, text)
+    ).rows:
+        row = new.get((old.page, old.field))
+        if old.status != "ok" or (row is not None and row.value == old.value):
+            continue
+        value, status = ("", "gone") if row is None else (row.value, row.status)
+        change = ChangedValue(file, old.page, old.field, old.value, value, status)
+        summary.count_change(change)
+        log.info("changed by reading again: %s", change)
