@@ -18,6 +18,8 @@ class OutputPaths:
     Attributes:
         out: the table; `-` is standard output. None if rows go to the caller.
         state: what was read, for the next run; None if `out` is `-` and no state is named.
+        corrections: what people said about the table's values; None if `out` is no file. A run
+            reads it and never writes it.
         digits_out: the table of single digits; `-` is standard output.
         log_file: the log.
         summary_json: the summary for programs.
@@ -31,6 +33,7 @@ class OutputPaths:
 
     out: str | None
     state: str | None
+    corrections: str | None
     digits_out: str | None
     log_file: str | None
     summary_json: str | None
@@ -46,6 +49,7 @@ class OutputPaths:
         path_by_option = {
             "--out": self.out,
             self.state_option: self.state,
+            "the corrections of --out": self.corrections,
             "--digits-out": self.digits_out,
             "--log-file": self.log_file,
             "--summary-json": self.summary_json,
@@ -55,6 +59,11 @@ class OutputPaths:
         yield from ((f"the lock of {option}", lock) for lock, option in locks.items())
         if self.state is not None:
             yield f"the journal of {self.state_option}", f"{os.path.realpath(self.state)}-journal"
+
+
+def make_corrections_path(table: str) -> str:
+    """Return where what people said about a table's values is kept."""
+    return f"{table}.corrections.csv"
 
 
 def resolve_paths(options: RunOptions) -> OutputPaths:
@@ -69,6 +78,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
         state = f"{out}.state"
+    corrections = None if out is None or out == "-" else make_corrections_path(out)
     own_paths = (out, state, digits, options.log_file, options.summary_json, options.debug_pages)
     # A state named after a table shares its lock, even if --state names it.
     locks = {"--out": out, "--digits-out": digits}
@@ -77,6 +87,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     paths = OutputPaths(
         out=out,
         state=state,
+        corrections=corrections,
         digits_out=digits,
         log_file=options.log_file,
         summary_json=options.summary_json,

@@ -14,12 +14,14 @@ class FileRecord(NamedTuple):
         thresholds: of the key it was read under, as `StateStore.add_key` took them.
         findings: what was found in it, as `StateStore.save_findings` took it.
         here: whether it is among the files of this run.
+        content: a digest of its bytes; None if it is not known.
     """
 
     file: str
     thresholds: str
     findings: str
     here: bool
+    content: bytes | None
 
 
 class TableRecord(NamedTuple):

@@ -198,6 +198,7 @@ class State:
                     if threshold is None
                     else Thresholds(threshold, threshold),
                     one.here,
+                    one.content,
                 )
                 for one in part
             ]

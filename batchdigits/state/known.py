@@ -20,12 +20,14 @@ class FileFindings(NamedTuple):
         findings: in the order of the rows.
         thresholds: its values are judged by these.
         here: whether the file is among those of this run.
+        content: a digest of the file's bytes; None if it is not known.
     """
 
     file: str
     findings: Sequence[Finding]
     thresholds: Thresholds
     here: bool = True
+    content: bytes | None = None
 
 
 class NoState:

@@ -118,10 +118,8 @@ class StateStore:
 
     def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
         """Return whether a file's content was read before; if so, the file gets its findings."""
-        row = self._base.execute(
-            "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
-            (entry.content, key),
-        ).fetchone()
+        query = "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed"
+        row = self._base.execute(query, (entry.content, key)).fetchone()
         if row:
             self._save_file(entry, row[0])
         return bool(row)
@@ -184,13 +182,13 @@ class StateStore:
     def list_file_records(self) -> Iterator[FileRecord]:
         """Yield a record of every file, in the order of the UTF-8 bytes of its name."""
         rows = self._base.execute(
-            "SELECT files.file, thresholds, findings, here.file IS NOT NULL FROM files"
-            " JOIN readings ON readings.id = files.reading JOIN keys ON keys.id = readings.key"
-            " LEFT JOIN here ON here.file = files.file"
+            "SELECT files.file, thresholds, findings, here.file IS NOT NULL, files.content"
+            " FROM files JOIN readings ON readings.id = files.reading"
+            " JOIN keys ON keys.id = readings.key LEFT JOIN here ON here.file = files.file"
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
-        for file, thresholds, findings, here in rows:
-            yield FileRecord(file, thresholds, findings, bool(here))
+        for file, thresholds, findings, here, content in rows:
+            yield FileRecord(file, thresholds, findings, bool(here), content)
 
     def list_read_files(
         self, key: int, after: str, count: int
@@ -227,8 +225,8 @@ class StateStore:
 
     def has_moved_files(self) -> bool:
         """Return whether any file was read and moved away."""
-        cursor = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
-        return cursor.fetchone() is not None
+        query = "SELECT 1 FROM files WHERE size = ? LIMIT 1"
+        return self._base.execute(query, (MOVED,)).fetchone() is not None
 
     def has_moved_predecessor(self, entry: FileSnapshot) -> bool:
         """Return whether another file of this name was read without error and moved away."""
@@ -274,12 +272,14 @@ class StateStore:
         self._base.execute("DELETE FROM pages")
         self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
 
+    def load_table_records(self) -> dict[str, TableRecord]:
+        """Return how each table was left, by its name."""
+        rows = self._base.execute("SELECT * FROM written")
+        return {name: TableRecord(*row) for name, *row, _ in rows}
+
     def load_table_record(self, name: str) -> TableRecord | None:
         """Return how a table was left; None if none was written."""
-        row = self._base.execute(
-            "SELECT size, time, content, settings, summary FROM written WHERE name = ?", (name,)
-        ).fetchone()
-        return TableRecord(*row) if row else None
+        return self.load_table_records().get(name)
 
     def mark_tables_stale(self) -> None:
         """Note that the tables no longer show what is known."""
