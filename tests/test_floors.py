@@ -17,6 +17,7 @@ FLOORS = (
     {"predict"},
     {"postprocess"},
     {"paths", "corrections"},
+    {"views"},
     {"outputs"},
     {"job"},
     {"state", "labelled"},

@@ -72,8 +72,8 @@ def _report_outcome(outcome: "MergeOutcome", path: str, quiet: bool) -> None:
     promise = outcome.promise
     if promise.is_broken:
         print_message(
-            f"warning: of {promise.values:,} values that were ok, {promise.promised:.1f} may be wrong "
-            f"by their confidences, and {promise.found:,} are known to be"
+            f"warning: of {promise.values:,} values that were ok, {promise.promised:.1f} may be "
+            f"wrong by their confidences, and {promise.found:,} are known to be"
             + (f" ({promise.audit_found} of {promise.audited} audited)" if promise.audited else "")
             + ": `batchdigits evaluate` makes a calibration of this, for run --calibration"
         )
