@@ -1,14 +1,16 @@
 """`review`: a page on which a person settles doubtful values."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 from batchdigits.cli.correct import ResultsArgument, StateOption, WaitOption
 from batchdigits.cli.options import ConfigOption, QuietOption, make_option, make_run_option
+from batchdigits.cli.words import StoppedBySignal
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
 
 if TYPE_CHECKING:
-    from batchdigits.review import ReviewItem
+    from batchdigits.review import ReviewItem, ReviewServer
 
 
 def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each option)
@@ -17,7 +19,7 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
         str | None,
         make_option(
             "out",
-            "The page: .html. Of many values there are several.",
+            "The page: .html. With --serve the corrections: .csv, by default corrections.csv.",
             "PAGE",
             "-o",
             environment=False,
@@ -54,6 +56,17 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
         int | None,
         make_option("seed", "Makes the draw of --audit repeatable.", "N", default="chance", min=0),
     ] = None,
+    serve: Annotated[
+        bool,
+        make_option(
+            "serve",
+            "Serve the page to this machine alone, at an address with a secret in it, and write "
+            "what is said to --out at once.",
+        ),
+    ] = False,
+    port: Annotated[
+        int, make_option("port", "Where --serve listens.", "N", default="any", min=0, max=65535)
+    ] = 0,
     state: StateOption = None,
     wait: WaitOption = None,
     max_pixels: Annotated[str | None, make_run_option("max_pixels")] = None,
@@ -67,10 +80,7 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
     The page is one file that needs no network. It shows each value with its picture, one by one or
     in groups of equal digits, and saves what is said as corrections.csv, for `correct`.
     """
-    if out is None:
-        raise UsageError("--out is missing: expected a path such as review.html")
-    if not out.lower().endswith((".html", ".htm")):
-        raise UsageError(f"--out '{out}': expected a page, .html")
+    out = _check_out(out, serve)
     options = RunOptions.from_settings(
         {
             "state": state,
@@ -84,7 +94,8 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
     from batchdigits import report  # noqa: PLC0415
     from batchdigits import review as room  # noqa: PLC0415
 
-    selection = room.Selection(audit, groups, field, again, seed)
+    session = room.load_book(out) if serve else None
+    selection = room.Selection(audit, groups, field, again, seed, session)
     with room.open_results(results, options.state, options.wait) as opened:
         items = room.select_items(opened, selection)
     views = room.ViewOptions(
@@ -92,9 +103,40 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
     )
     context = room.PageContext(results, room.make_title(results), by=by)
     with report.show_progress(options.quiet) as show_done:
-        pages = room.write_pages(out, items, views, context, show_done)
-    if not options.quiet:
+        if not serve:
+            pages = room.write_pages(out, items, views, context, show_done)
+        else:
+            served = room.prepare_served_review(items, views, context, out, show_done)
+    if serve:
+        _serve(room.ReviewServer(served, port), results, out)
+    elif not options.quiet:
         report.print_message(f"{_describe_items(items)} -> {', '.join(pages[:5])}")
+
+
+def _check_out(out: str | None, serve: bool) -> str:
+    """Return where the page goes, or the corrections of a page that is served."""
+    if out is None and serve:
+        return "corrections.csv"
+    if out is None:
+        raise UsageError("--out is missing: expected a path such as review.html")
+    endings = (".csv",) if serve else (".html", ".htm")
+    if not out.lower().endswith(endings):
+        what = "corrections, .csv, with --serve" if serve else "a page, .html"
+        raise UsageError(f"--out '{out}': expected {what}")
+    return out
+
+
+def _serve(server: "ReviewServer", results: str, out: str) -> None:
+    """Serve until a signal ends it, which is how one stops."""
+    from batchdigits import report  # noqa: PLC0415
+
+    report.print_message(f"open {server.address} (Ctrl-C ends; nothing else reaches it)")
+    try:
+        with server:
+            server.serve_forever(poll_interval=0.2)
+    except StoppedBySignal:
+        command = f"batchdigits correct {shlex.quote(results)} {shlex.quote(out)}"
+        report.print_message(f"what was said is in '{out}': `{command}` merges it")
 
 
 def _describe_items(items: "list[ReviewItem]") -> str:

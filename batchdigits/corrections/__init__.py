@@ -11,6 +11,7 @@ from batchdigits.corrections.file import (
     describe_answer,
     is_corrections_file,
     list_problems,
+    parse_correction,
     read_corrections,
 )
 from batchdigits.corrections.places import FormNames, locate_field, name_forms, place_fields
@@ -35,6 +36,7 @@ __all__ = [
     "load_book",
     "locate_field",
     "name_forms",
+    "parse_correction",
     "place_fields",
     "read_corrections",
 ]

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import cast
@@ -62,7 +62,7 @@ def read_corrections(path: str) -> list[Correction]:
                 f"'{path}' lacks the column '{missing[0]}': expected corrections, as `review` "
                 f"saves them, got {', '.join(names)[:200] or 'nothing'}"
             )
-        return [_parse_line(line, path, number) for number, line in enumerate(lines, 2)]
+        return [parse_correction(line, f"'{path}', line {at}") for at, line in enumerate(lines, 2)]
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror}") from None
     except (UnicodeError, csv.Error) as error:
@@ -73,16 +73,25 @@ def _find_separator(head: str) -> str:
     return max(",;\t", key=head.count)
 
 
-def _parse_line(line: dict[str, str | None], path: str, number: int) -> Correction:
+def parse_correction(line: Mapping[str, str | None], where: str) -> Correction:
+    """Return a correction from the texts of its columns.
+
+    Args:
+        line: by column; missing ones are empty.
+        where: what the line is called in messages.
+
+    Raises:
+        UsageError: it is no correction, or of a newer version.
+    """
     cells = {name: (line.get(name) or "").strip() for name in (*COLUMNS, VERSION_COLUMN)}
     version = cells.pop(VERSION_COLUMN) or str(VERSION)
     if not version.isdecimal() or int(version) > VERSION:
         raise UsageError(
-            f"'{path}', line {number}: corrections of version {version[:20]!r}, this batchdigits "
-            f"knows {VERSION}: install the version that wrote it"
+            f"{where}: corrections of version {version[:20]!r}, this batchdigits knows {VERSION}: "
+            "install the version that wrote it"
         )
     if fault := _describe_fault(cells):
-        raise UsageError(f"'{path}', line {number}: {fault}: correct or remove the line")
+        raise UsageError(f"{where}: {fault}: correct or remove the line")
     texts = {name: cell for name, cell in cells.items() if name not in ("page", "answer")}
     return Correction(**texts, page=int(cells["page"] or 1), answer=cast("Answer", cells["answer"]))
 

@@ -3,13 +3,14 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batchdigits.files import write_file
+from batchdigits.files import check_writable, wrap_os_errors, write_file
 from batchdigits.review.items import ReviewItem
 from batchdigits.review.page import PageContext, ShownItem, render_page
+from batchdigits.review.server import ServedReview
 from batchdigits.review.unlike import order_by_unlikeness
 from batchdigits.summary import Progress
 from batchdigits.views import (
@@ -62,22 +63,79 @@ def write_pages(
     Raises:
         OutputError: a page cannot be written.
     """
-    shown, pages = show_items(items, options, progress)
+    shown, pictures = show_items(items, options, progress)
     parts = split_items(shown)
     paths = name_pages(out, len(parts))
-    for number, (part, path) in enumerate(zip(parts, paths, strict=True), 1):
-        own = PageContext(
-            table=context.table,
-            title=context.title + (f" ({number} of {len(parts)})" if len(parts) > 1 else ""),
-            number=number,
-            pages=[os.path.basename(one) for one in paths],
-            by=context.by,
-            made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        )
-        used = {one.picture: pages[one.picture] for one in part if one.picture in pages}
-        few = dict(list(used.items())[:MAX_PAGE_PICTURES])
-        write_file(path, render_page(part, few, own).encode(), mode_of=context.table)
+    names = [os.path.basename(one) for one in paths]
+    for number, path in enumerate(paths, 1):
+        text = render_part(parts, number, names, pictures, context)
+        write_file(path, text.encode(), mode_of=context.table)
     return paths
+
+
+def render_part(
+    parts: Sequence[Sequence[ShownItem]],
+    number: int,
+    names: Sequence[str],
+    pictures: Mapping[str, bytes],
+    context: PageContext,
+) -> str:
+    """Return one page of several as HTML.
+
+    Args:
+        parts: the values of each page.
+        number: of the page, from 1.
+        names: of all pages, as their links have them.
+        pictures: small pictures of scans, by the key that values name.
+        context: what each page says.
+    """
+    part = parts[number - 1]
+    used = dict.fromkeys(one.picture for one in part if one.picture in pictures)
+    few = list(used)[:MAX_PAGE_PICTURES]
+    own = replace(
+        context,
+        title=context.title + (f" ({number} of {len(parts)})" if len(parts) > 1 else ""),
+        number=number,
+        pages=names,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+    )
+    return render_page(part, {key: pictures[key] for key in few}, own)
+
+
+def prepare_served_review(
+    items: Sequence[ReviewItem],
+    options: ViewOptions,
+    context: PageContext,
+    corrections: str,
+    progress: Progress = lambda _done, _files: None,
+) -> ServedReview:
+    """Make the pages of a review that a server gives.
+
+    Args:
+        items: the values, in the order of the table.
+        options: how pictures are cut.
+        context: what each page says.
+        corrections: the file that answers are appended to.
+        progress: called with how many of the files are done.
+
+    Raises:
+        OutputError: the file of corrections cannot be written.
+    """
+    with wrap_os_errors(corrections):
+        check_writable(corrections)
+    shown, _ = show_items(items, options, progress)
+    parts = split_items(shown)
+    names = [f"../{number}/" for number in range(1, len(parts) + 1)]
+    moved = index_pictures(options.pictures)
+    own = replace(context, served=True)
+    return ServedReview(
+        [render_part(parts, n, names, {}, own).encode() for n in range(1, len(parts) + 1)],
+        [[one.item for one in part] for part in parts],
+        corrections,
+        context.table,
+        lambda item: find_picture(item.place.file, item.place.content, moved),
+        options.max_pixels,
+    )
 
 
 def name_pages(out: str, count: int) -> list[str]:

@@ -1,10 +1,16 @@
 """Which values a person is asked about, and what is shown of each."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from batchdigits.corrections import Box, Correction, FieldPlace, apply_correction
+from batchdigits.corrections import (
+    Box,
+    Correction,
+    CorrectionBook,
+    FieldPlace,
+    apply_correction,
+)
 from batchdigits.errors import UsageError
 from batchdigits.predict.findings import Finding
 from batchdigits.records import Row
@@ -62,6 +68,7 @@ class Selection:
         field: show the values of this field alone; None for all.
         again: whether to ask again about what was said before.
         seed: of the draw; None draws anew each time.
+        session: what was said in this review before; it is shown with its answers.
     """
 
     audit: int = 0
@@ -69,6 +76,7 @@ class Selection:
     field: str | None = None
     again: bool = False
     seed: int | None = None
+    session: CorrectionBook | None = None
 
 
 def select_items(results: OpenResults, selection: Selection) -> list[ReviewItem]:
@@ -92,6 +100,8 @@ def select_items(results: OpenResults, selection: Selection) -> list[ReviewItem]
             said = results.book.find_latest(one.places[at])
             how = _choose_reason(row, said, number in drawn, selection)
             number += row.status == "ok"
+            if how and selection.session is not None:
+                said = selection.session.find_latest(one.places[at]) or said
             if how:
                 items.append(_make_item(one, at, said, how, quarters.get(row.page, 0)))
     if selection.field is not None and selection.field not in names:
@@ -174,11 +184,3 @@ def rank_doubtful_digits(item: ReviewItem) -> list[int]:
         return []
     doubts = sorted(zip((read.confidence for read in reads), digits, strict=True))
     return [at for sure, at in doubts if sure < 0.99][:2] or [doubts[0][1]]
-
-
-Keep = Callable[[ReviewItem], bool]
-
-
-def sort_by_field(items: Sequence[ReviewItem]) -> list[ReviewItem]:
-    """Return items field by field, each in the order of the table."""
-    return sorted(items, key=lambda one: one.row.field)
