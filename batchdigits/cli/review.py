@@ -19,7 +19,8 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
         str | None,
         make_option(
             "out",
-            "The page: .html. With --serve the corrections: .csv, by default corrections.csv.",
+            "The page: .html; or a workbook with pictures: .xlsx. With --serve the corrections: "
+            ".csv, by default corrections.csv.",
             "PAGE",
             "-o",
             environment=False,
@@ -119,9 +120,9 @@ def _check_out(out: str | None, serve: bool) -> str:
         return "corrections.csv"
     if out is None:
         raise UsageError("--out is missing: expected a path such as review.html")
-    endings = (".csv",) if serve else (".html", ".htm")
+    endings = (".csv",) if serve else (".html", ".htm", ".xlsx")
     if not out.lower().endswith(endings):
-        what = "corrections, .csv, with --serve" if serve else "a page, .html"
+        what = "corrections, .csv, with --serve" if serve else "a page, .html or .xlsx"
         raise UsageError(f"--out '{out}': expected {what}")
     return out
 

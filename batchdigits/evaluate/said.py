@@ -97,7 +97,8 @@ def list_sure_values(results: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFr
     rows = results[results["status"] == "ok"]
     known = pd.MultiIndex.from_frame(readings[list(KEY_COLUMNS)])
     is_new = ~pd.MultiIndex.from_frame(rows[list(KEY_COLUMNS)]).isin(known)
-    return pd.DataFrame(rows[is_new])
+    unsaid: pd.DataFrame = rows[is_new]
+    return unsaid
 
 
 def select_calibration(said: SaidReadings, results: pd.DataFrame) -> pd.DataFrame:
@@ -120,4 +121,5 @@ def select_calibration(said: SaidReadings, results: pd.DataFrame) -> pd.DataFram
     sure = pd.concat([readings[readings["status"] == "ok"], list_sure_values(results, readings)])
     least = sure["confidence"].min()
     doubtful = (readings["status"] == "review") & (readings["confidence"] < least)
-    return readings[audited | doubtful].reset_index(drop=True)
+    chosen: pd.DataFrame = readings[audited | doubtful]
+    return chosen.reset_index(drop=True)

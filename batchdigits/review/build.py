@@ -12,6 +12,7 @@ from batchdigits.review.items import ReviewItem
 from batchdigits.review.page import PageContext, ShownItem, render_page
 from batchdigits.review.server import ServedReview
 from batchdigits.review.unlike import order_by_unlikeness
+from batchdigits.review.workbook import write_workbook
 from batchdigits.summary import Progress
 from batchdigits.views import (
     FieldRequest,
@@ -53,7 +54,8 @@ def write_pages(
     """Write a page, or several for many values; return their paths.
 
     Args:
-        out: path of the first page; a second one is called `NAME-2.html`.
+        out: path of the first page, of which a second one is called `NAME-2.html`; or of a
+            workbook.
         items: the values, in the order of the table.
         options: how pictures are cut.
         context: what each page says; its number and names are filled in. The pages have the
@@ -62,8 +64,12 @@ def write_pages(
 
     Raises:
         OutputError: a page cannot be written.
+        UsageError: a workbook is asked for, and cannot be made.
     """
     shown, pictures = show_items(items, options, progress)
+    if out.lower().endswith(".xlsx"):
+        write_workbook(out, shown, context.table)
+        return [out]
     parts = split_items(shown)
     paths = name_pages(out, len(parts))
     names = [os.path.basename(one) for one in paths]
