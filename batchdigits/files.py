@@ -12,15 +12,20 @@ from typing import BinaryIO
 from batchdigits.errors import OutputError
 
 
-def write_file(path: str, data: bytes) -> None:
+def write_file(path: str, data: bytes, *, mode_of: str | None = None) -> None:
     """Write a file, whole or not at all; an existing file is replaced and keeps its mode.
+
+    Args:
+        path: of the file.
+        data: its contents.
+        mode_of: a file whose mode it takes; None for the mode of `path`, or of a new file.
 
     Raises:
         OutputError: the file cannot be written.
     """
     with wrap_os_errors(path):
         check_writable(path)
-        with open_atomic_file(Path(os.path.realpath(path))) as file:
+        with open_atomic_file(Path(os.path.realpath(path)), mode_of=mode_of) as file:
             file.write(data)
 
 
@@ -59,7 +64,11 @@ def wrap_os_errors(path: str) -> Iterator[None]:
 
 @contextmanager
 def open_atomic_file(
-    target: Path, like: Path | None = None, *, is_only_writer: bool = False
+    target: Path,
+    like: Path | None = None,
+    *,
+    mode_of: str | None = None,
+    is_only_writer: bool = False,
 ) -> Iterator[BinaryIO]:
     """Open a hidden new file beside `target`, which replaces `target` if the block succeeds.
 
@@ -69,6 +78,7 @@ def open_atomic_file(
         target: path of the file when it is complete.
         like: a file whose mode, owner and times it takes; None for the mode of `target`, or of a
             new file.
+        mode_of: a file whose mode alone it takes; None for what `like` says.
         is_only_writer: whether nobody else copies to this folder meanwhile. The hidden file then
             has a fixed name, and replaces what a killed run has left.
     """
@@ -80,7 +90,7 @@ def open_atomic_file(
     try:
         yield file
         file.flush()
-        _set_file_attributes(file.fileno(), like, target)
+        _set_file_attributes(file.fileno(), like, target if mode_of is None else Path(mode_of))
         os.fsync(file.fileno())
         file.close()
         path.replace(target)
@@ -110,9 +120,9 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _set_file_attributes(handle: int, like: Path | None, target: Path) -> None:
+def _set_file_attributes(handle: int, like: Path | None, mode_of: Path) -> None:
     if like is None:
-        return os.fchmod(handle, _get_file_mode(target))
+        return os.fchmod(handle, _get_file_mode(mode_of))
     like_status = like.stat()
     with suppress(OSError):  # only root may give files away
         os.fchown(handle, like_status.st_uid, like_status.st_gid)

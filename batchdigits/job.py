@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from batchdigits import calibrate, normalize, outputs, pages, predict, register, sources, templates
 from batchdigits.calibrate import Thresholds
+from batchdigits.corrections import FormNames, name_forms
 from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.layout import hands, turns
 from batchdigits.layout.networks import hash_weights
@@ -51,6 +52,7 @@ class Job:
         card: the description of the model.
         fingerprint: a digest of the model's files, in hexadecimal.
         forms: the templates and their references.
+        form_names: the names of the templates, by what is stored of their fields.
         layouts: of the table, as `open_tables` takes them. An .xlsx has a sheet for each, other
             formats hold the first.
         threshold: for all values, as the options choose it; None for the model's thresholds.
@@ -65,6 +67,7 @@ class Job:
     card: Card
     fingerprint: str
     forms: FormTemplates
+    form_names: FormNames
     layouts: Sequence[TableLayout]
     threshold: float | None
     thresholds: Thresholds
@@ -112,6 +115,7 @@ def resolve_job(
         card=card,
         fingerprint=fingerprint,
         forms=forms,
+        form_names=name_forms((one.form.name, one.fields) for one in forms.templates),
         layouts=layouts,
         threshold=requested,
         thresholds=model_thresholds if requested is None else Thresholds(requested, requested),

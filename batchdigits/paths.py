@@ -18,6 +18,8 @@ class OutputPaths:
     Attributes:
         out: the table; `-` is standard output. None if rows go to the caller.
         state: what was read, for the next run; None if `out` is `-` and no state is named.
+        corrections: what people said about the table's values; None if `out` is no file. A run
+            reads it and never writes it.
         digits_out: the table of single digits; `-` is standard output.
         new_rows: the table of the rows that are new; `-` is standard output.
         log_file: the log.
@@ -32,6 +34,7 @@ class OutputPaths:
 
     out: str | None
     state: str | None
+    corrections: str | None
     digits_out: str | None
     new_rows: str | None
     log_file: str | None
@@ -48,6 +51,7 @@ class OutputPaths:
         path_by_option = {
             "--out": self.out,
             self.state_option: self.state,
+            "the corrections of --out": self.corrections,
             "--digits-out": self.digits_out,
             "--new-rows": self.new_rows,
             "--log-file": self.log_file,
@@ -58,6 +62,11 @@ class OutputPaths:
         yield from ((f"the lock of {option}", lock) for lock, option in locks.items())
         if self.state is not None:
             yield f"the journal of {self.state_option}", f"{os.path.realpath(self.state)}-journal"
+
+
+def make_corrections_path(table: str) -> str:
+    """Return where what people said about a table's values is kept."""
+    return f"{table}.corrections.csv"
 
 
 def resolve_paths(options: RunOptions) -> OutputPaths:
@@ -72,6 +81,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
         state = f"{out}.state"
+    corrections = None if out is None or out == "-" else make_corrections_path(out)
     others = options.new_rows, options.log_file, options.summary_json, options.debug_pages
     own_paths = (out, state, digits, *others)
     # A state named after a table shares its lock, even if --state names it.
@@ -81,6 +91,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     paths = OutputPaths(
         out=out,
         state=state,
+        corrections=corrections,
         digits_out=digits,
         new_rows=options.new_rows,
         log_file=options.log_file,

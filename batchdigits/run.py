@@ -12,6 +12,12 @@ from contextlib import closing, contextmanager
 
 from batchdigits import sources
 from batchdigits.archive.moves import move_files, prepare_folders
+from batchdigits.corrections import (
+    CorrectionBook,
+    apply_corrections,
+    load_book,
+    place_fields,
+)
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL
 from batchdigits.extract.stream import count_pages, extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
@@ -19,7 +25,7 @@ from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
 from batchdigits.outputs import debug_pages, open_results_table, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
-from batchdigits.postprocess.judge import judge_findings
+from batchdigits.postprocess.judge import OutputRows, judge_findings
 from batchdigits.predict.findings import TaskFindings
 from batchdigits.predict.predictor import Predictor
 from batchdigits.records import Row
@@ -56,7 +62,8 @@ def run_job(
         OutputError: a table or the state cannot be written, and an earlier table is kept; or the
             table is written, but files cannot be moved.
         ModelError: the model cannot be used.
-        UsageError: a device does not exist, or a folder to move files to holds other files.
+        UsageError: a device does not exist, a folder to move files to holds other files, or the
+            corrections cannot be read.
     """
     summary, stop = summary or Summary(), stop or StopRequest()
     prepare_outputs(job.paths)
@@ -65,6 +72,7 @@ def run_job(
         lock_outputs([*job.paths.locked.values()], job.options.wait),
         open_state(job, summary) as state,
     ):
+        book = load_book(job.paths.corrections)
         with summary.time_stage("look"):
             listing = find_files(job.inputs, job.paths)
             summary.files, summary.skipped = len(listing.sources), listing.skipped
@@ -76,7 +84,7 @@ def run_job(
             findings = _log_and_draw_pages(findings, job, summary)
             known_findings = state.keep_findings(findings, pages, stop)
         with summary.time_stage("write"):
-            _write_tables(job, state, known_findings, summary)
+            _write_tables(job, state, known_findings, book, summary)
         move_files(job, state, stop, summary)
     return summary
 
@@ -113,9 +121,13 @@ def _log_and_draw_pages(
 
 
 def _write_tables(
-    job: Job, state: State | NoState, known_findings: Iterable[list[FileFindings]], summary: Summary
+    job: Job,
+    state: State | NoState,
+    known_findings: Iterable[list[FileFindings]],
+    book: CorrectionBook,
+    summary: Summary,
 ) -> None:
-    """Write the tables of all that is known, unless they are up to date."""
+    """Write the tables of all that is known and was said, unless they are up to date."""
     state.prune_rows()
     if state.can_skip_tables():
         with _open_new_rows(job):
@@ -125,10 +137,7 @@ def _write_tables(
     with state.guard_tables():
         with open_tables(*opening) as write, _open_new_rows(job) as add:
             for batch in known_findings:
-                judged = [
-                    judge_findings(one.file, one.findings, one.thresholds, with_digits)
-                    for one in batch
-                ]
+                judged = [_judge_file(one, job, book, with_digits) for one in batch]
                 for one, (rows, _) in zip(batch, judged, strict=True):
                     _count_rows(one, rows, summary)
                     add(one, rows)
@@ -156,6 +165,15 @@ def _count_rows(one: FileFindings, rows: Sequence[Row], summary: Summary) -> Non
     if one.here and wrong is not None:
         summary.count_failure(wrong.file, wrong.page, wrong.detail)
         log.info("not read: %s, page %d: %s", wrong.file, wrong.page, wrong.detail)
+
+
+def _judge_file(one: FileFindings, job: Job, book: CorrectionBook, with_digits: bool) -> OutputRows:
+    """Return the rows of a file: what was read, and what people said about it."""
+    rows = judge_findings(one.file, one.findings, one.thresholds, with_digits)
+    if not book:
+        return rows
+    places = place_fields(one.file, one.content, one.findings, job.form_names)
+    return apply_corrections(rows, places, book)
 
 
 def _count_pages(one: FileFindings, summary: Summary) -> None:

@@ -78,7 +78,7 @@ def completed(line: str, shell: str = "bash") -> "subprocess.CompletedProcess[by
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("batchdigits ", "run train calibrate evaluate compare info form"),
+        ("batchdigits ", "run train calibrate evaluate compare review correct info form"),
         ("batchdigits ca", "calibrate"),
         ("batchdigits form ", "print draft check"),
         ("batchdigits run --m", "--max-pixels --model --min-confidence --move-done --move-failed"),

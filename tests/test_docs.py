@@ -138,6 +138,7 @@ TYPED_ONLY = {
     "compare": {"out"},
     "calibrate": {"out"},
     "train": {"data"},  # several, and one variable holds one
+    "review": {"out", "pictures"},
     "form print": {"out"},
     "form draft": {"out"},
     "form check": {"out"},

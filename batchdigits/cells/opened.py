@@ -4,13 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.cells import (
-    CutBox,
-    compute_bounding_rect,
-    count_quarters,
-    warp_page_part,
-)
+from batchdigits.cells import CutBox, compute_bounding_rect, count_quarters
 from batchdigits.cells.ink import BoxSides, Mask, compute_darkness_on_paper
+from batchdigits.cells.printed import warp_page_part
 from batchdigits.layout.pen import find_pen
 from batchdigits.records import GreyImage
 

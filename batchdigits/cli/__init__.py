@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli import evaluate, form, models, run, train
+from batchdigits.cli import correct, evaluate, form, models, review, run, train
 from batchdigits.cli.help import PanelCommand
 from batchdigits.cli.words import StoppedBySignal, describe_error
 from batchdigits.errors import BatchdigitsError
@@ -49,6 +49,8 @@ app.command(cls=PanelCommand)(train.train)
 app.command(cls=PanelCommand)(models.calibrate)
 app.command(cls=PanelCommand)(evaluate.evaluate)
 app.command(cls=PanelCommand)(evaluate.compare)
+app.command(cls=PanelCommand)(review.review)
+app.command(cls=PanelCommand)(correct.correct)
 app.command(cls=PanelCommand)(models.info)
 app.add_typer(form.app, name="form")
 

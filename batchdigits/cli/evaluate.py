@@ -44,6 +44,16 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
             "FILE",
         ),
     ] = None,
+    corrections: Annotated[
+        str | None,
+        make_option(
+            "corrections",
+            "What people said as truth: a file that `review` saved or `correct` keeps. Values that "
+            "`review` drew at random measure how many of all ok values are wrong.",
+            "FILE",
+            default="that beside a table without --truth",
+        ),
+    ] = None,
     labels_from_folders: Annotated[
         bool,
         make_option(
@@ -77,22 +87,66 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
     The figures are printed on standard output; intervals are Clopper and Pearson's, 95%.
     --model, --invert, --min-confidence and --device are for pictures.
     """
-    if truth is not None and labels_from_folders:
-        raise UsageError("--truth and --labels-from-folders are both given: expected one")
+    given = {
+        "--truth": truth is not None,
+        "--corrections": corrections is not None,
+        "--labels-from-folders": labels_from_folders,
+    }
+    if len(several := [name for name, is_given in given.items() if is_given]) > 1:
+        raise UsageError(f"{' and '.join(several)} are both given: expected one")
     from batchdigits.evaluate import is_table, make_folder  # noqa: PLC0415
     from batchdigits.labelled import parse_label_map  # noqa: PLC0415
 
     names = parse_label_map(labels or "")
     if any(map(is_table, inputs)):
         _check_table_options(context, inputs)
+        if not (truth or labels_from_folders) and (said := _find_corrections(inputs, corrections)):
+            return _report_corrections(inputs[0], said, out, quiet)
         matched, picture = _match_table(inputs, truth, labels_from_folders, names), None
         if out is not None:
             make_folder(out)
+    elif corrections is not None:
+        raise UsageError("--corrections is for a results table: give one, or leave it out")
     else:
         settings = {"model": model, "invert": invert, "device": device, "quiet": quiet}
         settings |= {"as_": "digit", "min_confidence": min_confidence}
         matched, picture = _read_and_match_pictures(inputs, truth, names, out, settings)
-    _report_metrics(matched, picture, out, quiet)
+    return _report_metrics(matched, picture, out, quiet)
+
+
+def _find_corrections(inputs: list[str], given: str | None) -> str | None:
+    """Return the file of what people said about a table; None if there is none."""
+    from batchdigits.paths import make_corrections_path  # noqa: PLC0415
+
+    if len(inputs) > 1:
+        return None
+    beside = make_corrections_path(inputs[0])
+    return given or (beside if os.path.exists(beside) else None)
+
+
+def _report_corrections(table: str, path: str, out: str | None, quiet: bool) -> None:
+    """Print what people's answers say about a table, and write what calibrates by them."""
+    from batchdigits import evaluate as room  # noqa: PLC0415
+    from batchdigits import report  # noqa: PLC0415
+
+    said, results = room.match_corrections(path), room.read_results(table)
+    if out is not None:
+        room.make_folder(out)
+    _report_metrics(said.matched, None, out, quiet)
+    if (said.how == room.AUDIT).any():
+        with exit_on_broken_pipe():
+            report.write_stdout("\n")
+            report.print_tables(room.measure_silent_errors(said, results))
+        if out is not None:
+            place = os.path.join(out, "calibration.csv")
+            write_file(place, room.format_csv(room.select_calibration(said, results)).encode())
+            if not quiet:
+                report.print_message(f"run --calibration {place} --target-error E goes by these")
+    elif not quiet:
+        report.print_message(
+            "how many of the ok values are wrong is not measured: `batchdigits review --audit 200` "
+            "draws some at random"
+        )
 
 
 def _check_table_options(context: typer.Context, inputs: list[str]) -> None:

@@ -14,6 +14,13 @@ from batchdigits.evaluate.models import (
     read_crops,
     read_files,
 )
+from batchdigits.evaluate.said import (
+    AUDIT,
+    SaidReadings,
+    match_corrections,
+    measure_silent_errors,
+    select_calibration,
+)
 from batchdigits.evaluate.sheet import draw_contact_sheet
 from batchdigits.evaluate.tables import is_table, read_results
 from batchdigits.evaluate.truth import (
@@ -26,9 +33,11 @@ from batchdigits.evaluate.truth import (
 )
 
 __all__ = [
+    "AUDIT",
     "CONFIDENCE_TOLERANCE",
     "MatchedReadings",
     "Metrics",
+    "SaidReadings",
     "Truth",
     "check_labels",
     "check_truth_rows",
@@ -43,11 +52,14 @@ __all__ = [
     "load_arrays",
     "make_folder",
     "make_picture_lookup",
+    "match_corrections",
     "match_folder_labels",
     "match_truth",
+    "measure_silent_errors",
     "read_crops",
     "read_files",
     "read_results",
     "read_truth",
+    "select_calibration",
     "write_evaluation",
 ]

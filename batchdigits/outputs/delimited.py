@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,14 @@ class Dialect(NamedTuple):
 
     excel: bool = False
     decimal_comma: bool = False
+
+
+def detect_dialect(path: str) -> Dialect:
+    """Return the dialect that a CSV or TSV file was written in, by its first lines."""
+    with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
+        header, line = file.readline(), file.readline()
+    comma = ";" in header or re.search(r"\t[01],\d{4}\t", line) is not None
+    return Dialect(header.startswith(_BYTE_ORDER_MARK), comma)
 
 
 def make_dialect(plain: DelimitedText, dialect: Dialect) -> DelimitedText:

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 SHEET_ROWS = 1_048_576
 """Rows that one sheet holds, with the header."""
+STATUS_FILLS = {
+    "ok": "#E2F0D9",
+    "verified": "#C5E0F5",
+    "review": "#FFE699",
+    "blank": "#EDEDED",
+    "error": "#F8CBAD",
+}
+"""Colours of the cells of each status: light ones, under black text."""
 _MARKUP = re.compile(r"\A(?=<r>.*</r>\Z)", re.DOTALL)  # XlsxWriter would not take it for text
 
 
@@ -64,6 +72,7 @@ class _SheetWriter:
     """One sheet of a book that is being written."""
 
     def __init__(self, book: Any, layout: TableLayout) -> None:
+        self._fills = make_status_formats(book)
         self._sheet = book.add_worksheet(layout.sheet)
         self._columns = layout.columns
         self._height = 0
@@ -83,9 +92,11 @@ class _SheetWriter:
                 raise OutputError(
                     f"an .xlsx holds {SHEET_ROWS - 1:,} rows, the results more: choose .csv"
                 )
-            for at, cell in enumerate(line.values()):
+            for at, (name, cell) in enumerate(line.items()):
                 if isinstance(cell, (int, float)):
                     self._sheet.write_number(self._height, at, cell)
+                elif name == "status":
+                    self._sheet.write_string(self._height, at, cell, self._fills.get(cell))
                 elif cell:  # a cell of empty text would not count as blank
                     self._sheet.write_string(self._height, at, _MARKUP.sub("./", cell))
 
@@ -97,3 +108,8 @@ class _SheetWriter:
         """Close the file in which the sheet's rows wait, whether the book is closed or not."""
         with suppress(OSError):
             self._sheet.row_data_fh.close()
+
+
+def make_status_formats(book: Any) -> dict[str, Any]:
+    """Return the format of the cells of each status."""
+    return {status: book.add_format({"bg_color": fill}) for status, fill in STATUS_FILLS.items()}

@@ -15,6 +15,7 @@ class FileRecord(NamedTuple):
         findings: what was found in it, as `StateStore.save_findings` took it.
         here: whether it is among the files of this run.
         reading: the number of its reading; later readings have higher ones.
+        content: a digest of its bytes; None if it is not known.
     """
 
     file: str
@@ -22,6 +23,7 @@ class FileRecord(NamedTuple):
     findings: str
     here: bool
     reading: int
+    content: bytes | None
 
 
 class TableRecord(NamedTuple):

@@ -200,6 +200,7 @@ class State:
                     one.here,
                     one.reading > self._mark.number or one.file in self._reused,
                     None if now == before else choose_thresholds(before, one.thresholds),
+                    one.content,
                 )
                 for one in part
             ]

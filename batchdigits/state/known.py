@@ -22,6 +22,7 @@ class FileFindings(NamedTuple):
         here: whether the file is among those of this run.
         is_new: whether it was read since the last tables were written.
         earlier: what those tables were judged by, if that is something else; else None.
+        content: a digest of the file's bytes; None if it is not known.
     """
 
     file: str
@@ -30,6 +31,7 @@ class FileFindings(NamedTuple):
     here: bool = True
     is_new: bool = True
     earlier: Thresholds | None = None
+    content: bytes | None = None
 
 
 def count_batch(batch: Sequence[TaskFindings], summary: Summary, pages: PageCount) -> None:

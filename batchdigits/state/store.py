@@ -118,10 +118,8 @@ class StateStore(TableRecords):
 
     def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
         """Return whether a file's content was read before; if so, the file gets its findings."""
-        row = self._base.execute(
-            "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed",
-            (entry.content, key),
-        ).fetchone()
+        query = "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed"
+        row = self._base.execute(query, (entry.content, key)).fetchone()
         if row:
             self._save_file(entry, row[0])
         return bool(row)
@@ -193,14 +191,14 @@ class StateStore(TableRecords):
     def list_file_records(self) -> Iterator[FileRecord]:
         """Yield a record of every file, in the order of the UTF-8 bytes of its name."""
         rows = self._base.execute(
-            "SELECT files.file, thresholds, findings, here.file IS NOT NULL, files.reading"
-            " FROM files JOIN readings ON readings.id = files.reading"
+            "SELECT files.file, thresholds, findings, here.file IS NOT NULL, files.reading,"
+            " files.content FROM files JOIN readings ON readings.id = files.reading"
             " JOIN keys ON keys.id = readings.key"
             " LEFT JOIN here ON here.file = files.file"
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
-        for file, thresholds, findings, here, reading in rows:
-            yield FileRecord(file, thresholds, findings, bool(here), reading)
+        for file, thresholds, findings, here, reading, content in rows:
+            yield FileRecord(file, thresholds, findings, bool(here), reading, content)
 
     def list_read_files(
         self, key: int, after: str, count: int
@@ -237,8 +235,8 @@ class StateStore(TableRecords):
 
     def has_moved_files(self) -> bool:
         """Return whether any file was read and moved away."""
-        cursor = self._base.execute("SELECT 1 FROM files WHERE size = ? LIMIT 1", (MOVED,))
-        return cursor.fetchone() is not None
+        query = "SELECT 1 FROM files WHERE size = ? LIMIT 1"
+        return self._base.execute(query, (MOVED,)).fetchone() is not None
 
     def has_moved_predecessor(self, entry: FileSnapshot) -> bool:
         """Return whether another file of this name was read without error and moved away."""

@@ -38,6 +38,14 @@ class TableRecords:
         ).fetchone()
         return TableRecord(*row) if row else None
 
+    def load_table_records(self) -> dict[str, TableRecord]:
+        """Return how each table was left, by its name."""
+        rows = self._base.execute(
+            "SELECT name, size, time, content, settings, summary FROM written WHERE name != ?",
+            (MARK_NAME,),
+        )
+        return {name: TableRecord(*row) for name, *row in rows}
+
     def mark_tables_stale(self) -> None:
         """Note that the tables no longer show what is known."""
         if self._stale:  # noted before: this is called for every file

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import shutil
 import stat
 from collections import Counter
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 TABLE_VERSION = 1
 """Increased when a newer version would write the same findings differently."""
-EDITED_MESSAGE = "'%s' was not as it was left: what stood there is kept as '%s'"
+EDITED_MESSAGE = "'%s' was not as it was left: what stood there is kept as '%s'%s"
+CORRECT_ADVICE = "; `batchdigits correct %s %s` takes changed values as corrections"
 
 
 def encode_table_settings(job: Job) -> str:
@@ -32,6 +34,10 @@ def encode_table_settings(job: Job) -> str:
     settings["min_confidence"] = job.threshold
     if any(job.dialect):
         settings["decimal_comma"] = job.options.decimal_comma
+    if job.forms.templates:
+        settings["forms"] = dict(job.form_names)
+    if digest := digest_corrections(job.paths.corrections):
+        settings["corrections"] = digest
     columns = [layout.names for layout in job.layouts]
     inputs = "any"
     if not job.options.append:  # as a digest, because a list may have a million
@@ -40,6 +46,11 @@ def encode_table_settings(job: Job) -> str:
             "\0".join(sorted_inputs).encode("utf-8", "surrogatepass")
         ).hexdigest()
     return json.dumps([TABLE_VERSION, settings, columns, inputs])
+
+
+def digest_corrections(path: str | None) -> str:
+    """Return a digest of what people said, in hexadecimal; empty if there is no such file."""
+    return _digest_file(path).hex() if path is not None and os.path.exists(path) else ""
 
 
 def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
@@ -74,7 +85,7 @@ def _load_unchanged_table_record(
     path: str, store: StateStore, description: str
 ) -> TableRecord | None:
     """Return how a table was left; None if it has changed or was made with other settings."""
-    written = None if path == "-" else store.load_table_record(_name_table(path, store))
+    written = None if path == "-" else store.load_table_record(name_table(path, store))
     if written is None or written.settings != description or not _is_table_unchanged(path, written):
         return None
     return written
@@ -96,7 +107,7 @@ def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
 def is_table_edited(path: str, store: StateStore) -> bool:
     """Return whether a table exists that is not as it was left."""
     return os.path.exists(path) and not _is_table_unchanged(
-        path, store.load_table_record(_name_table(path, store))
+        path, store.load_table_record(name_table(path, store))
     )
 
 
@@ -111,13 +122,20 @@ def guard_tables(job: Job, store: StateStore, summary: Summary) -> Iterator[None
     with ExitStack() as stack:
         for path in job.paths.tables:
             counts = partial(json.dumps, summary.statuses)
-            stack.enter_context(_guard_table(path, store, description, counts))
+            stack.enter_context(
+                guard_table(path, store, description, counts, advise=path == job.paths.out)
+            )
         yield
 
 
 @contextmanager
-def _guard_table(
-    path: str, store: StateStore, description: str, summary: Callable[[], str]
+def guard_table(
+    path: str,
+    store: StateStore,
+    description: str,
+    summary: Callable[[], str],
+    *,
+    advise: bool = True,
 ) -> Iterator[None]:
     """Guard a table while the block replaces it: keep an edited one under another name.
 
@@ -126,6 +144,10 @@ def _guard_table(
         store: has how it was left, and gets how it is left now.
         description: what it depends on.
         summary: returns its rows by status as JSON, once it is written.
+        advise: whether `correct` can take what was edited.
+
+    Raises:
+        OutputError: an edited table cannot be kept, or there is none after the block.
     """
     if path == "-":
         yield
@@ -142,7 +164,7 @@ def _guard_table(
                 os.unlink(kept_path)
                 kept_path = ""
         if kept_path:
-            log.error(EDITED_MESSAGE, path, kept_path)  # noqa: TRY400 (the fault has a line of its own)
+            _report_edited_table(path, kept_path, advise)
         raise
     with outputs.wrap_os_errors(path):
         status = os.stat(path)
@@ -154,9 +176,14 @@ def _guard_table(
         ):  # ours: a run was killed before it could note it
             os.unlink(kept_path)
         elif kept_path:
-            log.error(EDITED_MESSAGE, path, kept_path)
+            _report_edited_table(path, kept_path, advise)
     with store.transaction():
-        store.save_table_record(_name_table(path, store), left)
+        store.save_table_record(name_table(path, store), left)
+
+
+def _report_edited_table(path: str, kept_path: str, advise: bool) -> None:
+    command = CORRECT_ADVICE % (shlex.quote(path), shlex.quote(kept_path)) if advise else ""
+    log.error(EDITED_MESSAGE, path, kept_path, command)
 
 
 def _keep_edited_table(path: str) -> str:
@@ -194,7 +221,7 @@ def restrict_state_access(state: str, table: str) -> None:
             os.chmod(state, stat.S_IMODE(state_status.st_mode) & mode)
 
 
-def _name_table(path: str, store: StateStore) -> str:
+def name_table(path: str, store: StateStore) -> str:
     """Return a table's name in the state: relative, because both may move with their folder."""
     name = os.path.relpath(os.path.realpath(path), store.folder)
     return name.encode("utf-8", "backslashreplace").decode()
