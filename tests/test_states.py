@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 
 from batchdigits import cli, job, normalize, predict
-from batchdigits.normalize import strips
 
 TABLE, STATE, DIGITS, SUMMARY = "results.csv", "results.csv.state", "digits.csv", "summary.json"
 FIXTURES = sorted(place.parent for place in Path(__file__).parent.glob("states/*/*/fixture.json"))
 MODELS = {"scans-2": (1, 0.974, 0.95), "scans-3": (2, 0.9852, 0.95)}
 """Of the models that the fixtures were made with: the version of their preprocessing, and their
 default thresholds for digits and for numbers."""
+STRIPS = 2
+"""The version of their strips."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ALL = pytest.mark.parametrize(
     "fixture", FIXTURES, ids=[f"{one.parent.name}-{one.name}" for one in FIXTURES]
@@ -50,7 +51,7 @@ def told(fixture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     model = told["model"]
     version, digits, numbers = MODELS[model["name"]]
     monkeypatch.setattr(normalize, "VERSION", version)
-    monkeypatch.setattr(job, "list_reading_versions", lambda: (1, version, strips.VERSION))
+    monkeypatch.setattr(job, "list_reading_versions", lambda: (1, version, STRIPS))
     monkeypatch.setattr(predict, "fingerprint_model", lambda _: model["fingerprint"])
     load = predict.load_card
 
