@@ -133,10 +133,7 @@ def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool
         invert: as for `normalize`.
         rests: whether short strokes at the border count, which may be a neighbour's.
     """
-    return any(
-        has_marks(_resized(part, _working_size(*part.shape)), invert, rests=rests)
-        for part in (crop, _without_rim(crop))
-    )
+    return has_marks(_resized(crop, _working_size(*crop.shape)), invert, rests=rests)
 
 
 def shows_small_marks(crop: GreyImage, invert: Invert) -> bool:

@@ -11,37 +11,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.normalize.ruled import cut_to_frame
+from batchdigits.normalize.strokes import measure_strokes
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage
 
-MIN_SIDE_PX = 6
-"""Smaller crops have no room for a stroke and its paper: any contrast counts."""
-MAX_STROKE = 0.3
-"""Width of the widest stroke, as a share of the crop's shorter side."""
-FINE_PX, COARSE, MIN_COARSE_PX = 1.0, 0.08, 2.5
-"""Standard deviations of two Gaussian filters, the second as a share of the shorter side. Their
-difference answers to strokes, and hardly to light that falls off."""
-BAND_GAIN = 1.7
-"""What that difference is multiplied with, so that a stroke gives its own contrast."""
-MIN_LEVELS = 3.5
-"""Least contrast of a smoothed stroke, grey levels: 1.5 px of 8 levels keep so many."""
-MIN_SPREADS = 3.5
-"""Least contrast of a stroke, as a multiple of the noise."""
-NOISE, MIN_NOISE_PX = 0.15, 9
-"""The noise is what differs from the mean over this share of the shorter side, and so many px."""
-QUIET, QUIET_SPREADS = 0.3, 0.385
-"""It is measured where little differs: this quantile of normally distributed absolute values is so
-many standard deviations."""
+MIN_SIDE_PX, MIN_LEVELS = 6, 7
+"""Smaller crops have no room for a stroke and its paper: so many grey levels apart are marks."""
 ROUGH_LEVELS = 9
 """Median difference of a rough paper's pixels from the mean over 9 x 9 px, grey levels: noise of
 8 levels (standard deviation) makes 6."""
-MIN_LENGTH, LONG, STRONG = 0.18, 0.45, 3.0
-"""Least length of a mark, as a share of the crop's shorter side; anything shorter is dust. A mark
-that is not `LONG` counts if it is `STRONG` times as clear as a stroke must be: noise makes short
-marks."""
-MIN_LINE, MIN_PIECE, MAX_LINE_WIDTH = 0.6, 0.35, 0.12
-"""Least length of a printed line and of a piece of one near the border, and the greatest width, as
-shares of the crop's sides."""
+MIN_PIECE_LENGTH, MIN_LENGTH, LONG = 0.12, 0.18, 0.5
+"""Lengths as shares of the crop's shorter side: anything shorter is dust; a mark alone must be
+`MIN_LENGTH` long."""
+STRONG, LONG_STRONG, MOST_STRONG = 1.5, 1.2, 2.0
+"""How many times as clear as a stroke must be a mark alone is, or a `LONG` one; more than the third
+counts no more."""
+TOGETHER, OTHER = 0.6, 0.45
+"""Length of all marks together, times how clear they are, that is writing if those of the other
+polarity make no more than the second share of it: noise makes as much of both."""
+MIN_LINE, MIN_PIECE = 0.6, 0.35
+"""Least length of a printed line and of a piece of one near the border, as shares of the crop's
+sides."""
+MAX_LINE_BOX, MAX_LINE_WIDTH = 0.3, 0.12
+"""Greatest height of the box round a line, and greatest width of the line; shares likewise."""
 RING, MARGIN, RIM = 0.27, 0.17, 0.12
 """Frames, lines, and rests of neighbours lie within these shares of the sides from the border."""
 CORNER = 0.12
@@ -63,16 +56,18 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     """
     narrow = min(crop.shape) < NARROW * max(crop.shape)
     if min(crop.shape) < MIN_SIDE_PX or (narrow and np.ptp(crop) >= TIGHT_LEVELS):
-        return int(np.ptp(crop)) >= 2 * MIN_LEVELS
-    level = crop.astype(np.float32)
-    fine = cv2.GaussianBlur(level, (0, 0), FINE_PX)
-    coarse = cv2.GaussianBlur(level, (0, 0), max(MIN_COARSE_PX, COARSE * min(crop.shape)))
-    dark, light = _find_strokes(fine, coarse), _find_strokes(-fine, -coarse)
-    if invert == "auto" and max(dark.sum(), light.sum()) > HALO * min(dark.sum(), light.sum()):
-        invert = "yes" if dark.sum() > light.sum() else "no"
-    return (invert != "no" and _has_writing(dark, rests=rests)) or (
-        invert != "yes" and _has_writing(light, rests=rests)
-    )
+        return int(np.ptp(crop)) >= MIN_LEVELS
+    clear = measure_strokes(cut_to_frame(crop))
+    clear[clear < 1] = 0
+    sums = clear.sum((1, 2)).tolist()
+    marks = [_find_marks(one, rests=rests) for one in clear]
+    totals = [sum(mark.length * min(mark.clear, MOST_STRONG) for mark in one) for one in marks]
+    for n, wanted in enumerate(("yes", "no")):
+        ink = invert == wanted or (invert == "auto" and sums[1 - n] <= HALO * sums[n])
+        together = totals[n] >= TOGETHER and totals[1 - n] <= OTHER * totals[n]
+        if ink and (together or any(_is_writing(mark) for mark in marks[n])):
+            return True
+    return False
 
 
 def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -87,8 +82,8 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     printed = np.array(~middle.reshape(len(ink), -1).any(1), bool)
     for n in np.flatnonzero(printed).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
-        printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not _has_writing(
-            ink[n] * np.float32(STRONG), rests=True
+        printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
+            mark.length >= MIN_LENGTH for mark in _find_marks(ink[n].astype(np.float32), rests=True)
         )
     return printed
 
@@ -98,71 +93,63 @@ def is_rough(crop: GreyImage) -> bool:
     return float(np.median(cv2.absdiff(crop, cv2.blur(crop, (9, 9))))) >= ROUGH_LEVELS
 
 
-def _find_strokes(fine: NDArray[np.float32], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure how clear dark strokes are, as a multiple of what a stroke must be: (H, W), 0 or ≥ 1.
-
-    The black top-hat gives 0 at the edge of a shadow, the difference of Gaussians gives 0 in a
-    slow fall of light: a stroke answers to both.
-    """
-    side = max(3, round(MAX_STROKE * min(fine.shape)) | 1)
-    kernel = np.ones((side, side), np.uint8)
-    hat = cv2.morphologyEx(fine, cv2.MORPH_BLACKHAT, kernel)
-    band = coarse - fine
-    near = max(MIN_NOISE_PX, round(NOISE * min(fine.shape)))
-    rough = band - cv2.blur(band, (near, near))
-    noise = float(np.quantile(np.abs(rough[2:-2, 2:-2]), QUIET)) / QUIET_SPREADS
-    depth = np.minimum(hat, np.float32(BAND_GAIN) * band)
-    found: NDArray[np.float32] = depth / np.float32(max(MIN_LEVELS, MIN_SPREADS * noise))
-    found[found < 1] = 0
-    return found
-
-
 class _Mark(NamedTuple):
-    """A connected part of a mask.
+    """A connected part of the strokes.
 
     Attributes:
+        length: the longer side of the box, as a share of the crop's shorter side.
+        clear: how clear it is, as a multiple of what a stroke must be: exceeded by a fifth of it.
         box: left, top, width, height, px.
         shape: height and width of the crop, px.
         ink: bool, shape (height, width).
         depth: of each pixel of the ink, its distance from the border as a share of the side.
     """
 
+    length: float
+    clear: float
     box: tuple[int, int, int, int]
     shape: tuple[int, int]
     ink: NDArray[np.bool_]
     depth: NDArray[np.float64]
 
 
-def _has_writing(strokes: NDArray[np.float32], *, rests: bool) -> bool:
-    """Return whether strokes are more than dust, printed lines, frames and, unless counted, rests.
+def _find_marks(strokes: NDArray[np.float32], *, rests: bool) -> list[_Mark]:
+    """Find the marks that are more than dust, printed lines, frames and, unless counted, rests.
 
     Args:
-        strokes: as from `_find_strokes`, shape (H, W).
+        strokes: how clear they are, shape (H, W), 0 where there is none.
         rests: as for `has_marks`.
     """
     mask = (strokes > 0).view(np.uint8)
+    height, width = mask.shape
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    found = []
     for part in range(1, count):
         left, top, wide, high, _ = stats[part].tolist()
-        if max(wide, high) < MIN_LENGTH * min(mask.shape):
+        length = max(wide, high) / min(height, width)
+        if length < MIN_PIECE_LENGTH:
             continue
-        part_box = slice(top, top + high), slice(left, left + wide)
-        ink = labels[part_box] == part
-        clear = float(np.quantile(strokes[part_box][ink], 0.8))
-        if clear < STRONG and max(wide, high) < LONG * min(mask.shape):
-            continue
+        box = slice(top, top + high), slice(left, left + wide)
+        ink = labels[box] == part
+        clear = float(np.quantile(strokes[box][ink], 0.8))
         down, across = (
             np.minimum(at + 1, side - at) / side
             for at, side in (
-                (np.arange(top, top + high), mask.shape[0]),
-                (np.arange(left, left + wide), mask.shape[1]),
+                (np.arange(top, top + high), height),
+                (np.arange(left, left + wide), width),
             )
         )
         depth = np.minimum.outer(down, across)[ink]
-        mark = _Mark((left, top, wide, high), (mask.shape[0], mask.shape[1]), ink, depth)
+        mark = _Mark(length, clear, (left, top, wide, high), (height, width), ink, depth)
         if not (_is_line(mark) or _is_frame(mark) or (_is_rest(mark) and not rests)):
-            return True
-    return False
+            found.append(mark)
+    return found
+
+
+def _is_writing(mark: _Mark) -> bool:
+    """Return whether a mark is long and clear enough to be writing by itself."""
+    strong = mark.length >= MIN_LENGTH and mark.clear >= STRONG
+    return strong or (mark.length >= LONG and mark.clear >= LONG_STRONG)
 
 
 def _is_rest(mark: _Mark) -> bool:
@@ -182,7 +169,7 @@ def _is_line(mark: _Mark) -> bool:
         (wide, width, top, high, height),
         (high, height, left, wide, width),
     ):
-        straight = long >= MIN_PIECE * side and across <= MAX_STROKE * other
+        straight = long >= MIN_PIECE * side and across <= MAX_LINE_BOX * other
         thin = int(mark.ink.sum()) <= MAX_LINE_WIDTH * long * other
         outer = abs(start + across / 2 - other / 2) > other / 6
         if straight and thin and (near or (outer and long >= side - 4)):

@@ -1,8 +1,22 @@
-"""Ruled lines are removed from the ink; what crosses them stays."""
+"""Ruled lines are removed from the ink; what crosses them stays. Crops are cut to within frames."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from batchdigits.records import GreyImage
+
+RING, SPAN = 0.27, 0.55
+"""A frame's lines lie within the first share of a side from the border. They are narrower than the
+second."""
+CROSS, COVER = 0.2, 0.9
+"""A line covers the second share of what lies between the first share of the other side and its
+end: further out the lines across it hide it."""
+MEAN, BAND = 0.3, 0.04
+"""A line's levels are means over the first share of the side that it lies along, which leaves
+little noise; it may lean by the second share of the side across."""
+LINE_LEVELS, LINE_SHARE = 8, 0.3
+"""Least contrast of a line, in grey levels and as a share of the clearest's."""
 
 
 def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -52,3 +66,32 @@ def _find_ruled_lines(
     near = cv2.dilate(rows.astype(np.uint8)[:, None], np.ones((2 * thin + 1, 1), np.uint8))
     found: NDArray[np.bool_] = ruled[labels] & near.astype(bool)
     return found
+
+
+def cut_to_frame(crop: GreyImage) -> GreyImage:
+    """Cut a crop (H, W) to what lies within printed lines near its sides, dark or light."""
+    top, bottom = _find_inside(crop)
+    left, right = _find_inside(crop.T)
+    return crop[top:bottom, left:right]
+
+
+def _find_inside(crop: GreyImage) -> tuple[int, int]:
+    """Find the rows from the last line above to the first line below: first, and one past."""
+    height, width = crop.shape
+    mean = cv2.blur(crop.astype(np.float32), (max(3, round(MEAN * width)), 1))
+    kernel = np.ones((max(3, round(SPAN * height) | 1), 1), np.uint8)
+    depth = round(RING * height)
+    outer = np.r_[:depth, height - depth : height]
+    middle = slice(round(CROSS * width), width - round(CROSS * width))
+    lined = np.zeros(height, bool)
+    for way in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
+        hat = cv2.morphologyEx(mean, way, kernel)
+        least = max(LINE_LEVELS, LINE_SHARE * float(hat[outer].max(initial=0)))
+        band = np.ones((max(1, round(BAND * height)) * 2 + 1, 1), np.uint8)
+        spans = cv2.dilate((hat > least).view(np.uint8), band)[:, middle].mean(1) >= COVER
+        lined |= spans
+    above, below = np.flatnonzero(lined[:depth]), np.flatnonzero(lined[height - depth :])
+    return (
+        int(above[-1]) + 1 if len(above) else 0,
+        height - depth + int(below[0]) if len(below) else height,
+    )
