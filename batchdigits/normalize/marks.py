@@ -27,13 +27,13 @@ MIN_PIECE_LENGTH, MIN_LENGTH, LONG = 0.12, 0.18, 0.5
 STRONG, LONG_STRONG, MOST_STRONG = 1.5, 1.2, 2.0
 """How many times as clear as a stroke must be a mark alone is, or a `LONG` one; more than the third
 counts no more."""
-TOGETHER, OTHER = 0.6, 0.45
+TOGETHER, OTHER = 0.6, 0.6
 """Length of all marks together, times how clear they are, that is writing if those of the other
 polarity make no more than the second share of it: noise makes as much of both."""
 MIN_LINE, MIN_PIECE = 0.6, 0.35
 """Least length of a printed line and of a piece of one near the border, as shares of the crop's
 sides."""
-MAX_LINE_BOX, MAX_LINE_WIDTH = 0.3, 0.12
+MAX_LINE_BOX, MAX_LINE_WIDTH = 0.3, 0.17
 """Greatest height of the box round a line, and greatest width of the line; shares likewise."""
 RING, MARGIN, RIM = 0.27, 0.17, 0.12
 """Frames, lines, and rests of neighbours lie within these shares of the sides from the border."""
@@ -42,6 +42,8 @@ CORNER = 0.12
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
+SHADE_LEVELS = 25
+"""Ink of less contrast that comes in at the border may be shade, grey levels."""
 NARROW, TIGHT_LEVELS = 0.45, 60
 """A crop with a smaller ratio of its sides, and grey levels so far apart, may be a 1 cut tight."""
 
@@ -70,22 +72,42 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     return False
 
 
-def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the crops whose ink is printed lines and frames alone: (N,).
+def find_printed(ink: NDArray[np.bool_], ruled: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the crops whose ink is printed lines and frames alone, or what is left of them: (N,).
 
     Args:
         ink: where the ink is, shape (N, H, W).
+        ruled: from which crops ruled lines were taken, shape (N,).
     """
     _, height, width = ink.shape
     down, across = round(RING * height), round(RING * width)
     middle = ink[:, down : height - down, across : width - across]
     printed = np.array(~middle.reshape(len(ink), -1).any(1), bool)
-    for n in np.flatnonzero(printed).tolist():
+    for n in np.flatnonzero(printed & ~ruled).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
             mark.length >= MIN_LENGTH for mark in _find_marks(ink[n].astype(np.float32), rests=True)
         )
     return printed
+
+
+def find_faint_shade(
+    stack: NDArray[np.uint8], ink: NDArray[np.bool_], invert: Invert
+) -> NDArray[np.bool_]:
+    """Find the crops whose ink is faint, comes in at the border, and has no strokes: (N,).
+
+    Args:
+        stack: uint8, shape (N, H, W).
+        ink: where the ink is, shape (N, H, W).
+        invert: as for `normalize`.
+    """
+    sides = (ink[:, 0], ink[:, -1], ink[:, :, 0], ink[:, :, -1])
+    shade = np.any([side.any(1) for side in sides], axis=0)
+    for n in np.flatnonzero(shade).tolist():
+        mask = ink[n].view(np.uint8)
+        contrast = cv2.mean(stack[n], mask)[0] - cv2.mean(stack[n], 1 - mask)[0]
+        shade[n] = abs(contrast) < SHADE_LEVELS and not has_marks(stack[n], invert)
+    return np.array(shade, bool)
 
 
 def is_rough(crop: GreyImage) -> bool:

@@ -15,8 +15,9 @@ end: further out the lines across it hide it."""
 MEAN, BAND = 0.3, 0.04
 """A line's levels are means over the first share of the side that it lies along, which leaves
 little noise; it may lean by the second share of the side across."""
-LINE_LEVELS, LINE_SHARE = 8, 0.3
-"""Least contrast of a line, in grey levels and as a share of the clearest's."""
+LINE_LEVELS, LINE_SHARE, LINE_EDGE = 8, 0.3, 0.6
+"""Least contrast of a line, in grey levels and as a share of the clearest's; and the share of it by
+which the levels change within 3 px at its edge: light that falls off changes less."""
 
 
 def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -80,6 +81,7 @@ def _find_inside(crop: GreyImage) -> tuple[int, int]:
     height, width = crop.shape
     mean = cv2.blur(crop.astype(np.float32), (max(3, round(MEAN * width)), 1))
     kernel = np.ones((max(3, round(SPAN * height) | 1), 1), np.uint8)
+    edge = cv2.morphologyEx(mean, cv2.MORPH_GRADIENT, np.ones((3, 1), np.uint8))
     depth = round(RING * height)
     outer = np.r_[:depth, height - depth : height]
     middle = slice(round(CROSS * width), width - round(CROSS * width))
@@ -87,8 +89,9 @@ def _find_inside(crop: GreyImage) -> tuple[int, int]:
     for way in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
         hat = cv2.morphologyEx(mean, way, kernel)
         least = max(LINE_LEVELS, LINE_SHARE * float(hat[outer].max(initial=0)))
+        found = (hat > least) & (edge >= LINE_EDGE * hat)
         band = np.ones((max(1, round(BAND * height)) * 2 + 1, 1), np.uint8)
-        spans = cv2.dilate((hat > least).view(np.uint8), band)[:, middle].mean(1) >= COVER
+        spans = cv2.dilate(found.view(np.uint8), band)[:, middle].mean(1) >= COVER
         lined |= spans
     above, below = np.flatnonzero(lined[:depth]), np.flatnonzero(lined[height - depth :])
     return (

@@ -24,7 +24,7 @@ AWAY = 3
 LEAST_LEVELS = 3.2, 4.2
 """Least contrast of a stroke, grey levels, in the crop and in the crop halved: faint lines of 8
 levels keep 4, what shows through from the back of the sheet as a soft shade keeps 3."""
-QUIET, LEAST_SPREADS = 0.6, 6.0
+QUIET, LEAST_SPREADS = 0.6, 7.0
 """Least contrast, as a multiple of this quantile of all answers: noise answers everywhere."""
 BOLD = 2.1
 """A stroke answers in the crop halved by so many times its answer in the crop at most. The broad
