@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from batchdigits.normalize.account import measure_faint_ink
 from batchdigits.normalize.geometry import SIDE, measured, placed
-from batchdigits.normalize.marks import find_faint_shade, find_printed, has_marks, is_rough
+from batchdigits.normalize.marks import find_printed, find_unmarked, has_marks, is_rough
 from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import only, select_digit_parts
 from batchdigits.normalize.ruled import without_ruled_lines
@@ -235,15 +235,15 @@ def _normalize_stack(
     light = light_ink(stack, invert)
     bright = np.where(light[:, None, None], stack, 255 - stack)
     ink, mask, busy = lift_off_paper(bright)
-    lined, mask = mask, without_ruled_lines(mask)
-    ruled = (lined != mask).any((1, 2))
+    mask = without_ruled_lines(mask)
     parts = select_digit_parts(mask)
     unused = np.column_stack([parts.unused, measure_faint_ink(ink, mask, parts.kept)])
     ink = only(ink, parts.kept, mask)
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    empty = (extent.max(1) == 0) | find_printed(parts.kept, ruled) | find_shade(bright, parts.kept)
-    empty |= find_faint_shade(stack, parts.kept, invert)
+    boxes = np.stack([down.start, down.end], 1), np.stack([across.start, across.end], 1)
+    empty = (extent.max(1) == 0) | find_printed(parts.kept) | find_shade(bright, parts.kept)
+    empty |= find_unmarked(stack, parts.kept, boxes, invert)
     state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
     return placed(ink, down, across, extent * shapes), extent, unused, state

@@ -33,7 +33,7 @@ polarity make no more than the second share of it: noise makes as much of both."
 MIN_LINE, MIN_PIECE = 0.6, 0.35
 """Least length of a printed line and of a piece of one near the border, as shares of the crop's
 sides."""
-MAX_LINE_BOX, MAX_LINE_WIDTH = 0.3, 0.17
+MAX_LINE_BOX, MAX_LINE_WIDTH = 0.3, 0.12
 """Greatest height of the box round a line, and greatest width of the line; shares likewise."""
 RING, MARGIN, RIM = 0.27, 0.17, 0.12
 """Frames, lines, and rests of neighbours lie within these shares of the sides from the border."""
@@ -42,8 +42,13 @@ CORNER = 0.12
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
+EDGE_PX = 6
+"""Width of the paper that is laid round a crop for strokes at its very border, px."""
 SHADE_LEVELS = 25
 """Ink of less contrast that comes in at the border may be shade, grey levels."""
+BLOCK_FILL, BLOCK_SIDE = 0.87, 0.3
+"""Ink that fills the box round it so far, with sides of such a share of the crop's longer side at
+least, may be the paper within a frame."""
 NARROW, TIGHT_LEVELS = 0.45, 60
 """A crop with a smaller ratio of its sides, and grey levels so far apart, may be a 1 cut tight."""
 
@@ -59,7 +64,11 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     narrow = min(crop.shape) < NARROW * max(crop.shape)
     if min(crop.shape) < MIN_SIDE_PX or (narrow and np.ptp(crop) >= TIGHT_LEVELS):
         return int(np.ptp(crop)) >= MIN_LEVELS
-    clear = measure_strokes(cut_to_frame(crop))
+    inside = cut_to_frame(crop)
+    if rests:  # paper on the far side too
+        paper = int(np.median(inside))
+        inside = cv2.copyMakeBorder(inside, *(EDGE_PX,) * 4, cv2.BORDER_CONSTANT, value=paper)
+    clear = measure_strokes(inside)
     clear[clear < 1] = 0
     sums = clear.sum((1, 2)).tolist()
     marks = [_find_marks(one, rests=rests) for one in clear]
@@ -72,18 +81,17 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     return False
 
 
-def find_printed(ink: NDArray[np.bool_], ruled: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the crops whose ink is printed lines and frames alone, or what is left of them: (N,).
+def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the crops whose ink is printed lines and frames alone: (N,).
 
     Args:
         ink: where the ink is, shape (N, H, W).
-        ruled: from which crops ruled lines were taken, shape (N,).
     """
     _, height, width = ink.shape
     down, across = round(RING * height), round(RING * width)
     middle = ink[:, down : height - down, across : width - across]
     printed = np.array(~middle.reshape(len(ink), -1).any(1), bool)
-    for n in np.flatnonzero(printed & ~ruled).tolist():
+    for n in np.flatnonzero(printed).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
             mark.length >= MIN_LENGTH for mark in _find_marks(ink[n].astype(np.float32), rests=True)
@@ -91,23 +99,38 @@ def find_printed(ink: NDArray[np.bool_], ruled: NDArray[np.bool_]) -> NDArray[np
     return printed
 
 
-def find_faint_shade(
-    stack: NDArray[np.uint8], ink: NDArray[np.bool_], invert: Invert
+def find_unmarked(
+    stack: NDArray[np.uint8],
+    ink: NDArray[np.bool_],
+    boxes: tuple[NDArray[np.int64], NDArray[np.int64]],
+    invert: Invert,
 ) -> NDArray[np.bool_]:
-    """Find the crops whose ink is faint, comes in at the border, and has no strokes: (N,).
+    """Find the crops whose ink may be no writing, and that show no strokes: (N,).
+
+    That is what is left of a line, faint shade that comes in at the border, or the paper within a
+    frame.
 
     Args:
         stack: uint8, shape (N, H, W).
         ink: where the ink is, shape (N, H, W).
+        boxes: first and one past the last row and column of the ink, (N, 2) each.
         invert: as for `normalize`.
     """
-    sides = (ink[:, 0], ink[:, -1], ink[:, :, 0], ink[:, :, -1])
-    shade = np.any([side.any(1) for side in sides], axis=0)
-    for n in np.flatnonzero(shade).tolist():
-        mask = ink[n].view(np.uint8)
-        contrast = cv2.mean(stack[n], mask)[0] - cv2.mean(stack[n], 1 - mask)[0]
-        shade[n] = abs(contrast) < SHADE_LEVELS and not has_marks(stack[n], invert)
-    return np.array(shade, bool)
+    size, area = np.array(ink.shape[1:]), ink.reshape(len(ink), -1).sum(1)
+    start, end = np.stack([box[:, 0] for box in boxes], 1), np.stack([box[:, 1] for box in boxes], 1)
+    long = end - start
+    band = ((end <= RING * size) | (start >= (1 - RING) * size)).any(1)
+    block = (area >= BLOCK_FILL * long.prod(1)) & (long.min(1) >= BLOCK_SIDE * size.max())
+    border = ((start == 0) | (end == size)).any(1)
+    unmarked = (area > 0) & (band | block | border)
+    for n in np.flatnonzero(unmarked).tolist():
+        likely = band[n] or block[n]
+        if not likely:
+            mask = ink[n].view(np.uint8)
+            contrast = cv2.mean(stack[n], mask)[0] - cv2.mean(stack[n], 1 - mask)[0]
+            likely = abs(contrast) < SHADE_LEVELS
+        unmarked[n] = likely and not has_marks(stack[n], invert)
+    return np.array(unmarked, bool)
 
 
 def is_rough(crop: GreyImage) -> bool:

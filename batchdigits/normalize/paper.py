@@ -23,7 +23,7 @@ SHADE_EDGE, FAINT_SHADE_EDGE, FAINT_SHADE_LEVELS = 0.33, 0.6, 30
 """Across 3 px at its edge shade changes by less than the first share of its contrast; by less than
 the second where the contrast is under so many grey levels. Of 90,000 digits of eight sources none
 does that covers so much."""
-BLOCK_FILL, BLOCK_SIDE = 0.87, 0.3
+BLOCK_FILL, BLOCK_SIDE = 0.93, 0.4
 """A full rectangle fills the box round it so far, and its sides are at least so long, as a share of
 the crop's longer side."""
 MIN_CONTRAST_TO_NOISE = 3
