@@ -21,7 +21,7 @@ MIN_SIDE_PX, MIN_LEVELS = 6, 7
 ROUGH_LEVELS = 9
 """Median difference of a rough paper's pixels from the mean over 9 x 9 px, grey levels: noise of
 8 levels (standard deviation) makes 6."""
-MIN_PIECE_LENGTH, MIN_LENGTH, LONG = 0.12, 0.18, 0.5
+MIN_PIECE_LENGTH, MIN_LENGTH, LONG = 0.12, 0.15, 0.5
 """Lengths as shares of the crop's shorter side: anything shorter is dust; a mark alone must be
 `MIN_LENGTH` long."""
 STRONG, LONG_STRONG, MOST_STRONG = 1.5, 1.2, 2.0
@@ -64,11 +64,10 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     narrow = min(crop.shape) < NARROW * max(crop.shape)
     if min(crop.shape) < MIN_SIDE_PX or (narrow and np.ptp(crop) >= TIGHT_LEVELS):
         return int(np.ptp(crop)) >= MIN_LEVELS
-    inside = cut_to_frame(crop)
-    if rests:  # paper on the far side too
-        paper = int(np.median(inside))
-        inside = cv2.copyMakeBorder(inside, *(EDGE_PX,) * 4, cv2.BORDER_CONSTANT, value=paper)
-    clear = measure_strokes(inside)
+    if rests:  # there is paper on their far side too
+        paper, edges = int(np.median(crop)), (EDGE_PX,) * 4
+        crop = np.asarray(cv2.copyMakeBorder(crop, *edges, cv2.BORDER_CONSTANT, value=paper))
+    clear = measure_strokes(crop if rests else cut_to_frame(crop))
     clear[clear < 1] = 0
     sums = clear.sum((1, 2)).tolist()
     marks = [_find_marks(one, rests=rests) for one in clear]

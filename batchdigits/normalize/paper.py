@@ -223,16 +223,19 @@ def find_shade(bright: NDArray[np.uint8], ink: NDArray[np.bool_]) -> NDArray[np.
         bright: uint8, shape (N, H, W), light ink on dark paper.
         ink: where the ink is, shape (N, H, W).
     """
-    shade = np.zeros(len(ink), bool)
-    area = ink.reshape(len(ink), -1).mean(1)
-    for n in np.flatnonzero(area > SHADE_AREA).tolist():
+    count, height, width = ink.shape
+    shade = np.zeros(count, bool)
+    area = ink.reshape(count, -1).sum(1)
+    rows, columns = ink.any(2), ink.any(1)
+    high, wide = (
+        side.shape[1] - side.argmax(1) - side[:, ::-1].argmax(1) for side in (rows, columns)
+    )
+    broad = (area > SHADE_AREA * height * width) & (area > SHADE_FILL * wide * high)
+    square = np.minimum(wide, high) >= BLOCK_SIDE * max(height, width)
+    block = square & (area >= BLOCK_FILL * wide * high)
+    for n in np.flatnonzero(broad).tolist():
         mask = ink[n].view(np.uint8)
-        wide, high = cv2.boundingRect(mask)[2:]
-        fill = area[n] * mask.size / (wide * high)
-        square = min(wide, high) >= BLOCK_SIDE * max(mask.shape)
-        if fill > SHADE_FILL:
-            block = fill >= BLOCK_FILL and square
-            shade[n] = block or _has_soft_edges(cv2.blur(bright[n], (3, 3)), mask)
+        shade[n] = block[n] or _has_soft_edges(cv2.blur(bright[n], (3, 3)), mask)
     return shade
 
 
