@@ -308,6 +308,10 @@ FINDS: dict[
     "a bold empty box": (NOTHING, [framed(blank(), 0, 4)]),
     "an empty box, further in": (NOTHING, [framed(blank(), 4, 2)]),
     "a box, and light from one side": (NOTHING, [shaded(framed(blank(), 0, 2), 0.8, "left")]),
+    "a thick frame, narrow within": (NOTHING, [framed(blank((36, 24)), 0, t) for t in (3, 4)]),
+    "a frame, JPEG": (NOTHING, [jpeg(framed(blank(size), 1, 2)) for size in SIZES[3:7]]),
+    "a thick line": (NOTHING, [ruled(blank((30, 30)), rows=slice(23, 26))]),
+    "a lit middle": (NOTHING, [shaded(blank(size), 0.75, "round") for size in SIZES[3:7]]),
     "a soft shadow": (NOTHING, [shadow(0.3, 0.4), shadow(0.3, 0.8), shadow(0.5, 0.8)]),
     "a square 0 and a square 8": (DIGIT, [square(), square(bar=True)]),
     "a busy ground": (UNCLEAR, [noisy(blank(level=128), 30), noisy(blank(level=128), 40, 2)]),
@@ -332,6 +336,8 @@ FAINT = {
     "12 levels in noise": [noisy(crop, 2) for crop in ten((64, 48), ink=PAPER - 12)],
     "12 levels in a frame": [framed(crop, 0, 2) for crop in ten((64, 48), ink=PAPER - 12)],
     "12 levels, light to one side": [shaded(c, 0.6, "left") for c in ten((60, 90), ink=PAPER - 12)],
+    "10 levels, fine, in noise": [noisy(c, 2) for c in ten((96, 96), pen=0.05, ink=PAPER - 10)],
+    "24 levels, small, in noise": [noisy(c, 5) for c in ten((32, 28), ink=PAPER - 24)],
     "12 levels beside a shadow": [
         np.minimum(crop, shadow(0.1, 0.3)) for crop in ten((64, 48), ink=PAPER - 12)
     ],

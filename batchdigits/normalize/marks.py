@@ -33,8 +33,9 @@ polarity make no more than the second share of it: noise makes as much of both."
 MIN_LINE, MIN_PIECE = 0.6, 0.35
 """Least length of a printed line and of a piece of one near the border, as shares of the crop's
 sides."""
-MAX_LINE_BOX, MAX_LINE_WIDTH = 0.3, 0.12
-"""Greatest height of the box round a line, and greatest width of the line; shares likewise."""
+MAX_LINE_BOX, MAX_LINE_WIDTH, MAX_LINE_ANSWER = 0.3, 0.12, 0.24
+"""Greatest height of the box round a line, greatest width of the line, and of what it answers when
+strokes are measured; shares likewise."""
 RING, MARGIN, RIM = 0.27, 0.17, 0.12
 """Frames, lines, and rests of neighbours lie within these shares of the sides from the border."""
 CORNER = 0.12
@@ -42,8 +43,6 @@ CORNER = 0.12
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
-EDGE_PX = 6
-"""Width of the paper that is laid round a crop for strokes at its very border, px."""
 SHADE_LEVELS = 25
 """Ink of less contrast that comes in at the border may be shade, grey levels."""
 BLOCK_FILL, BLOCK_SIDE = 0.87, 0.3
@@ -64,13 +63,12 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     narrow = min(crop.shape) < NARROW * max(crop.shape)
     if min(crop.shape) < MIN_SIDE_PX or (narrow and np.ptp(crop) >= TIGHT_LEVELS):
         return int(np.ptp(crop)) >= MIN_LEVELS
-    if rests:  # there is paper on their far side too
-        paper, edges = int(np.median(crop)), (EDGE_PX,) * 4
-        crop = np.asarray(cv2.copyMakeBorder(crop, *edges, cv2.BORDER_CONSTANT, value=paper))
-    clear = measure_strokes(crop if rests else cut_to_frame(crop))
+    if rests and _has_side_marks(crop):
+        return True
+    clear = measure_strokes(cut_to_frame(crop))
     clear[clear < 1] = 0
     sums = clear.sum((1, 2)).tolist()
-    marks = [_find_marks(one, rests=rests) for one in clear]
+    marks = [_find_marks(one, rests=rests, thick=MAX_LINE_ANSWER) for one in clear]
     totals = [sum(mark.length * min(mark.clear, MOST_STRONG) for mark in one) for one in marks]
     for n, wanted in enumerate(("yes", "no")):
         ink = invert == wanted or (invert == "auto" and sums[1 - n] <= HALO * sums[n])
@@ -78,6 +76,24 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
         if ink and (together or any(_is_writing(mark) for mark in marks[n])):
             return True
     return False
+
+
+def _has_side_marks(crop: GreyImage) -> bool:
+    """Return whether a crop has clear ink at its very sides that does not run along all of one."""
+    reach = round(RING * min(crop.shape)) | 1
+    paper = int(np.median(crop))
+    edged = cv2.copyMakeBorder(crop, *(reach,) * 4, cv2.BORDER_CONSTANT, value=paper)
+    kernel, inside = np.ones((reach, reach), np.uint8), slice(reach, -reach)
+    hats = [
+        cv2.morphologyEx(edged, way, kernel)[inside, inside]
+        for way in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)
+    ]
+    hat = max(hats, key=lambda one: int(one.max()))
+    ink = (hat > max(MIN_LEVELS, int(hat.max()) // 2)).view(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    shares = stats[1:, [3, 2]] / np.array(crop.shape)
+    long = stats[1:, [3, 2]].max(1) >= MIN_LENGTH * min(crop.shape)
+    return bool((long & (shares.max(1) < MIN_LINE)).any())
 
 
 def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -93,7 +109,8 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for n in np.flatnonzero(printed).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
-            mark.length >= MIN_LENGTH for mark in _find_marks(ink[n].astype(np.float32), rests=True)
+            mark.length >= MIN_LENGTH
+            for mark in _find_marks(ink[n].astype(np.float32), rests=True, thick=MAX_LINE_WIDTH)
         )
     return printed
 
@@ -116,12 +133,17 @@ def find_unmarked(
         invert: as for `normalize`.
     """
     size, area = np.array(ink.shape[1:]), ink.reshape(len(ink), -1).sum(1)
-    start, end = np.stack([box[:, 0] for box in boxes], 1), np.stack([box[:, 1] for box in boxes], 1)
+    start, end = (
+        np.stack([box[:, 0] for box in boxes], 1),
+        np.stack([box[:, 1] for box in boxes], 1),
+    )
     long = end - start
-    band = ((end <= RING * size) | (start >= (1 - RING) * size)).any(1)
-    block = (area >= BLOCK_FILL * long.prod(1)) & (long.min(1) >= BLOCK_SIDE * size.max())
+    band = np.asarray(((end <= RING * size) | (start >= (1 - RING) * size)).any(1))
+    block = np.asarray(
+        (area >= BLOCK_FILL * long.prod(1)) & (long.min(1) >= BLOCK_SIDE * size.max())
+    )
     border = ((start == 0) | (end == size)).any(1)
-    unmarked = (area > 0) & (band | block | border)
+    unmarked: NDArray[np.bool_] = np.asarray((area > 0) & (band | block | border))
     for n in np.flatnonzero(unmarked).tolist():
         likely = band[n] or block[n]
         if not likely:
@@ -129,7 +151,7 @@ def find_unmarked(
             contrast = cv2.mean(stack[n], mask)[0] - cv2.mean(stack[n], 1 - mask)[0]
             likely = abs(contrast) < SHADE_LEVELS
         unmarked[n] = likely and not has_marks(stack[n], invert)
-    return np.array(unmarked, bool)
+    return unmarked
 
 
 def is_rough(crop: GreyImage) -> bool:
@@ -157,12 +179,13 @@ class _Mark(NamedTuple):
     depth: NDArray[np.float64]
 
 
-def _find_marks(strokes: NDArray[np.float32], *, rests: bool) -> list[_Mark]:
+def _find_marks(strokes: NDArray[np.float32], *, rests: bool, thick: float) -> list[_Mark]:
     """Find the marks that are more than dust, printed lines, frames and, unless counted, rests.
 
     Args:
         strokes: how clear they are, shape (H, W), 0 where there is none.
         rests: as for `has_marks`.
+        thick: greatest width of a line, as a share of the side across.
     """
     mask = (strokes > 0).view(np.uint8)
     height, width = mask.shape
@@ -185,7 +208,7 @@ def _find_marks(strokes: NDArray[np.float32], *, rests: bool) -> list[_Mark]:
         )
         depth = np.minimum.outer(down, across)[ink]
         mark = _Mark(length, clear, (left, top, wide, high), (height, width), ink, depth)
-        if not (_is_line(mark) or _is_frame(mark) or (_is_rest(mark) and not rests)):
+        if not (_is_line(mark, thick) or _is_frame(mark) or (_is_rest(mark) and not rests)):
             found.append(mark)
     return found
 
@@ -204,7 +227,7 @@ def _is_rest(mark: _Mark) -> bool:
     return touches and float(mark.depth.max()) < RIM
 
 
-def _is_line(mark: _Mark) -> bool:
+def _is_line(mark: _Mark, thick: float) -> bool:
     """Return whether a mark is a straight line along a side, perhaps from border to border."""
     left, top, wide, high = mark.box
     height, width = mark.shape
@@ -214,7 +237,7 @@ def _is_line(mark: _Mark) -> bool:
         (high, height, left, wide, width),
     ):
         straight = long >= MIN_PIECE * side and across <= MAX_LINE_BOX * other
-        thin = int(mark.ink.sum()) <= MAX_LINE_WIDTH * long * other
+        thin = int(mark.ink.sum()) <= thick * long * other
         outer = abs(start + across / 2 - other / 2) > other / 6
         if straight and thin and (near or (outer and long >= side - 4)):
             return True

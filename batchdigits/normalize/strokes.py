@@ -51,7 +51,10 @@ def measure_strokes(crop: GreyImage) -> NDArray[np.float32]:
     bold, bold_noise = _answer(half, LENGTHS[1])
     near = np.ones((REACH, REACH), np.uint8)
     edges = np.float32(RINGING) * (cv2.dilate(level, near) - cv2.erode(level, near))
-    least = [np.maximum(edges, max(pair)) for pair in zip(LEAST_LEVELS, (noise, bold_noise))]
+    least = [
+        np.maximum(edges, max(pair))
+        for pair in ((LEAST_LEVELS[0], noise), (LEAST_LEVELS[1], bold_noise))
+    ]
     clear = np.empty_like(thin)
     for n in (0, 1):
         most = np.float32(BOLD) * cv2.dilate(thin[n], np.ones((3, 3), np.uint8))
@@ -73,7 +76,7 @@ def _scaled(level: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _lines(length: int) -> list[tuple[NDArray[np.float32], int, int]]:
-    """Draw lines of this length, px, in all directions; with each, the way to its side: x, y, px."""
+    """Draw lines of a length, px, in all directions; with each, the way to its side: x, y, px."""
     reach = length // 2 + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(float)
     lines = []
