@@ -5,14 +5,22 @@ shadow, and takes the shadow itself for ink. Here only strokes count: narrow, da
 than the paper on both their sides, and further from it than the paper's own noise.
 """
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.normalize.mark_parts import (
+    MAX_LINE_ANSWER,
+    MAX_LINE_WIDTH,
+    MIN_LENGTH,
+    MIN_LINE,
+    RING,
+    Mark,
+    find_marks,
+)
 from batchdigits.normalize.ruled import cut_to_frame
 from batchdigits.normalize.strokes import measure_strokes
+from batchdigits.normalize.surface import has_area
 from batchdigits.options import Invert
 from batchdigits.records import GreyImage
 
@@ -21,25 +29,14 @@ MIN_SIDE_PX, MIN_LEVELS = 6, 7
 ROUGH_LEVELS = 9
 """Median difference of a rough paper's pixels from the mean over 9 x 9 px, grey levels: noise of
 8 levels (standard deviation) makes 6."""
-MIN_PIECE_LENGTH, MIN_LENGTH, LONG = 0.12, 0.15, 0.5
-"""Lengths as shares of the crop's shorter side: anything shorter is dust; a mark alone must be
-`MIN_LENGTH` long."""
-STRONG, LONG_STRONG, MOST_STRONG = 1.5, 1.2, 2.0
+LONG = 0.5
+"""Length of a long mark, as a share of the crop's shorter side."""
+STRONG, LONG_STRONG, MOST_STRONG = 1.8, 1.4, 2.0
 """How many times as clear as a stroke must be a mark alone is, or a `LONG` one; more than the third
 counts no more."""
-TOGETHER, OTHER = 0.6, 0.6
+TOGETHER, OTHER = 0.8, 0.5
 """Length of all marks together, times how clear they are, that is writing if those of the other
 polarity make no more than the second share of it: noise makes as much of both."""
-MIN_LINE, MIN_PIECE = 0.6, 0.35
-"""Least length of a printed line and of a piece of one near the border, as shares of the crop's
-sides."""
-MAX_LINE_BOX, MAX_LINE_WIDTH, MAX_LINE_ANSWER = 0.3, 0.12, 0.24
-"""Greatest height of the box round a line, greatest width of the line, and of what it answers when
-strokes are measured; shares likewise."""
-RING, MARGIN, RIM = 0.27, 0.17, 0.12
-"""Frames, lines, and rests of neighbours lie within these shares of the sides from the border."""
-CORNER = 0.12
-"""Side of a frame's corners that hold ink, as a share of the frame's sides."""
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
@@ -65,10 +62,16 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
         return int(np.ptp(crop)) >= MIN_LEVELS
     if rests and _has_side_marks(crop):
         return True
-    clear = measure_strokes(cut_to_frame(crop))
+    inner = cut_to_frame(crop)
+    return _has_strokes(inner, invert, rests=rests) or has_area(inner, invert)
+
+
+def _has_strokes(crop: GreyImage, invert: Invert, *, rests: bool) -> bool:
+    """Return whether a crop shows lines that could be writing; arguments as for `has_marks`."""
+    clear = measure_strokes(crop)
     clear[clear < 1] = 0
     sums = clear.sum((1, 2)).tolist()
-    marks = [_find_marks(one, rests=rests, thick=MAX_LINE_ANSWER) for one in clear]
+    marks = [find_marks(one, rests=rests, thick=MAX_LINE_ANSWER) for one in clear]
     totals = [sum(mark.length * min(mark.clear, MOST_STRONG) for mark in one) for one in marks]
     for n, wanted in enumerate(("yes", "no")):
         ink = invert == wanted or (invert == "auto" and sums[1 - n] <= HALO * sums[n])
@@ -110,7 +113,7 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
             mark.length >= MIN_LENGTH
-            for mark in _find_marks(ink[n].astype(np.float32), rests=True, thick=MAX_LINE_WIDTH)
+            for mark in find_marks(ink[n].astype(np.float32), rests=True, thick=MAX_LINE_WIDTH)
         )
     return printed
 
@@ -159,101 +162,7 @@ def is_rough(crop: GreyImage) -> bool:
     return float(np.median(cv2.absdiff(crop, cv2.blur(crop, (9, 9))))) >= ROUGH_LEVELS
 
 
-class _Mark(NamedTuple):
-    """A connected part of the strokes.
-
-    Attributes:
-        length: the longer side of the box, as a share of the crop's shorter side.
-        clear: how clear it is, as a multiple of what a stroke must be: exceeded by a fifth of it.
-        box: left, top, width, height, px.
-        shape: height and width of the crop, px.
-        ink: bool, shape (height, width).
-        depth: of each pixel of the ink, its distance from the border as a share of the side.
-    """
-
-    length: float
-    clear: float
-    box: tuple[int, int, int, int]
-    shape: tuple[int, int]
-    ink: NDArray[np.bool_]
-    depth: NDArray[np.float64]
-
-
-def _find_marks(strokes: NDArray[np.float32], *, rests: bool, thick: float) -> list[_Mark]:
-    """Find the marks that are more than dust, printed lines, frames and, unless counted, rests.
-
-    Args:
-        strokes: how clear they are, shape (H, W), 0 where there is none.
-        rests: as for `has_marks`.
-        thick: greatest width of a line, as a share of the side across.
-    """
-    mask = (strokes > 0).view(np.uint8)
-    height, width = mask.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    found = []
-    for part in range(1, count):
-        left, top, wide, high, _ = stats[part].tolist()
-        length = max(wide, high) / min(height, width)
-        if length < MIN_PIECE_LENGTH:
-            continue
-        box = slice(top, top + high), slice(left, left + wide)
-        ink = labels[box] == part
-        clear = float(np.quantile(strokes[box][ink], 0.8))
-        down, across = (
-            np.minimum(at + 1, side - at) / side
-            for at, side in (
-                (np.arange(top, top + high), height),
-                (np.arange(left, left + wide), width),
-            )
-        )
-        depth = np.minimum.outer(down, across)[ink]
-        mark = _Mark(length, clear, (left, top, wide, high), (height, width), ink, depth)
-        if not (_is_line(mark, thick) or _is_frame(mark) or (_is_rest(mark) and not rests)):
-            found.append(mark)
-    return found
-
-
-def _is_writing(mark: _Mark) -> bool:
+def _is_writing(mark: Mark) -> bool:
     """Return whether a mark is long and clear enough to be writing by itself."""
     strong = mark.length >= MIN_LENGTH and mark.clear >= STRONG
     return strong or (mark.length >= LONG and mark.clear >= LONG_STRONG)
-
-
-def _is_rest(mark: _Mark) -> bool:
-    """Return whether a mark comes in at the border and ends there: a rest of a neighbour."""
-    left, top, wide, high = mark.box
-    height, width = mark.shape
-    touches = left <= 1 or top <= 1 or left + wide >= width - 1 or top + high >= height - 1
-    return touches and float(mark.depth.max()) < RIM
-
-
-def _is_line(mark: _Mark, thick: float) -> bool:
-    """Return whether a mark is a straight line along a side, perhaps from border to border."""
-    left, top, wide, high = mark.box
-    height, width = mark.shape
-    near = _is_near_border(mark, MARGIN)
-    for long, side, start, across, other in (
-        (wide, width, top, high, height),
-        (high, height, left, wide, width),
-    ):
-        straight = long >= MIN_PIECE * side and across <= MAX_LINE_BOX * other
-        thin = int(mark.ink.sum()) <= thick * long * other
-        outer = abs(start + across / 2 - other / 2) > other / 6
-        if straight and thin and (near or (outer and long >= side - 4)):
-            return True
-    return False
-
-
-def _is_frame(mark: _Mark) -> bool:
-    """Return whether a mark has four corners, and nothing away from the border."""
-    _, _, wide, high = mark.box
-    height, width = mark.shape
-    if not (wide >= MIN_LINE * width and high >= MIN_LINE * height and _is_near_border(mark, RING)):
-        return False
-    y, x = (max(1, round(CORNER * side)) for side in (high, wide))
-    ink = mark.ink
-    return all(part.any() for part in (ink[:y, :x], ink[:y, -x:], ink[-y:, :x], ink[-y:, -x:]))
-
-
-def _is_near_border(mark: _Mark, share: float) -> bool:
-    return float(np.quantile(mark.depth, 0.95)) < share

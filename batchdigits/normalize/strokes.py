@@ -44,7 +44,7 @@ def measure_strokes(crop: GreyImage) -> NDArray[np.float32]:
         Shape (2, H, W), dark before light, 0 or more; the crop is scaled so that H and W are at
         least `LEAST_SIDE`.
     """
-    level = _scaled(crop.astype(np.float32))
+    level = scale_to_look(crop)
     thin, noise = _answer(level, LENGTHS[0])
     size = level.shape[::-1]
     half = cv2.resize(level, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA)
@@ -63,8 +63,9 @@ def measure_strokes(crop: GreyImage) -> NDArray[np.float32]:
     return clear
 
 
-def _scaled(level: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale a crop so that its shorter side lies between `LEAST_SIDE` and `MOST_SIDE`."""
+def scale_to_look(crop: GreyImage) -> NDArray[np.float32]:
+    """Scale a crop (H, W) so that its shorter side lies between `LEAST_SIDE` and `MOST_SIDE`."""
+    level = crop.astype(np.float32)
     while min(level.shape) >= MOST_SIDE:
         size = level.shape[1] // 2, level.shape[0] // 2
         level = np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_AREA), np.float32)
