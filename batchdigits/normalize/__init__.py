@@ -39,9 +39,9 @@ SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96])
 sizes share a few and are worked on together. All are even, which `_paper` uses."""
 RIM = 0.1
 """What a second look leaves off at each side, as a share of the crop."""
-INKED, EMPTY, STRAY, BUSY = range(4)
+INKED, EMPTY, STRAY, BUSY, BARE = range(5)
 """States of a crop at the first look: a digit; no ink, or none but shade; marks at the very side
-alone; a busy ground."""
+alone; a busy ground; ink without strokes."""
 AT_ONCE = 256
 """Crops worked on together at most: their arrays fit into a processor's cache."""
 
@@ -229,7 +229,7 @@ def _normalize_stack(
 
     Returns:
         Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 3); the state of the crops, of
-        `INKED` to `BUSY`, (N,).
+        `INKED` to `BARE`, (N,).
     """
     stack = levelled(stack)
     light = light_ink(stack, invert)
@@ -242,8 +242,7 @@ def _normalize_stack(
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    boxes = np.stack([down.start, down.end], 1), np.stack([across.start, across.end], 1)
-    empty = (extent.max(1) == 0) | find_printed(parts.kept) | find_shade(bright, parts.kept)
-    empty |= find_unmarked(stack, parts.kept, boxes, invert)
+    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept) | find_printed(parts.kept)
     state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
+    state[find_unmarked(stack, parts.kept, invert, state == INKED)] = BARE
     return placed(ink, down, across, extent * shapes), extent, unused, state

@@ -17,6 +17,17 @@ def lay_mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     return mosaic.reshape(-1, width)
 
 
+def find_boxes(ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the boxes round the ink of crops (N, H, W): first row and column, and one past: (N, 2).
+
+    Where there is no ink the box is the whole crop.
+    """
+    sides = ink.any(2), ink.any(1)
+    start = np.stack([side.argmax(1) for side in sides], 1)
+    end = np.stack([side.shape[1] - side[:, ::-1].argmax(1) for side in sides], 1)
+    return start, end
+
+
 class InkParts(NamedTuple):
     """The parts of N crops; part 0 is what is not ink.
 

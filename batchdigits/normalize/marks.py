@@ -18,7 +18,8 @@ from batchdigits.normalize.mark_parts import (
     Mark,
     find_marks,
 )
-from batchdigits.normalize.ruled import cut_to_frame
+from batchdigits.normalize.components import find_boxes
+from batchdigits.normalize.ruled import cut_to_frame, without_side_lines
 from batchdigits.normalize.strokes import measure_strokes
 from batchdigits.normalize.surface import has_area
 from batchdigits.options import Invert
@@ -40,7 +41,10 @@ polarity make no more than the second share of it: noise makes as much of both."
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
-SHADE_LEVELS = 25
+DUST, MOST_SPECKS, CLEAR_LEVELS = 0.18, 3, 40
+"""Specks are clear ink, of so many grey levels, that is less long, as a share of the crop's shorter
+side. More than so many away from the border may be what a scanner left of a digit."""
+SHADE_LEVELS = 40
 """Ink of less contrast that comes in at the border may be shade, grey levels."""
 BLOCK_FILL, BLOCK_SIDE = 0.87, 0.3
 """Ink that fills the box round it so far, with sides of such a share of the crop's longer side at
@@ -60,18 +64,22 @@ def has_marks(crop: GreyImage, invert: Invert = "auto", *, rests: bool = False) 
     narrow = min(crop.shape) < NARROW * max(crop.shape)
     if min(crop.shape) < MIN_SIDE_PX or (narrow and np.ptp(crop) >= TIGHT_LEVELS):
         return int(np.ptp(crop)) >= MIN_LEVELS
-    if rests and _has_side_marks(crop):
+    clean, kept = _without_dust(crop)
+    long = kept.max(1) >= DUST * min(crop.shape)
+    if rests and bool((long & ((kept / crop.shape).max(1) < MIN_LINE)).any()):
         return True
-    inner = cut_to_frame(crop)
-    return _has_strokes(inner, invert, rests=rests) or has_area(inner, invert)
+    return all(
+        _has_strokes(inner, invert) or has_area(inner, invert)
+        for inner in map(cut_to_frame, (crop, clean) if clean is not crop else (crop,))
+    )
 
 
-def _has_strokes(crop: GreyImage, invert: Invert, *, rests: bool) -> bool:
+def _has_strokes(crop: GreyImage, invert: Invert) -> bool:
     """Return whether a crop shows lines that could be writing; arguments as for `has_marks`."""
     clear = measure_strokes(crop)
     clear[clear < 1] = 0
     sums = clear.sum((1, 2)).tolist()
-    marks = [find_marks(one, rests=rests, thick=MAX_LINE_ANSWER) for one in clear]
+    marks = [find_marks(one, rests=False, thick=MAX_LINE_ANSWER) for one in clear]
     totals = [sum(mark.length * min(mark.clear, MOST_STRONG) for mark in one) for one in marks]
     for n, wanted in enumerate(("yes", "no")):
         ink = invert == wanted or (invert == "auto" and sums[1 - n] <= HALO * sums[n])
@@ -81,22 +89,41 @@ def _has_strokes(crop: GreyImage, invert: Invert, *, rests: bool) -> bool:
     return False
 
 
-def _has_side_marks(crop: GreyImage) -> bool:
-    """Return whether a crop has clear ink at its very sides that does not run along all of one."""
+def _without_dust(crop: GreyImage) -> tuple[GreyImage, NDArray[np.int32]]:
+    """Paint specks and lines along the sides over with paper, where a crop (H, W) has clear ink.
+
+    Returns:
+        The crop, and height and width of the other parts of its clear ink, px, shape (parts, 2).
+    """
     reach = round(RING * min(crop.shape)) | 1
-    paper = int(np.median(crop))
-    edged = cv2.copyMakeBorder(crop, *(reach,) * 4, cv2.BORDER_CONSTANT, value=paper)
+    level = int(np.median(crop))
+    edged = cv2.copyMakeBorder(crop, *(reach,) * 4, cv2.BORDER_CONSTANT, value=level)
     kernel, inside = np.ones((reach, reach), np.uint8), slice(reach, -reach)
-    hats = [
-        cv2.morphologyEx(edged, way, kernel)[inside, inside]
-        for way in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)
-    ]
-    hat = max(hats, key=lambda one: int(one.max()))
+    dark = level - int(crop.min()) >= int(crop.max()) - level
+    way = cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN
+    paper = cv2.morphologyEx(edged, way, kernel)[inside, inside]
+    hat = cv2.absdiff(paper, crop)
     ink = (hat > max(MIN_LEVELS, int(hat.max()) // 2)).view(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    shares = stats[1:, [3, 2]] / np.array(crop.shape)
-    long = stats[1:, [3, 2]].max(1) >= MIN_LENGTH * min(crop.shape)
-    return bool((long & (shares.max(1) < MIN_LINE)).any())
+    left = without_side_lines(ink)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(left, connectivity=8)
+    small = stats[:, 2:4].max(1) < DUST * min(crop.shape)
+    small[0] = False
+    inner = small & _lies_inside(stats, crop.shape)
+    if inner.sum() > MOST_SPECKS:
+        small &= ~inner
+    dust = (ink & ~left) | small[labels].view(np.uint8)
+    if int(hat.max()) < CLEAR_LEVELS or not dust.any():
+        return crop, stats[1:][~small[1:]][:, [3, 2]]
+    near = cv2.dilate(dust, np.ones((3, 3), np.uint8)).view(bool)
+    return np.where(near, paper, crop), stats[1:][~small[1:]][:, [3, 2]]
+
+
+def _lies_inside(stats: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which parts (parts,) of OpenCV's statistics have their middle within the outer ring."""
+    left, top, wide, high = stats[:, :4].T
+    x, y = (left + wide / 2) / shape[1], (top + high / 2) / shape[0]
+    inside: NDArray[np.bool_] = np.maximum(abs(x - 0.5), abs(y - 0.5)) < 0.5 - RING
+    return inside
 
 
 def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -112,17 +139,14 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for n in np.flatnonzero(printed).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
-            mark.length >= MIN_LENGTH
+            mark.length >= DUST
             for mark in find_marks(ink[n].astype(np.float32), rests=True, thick=MAX_LINE_WIDTH)
         )
     return printed
 
 
 def find_unmarked(
-    stack: NDArray[np.uint8],
-    ink: NDArray[np.bool_],
-    boxes: tuple[NDArray[np.int64], NDArray[np.int64]],
-    invert: Invert,
+    stack: NDArray[np.uint8], ink: NDArray[np.bool_], invert: Invert, asked: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Find the crops whose ink may be no writing, and that show no strokes: (N,).
 
@@ -132,21 +156,16 @@ def find_unmarked(
     Args:
         stack: uint8, shape (N, H, W).
         ink: where the ink is, shape (N, H, W).
-        boxes: first and one past the last row and column of the ink, (N, 2) each.
         invert: as for `normalize`.
+        asked: which crops are asked about, shape (N,); they have ink.
     """
     size, area = np.array(ink.shape[1:]), ink.reshape(len(ink), -1).sum(1)
-    start, end = (
-        np.stack([box[:, 0] for box in boxes], 1),
-        np.stack([box[:, 1] for box in boxes], 1),
-    )
+    start, end = find_boxes(ink)
     long = end - start
-    band = np.asarray(((end <= RING * size) | (start >= (1 - RING) * size)).any(1))
-    block = np.asarray(
-        (area >= BLOCK_FILL * long.prod(1)) & (long.min(1) >= BLOCK_SIDE * size.max())
-    )
+    band = ((end <= RING * size) | (start >= (1 - RING) * size)).any(1)
+    block = (area >= BLOCK_FILL * long.prod(1)) & (long.min(1) >= BLOCK_SIDE * size.max())
     border = ((start == 0) | (end == size)).any(1)
-    unmarked: NDArray[np.bool_] = np.asarray((area > 0) & (band | block | border))
+    unmarked: NDArray[np.bool_] = np.asarray(asked & (band | block | border))
     for n in np.flatnonzero(unmarked).tolist():
         likely = band[n] or block[n]
         if not likely:

@@ -18,6 +18,11 @@ little noise; it may lean by the second share of the side across."""
 LINE_LEVELS, LINE_SHARE, LINE_EDGE = 8, 0.3, 0.6
 """Least contrast of a line, in grey levels and as a share of the clearest's; and the share of it by
 which the levels change within 3 px at its edge: light that falls off changes less."""
+SIDE_WIDTH, SIDE_GAP, SIDE_PIECE = 0.15, 0.35, 0.3
+"""Greatest width of a line along a side of the crop, greatest gap in it, and least length, as
+shares of the crop's sides."""
+SIDE_JAG = 1.1
+"""It is straight: the box round it is higher than the line by so many px at most."""
 
 
 def without_ruled_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -98,3 +103,41 @@ def _find_inside(crop: GreyImage) -> tuple[int, int]:
         int(above[-1]) + 1 if len(above) else 0,
         height - depth + int(below[0]) if len(below) else height,
     )
+
+
+def without_side_lines(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Remove lines along the sides of a crop, whole or in pieces, from its ink (H, W), 0 and 1."""
+    left = ink & ~_find_level_sides(ink)
+    return left & ~_find_level_sides(ink.T).T
+
+
+def _find_level_sides(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Find the lines along the upper and the lower side of a crop (H, W): uint8, 0 and 1.
+
+    They lie in the outer `RING`, and are thin; pieces in one line with short gaps are one line.
+    """
+    height, width = ink.shape
+    thin, deep = max(1, round(SIDE_WIDTH * height)), round(RING * height)
+    thick = _open(ink, (thin + 1, 1))
+    found = ink & ~thick
+    found[deep : height - deep] = 0
+    runs = cv2.dilate(found, np.ones((3, 1), np.uint8))  # a line may lean by a pixel
+    gap = max(1, round(SIDE_GAP * width))
+    edged = cv2.copyMakeBorder(runs, 0, 0, gap, gap, cv2.BORDER_CONSTANT, value=0)
+    joined = cv2.morphologyEx(edged, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))[:, gap:-gap]
+    lines = _open(joined, (1, max(2, round(SIDE_PIECE * width))))
+    count, labels = cv2.connectedComponents(lines, connectivity=8)
+    labels[found == 0] = 0
+    for part in range(1, count):
+        y, x = np.nonzero(labels == part)
+        if len(y) and np.ptp(y) + 1 > len(y) / len(np.unique(x)) + SIDE_JAG:
+            labels[y, x] = 0
+    return (labels > 0).view(np.uint8)
+
+
+def _open(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Leave of a mask (H, W) what rectangles of a size (height, width) fit into; none beyond it."""
+    down, across = size
+    edged = cv2.copyMakeBorder(mask, down, down, across, across, cv2.BORDER_CONSTANT, value=0)
+    opened = cv2.morphologyEx(edged, cv2.MORPH_OPEN, np.ones(size, np.uint8))
+    return np.asarray(opened[down:-down, across:-across], np.uint8)
