@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.account import measure_faint_ink
+from batchdigits.normalize.components import find_boxes
 from batchdigits.normalize.geometry import SIDE, measured, placed
 from batchdigits.normalize.marks import find_printed, find_unmarked, has_marks, is_rough
 from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
@@ -198,7 +199,8 @@ def _stacks(crops: Sequence[GreyImage]) -> Iterator[tuple[list[int], NDArray[np.
     for size, indices in by_size.items():
         for start in range(0, len(indices), AT_ONCE):
             part = indices[start : start + AT_ONCE]
-            yield part, np.stack([_resized(crops[i], size) for i in part])
+            stack = np.concatenate([_resized(crops[i], size) for i in part])
+            yield part, stack.reshape(-1, *size)
 
 
 def _working_size(height: int, width: int) -> tuple[int, int]:
@@ -242,7 +244,9 @@ def _normalize_stack(
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept) | find_printed(parts.kept)
+    boxes = find_boxes(parts.kept)
+    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept, boxes)
+    empty |= find_printed(parts.kept)
     state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
-    state[find_unmarked(stack, parts.kept, invert, state == INKED)] = BARE
+    state[find_unmarked(stack, parts.kept, boxes, invert, state == INKED)] = BARE
     return placed(ink, down, across, extent * shapes), extent, unused, state

@@ -18,7 +18,6 @@ from batchdigits.normalize.mark_parts import (
     Mark,
     find_marks,
 )
-from batchdigits.normalize.components import find_boxes
 from batchdigits.normalize.ruled import cut_to_frame, without_side_lines
 from batchdigits.normalize.strokes import measure_strokes
 from batchdigits.normalize.surface import has_area
@@ -146,7 +145,11 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def find_unmarked(
-    stack: NDArray[np.uint8], ink: NDArray[np.bool_], invert: Invert, asked: NDArray[np.bool_]
+    stack: NDArray[np.uint8],
+    ink: NDArray[np.bool_],
+    boxes: tuple[NDArray[np.int64], NDArray[np.int64]],
+    invert: Invert,
+    asked: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Find the crops whose ink may be no writing, and that show no strokes: (N,).
 
@@ -156,14 +159,16 @@ def find_unmarked(
     Args:
         stack: uint8, shape (N, H, W).
         ink: where the ink is, shape (N, H, W).
+        boxes: round the ink, as from `find_boxes`.
         invert: as for `normalize`.
         asked: which crops are asked about, shape (N,); they have ink.
     """
-    size, area = np.array(ink.shape[1:]), ink.reshape(len(ink), -1).sum(1)
-    start, end = find_boxes(ink)
+    size, (start, end) = np.array(ink.shape[1:]), boxes
     long = end - start
-    band = ((end <= RING * size) | (start >= (1 - RING) * size)).any(1)
-    block = (area >= BLOCK_FILL * long.prod(1)) & (long.min(1) >= BLOCK_SIDE * size.max())
+    band = np.asarray(((end <= RING * size) | (start >= (1 - RING) * size)).any(1))
+    large = np.flatnonzero(long.min(1) >= BLOCK_SIDE * size.max())
+    block = np.zeros(len(ink), bool)
+    block[large] = ink[large].sum((1, 2)) >= BLOCK_FILL * long[large].prod(1)
     border = ((start == 0) | (end == size)).any(1)
     unmarked: NDArray[np.bool_] = np.asarray(asked & (band | block | border))
     for n in np.flatnonzero(unmarked).tolist():

@@ -21,6 +21,9 @@ which the levels change within 3 px at its edge: light that falls off changes le
 SIDE_WIDTH, SIDE_GAP, SIDE_PIECE = 0.15, 0.35, 0.3
 """Greatest width of a line along a side of the crop, greatest gap in it, and least length, as
 shares of the crop's sides."""
+SIDE_DEPTH, SIDE_WHOLE = 0.17, 0.85
+"""It lies within the first share of the side across from the border, or is as long as the second
+share of the side along."""
 SIDE_JAG = 1.1
 """It is straight: the box round it is higher than the line by so many px at most."""
 
@@ -108,7 +111,7 @@ def _find_inside(crop: GreyImage) -> tuple[int, int]:
 def without_side_lines(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Remove lines along the sides of a crop, whole or in pieces, from its ink (H, W), 0 and 1."""
     left = ink & ~_find_level_sides(ink)
-    return left & ~_find_level_sides(ink.T).T
+    return left & ~_find_level_sides(left.T).T
 
 
 def _find_level_sides(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -130,9 +133,24 @@ def _find_level_sides(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     labels[found == 0] = 0
     for part in range(1, count):
         y, x = np.nonzero(labels == part)
-        if len(y) and np.ptp(y) + 1 > len(y) / len(np.unique(x)) + SIDE_JAG:
+        if len(y) and not _is_straight(y, x, ink.shape):
             labels[y, x] = 0
-    return (labels > 0).view(np.uint8)
+    lined: NDArray[np.uint8] = (labels > 0).view(np.uint8)
+    return lined
+
+
+def _is_straight(y: NDArray[np.int64], x: NDArray[np.int64], shape: tuple[int, int]) -> bool:
+    """Return whether the pixels of a level line in a crop (height, width) make a printed one.
+
+    A short piece at the very border may be a neighbour's stroke, and one further in a 1.
+    """
+    height, width = shape
+    long, deep = np.ptp(x) + 1, min(y.max() + 1, height - y.min())
+    if deep > SIDE_DEPTH * height and long < SIDE_WHOLE * width:
+        return False
+    cut = y.min() == 0 or y.max() == height - 1
+    straight = np.ptp(y) + 1 <= len(y) / len(np.unique(x)) + SIDE_JAG
+    return bool(straight and not (cut and long < SPAN * width))
 
 
 def _open(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
