@@ -40,9 +40,12 @@ polarity make no more than the second share of it: noise makes as much of both."
 HALO = 1.5
 """Strokes that are so many times as clear as those of the other polarity are the ink; the others
 are what seems light beside them."""
-DUST, MOST_SPECKS, CLEAR_LEVELS = 0.18, 3, 40
-"""Specks are clear ink, of so many grey levels, that is less long, as a share of the crop's shorter
-side. More than so many away from the border may be what a scanner left of a digit."""
+DUST, MOST_SPECKS = 0.18, 3
+"""Specks of clear ink are less long, as a share of the crop's shorter side. More than so many away
+from the border may be what a scanner left of a digit."""
+CLEAR_LEVELS, CLEAR_SPREADS = 40, 8
+"""Clear ink differs by so many grey levels from the paper, and so many times as much as the paper's
+median pixel does."""
 SHADE_LEVELS = 40
 """Ink of less contrast that comes in at the border may be shade, grey levels."""
 BLOCK_FILL, BLOCK_SIDE = 0.87, 0.3
@@ -111,7 +114,8 @@ def _without_dust(crop: GreyImage) -> tuple[GreyImage, NDArray[np.int32]]:
     if inner.sum() > MOST_SPECKS:
         small &= ~inner
     dust = (ink & ~left) | small[labels].view(np.uint8)
-    if int(hat.max()) < CLEAR_LEVELS or not dust.any():
+    least = max(CLEAR_LEVELS, CLEAR_SPREADS * float(np.median(hat)))
+    if int(hat.max()) < least or not dust.any():
         return crop, stats[1:][~small[1:]][:, [3, 2]]
     near = cv2.dilate(dust, np.ones((3, 3), np.uint8)).view(bool)
     return np.where(near, paper, crop), stats[1:][~small[1:]][:, [3, 2]]
