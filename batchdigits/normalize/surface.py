@@ -34,10 +34,10 @@ AREA_FROM = 2.5, 2.0
 """An area is what differs from the paper by so many levels, and by so many times the noise."""
 AWAY = 2, 4
 """The paper beside an area lies between so many px from it."""
-LENGTH, SPREADS, SIDES, OTHER = 0.4, 4.0, 1, 0.4
-"""An area of writing is so long, as a share of the crop's shorter side; differs from the paper by
-so many times the noise; touches so many sides of the crop at most, for shade comes in at corners;
-and what is of the other polarity has at most the last share of its weight."""
+LENGTH, SPREADS, SIDES, OTHER = 0.4, 3.8, 1, 0.4
+"""Areas of writing are so long together, as a share of the crop's shorter side. Each differs from
+the paper by so many times the noise, and touches so many sides of the crop at most, for shade comes
+in at corners. What is of the other polarity has at most the last share of their weight."""
 EDGES = (3.3, 0.45), (2.8, 0.8)
 """Its edge rises by so many grey levels within 3 px, and by so large a share of its contrast. What
 shows through from the back of the sheet rises by 2.5."""
@@ -55,7 +55,8 @@ def has_area(crop: GreyImage, invert: Invert) -> bool:
     weights = [max((area.mark.length * area.contrast for area in one), default=0) for one in areas]
     for n, wanted in enumerate(("yes", "no")):
         clear = weights[1 - n] <= OTHER * weights[n]
-        if invert in (wanted, "auto") and clear and any(_is_writing(a, noise) for a in areas[n]):
+        length = sum(area.mark.length for area in areas[n] if _is_sharp(area, noise))
+        if invert in (wanted, "auto") and clear and length >= LENGTH:
             return True
     return False
 
@@ -101,14 +102,13 @@ def _measure_area(rise: NDArray[np.float32], mark: Mark) -> _Area:
     return _Area(mark, contrast, float(np.median(rises)))
 
 
-def _is_writing(area: _Area, noise: float) -> bool:
-    """Return whether an area is long, clear and sharp enough to be writing."""
+def _is_sharp(area: _Area, noise: float) -> bool:
+    """Return whether an area is clear and sharp enough to be writing, if it is long enough."""
     left, top, wide, high = area.mark.box
     height, width = area.mark.shape
     sides = (left == 0) + (top == 0) + (left + wide == width) + (top + high == height)
     sharp = any(area.edge >= max(least, share * area.contrast) for least, share in EDGES)
-    clear = area.contrast >= SPREADS * noise
-    return sharp and clear and area.mark.length >= LENGTH and sides <= SIDES
+    return sharp and area.contrast >= SPREADS * noise and sides <= SIDES
 
 
 def lift_off_surface(crop: GreyImage) -> tuple[NDArray[np.float32], float]:
