@@ -46,6 +46,9 @@ from the border may be what a scanner left of a digit."""
 CLEAR_LEVELS, CLEAR_SPREADS = 40, 8
 """Clear ink differs by so many grey levels from the paper, and so many times as much as the paper's
 median pixel does."""
+WHOLE = 0.85
+"""Least length of a line that is left, as a share of the side along it: a shorter one may be a 1
+beside the middle."""
 SHADE_LEVELS = 40
 """Ink of less contrast that comes in at the border may be shade, grey levels."""
 BLOCK_FILL, BLOCK_SIDE = 0.87, 0.3
@@ -169,14 +172,15 @@ def find_unmarked(
     """
     size, (start, end) = np.array(ink.shape[1:]), boxes
     long = end - start
-    band = np.asarray(((end <= RING * size) | (start >= (1 - RING) * size)).any(1))
+    band = (end <= RING * size) | (start >= (1 - RING) * size)
+    line = np.asarray((band[:, ::-1] & (long >= WHOLE * size)).any(1))
     large = np.flatnonzero(long.min(1) >= BLOCK_SIDE * size.max())
     block = np.zeros(len(ink), bool)
     block[large] = ink[large].sum((1, 2)) >= BLOCK_FILL * long[large].prod(1)
-    border = ((start == 0) | (end == size)).any(1)
-    unmarked: NDArray[np.bool_] = np.asarray(asked & (band | block | border))
+    border = ((start == 0) | (end == size)).any(1) & ~band.any(1)
+    unmarked: NDArray[np.bool_] = np.asarray(asked & (line | block | border))
     for n in np.flatnonzero(unmarked).tolist():
-        likely = band[n] or block[n]
+        likely = line[n] or block[n]
         if not likely:
             mask = ink[n].view(np.uint8)
             contrast = cv2.mean(stack[n], mask)[0] - cv2.mean(stack[n], 1 - mask)[0]
