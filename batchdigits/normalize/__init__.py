@@ -125,9 +125,7 @@ def grey_levels(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Level
 
 
 def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool:
-    """Return whether a crop shows marks, however faint, with its rim or without it.
-
-    A frame or another strong edge drowns faint marks.
+    """Return whether a crop shows marks, however faint, within its frame if it has one.
 
     Args:
         crop: uint8, shape (height, width).

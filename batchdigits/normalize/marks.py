@@ -1,8 +1,9 @@
 """Faint marks: whether a crop in which no digit was found is really empty.
 
 The first look parts a crop's grey levels in two. That misses ink that is faint beside a frame or a
-shadow, and takes the shadow itself for ink. Here only strokes count: narrow, darker (or lighter)
-than the paper on both their sides, and further from it than the paper's own noise.
+shadow, and takes the shadow itself for ink. Here only strokes count, narrow or bold: darker (or
+lighter) than the paper on both their sides, and further from it than the paper's own noise. Specks
+and what is left of a frame at the sides are none.
 """
 
 import cv2
@@ -100,28 +101,34 @@ def _without_dust(crop: GreyImage) -> tuple[GreyImage, NDArray[np.int32]]:
     Returns:
         The crop, and height and width of the other parts of its clear ink, px, shape (parts, 2).
     """
-    reach = round(RING * min(crop.shape)) | 1
-    level = int(np.median(crop))
-    edged = cv2.copyMakeBorder(crop, *(reach,) * 4, cv2.BORDER_CONSTANT, value=level)
-    kernel, inside = np.ones((reach, reach), np.uint8), slice(reach, -reach)
-    dark = level - int(crop.min()) >= int(crop.max()) - level
-    way = cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN
-    paper = cv2.morphologyEx(edged, way, kernel)[inside, inside]
+    paper = _estimate_paper(crop)
     hat = cv2.absdiff(paper, crop)
-    ink = (hat > max(MIN_LEVELS, int(hat.max()) // 2)).view(np.uint8)
+    most = int(hat.max())
+    ink = (hat > max(MIN_LEVELS, most // 2)).view(np.uint8)
     left = without_side_lines(ink)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(left, connectivity=8)
     small = stats[:, 2:4].max(1) < DUST * min(crop.shape)
-    small[0] = False
+    small[0] = False  # what is not ink
     inner = small & _lies_inside(stats, crop.shape)
     if inner.sum() > MOST_SPECKS:
         small &= ~inner
+    kept = stats[1:][~small[1:]][:, [3, 2]]
     dust = (ink & ~left) | small[labels].view(np.uint8)
-    least = max(CLEAR_LEVELS, CLEAR_SPREADS * float(np.median(hat)))
-    if int(hat.max()) < least or not dust.any():
-        return crop, stats[1:][~small[1:]][:, [3, 2]]
+    if most < max(CLEAR_LEVELS, CLEAR_SPREADS * float(np.median(hat))) or not dust.any():
+        return crop, kept
     near = cv2.dilate(dust, np.ones((3, 3), np.uint8)).view(bool)
-    return np.where(near, paper, crop), stats[1:][~small[1:]][:, [3, 2]]
+    return np.where(near, paper, crop), kept
+
+
+def _estimate_paper(crop: GreyImage) -> GreyImage:
+    """Estimate the paper under the narrow ink of a crop (H, W), dark or light, as differs more."""
+    reach = round(RING * min(crop.shape)) | 1
+    level = int(np.median(crop))
+    dark = level - int(crop.min()) >= int(crop.max()) - level
+    edged = cv2.copyMakeBorder(crop, *(reach,) * 4, cv2.BORDER_CONSTANT, value=level)
+    way = cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN
+    paper = cv2.morphologyEx(edged, way, np.ones((reach, reach), np.uint8))
+    return np.asarray(paper[reach:-reach, reach:-reach], np.uint8)
 
 
 def _lies_inside(stats: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -180,13 +187,15 @@ def find_unmarked(
     border = ((start == 0) | (end == size)).any(1) & ~band.any(1)
     unmarked: NDArray[np.bool_] = np.asarray(asked & (line | block | border))
     for n in np.flatnonzero(unmarked).tolist():
-        likely = line[n] or block[n]
-        if not likely:
-            mask = ink[n].view(np.uint8)
-            contrast = cv2.mean(stack[n], mask)[0] - cv2.mean(stack[n], 1 - mask)[0]
-            likely = abs(contrast) < SHADE_LEVELS
+        likely = line[n] or block[n] or _is_faint(stack[n], ink[n].view(np.uint8))
         unmarked[n] = likely and not has_marks(stack[n], invert)
     return unmarked
+
+
+def _is_faint(crop: GreyImage, mask: NDArray[np.uint8]) -> bool:
+    """Return whether the ink of a crop (H, W) is so faint that it may be shade."""
+    contrast = cv2.mean(crop, mask)[0] - cv2.mean(crop, 1 - mask)[0]
+    return abs(contrast) < SHADE_LEVELS
 
 
 def is_rough(crop: GreyImage) -> bool:

@@ -1,6 +1,6 @@
 """Whether a crop holds ink: what of empty, faintly inked and clean crops is called blank.
 
-    python jobs/bench/blanks.py DATA [--each 2000] [--seed 5000]
+    python jobs/bench/blanks.py DATA [--each 1000] [--seed 5000]
 
 DATA is a folder with the sets of `jobs/train/sources.py`: mnist.npz and unipen_digits.npz are drawn
 faintly, the empty cells of printed_sudoku_cells.zip are real, and of all others the clean digits
@@ -154,7 +154,7 @@ def main() -> None:
     """Print a line for each kind of crops."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--each", type=int, default=2000)
+    parser.add_argument("--each", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=5000)
     chosen = parser.parse_args()
     drawer = Drawer(chosen.data, chosen.seed)
@@ -162,7 +162,7 @@ def main() -> None:
         drawer.empty, drawer.frame, drawer.line, drawer.shadow, drawer.show_through, drawer.faint,
     )  # fmt: skip
     for kind in kinds:
-        each = chosen.each * (5 if kind == drawer.faint else 1)
+        each = chosen.each * (10 if kind == drawer.faint else 1)
         report(f"drawn, {kind.__name__.replace('_', ' ')}", [kind() for _ in range(each)])
     readers = {**sources.READERS, **sources.TEST_READERS}
     found = sources.sets(chosen.data, readers={name: readers[name] for name in CLEAN})
