@@ -293,6 +293,22 @@ def shadow(at: float, soft: float, size: Size = (64, 48)) -> GreyImage:
     return np.rint(PAPER - 80 / (1 + np.exp((across - at) / (soft / 4)))).astype(np.uint8)
 
 
+def rests(*pieces: tuple[slice, slice]) -> GreyImage:
+    """Draw what a one-bit scan leaves of a cell's frame: light on dark, 2 px from the sides."""
+    out = np.zeros((28, 28), np.uint8)
+    for piece in pieces:
+        out[piece] = 255
+    return out
+
+
+def from_behind(digit: Digit, levels: int) -> GreyImage:
+    """Draw a digit that shows through from the back of the sheet."""
+    ink = cv2.GaussianBlur(draw(digit, (64, 48), ink=255, paper=0), (0, 0), 2.5)[:, ::-1]
+    return np.rint(PAPER - ink * (levels / 255)).astype(np.uint8)
+
+
+SPECKS = rests(np.s_[2:4, 2:5], np.s_[24:26, 2], np.s_[25, 22:26])
+PIECES = rests(np.s_[2, 2:9], np.s_[2, 13:26], np.s_[2:20, 2], np.s_[24:26, 25])
 GRAINS = list(product((1, 2, 4), (0, 0.7, 1.5, 4)))
 NOTHING, UNCLEAR, SMALL, DIGIT = (0, 0, False), (0, 0, True), (0.01, 0.2, False), (0.6, 0.95, False)
 FINDS: dict[
@@ -308,6 +324,14 @@ FINDS: dict[
     "a bold empty box": (NOTHING, [framed(blank(), 0, 4)]),
     "an empty box, further in": (NOTHING, [framed(blank(), 4, 2)]),
     "a box, and light from one side": (NOTHING, [shaded(framed(blank(), 0, 2), 0.8, "left")]),
+    "a thick frame, narrow within": (NOTHING, [framed(blank((36, 24)), 0, t) for t in (3, 4)]),
+    "a frame, JPEG": (NOTHING, [jpeg(framed(blank(size), 1, 2)) for size in SIZES[3:7]]),
+    "a thick line": (NOTHING, [ruled(blank((30, 30)), rows=slice(23, 26))]),
+    "a lit middle": (NOTHING, [shaded(blank(size), 0.75, "round") for size in SIZES[3:7]]),
+    "specks in the corners": (NOTHING, [SPECKS, 255 - SPECKS]),
+    "pieces of a frame's lines": (NOTHING, [PIECES, 255 - PIECES]),
+    "a 1 beside the middle": ((0.4, 0.8, False), [rests(np.s_[y:-y, 4:6]) for y in (4, 6, 8)]),
+    "what shows through": (NOTHING, [from_behind(digit, 6) for digit in DIGITS]),
     "a soft shadow": (NOTHING, [shadow(0.3, 0.4), shadow(0.3, 0.8), shadow(0.5, 0.8)]),
     "a square 0 and a square 8": (DIGIT, [square(), square(bar=True)]),
     "a busy ground": (UNCLEAR, [noisy(blank(level=128), 30), noisy(blank(level=128), 40, 2)]),
@@ -332,6 +356,15 @@ FAINT = {
     "12 levels in noise": [noisy(crop, 2) for crop in ten((64, 48), ink=PAPER - 12)],
     "12 levels in a frame": [framed(crop, 0, 2) for crop in ten((64, 48), ink=PAPER - 12)],
     "12 levels, light to one side": [shaded(c, 0.6, "left") for c in ten((60, 90), ink=PAPER - 12)],
+    "10 levels, fine, in noise": [noisy(c, 2) for c in ten((96, 96), pen=0.05, ink=PAPER - 10)],
+    "24 levels, small, in noise": [noisy(c, 5) for c in ten((32, 28), ink=PAPER - 24)],
+    "8 levels, bold, in noise": [noisy(c, 1) for c in ten((48, 40), pen=0.22, ink=PAPER - 8)],
+    "9 levels, bold, light to one side": [
+        shaded(c, 0.8, "top") for c in ten((64, 48), pen=0.22, ink=PAPER - 9)
+    ],
+    "10 levels, beside specks": [
+        np.minimum(c, 255 - cv2.resize(SPECKS, (40, 40))) for c in ten((40, 40), ink=PAPER - 10)
+    ],
     "12 levels beside a shadow": [
         np.minimum(crop, shadow(0.1, 0.3)) for crop in ten((64, 48), ink=PAPER - 12)
     ],

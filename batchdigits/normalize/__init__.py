@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.account import measure_faint_ink
+from batchdigits.normalize.components import find_boxes
 from batchdigits.normalize.geometry import SIDE, measured, placed
-from batchdigits.normalize.marks import find_printed, has_marks, is_rough
+from batchdigits.normalize.marks import find_printed, find_unmarked, has_marks, is_rough
 from batchdigits.normalize.paper import find_shade, levelled, lift_off_paper, light_ink
 from batchdigits.normalize.parts import only, select_digit_parts
 from batchdigits.normalize.ruled import without_ruled_lines
@@ -39,9 +40,9 @@ SIDES = np.array([4, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96])
 sizes share a few and are worked on together. All are even, which `_paper` uses."""
 RIM = 0.1
 """What a second look leaves off at each side, as a share of the crop."""
-INKED, EMPTY, STRAY, BUSY = range(4)
+INKED, EMPTY, STRAY, BUSY, BARE = range(5)
 """States of a crop at the first look: a digit; no ink, or none but shade; marks at the very side
-alone; a busy ground."""
+alone; a busy ground; ink without strokes."""
 AT_ONCE = 256
 """Crops worked on together at most: their arrays fit into a processor's cache."""
 
@@ -124,19 +125,14 @@ def grey_levels(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Level
 
 
 def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool:
-    """Return whether a crop shows marks, however faint, with its rim or without it.
-
-    A frame or another strong edge drowns faint marks.
+    """Return whether a crop shows marks, however faint, within its frame if it has one.
 
     Args:
         crop: uint8, shape (height, width).
         invert: as for `normalize`.
         rests: whether short strokes at the border count, which may be a neighbour's.
     """
-    return any(
-        has_marks(_resized(part, _working_size(*part.shape)), invert, rests=rests)
-        for part in (crop, _without_rim(crop))
-    )
+    return has_marks(_resized(crop, _working_size(*crop.shape)), invert, rests=rests)
 
 
 def shows_small_marks(crop: GreyImage, invert: Invert) -> bool:
@@ -201,7 +197,8 @@ def _stacks(crops: Sequence[GreyImage]) -> Iterator[tuple[list[int], NDArray[np.
     for size, indices in by_size.items():
         for start in range(0, len(indices), AT_ONCE):
             part = indices[start : start + AT_ONCE]
-            yield part, np.stack([_resized(crops[i], size) for i in part])
+            stack = np.concatenate([_resized(crops[i], size) for i in part])
+            yield part, stack.reshape(-1, *size)
 
 
 def _working_size(height: int, width: int) -> tuple[int, int]:
@@ -232,7 +229,7 @@ def _normalize_stack(
 
     Returns:
         Pictures, uint8 (N, 28, 28); extents (N, 2); unused ink (N, 3); the state of the crops, of
-        `INKED` to `BUSY`, (N,).
+        `INKED` to `BARE`, (N,).
     """
     stack = levelled(stack)
     light = light_ink(stack, invert)
@@ -245,6 +242,9 @@ def _normalize_stack(
     down, across = measured(ink)
     extent = np.stack([down.end - down.start, across.end - across.start], axis=1)
     extent = extent / stack.shape[1:]
-    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept) | find_printed(parts.kept)
+    boxes = find_boxes(parts.kept)
+    empty = (extent.max(1) == 0) | find_shade(bright, parts.kept, boxes)
+    empty |= find_printed(parts.kept)
     state = np.select([parts.unclear, busy, empty], [STRAY, BUSY, EMPTY], INKED)
+    state[find_unmarked(stack, parts.kept, boxes, invert, state == INKED)] = BARE
     return placed(ink, down, across, extent * shapes), extent, unused, state

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,20 @@ def lay_mosaic(stack: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     mosaic = np.zeros((count, height + margin, width), np.uint8)
     mosaic[:, :height] = stack
     return mosaic.reshape(-1, width)
+
+
+def find_boxes(ink: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the boxes round the ink of crops (N, H, W): first row and column, and one past: (N, 2).
+
+    Where there is no ink the box is the whole crop.
+    """
+    count, height, width = ink.shape
+    mask = np.ascontiguousarray(ink).view(np.uint8)
+    rows = cv2.reduce(mask.reshape(-1, width), 1, cv2.REDUCE_MAX).reshape(count, height)
+    sides = rows, mask.max(1)
+    start = np.stack([side.argmax(1) for side in sides], 1)
+    end = np.stack([side.shape[1] - side[:, ::-1].argmax(1) for side in sides], 1)
+    return start, end
 
 
 class InkParts(NamedTuple):
