@@ -63,7 +63,8 @@ def test_the_bar_counts_pages_and_starts_while_the_model_is_loaded() -> None:
     assert code == 0
     bars = re.findall(r"(\d+) of (\d+) crops, (\d\d:\d\d)", shown)
     assert bars[0][:2] == ("0", "42")
-    assert ("0", "42", "00:01") in bars  # its clock moves while nothing is done
+    waits = {clock for done, total, clock in bars if (done, total) == ("0", "42")}
+    assert len(waits) > 1  # its clock moves while nothing is done
     assert any(re.search(r"crops, \d\d:\d\d, [\d.,]*[1-9][\d.,]* a second", shown) for _ in bars)
     assert "(3 files read, 42 crops, " in shown.splitlines()[-1]
 

@@ -92,18 +92,6 @@ class TaskFindings(NamedTuple):
     stood: FileSnapshot | None = None
     shown: Sequence[DebugPage] = ()
 
-    def count_pages(self) -> int:
-        """Return the number of pages; a file that cannot be read counts as one."""
-        return len({one.item.page for one in self.findings}) or 1
-
-    def count_kinds(self) -> tuple[int, int]:
-        """Return how many images of one digit or number were read, and how many pages of forms."""
-        items = [one.item for one in self.findings if one.item.status != "error"]
-        crops = {
-            one.page for one in items if one.field is None and (one.spots or one.number is not None)
-        }
-        return len(crops), len({one.page for one in items} - crops)
-
 
 Json = dict[str, Any]
 

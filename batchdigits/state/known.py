@@ -37,12 +37,28 @@ class FileFindings(NamedTuple):
 def count_batch(batch: Sequence[TaskFindings], summary: Summary, pages: PageCount) -> None:
     """Count what was read, and tell that it is done."""
     for one in batch:
-        crops, forms = one.count_kinds()
+        crops, forms = _count_kinds(one)
         summary.crops += crops
         summary.pages += forms
         summary.read += one.task.last
-    done = sum(one.count_pages() for one in batch)
+    done = sum(_count_pages(one) for one in batch)
     pages.add_pages(done, expected=sum(one.task.expected for one in batch))
+
+
+def _count_pages(one: TaskFindings) -> int:
+    """Count the pages of a task; a file that cannot be read counts as one."""
+    return len({finding.item.page for finding in one.findings}) or 1
+
+
+def _count_kinds(one: TaskFindings) -> tuple[int, int]:
+    """Count the images of one digit or number that were read, and the pages of forms."""
+    items = [finding.item for finding in one.findings if finding.item.status != "error"]
+    crops = {
+        item.page
+        for item in items
+        if item.field is None and (item.spots or item.number is not None)
+    }
+    return len(crops), len({item.page for item in items} - crops)
 
 
 class NoState:
