@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from batchdigits import __version__
-from batchdigits.cli import correct, evaluate, form, models, review, run, train
+from batchdigits.cli import compare, correct, evaluate, form, models, review, run, train
 from batchdigits.cli.help import PanelCommand
 from batchdigits.cli.words import StoppedBySignal, describe_error
 from batchdigits.errors import BatchdigitsError
@@ -48,7 +48,7 @@ app.command(cls=PanelCommand)(run.run)
 app.command(cls=PanelCommand)(train.train)
 app.command(cls=PanelCommand)(models.calibrate)
 app.command(cls=PanelCommand)(evaluate.evaluate)
-app.command(cls=PanelCommand)(evaluate.compare)
+app.command(cls=PanelCommand)(compare.compare)
 app.command(cls=PanelCommand)(review.review)
 app.command(cls=PanelCommand)(correct.correct)
 app.command(cls=PanelCommand)(models.info)

@@ -1,4 +1,4 @@
-"""`evaluate` compares readings or a model with truth, `compare` two tables."""
+"""`evaluate` compares readings or a model with truth."""
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,6 +75,15 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
         str | None,
         make_out_option("Folder for the tables as CSV, plots, and the worst mistakes.", "DIR"),
     ] = None,
+    page: Annotated[
+        str | None,
+        make_option(
+            "html",
+            "A page that tells how a results table came out, with or without truth.",
+            "PATH",
+            environment=False,
+        ),
+    ] = None,
     model: ModelOption = None,
     invert: InvertOption = None,
     min_confidence: Annotated[str | None, make_run_option("min_confidence")] = None,
@@ -100,11 +109,21 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
     names = parse_label_map(labels or "")
     if any(map(is_table, inputs)):
         _check_table_options(context, inputs)
-        if not (truth or labels_from_folders) and (said := _find_corrections(inputs, corrections)):
-            return _report_corrections(inputs[0], said, out, quiet)
+        if not (truth or labels_from_folders):
+            said = _find_corrections(inputs, corrections)
+            if page is not None:
+                _write_page(inputs[0], page, said, quiet)
+            if said:
+                return _report_corrections(inputs[0], said, out, quiet)
+            if page is not None:
+                return None
         matched, picture = _match_table(inputs, truth, labels_from_folders, names), None
         if out is not None:
             make_folder(out)
+        if page is not None:
+            _write_page(inputs[0], page, matched, quiet)
+    elif page is not None:
+        raise UsageError("--html is for a results table: give one, or leave it out")
     elif corrections is not None:
         raise UsageError("--corrections is for a results table: give one, or leave it out")
     else:
@@ -112,6 +131,22 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
         settings |= {"as_": "digit", "min_confidence": min_confidence}
         matched, picture = _read_and_match_pictures(inputs, truth, names, out, settings)
     return _report_metrics(matched, picture, out, quiet)
+
+
+def _write_page(table: str, path: str, known: "MatchedReadings | str | None", quiet: bool) -> None:
+    """Write the page of a table; `known` is its truth, or a file of what people said."""
+    from batchdigits import evaluate as room  # noqa: PLC0415
+    from batchdigits import report  # noqa: PLC0415
+
+    if isinstance(known, str):
+        known = room.match_corrections(known).matched
+    metrics = None if known is None else room.compute_metrics(known.readings)
+    readings = None if known is None else known.readings
+    lookup = room.make_crop_lookup(table, RunOptions.from_settings({"quiet": quiet}))
+    text = room.render_report(table, room.read_results(table), metrics, readings, lookup)
+    write_file(path, text.encode(), mode_of=table)
+    if not quiet:
+        report.print_message(f"how '{table}' came out -> {path}")
 
 
 def _find_corrections(inputs: list[str], given: str | None) -> str | None:
@@ -241,42 +276,3 @@ def _report_metrics(
             metrics.review,
             metrics.mistakes,
         )
-
-
-def compare(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A results table.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Another, to compare with it.")],
-    out: Annotated[
-        str | None,
-        make_out_option(
-            "The list as CSV; then the number of rows by kind goes to standard output, which "
-            "otherwise has the list.",
-            "PATH",
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        make_option(
-            "tolerance", "Confidences that are this near are the same.", "P", default="0.001", min=0
-        ),
-    ] = 0.001,
-    quiet: Annotated[bool, make_option("quiet", "Print the list alone.", None, "-q")] = False,
-    _config: ConfigOption = None,
-) -> None:
-    """List as CSV what two results tables read differently. The exit code is 0 either way."""
-    from batchdigits import report  # noqa: PLC0415
-    from batchdigits.evaluate import compare_results, format_csv, read_results  # noqa: PLC0415
-
-    if out is not None and any(os.path.realpath(out) == os.path.realpath(p) for p in (old, new)):
-        raise UsageError(f"--out '{out}' is one of the tables to compare: choose another")
-    summary, rows = compare_results(read_results(old), read_results(new), tolerance=tolerance)
-    if out is not None:
-        write_file(out, format_csv(rows).encode())
-    elif not quiet:
-        counts = [f"{count:,} {kind}" for kind, count in summary.itertuples(index=False) if count]
-        report.print_message(f"{', '.join(counts) or 'no rows'} ({old} -> {new})")
-    with exit_on_broken_pipe():
-        if out is None:
-            report.write_stdout(format_csv(rows))
-        else:
-            report.print_tables(summary)

@@ -3,6 +3,7 @@
 In Python: `compute_metrics(match_truth(read_results(...), read_truth(...)).readings)`.
 """
 
+from batchdigits.evaluate.crops import make_crop_lookup
 from batchdigits.evaluate.differences import CONFIDENCE_TOLERANCE, compare_results
 from batchdigits.evaluate.figures import Metrics, compute_metrics, compute_share_interval, is_right
 from batchdigits.evaluate.files import format_csv, make_folder, write_evaluation
@@ -14,6 +15,7 @@ from batchdigits.evaluate.models import (
     read_crops,
     read_files,
 )
+from batchdigits.evaluate.page import render_report
 from batchdigits.evaluate.said import (
     AUDIT,
     SaidReadings,
@@ -50,6 +52,7 @@ __all__ = [
     "is_right",
     "is_table",
     "load_arrays",
+    "make_crop_lookup",
     "make_folder",
     "make_picture_lookup",
     "match_corrections",
@@ -60,6 +63,7 @@ __all__ = [
     "read_files",
     "read_results",
     "read_truth",
+    "render_report",
     "select_calibration",
     "write_evaluation",
 ]

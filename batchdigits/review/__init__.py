@@ -8,11 +8,12 @@ from batchdigits.review.build import (
     show_items,
     write_pages,
 )
-from batchdigits.review.items import ReviewItem, Selection, select_items
+from batchdigits.review.items import ReviewItem, Selection, make_item, select_items
 from batchdigits.review.merge import MergeOutcome, correct_table
 from batchdigits.review.page import PageContext, ShownItem, render_page
 from batchdigits.review.results import OpenResults, ReadFile, open_results
 from batchdigits.review.server import ReviewServer, ServedReview
+from batchdigits.review.turns import find_quarters
 
 __all__ = [
     "MergeOutcome",
@@ -26,7 +27,9 @@ __all__ = [
     "ShownItem",
     "ViewOptions",
     "correct_table",
+    "find_quarters",
     "load_book",
+    "make_item",
     "make_title",
     "open_results",
     "prepare_served_review",

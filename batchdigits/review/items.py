@@ -103,7 +103,7 @@ def select_items(results: OpenResults, selection: Selection) -> list[ReviewItem]
             if how and selection.session is not None:
                 said = selection.session.find_latest(one.places[at]) or said
             if how:
-                items.append(_make_item(one, at, said, how, quarters.get(row.page, 0)))
+                items.append(make_item(one, at, said, how, quarters.get(row.page, 0)))
     if selection.field is not None and selection.field not in names:
         known = ", ".join(sorted(filter(None, names))[:20]) or "none"
         raise UsageError(
@@ -140,9 +140,10 @@ def _iterate_rows(results: OpenResults) -> Iterator[Row]:
         yield from one.rows.rows
 
 
-def _make_item(
-    one: ReadFile, at: int, said: Correction | None, how: str, quarters: int
+def make_item(
+    one: ReadFile, at: int, said: Correction | None = None, how: str = "one", quarters: int = 0
 ) -> ReviewItem:
+    """Return a row of a file as a value to show; see `ReviewItem`."""
     finding = one.findings[at] if one.findings else None
     row, place = one.rows.rows[at], one.places[at]
     item = ReviewItem(row, place, finding, said, how, quarters)
