@@ -52,6 +52,8 @@ BOXED, ROOMY = 0.6, 2.5
 """Share of a word in boxes, of so many times its height at most, if it is written in these."""
 RIM = 0.15
 """Share of the place of a word at each side that is not looked at: paper about the word."""
+MANY = 6
+"""Boxes of so large a group stay, but for one round several rows of an open table."""
 TAKEN = 0.3
 """Share of a box in an open row from which on it is none."""
 
@@ -241,11 +243,12 @@ def settle(found: list[Group], opened: list[Group]) -> list[Group]:
         All groups that stay, in no order.
     """
     boxes = frames([cell for group in found for cell in group.cells])
+    many = np.array([len(group.cells) >= MANY for group in found for _ in group.cells], bool)
     gone, kept = np.zeros(len(boxes), bool), []
     for group in opened:
         rows = frames(group.cells)
-        taken = _find_taken(rows, boxes)
-        if not _is_boxed(rows, boxes) and taken.sum() <= len(rows):
+        taken, alone = _find_taken(rows, boxes)
+        if not _is_boxed(rows, boxes) and taken.sum() <= len(rows) and not (alone & many).any():
             gone |= taken
             kept.append(group)
     at, out = 0, []
@@ -260,12 +263,16 @@ def settle(found: list[Group], opened: list[Group]) -> list[Group]:
     return out + kept
 
 
-def _find_taken(rows: Frames, boxes: Frames) -> NDArray[np.bool_]:
-    """Find the boxes, (N,), that lie in rows of an open table or round some of them."""
+def _find_taken(rows: Frames, boxes: Frames) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find the boxes that lie in rows of an open table or round some of them: two masks, (N,).
+
+    The second is of those that are not round several rows.
+    """
     middles = (rows[:, None, :2] + rows[:, None, 2:]) / 2
-    around = ((middles > boxes[:, :2]) & (middles < boxes[:, 2:])).all(axis=2).any(axis=0)
+    around = ((middles > boxes[:, :2]) & (middles < boxes[:, 2:])).all(axis=2).sum(axis=0)
     share = _intersect(boxes, rows).sum(axis=1) / np.maximum(areas(boxes), 1e-6)
-    return np.asarray(around | (share >= TAKEN))
+    taken = (around > 0) | (share >= TAKEN)
+    return taken, taken & (around < 2)
 
 
 def _is_boxed(rows: Frames, boxes: Frames) -> bool:
