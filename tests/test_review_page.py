@@ -11,7 +11,7 @@ import pytest
 from browser import browser_fixture, open_page, save, tab_fixture  # noqa: F401
 from cli_runs import Capture, run, table
 from conftest import FakeClassifier, Save, drawn
-from review_forms import copy_scans, read_forms, row
+from review_forms import KEPT, copy_scans, read_forms, row
 
 from batchdigits.corrections import read_corrections
 from batchdigits.review import build
@@ -327,6 +327,9 @@ def test_a_table_without_a_state_has_pictures_of_digits(
     [
         (("out.csv",), 2, "--out is missing"),
         (("out.csv", "--out", "review.csv"), 2, "expected a page, .html"),
+        (("out.csv", "--out", "out.csv", "--serve"), 2, "is the table, or what was said about it"),
+        (("out.csv", "--out", KEPT, "--serve"), 2, "is the table, or what was said about it"),
+        (("out.xlsx", "--out", "out.xlsx"), 2, "is the table, or what was said about it"),
         (("none.csv", "--out", "a.html"), 2, "'none.csv' does not exist"),
         (("out.csv", "--out", "nowhere/a.html"), 5, "make it, or choose another"),
         (("out.csv", "--out", "a.html", "--field", "year"), 2, "no such field"),
