@@ -148,6 +148,31 @@ def test_a_value_that_breaks_its_rule_is_asked_twice(
     assert row("birth_year")["value"] == "1871"
 
 
+@pytest.mark.parametrize(
+    ("typed", "value", "doubtful", "becomes"),
+    [
+        ("7", "12345678", [4, 2], "12347678"),
+        ("97", "12345678", [4, 2], "12947678"),
+        ("97", "123456", [4, 2], "97"),  # a reading may have digits too many
+        ("7", "115", [1], "7"),
+        ("7", "1234", [], "7"),
+        ("1,5", "12345678", [4, 2], "1.5"),
+        ("x", "12345678", [4, 2], None),
+    ],
+)
+def test_what_a_typed_text_makes_of_a_reading(
+    fifty: list[dict[str, str]],
+    tab: Any,
+    typed: str,
+    value: str,
+    doubtful: list[int],
+    becomes: str | None,
+) -> None:
+    open_page(tab)
+    item = {"value": value, "doubtful": doubtful}
+    assert tab.evaluate("([item, typed]) => combine(item, typed)", [item, typed]) == becomes
+
+
 def test_the_page_of_a_form_is_shown_on_demand(
     inbox: Path, fake_classifier: FakeClassifier, tab: Any
 ) -> None:
