@@ -90,3 +90,7 @@ def test_a_table_of_another_program_has_no_pictures(
 def test_pictures_have_no_page_of_this_kind(capsys: Capture) -> None:
     assert run("evaluate", "inbox", "--html", "report.html") == 2
     assert "--html is for a results table" in capsys.readouterr().err
+    before = Path("out.csv").read_bytes()
+    assert run("evaluate", "out.csv", "--html", "out.csv") == 2
+    assert "expected a page, .html" in capsys.readouterr().err
+    assert Path("out.csv").read_bytes() == before

@@ -93,3 +93,22 @@ def test_what_is_no_use_is_refused(
     Path("bare.csv").write_text("file,answer\nin/0001.png,blank\n")
     assert run("evaluate", "out.csv", *arguments) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_what_a_person_gave_is_no_promise_of_the_machine() -> None:
+    from batchdigits.evaluate import compute_metrics
+
+    readings = pd.DataFrame(
+        {
+            "file": ["a.png", "b.png"],
+            "page": 1,
+            "field": "",
+            "value": ["7", "7"],
+            "confidence": [0.95, 0.9999],
+            "status": ["ok", "verified"],
+            "truth": ["7", "1"],
+        }
+    )
+    bands = compute_metrics(readings).bands
+    assert bands["n"].sum() == 1
+    assert bands["observed"].sum() == 0

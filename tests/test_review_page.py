@@ -11,7 +11,7 @@ import pytest
 from browser import browser_fixture, open_page, save, tab_fixture  # noqa: F401
 from cli_runs import Capture, run, table
 from conftest import FakeClassifier, Save, drawn
-from review_forms import copy_scans, read_forms, row
+from review_forms import KEPT, copy_scans, read_forms, row
 
 from batchdigits.corrections import read_corrections
 from batchdigits.review import build
@@ -146,6 +146,31 @@ def test_a_value_that_breaks_its_rule_is_asked_twice(
     assert tab.text_content("#count") == "1 of 1"
     merge(save(tab))
     assert row("birth_year")["value"] == "1871"
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "doubtful", "becomes"),
+    [
+        ("7", "12345678", [4, 2], "12347678"),
+        ("97", "12345678", [4, 2], "12947678"),
+        ("97", "123456", [4, 2], "97"),  # a reading may have digits too many
+        ("7", "115", [1], "7"),
+        ("7", "1234", [], "7"),
+        ("1,5", "12345678", [4, 2], "1.5"),
+        ("x", "12345678", [4, 2], None),
+    ],
+)
+def test_what_a_typed_text_makes_of_a_reading(
+    fifty: list[dict[str, str]],
+    tab: Any,
+    typed: str,
+    value: str,
+    doubtful: list[int],
+    becomes: str | None,
+) -> None:
+    open_page(tab)
+    item = {"value": value, "doubtful": doubtful}
+    assert tab.evaluate("([item, typed]) => combine(item, typed)", [item, typed]) == becomes
 
 
 def test_the_page_of_a_form_is_shown_on_demand(
@@ -327,6 +352,9 @@ def test_a_table_without_a_state_has_pictures_of_digits(
     [
         (("out.csv",), 2, "--out is missing"),
         (("out.csv", "--out", "review.csv"), 2, "expected a page, .html"),
+        (("out.csv", "--out", "out.csv", "--serve"), 2, "is the table, or what was said about it"),
+        (("out.csv", "--out", KEPT, "--serve"), 2, "is the table, or what was said about it"),
+        (("out.xlsx", "--out", "out.xlsx"), 2, "is the table, or what was said about it"),
         (("none.csv", "--out", "a.html"), 2, "'none.csv' does not exist"),
         (("out.csv", "--out", "nowhere/a.html"), 5, "make it, or choose another"),
         (("out.csv", "--out", "a.html", "--field", "year"), 2, "no such field"),

@@ -101,6 +101,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
         "--corrections": corrections is not None,
         "--labels-from-folders": labels_from_folders,
     }
+    if page is not None and not page.lower().endswith((".html", ".htm")):
+        raise UsageError(f"--html '{page}': expected a page, .html")
     if len(several := [name for name, is_given in given.items() if is_given]) > 1:
         raise UsageError(f"{' and '.join(several)} are both given: expected one")
     from batchdigits.evaluate import is_table, make_folder  # noqa: PLC0415

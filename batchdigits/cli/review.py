@@ -1,5 +1,6 @@
 """`review`: a page on which a person settles doubtful values."""
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +82,7 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
     The page is one file that needs no network. It shows each value with its picture, one by one or
     in groups of equal digits, and saves what is said as corrections.csv, for `correct`.
     """
-    out = _check_out(out, serve)
+    out = _check_out(out, serve, results)
     options = RunOptions.from_settings(
         {
             "state": state,
@@ -114,8 +115,10 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
         report.print_message(f"{_describe_items(items)} -> {', '.join(pages[:5])}")
 
 
-def _check_out(out: str | None, serve: bool) -> str:
+def _check_out(out: str | None, serve: bool, results: str) -> str:
     """Return where the page goes, or the corrections of a page that is served."""
+    from batchdigits.paths import make_corrections_path  # noqa: PLC0415
+
     if out is None and serve:
         return "corrections.csv"
     if out is None:
@@ -124,6 +127,9 @@ def _check_out(out: str | None, serve: bool) -> str:
     if not out.lower().endswith(endings):
         what = "corrections, .csv, with --serve" if serve else "a page, .html or .xlsx"
         raise UsageError(f"--out '{out}': expected {what}")
+    taken = {os.path.realpath(one) for one in (results, make_corrections_path(results))}
+    if os.path.realpath(out) in taken:
+        raise UsageError(f"--out '{out}' is the table, or what was said about it: choose another")
     return out
 
 

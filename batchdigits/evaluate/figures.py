@@ -111,8 +111,9 @@ def is_right(readings: pd.DataFrame) -> pd.Series:
 
 
 def _has_value_and_confidence(readings: pd.DataFrame) -> pd.Series:
-    """Return which readings have a value with a confidence."""
-    return (readings["value"] != "") & readings["confidence"].notna()
+    """Return which readings have a value with a confidence of the machine's own."""
+    by_machine = (readings["value"] != "") & (readings["status"] != "verified")
+    return by_machine & readings["confidence"].notna()
 
 
 def _summarize_readings(readings: pd.DataFrame) -> pd.DataFrame:

@@ -119,7 +119,8 @@ def _rank_groups(results: pd.DataFrame, names: pd.Series) -> list[tuple[object, 
 
 
 def _describe_confidences(results: pd.DataFrame) -> Section:
-    sure = results.loc[results["confidence"].notna() & (results["value"] != ""), "confidence"]
+    read = (results["value"] != "") & (results["status"] != "verified")
+    sure = results.loc[results["confidence"].notna() & read, "confidence"]
     bands = pd.cut(sure, CONFIDENCE_EDGES, include_lowest=True, right=False).value_counts(
         sort=False
     )

@@ -21,7 +21,7 @@ from batchdigits.summary import Summary
 
 log = logging.getLogger(__name__)
 
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 """Increased when a newer version would write the same findings differently."""
 EDITED_MESSAGE = "'%s' was not as it was left: what stood there is kept as '%s'%s"
 CORRECT_ADVICE = "; `batchdigits correct %s %s` takes changed values as corrections"

@@ -103,13 +103,13 @@ def choose_keys(item: dict[str, Any], right: str) -> list[str]:
         return ["Enter"]
     if not item["field"] and len(value) <= 1 and len(right) == 1:
         return [right]
-    doubtful = item["doubtful"]
+    doubtful = item["doubtful"] if len(value) == len(right) else []
     for count in range(1, len(doubtful) + 1):
         places = sorted(doubtful[:count])
         signs = list(value)
         for place in places:
-            signs[place] = right[place] if place < len(right) else ""
-        if "".join(signs) == right:
+            signs[place] = right[place]
+        if "".join(signs) == right and 3 * count < len(value.replace(".", "")):
             return [*(right[place] for place in places), "Enter"]
     return [*right, "Enter"]
 

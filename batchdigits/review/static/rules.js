@@ -40,13 +40,14 @@ function brokenRule(rule, value) {
   if (rule.check && !CHECKS[rule.check](digits)) return `has a wrong check digit (${rule.check})`;
   return "";
 }
-// What a typed text makes of a reading: a whole value, or the doubtful digits alone.
+// What a typed text makes of a reading: a whole value, or of a long one the doubtful digits alone.
+// A text of a third of the digits or more is a whole value: a reading may have digits too many.
 function combine(item, typed) {
   let text = typed.trim().replace(",", ".");
   if (!/^[0-9]{1,64}(\.[0-9]{1,64})?$/.test(text)) return null;
   const doubtful = item.doubtful || [], value = item.value;
   const long = value.replace(".", "").length;
-  if (long > 1 && doubtful.length && !text.includes(".") && text.length <= doubtful.length && text.length < long) {
+  if (!text.includes(".") && text.length <= doubtful.length && 3 * text.length < long) {
     const signs = [...value];
     const places = doubtful.slice(0, text.length).sort((a, b) => a - b);
     [...text].forEach((sign, at) => { signs[places[at]] = sign; });
