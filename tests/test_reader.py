@@ -444,14 +444,14 @@ def test_the_network_is_small_enough_for_the_bundle(small: Any) -> None:
 
 def test_joined_sets_of_strings_stay_what_they_are() -> None:
     crops = [np.full((8, 9 + n), n, np.uint8) for n in range(5)]
-    first = Real(crops[:2], ["0", "1"], crops[3:4], [7], [1])
+    first = Real(crops[:2], ["0", "1"], crops[3:4], [7], [1], [3.0, 3.0])
     joined = number_data.join_strings(first, Real(crops[2:3], ["2"], crops[4:], [8], [0]))
     assert joined.digits == ["0", "1", "2"]
-    assert (joined.labels, joined.owners, joined.sources) == ([7, 8], [1, 2], [0, 0, 1])
+    assert (joined.labels, joined.owners, joined.weights) == ([7, 8], [1, 2], [3, 3, 1])
     assert number_data.join_strings(first, None) is first
     last = number_data.select_strings(joined, np.array([False, True, True]))
     assert (last.digits, last.labels, last.owners) == (["1", "2"], [7, 8], [0, 1])
-    assert last.sources == [0, 1]
+    assert last.weights == [3, 1]
 
 
 # --- calibration ---

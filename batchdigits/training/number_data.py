@@ -109,22 +109,23 @@ def select_strings(real: Real, chosen: NDArray[np.bool_]) -> Real:
         [real.inks[n] for n in cut],
         [real.labels[n] for n in cut],
         [moved[real.owners[n]] for n in cut],
-        [real.sources[n] for n in places] if real.sources else (),
+        [real.weights[n] for n in places] if real.weights else (),
     )
 
 
 def join_strings(first: Real, second: Real | None) -> Real:
-    """Return the strings of both; those of the second are of other sets."""
+    """Return the strings of both, each taken as often as it says."""
     if second is None:
         return first
     count = len(first.crops)
-    sources = [list(one.sources) or [0] * len(one.crops) for one in (first, second)]
-    beyond = 1 + max(sources[0], default=0)
+    weights = [
+        weight for one in (first, second) for weight in one.weights or [1.0] * len(one.crops)
+    ]
     return Real(
         [*first.crops, *second.crops],
         [*first.digits, *second.digits],
         [*first.inks, *second.inks],
         [*first.labels, *second.labels],
         [*first.owners, *(count + owner for owner in second.owners)],
-        [*sources[0], *(beyond + source for source in sources[1])],
+        weights,
     )

