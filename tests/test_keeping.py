@@ -3,8 +3,6 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 from conftest import FakeClassifier, Save, drawn, ordinary_user, resolve
 from hypothesis import HealthCheck, given, settings
@@ -686,42 +683,3 @@ def test_a_ledger_holds_what_a_table_is_made_of() -> None:
     assert len(texts) == 5
     for text in texts:
         assert encode_findings(decode_findings(text)) == text
-
-
-def started(*more: str) -> subprocess.Popen[bytes]:
-    """Start a run in a process group of its own, so that nothing of it outlives a kill."""
-    here = Path(__file__).parent
-    command = [sys.executable, str(here / "nightly_main.py"), "run", "inbox", "--out", OUT, *more]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])}
-    return subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-
-
-def test_killed_ten_times_and_started_again_the_table_is_that_of_one_run(
-    inbox: Path, save: Save
-) -> None:
-    """The long form, 200 kills over 2,000 files, is jobs/bench/killed.py."""
-    for n in range(400):
-        save(f"{n % 7}/{n:03}.png", drawn(n % 10, seed=n))
-    (inbox / "3" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    alone = started("--workers", "1", "--quiet")
-    alone.communicate()
-    whole = Path(OUT).read_bytes()
-    for path in Path().glob(f"{OUT}*"):
-        path.unlink()
-    random = np.random.default_rng(1)
-    for _ in range(10):
-        one = started("--workers", "1", "--quiet", "--batch-size", "16")
-        try:
-            one.communicate(timeout=float(random.uniform(0.5, 1.5)))
-        except subprocess.TimeoutExpired:
-            one.kill()
-            one.communicate()
-        if Path(OUT).exists():
-            assert Path(OUT).read_bytes() == whole
-    last = started("--workers", "1", "--quiet")
-    last.communicate()
-    assert Path(OUT).read_bytes() == whole
-    assert kept() == []
-    assert last.returncode == 3

@@ -27,6 +27,7 @@ from batchdigits.predict.decoding import DecodedSign, DecodedStrip, decode_logit
 from batchdigits.training import (
     bundle,
     corpus,
+    material,
     number_bundle,
     number_data,
     numbers,
@@ -36,7 +37,8 @@ from batchdigits.training import (
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import FLOURISH, OTHER, SEPARATOR, in_row
 from batchdigits.training.lines import Sign as Written
-from batchdigits.training.numbers import Material, Plan, Real
+from batchdigits.training.material import Material, Real
+from batchdigits.training.numbers import Plan
 from batchdigits.training.paper import rescanned
 from batchdigits.training.reader import BLANK, CLASSES, STRIDE, loss, network
 from batchdigits.training.signs import stacked, struck
@@ -258,8 +260,8 @@ def tiny(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"ROUND": 100, "SHARD": 100, "SHOWN": 1, "COLUMNS": 1400}.items():
         monkeypatch.setattr(numbers, name, value)
     monkeypatch.setattr(number_bundle, "COMPOSED_STRINGS", 40)
-    monkeypatch.setattr(number_data, "FOLD_COUNT", 2)
-    monkeypatch.setattr(number_bundle, "MIN_STRINGS", 20)
+    monkeypatch.setattr(material, "FOLD_COUNT", 2)
+    monkeypatch.setattr(number_data, "MIN_STRINGS", 20)
 
 
 def draw_number(text: str, seed: int) -> NDArray[np.uint8]:
@@ -445,11 +447,11 @@ def test_the_network_is_small_enough_for_the_bundle(small: Any) -> None:
 def test_joined_sets_of_strings_stay_what_they_are() -> None:
     crops = [np.full((8, 9 + n), n, np.uint8) for n in range(5)]
     first = Real(crops[:2], ["0", "1"], crops[3:4], [7], [1], [3.0, 3.0])
-    joined = number_data.join_strings(first, Real(crops[2:3], ["2"], crops[4:], [8], [0]))
+    joined = material.join_strings(first, Real(crops[2:3], ["2"], crops[4:], [8], [0]))
     assert joined.digits == ["0", "1", "2"]
     assert (joined.labels, joined.owners, joined.weights) == ([7, 8], [1, 2], [3, 3, 1])
-    assert number_data.join_strings(first, None) is first
-    last = number_data.select_strings(joined, np.array([False, True, True]))
+    assert material.join_strings(first, None) is first
+    last = material.select_strings(joined, np.array([False, True, True]))
     assert (last.digits, last.labels, last.owners) == (["1", "2"], [7, 8], [0, 1])
     assert last.weights == [3, 1]
 

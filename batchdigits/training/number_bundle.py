@@ -1,44 +1,41 @@
 """The recipe `numbers`, from labelled sets to a bundle with a number reader."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batchdigits import predict
-from batchdigits.errors import ModelError, UsageError
-from batchdigits.labelled import LabelledCrops, parse_label_map
-from batchdigits.normalize.strips import strip
+from batchdigits.errors import ModelError
+from batchdigits.labelled import parse_label_map
 from batchdigits.options import TrainOptions, count_processors
 from batchdigits.predict import backend
 from batchdigits.predict.decoding import DecodedStrip
 from batchdigits.records import GreyImage
 from batchdigits.training import bundle, course, digits, reading, shipped
-from batchdigits.training.corpus import MAKERS, Corpus, gather
+from batchdigits.training.corpus import MAKERS
 from batchdigits.training.course import Tell
-from batchdigits.training.default import ONE_IN, held_out
 from batchdigits.training.lines import OTHER
-from batchdigits.training.number_data import (
+from batchdigits.training.material import (
+    Material,
+    Real,
     assign_folds,
     join_strings,
-    load_number_data,
     select_strings,
 )
-from batchdigits.training.numbers import Material, Plan, Real, fit
+from batchdigits.training.number_data import NumberData, gather_number_data, load_number_data
+from batchdigits.training.numbers import Plan, fit
 from batchdigits.training.reader import network
-from batchdigits.training.strings import Hands, PenString
+from batchdigits.training.strings import Hands
 
 EPOCHS, FINER_EPOCHS = 30, 5
 """Rounds of composed strings, and of those with real ones among them."""
 FINER_RATE, REAL_SHARE = 1e-3, 0.45
 """Of the latter: the highest learning rate, and the share of real strings."""
-MIN_STRINGS = 100
-"""Real strings that a training takes at least: a fold of them calibrates, and 20 are few."""
 COMPOSED_STRINGS = 500
 """Strings that are composed to calibrate on, where there are no real ones."""
 PARTS = 5
@@ -72,28 +69,6 @@ class NumberTraining:
             f"held_out_accuracy {measured['right']:.4f}",
             f"model {self.model}",
         ]
-
-
-class NumberData(NamedTuple):
-    """What a number reader learns from.
-
-    Attributes:
-        learned: digits that strings are composed of.
-        unseen: digits of the same sets that were held out.
-        real: strings that are learned fold by fold; None for none.
-        about: what the card says of all of it.
-        written: strings as a pen wrote them.
-        always: strings that are learned in every fold.
-        held: strings that are never learned, and calibrate beside the folds.
-    """
-
-    learned: Corpus
-    unseen: Corpus
-    real: Real | None
-    about: list[dict[str, Any]]
-    written: Sequence[PenString] = ()
-    always: Real | None = None
-    held: Real | None = None
 
 
 def train_number_reader(options: TrainOptions, tell: Tell, *, bar: bool = False) -> NumberTraining:
@@ -151,46 +126,6 @@ def _load_start(file: Path) -> Any:
             f"'{file}' is not of recipe numbers: expected weights {wanted}, got {shapes}"
         )
     return start
-
-
-def gather_number_data(
-    sets: Mapping[str, LabelledCrops], real: Real | None, about: list[dict[str, Any]]
-) -> NumberData:
-    """Normalise digits and check that they, and the strings, are enough to learn from.
-
-    Raises:
-        UsageError: they are not.
-    """
-    if real is not None:
-        legible = sum(not strip(crop).fault for crop in real.crops)
-        if legible < MIN_STRINGS:
-            raise UsageError(
-                f"expected {MIN_STRINGS} strings or more in which something can be read, got "
-                f"{legible}: add some, or give digits alone"
-            )
-    parted = {name: held_out(found) for name, found in sets.items()}
-    learned = {name: part for name, (part, _) in parted.items()}
-    unseen = {name: part for name, (_, part) in parted.items()}
-    held = [part.labels for part in unseen.values()]
-    if any(map(_has_all_digits, held)):  # else there may be nothing to gather
-        found = NumberData(gather(learned), gather(unseen), real, about)
-        corpora = (found.learned, found.unseen)
-        if all(_has_whole_source(corpus) for corpus in corpora):
-            return found
-    shown = ", ".join(f"'{name}'" for name in sets)
-    raise UsageError(
-        f"{shown}: expected a set with {ONE_IN} or more of each of the ten digits, of which "
-        "strings are composed: add one by another --data"
-    )
-
-
-def _has_whole_source(corpus: Corpus) -> bool:
-    sources = range(int(corpus.sources.max()) + 1)
-    return any(_has_all_digits(corpus.labels[corpus.sources == one]) for one in sources)
-
-
-def _has_all_digits(labels: NDArray[np.int64]) -> bool:
-    return set(range(10)) <= set(labels.tolist())
 
 
 def make_number_bundle(

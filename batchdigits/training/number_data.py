@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,37 @@ from batchdigits.errors import UsageError
 from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops, load_labelled_crops
 from batchdigits.normalize.strips import strip
 from batchdigits.records import GreyImage
-from batchdigits.training.numbers import Real
+from batchdigits.training.corpus import Corpus, gather
+from batchdigits.training.default import ONE_IN, held_out
+from batchdigits.training.material import Real
+from batchdigits.training.strings import PenString
 
+MIN_STRINGS = 100
+"""Real strings that a training takes at least: a fold of them calibrates, and 20 are few."""
 MAX_DIGITS = 20
 """Digits of a number, at most."""
-FOLD_COUNT = 5
+
+
+class NumberData(NamedTuple):
+    """What a number reader learns from.
+
+    Attributes:
+        learned: digits that strings are composed of.
+        unseen: digits of the same sets that were held out.
+        real: strings that are learned fold by fold; None for none.
+        about: what the card says of all of it.
+        written: strings as a pen wrote them.
+        always: strings that are learned in every fold.
+        held: strings that are never learned, and calibrate beside the folds.
+    """
+
+    learned: Corpus
+    unseen: Corpus
+    real: Real | None
+    about: list[dict[str, Any]]
+    written: Sequence[PenString] = ()
+    always: Real | None = None
+    held: Real | None = None
 
 
 def load_number_data(
@@ -93,39 +120,41 @@ def _darken_ink(crop: GreyImage) -> GreyImage:
     return crop if same else np.asarray(255 - crop, np.uint8)
 
 
-def assign_folds(count: int) -> NDArray[np.int64]:
-    """Return the fold of each of `count` strings, 0 to 4, always the same: shape (count,)."""
-    return np.random.default_rng(0).permutation(count) % FOLD_COUNT
+def gather_number_data(
+    sets: Mapping[str, LabelledCrops], real: Real | None, about: list[dict[str, Any]]
+) -> NumberData:
+    """Normalise digits and check that they, and the strings, are enough to learn from.
 
-
-def select_strings(real: Real, chosen: NDArray[np.bool_]) -> Real:
-    """Return the strings where `chosen` (N,) is true, and the digits that are cut out of them."""
-    places = np.flatnonzero(chosen).tolist()
-    cut = [at for at, owner in enumerate(real.owners) if chosen[owner]]
-    moved = (np.cumsum(chosen) - 1).tolist()
-    return Real(
-        [real.crops[n] for n in places],
-        [real.digits[n] for n in places],
-        [real.inks[n] for n in cut],
-        [real.labels[n] for n in cut],
-        [moved[real.owners[n]] for n in cut],
-        [real.weights[n] for n in places] if real.weights else (),
+    Raises:
+        UsageError: they are not.
+    """
+    if real is not None:
+        legible = sum(not strip(crop).fault for crop in real.crops)
+        if legible < MIN_STRINGS:
+            raise UsageError(
+                f"expected {MIN_STRINGS} strings or more in which something can be read, got "
+                f"{legible}: add some, or give digits alone"
+            )
+    parted = {name: held_out(found) for name, found in sets.items()}
+    learned = {name: part for name, (part, _) in parted.items()}
+    unseen = {name: part for name, (_, part) in parted.items()}
+    held = [part.labels for part in unseen.values()]
+    if any(map(_has_all_digits, held)):  # else there may be nothing to gather
+        found = NumberData(gather(learned), gather(unseen), real, about)
+        corpora = (found.learned, found.unseen)
+        if all(_has_whole_source(corpus) for corpus in corpora):
+            return found
+    shown = ", ".join(f"'{name}'" for name in sets)
+    raise UsageError(
+        f"{shown}: expected a set with {ONE_IN} or more of each of the ten digits, of which "
+        "strings are composed: add one by another --data"
     )
 
 
-def join_strings(first: Real, second: Real | None) -> Real:
-    """Return the strings of both, each taken as often as it says."""
-    if second is None:
-        return first
-    count = len(first.crops)
-    weights = [
-        weight for one in (first, second) for weight in one.weights or [1.0] * len(one.crops)
-    ]
-    return Real(
-        [*first.crops, *second.crops],
-        [*first.digits, *second.digits],
-        [*first.inks, *second.inks],
-        [*first.labels, *second.labels],
-        [*first.owners, *(count + owner for owner in second.owners)],
-        weights,
-    )
+def _has_whole_source(corpus: Corpus) -> bool:
+    sources = range(int(corpus.sources.max()) + 1)
+    return any(_has_all_digits(corpus.labels[corpus.sources == one]) for one in sources)
+
+
+def _has_all_digits(labels: NDArray[np.int64]) -> bool:
+    return set(range(10)) <= set(labels.tolist())

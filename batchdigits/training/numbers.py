@@ -22,10 +22,11 @@ from batchdigits.predict.augmentation import distort_strip
 from batchdigits.records import GreyImage
 from batchdigits.training import show
 from batchdigits.training.corpus import Corpus
+from batchdigits.training.material import Material, Real
 from batchdigits.training.paper import rescanned
 from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
-from batchdigits.training.strings import Hands, PenString
+from batchdigits.training.strings import Hands
 
 ROUND = 12_000
 """Strings that are made at a time."""
@@ -46,40 +47,6 @@ LONGEST = 32
 RATE, LEAST, DECAY, CLIP, WARM = 2e-3, 1e-5, 0.02, 1.0, 0.03
 """Of AdamW: the highest and the last learning rate, along a cosine after a warm-up of this share;
 the weights' decay; the gradient's largest norm."""
-
-
-class Real(NamedTuple):
-    """Real strings, and single digits cut out of them.
-
-    Attributes:
-        crops: as scanned, uint8 each, dark ink on light paper.
-        digits: in each, as text.
-        inks: of single digits, uint8 each, ink light on no paper; strings are composed of them.
-        labels: of these, 0 to 9.
-        owners: of these, which string each is cut from, counted from 0.
-        weights: how often each string is taken, relative to the others; none where all are alike.
-    """
-
-    crops: Sequence[GreyImage]
-    digits: Sequence[str]
-    inks: Sequence[GreyImage] = ()
-    labels: Sequence[int] = ()
-    owners: Sequence[int] = ()
-    weights: Sequence[float] = ()
-
-
-class Material(NamedTuple):
-    """What a reader learns from.
-
-    Attributes:
-        digits: single digits that strings are composed of.
-        written: strings as a pen wrote them, drawn among the composed ones.
-        real: strings as scanned; their labels tell of digits alone. None for none.
-    """
-
-    digits: Corpus
-    written: Sequence[PenString] = ()
-    real: Real | None = None
 
 
 @dataclass(frozen=True, slots=True)

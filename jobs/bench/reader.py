@@ -29,7 +29,7 @@ import cheques
 import registers
 import sources
 
-from batchdigits.training.number_data import FOLD_COUNT, assign_folds
+from batchdigits.training.material import FOLD_COUNT, assign_folds
 
 SURE, WORST = 0.95, 30
 """The confidence from which a number is `ok`, and mistakes on a contact sheet."""

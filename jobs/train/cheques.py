@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from batchdigits.normalize.strips import Strip, strip
-from batchdigits.training.numbers import Real
+from batchdigits.training.material import Real
 
 ABOUT = (
     "ORAND-CAR-A, 1,080 amounts of cheques (ICFHR 2014 competition on handwritten digit strings)",

@@ -56,8 +56,8 @@ def tell(line: str) -> None:
 
 def gather(folders: list[Path], strings: Path):
     """Read all that is learned from."""
-    from batchdigits.training.number_bundle import gather_number_data
-    from batchdigits.training.number_data import join_strings
+    from batchdigits.training.material import join_strings
+    from batchdigits.training.number_data import gather_number_data
 
     sets = sources.sets(*folders)
     place = next(one for one in (f / "unipen_number_strings.npz" for f in folders) if one.is_file())
@@ -90,7 +90,8 @@ def fit_registers(data, given: argparse.Namespace):
 
     from batchdigits import predict
     from batchdigits.options import count_processors
-    from batchdigits.training.numbers import Material, Plan, fit
+    from batchdigits.training.material import Material
+    from batchdigits.training.numbers import Plan, fit
 
     work = given.out.with_name(f"{given.out.name}.training")
     work.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ import corrections
 import cv2
 import numpy as np
 
-from batchdigits.training.numbers import Real
+from batchdigits.training.material import Real
 
 FILES = ("danish_row_numbers.zip", "danish_years.zip")
 ABOUT = (
