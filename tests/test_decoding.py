@@ -139,7 +139,7 @@ class Doubtful:
     @staticmethod
     def _one(strip: GreyImage) -> NDArray[np.float32]:
         if strip.max() > 200:
-            return seen(BLANK, 4, BLANK)
+            return seen(BLANK, 4, BLANK, sure=0.9999)
         leans = strip[10].argmax() != strip[-10].argmax()
         return seen(BLANK, {1: 0.8, 7: 0.1} if leans else {7: 0.6, 1: 0.3}, BLANK)
 

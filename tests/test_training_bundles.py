@@ -252,7 +252,12 @@ def test_where_nothing_is_doubted_the_careful_network_s_temperature_stays(
     keras: Any, tmp_path: Path
 ) -> None:
     card = calibrated(two_networks(keras, tmp_path / "two", 0.0), labelled(300))
-    assert card["careful"] == {"gate": 0.0, "temperature": 7.0, "read again": 0.0}
+    assert card["careful"] == {
+        "gate": 0.0,
+        "temperature": 7.0,
+        "read again": 0.0,
+        "field_odds": 1.0,
+    }
 
 
 def test_the_command_keeps_both_networks_and_the_gate(keras: Any, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ WORKING = 56
 """Height that the ink is worked on at, before it is reduced to `INK`."""
 CLEAR = 2.5
 """How many times the paper's own spread ink differs from it, at least."""
+MIN_RULED_HEIGHT = 12
+"""Height of a crop from which lines are looked for in it, px."""
 LOWER = 0.8
 """What is written beside an upright line is at most so high, as a share of the crop: a crop that is
 cut to its ink may begin with a 1."""
@@ -181,6 +183,8 @@ def _without_upright_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     what is written, which is lower.
     """
     height = len(mask)
+    if height < MIN_RULED_HEIGHT:
+        return mask
     flat = mask.view(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=8)
     whole = stats[:, cv2.CC_STAT_HEIGHT] == height

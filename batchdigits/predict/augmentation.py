@@ -20,8 +20,9 @@ from batchdigits.predict.decoding import (
 )
 from batchdigits.records import GreyImage
 
-MIN_SURE_PROBABILITY = 0.9
-"""From this probability of the likeliest string on, one reading is enough."""
+MIN_SURE_PROBABILITY = 0.995
+"""From this probability of the likeliest string on, one reading is enough. Of 3,386 strings that no
+network had learned, 10 of those from 0.95 on were wrong; with 0.9 instead, 16 were."""
 LOOK_DISTORTIONS: tuple[dict[str, float], ...] = ({"lean": 0.15}, {"lean": -0.15})
 """Arguments of `distort_strip` for each further reading."""
 
