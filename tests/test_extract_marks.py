@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits import templates
+from batchdigits.extract.chunk_builder import ChunkBuilder
 from batchdigits.extract.marks import detect_mark
 from batchdigits.normalize import grey_levels
 from batchdigits.records import GreyImage, Row
@@ -227,3 +228,26 @@ def test_digits_over_the_letters_of_a_date_stay_whole(
     cv2.line(sheet, (x + 8, y + 8), (x + wide - 8, y + high - 8), grey - 100, 4)
     save("a.png", sheet)
     assert len(read_field("born").value) == 8
+
+
+@pytest.mark.parametrize(
+    ("height", "scale"),
+    [
+        (192, 1.0),  # the whole is looked at: strokes of one pixel vanish in it
+        (768, 4.0),  # in its halves, too
+    ],
+)
+def test_a_row_of_thin_digits_on_dim_paper_is_not_blank(height: int, scale: float) -> None:
+    grey = np.tile(np.linspace(80, 120, height, dtype=np.float32)[:, None], (1, height * 4 // 3))
+    digits = np.zeros(grey.shape, np.uint8)
+    for n, digit in enumerate("135790"):
+        at = round(scale * (20 + 38 * n)), round(scale * 110)
+        cv2.putText(digits, digit, at, 0, scale, 255, round(scale), cv2.LINE_AA)
+    grey -= digits * np.float32(30 / 255)
+    grey += np.random.default_rng(1).normal(0, 1, grey.shape)
+    crop = grey.clip(0, 255).astype(np.uint8)
+    builder = ChunkBuilder("auto")
+    builder.add_digit(0, 1, crop)
+    builder.add_number(0, 1, None, crop, (0, 0, *crop.shape[::-1]), "")
+    chunk = builder.finish_chunk()
+    assert [spot.status for item in chunk.items for spot in item.spots].count("blank") == 0

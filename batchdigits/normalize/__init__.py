@@ -120,8 +120,18 @@ def grey_levels(crops: Sequence[GreyImage], *, invert: Invert = "auto") -> Level
         else:
             found.pictures[i], found.extent[i], found.unused[i] = 0, 0, 0
             rough = state[i] == BUSY and is_rough(crops[i])
-            found.unclear[i] = rough or shows_marks(crops[i], invert, rests=state[i] == STRAY)
+            large = max(crops[i].shape) > LARGE * WORKING_SIDE
+            found.unclear[i] = (
+                rough
+                or shows_marks(crops[i], invert, rests=state[i] == STRAY)
+                or (large and shows_small_marks(crops[i], invert))
+            )
     return found
+
+
+LARGE, VERY_LARGE = 2, 8
+"""In a crop so many times as large as it is worked on in, thin strokes vanish: its parts are looked
+at too, and from the second on still smaller ones."""
 
 
 def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool:
@@ -138,12 +148,22 @@ def shows_marks(crop: GreyImage, invert: Invert, *, rests: bool = False) -> bool
 def shows_small_marks(crop: GreyImage, invert: Invert) -> bool:
     """Return whether a crop, or a part of it of half its longer side, shows marks.
 
-    Arguments are those of `shows_marks`; digits of a long number are too small in the whole crop.
+    Arguments are those of `shows_marks`. Digits of a long number are too small in the whole crop;
+    of a very large crop parts of a quarter are looked at too.
     """
-    side = max(1, max(crop.shape) // 2)
+    longest = max(crop.shape)
+    sides = (longest // 2, longest // 4)[: 2 if longest > VERY_LARGE * WORKING_SIDE else 1]
+    return shows_marks(crop, invert) or any(
+        shows_marks(part, invert) for side in sides for part in _cut_parts(crop, max(1, side))
+    )
+
+
+def _cut_parts(crop: GreyImage, side: int) -> Iterator[GreyImage]:
+    """Cut a crop into squares of a side that overlap by half."""
     starts = [range(0, max(1, length - side // 2), max(1, side // 2)) for length in crop.shape]
-    parts = (crop[y : y + side, x : x + side] for y in starts[0] for x in starts[1])
-    return shows_marks(crop, invert) or any(shows_marks(part, invert) for part in parts)
+    for y in starts[0]:
+        for x in starts[1]:
+            yield crop[y : y + side, x : x + side]
 
 
 def light_inked(crops: Sequence[GreyImage]) -> NDArray[np.bool_]:

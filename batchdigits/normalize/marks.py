@@ -44,6 +44,8 @@ are what seems light beside them."""
 DUST, MOST_SPECKS = 0.18, 3
 """Specks of clear ink are less long, as a share of the crop's shorter side. More than so many away
 from the border may be what a scanner left of a digit."""
+SMALL_SIGN = 0.1
+"""More than `MOST_SPECKS` so long, as a share of the shorter side, may be a row of digits."""
 CLEAR_LEVELS, CLEAR_SPREADS = 40, 8
 """Clear ink differs by so many grey levels from the paper, and so many times as much as the paper's
 median pixel does."""
@@ -109,9 +111,11 @@ def _without_dust(crop: GreyImage) -> tuple[GreyImage, NDArray[np.int32]]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(left, connectivity=8)
     small = stats[:, 2:4].max(1) < DUST * min(crop.shape)
     small[0] = False  # what is not ink
-    inner = small & _lies_inside(stats, crop.shape)
-    if inner.sum() > MOST_SPECKS:
-        small &= ~inner
+    signs = stats[:, 2:4].max(1) >= SMALL_SIGN * min(crop.shape)
+    signs &= _lies_apart(stats, crop.shape)
+    for group in (small & _lies_inside(stats, crop.shape), small & signs):
+        if group.sum() > MOST_SPECKS:
+            small &= ~group
     kept = stats[1:][~small[1:]][:, [3, 2]]
     dust = (ink & ~left) | small[labels].view(np.uint8)
     if most < max(CLEAR_LEVELS, CLEAR_SPREADS * float(np.median(hat))) or not dust.any():
@@ -137,6 +141,14 @@ def _lies_inside(stats: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np
     x, y = (left + wide / 2) / shape[1], (top + high / 2) / shape[0]
     inside: NDArray[np.bool_] = np.maximum(abs(x - 0.5), abs(y - 0.5)) < 0.5 - RING
     return inside
+
+
+def _lies_apart(stats: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which parts (parts,) of OpenCV's statistics do not touch the border."""
+    left, top, wide, high = stats[:, :4].T
+    apart: NDArray[np.bool_] = (left > 0) & (top > 0)
+    apart &= (left + wide < shape[1]) & (top + high < shape[0])
+    return apart
 
 
 def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
