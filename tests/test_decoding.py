@@ -102,7 +102,7 @@ def test_a_long_strip_has_a_probability() -> None:
 
 
 def test_a_separator_hardly_seen_is_not_told_of() -> None:
-    hardly = {BLANK: 0.75, SEPARATOR: 0.2}
+    hardly = {BLANK: 0.9, SEPARATOR: 0.07}
     clearly = {BLANK: 0.45, SEPARATOR: 0.5}
     assert decode_logits(seen(1, hardly, 2)).full_text == "12"
     assert decode_logits(seen(1, clearly, 2)).full_text == "1.2"
