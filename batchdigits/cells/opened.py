@@ -51,9 +51,9 @@ def cut_open_number(grey: GreyImage, matrix: Matrix, size: tuple[float, float]) 
     ink = find_pen(picture, (round(LEVEL * HEIGHT_PX), round(UPRIGHT * HEIGHT_PX))).ink > 0
     sides = BoxSides(by * fine, (by + wide) * fine, over * fine, (over + high) * fine)
     mask = _without_lead(_without_rests(_keep_row(ink, sides), sides), sides)
-    dark = _darken(compute_darkness_on_paper(picture), mask)
+    dark = _darken_pale_ink(compute_darkness_on_paper(picture), mask)
     near = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
-    top, bottom, left, right = _frame(mask, sides)
+    top, bottom, left, right = _find_shown_part(mask, sides)
     crop = np.ascontiguousarray((255 - dark * near)[top:bottom, left:right])
     area = (float(left), float(top), float(right - left), float(bottom - top))
     shown = compute_bounding_rect(area, matrix @ to_place)
@@ -111,7 +111,7 @@ def _without_lead(mask: Mask, sides: BoxSides) -> Mask:
     return out
 
 
-def _frame(mask: Mask, sides: BoxSides) -> tuple[int, int, int, int]:
+def _find_shown_part(mask: Mask, sides: BoxSides) -> tuple[int, int, int, int]:
     """Give the rows and columns of a place, and of the ink that leaves it."""
     top, bottom = int(sides.top), int(np.ceil(sides.bottom))
     left, right = int(sides.left), int(np.ceil(sides.right))
@@ -122,7 +122,7 @@ def _frame(mask: Mask, sides: BoxSides) -> tuple[int, int, int, int]:
     return max(0, top), bottom, max(0, left), right
 
 
-def _darken(dark: GreyImage, mask: Mask) -> GreyImage:
+def _darken_pale_ink(dark: GreyImage, mask: Mask) -> GreyImage:
     """Darken pale ink."""
     if not mask.any():
         return dark

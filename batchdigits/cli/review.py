@@ -110,7 +110,7 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
         else:
             served = room.prepare_served_review(items, views, context, out, show_done)
     if serve:
-        _serve(room.ReviewServer(served, port), results, out)
+        _serve_until_stopped(room.ReviewServer(served, port), results, out)
     elif not options.quiet:
         report.print_message(f"{_describe_items(items)} -> {', '.join(pages[:5])}")
 
@@ -133,7 +133,7 @@ def _check_out(out: str | None, serve: bool, results: str) -> str:
     return out
 
 
-def _serve(server: "ReviewServer", results: str, out: str) -> None:
+def _serve_until_stopped(server: "ReviewServer", results: str, out: str) -> None:
     """Serve until a signal ends it, which is how one stops."""
     from batchdigits import report  # noqa: PLC0415
 

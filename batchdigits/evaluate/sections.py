@@ -68,7 +68,11 @@ def _describe_whole(results: pd.DataFrame) -> Section:
         ("values", len(results), None),
     ]
     rows += [
-        (status, int((results["status"] == status).sum()), _share(results["status"] == status))
+        (
+            status,
+            int((results["status"] == status).sum()),
+            _compute_share(results["status"] == status),
+        )
         for status in STATUSES
     ]
     rows.append(("errors that confidences promise among ok", f"{promised:.1f}", None))
@@ -188,7 +192,13 @@ def _pair_crops(
 def _describe_truth(metrics: Metrics, readings: pd.DataFrame) -> Iterable[Section]:
     summary = metrics.summary
     rows = [
-        (name, _number(count), _number(of), _number(share), _interval(low, high))
+        (
+            name,
+            _format_number(count),
+            _format_number(of),
+            _format_number(share),
+            _format_interval(low, high),
+        )
         for name, count, of, share, low, high in summary.itertuples(index=False)
     ]
     line = "How many values are right, with 95% intervals; wrong among ok are the silent errors."
@@ -211,7 +221,7 @@ def _describe_truth(metrics: Metrics, readings: pd.DataFrame) -> Iterable[Sectio
         "How often each digit is read as itself, and how often a digit that was read is right.",
         ("digit", "written", "right", "recall", "precision"),
         [
-            (a, int(b), int(c), _number(d), _number(e))
+            (a, int(b), int(c), _format_number(d), _format_number(e))
             for a, b, c, d, e in digits[["digit", "n", "right", "recall", "precision"]].itertuples(
                 index=False
             )
@@ -223,7 +233,7 @@ def _describe_truth(metrics: Metrics, readings: pd.DataFrame) -> Iterable[Sectio
         "Errors that confidences promised and errors that there are: the second should lie near.",
         ("confidence", "values", "promised", "observed", "interval"),
         [
-            (a, int(b), f"{c:.1f}", int(d), _interval(e, f))
+            (a, int(b), f"{c:.1f}", int(d), _format_interval(e, f))
             for a, b, c, d, e, f in metrics.bands.itertuples(index=False)
         ],
     )
@@ -245,15 +255,15 @@ def _describe_positions(readings: pd.DataFrame) -> Section:
     return Section("Accuracy by position", line, ("position", "digits", "right", "share"), rows)
 
 
-def _share(chosen: pd.Series) -> float | None:
+def _compute_share(chosen: pd.Series) -> float | None:
     return float(chosen.mean()) if len(chosen) else None
 
 
-def _number(value: object) -> object:
+def _format_number(value: object) -> object:
     if value is None or pd.isna(value):  # type: ignore[call-overload]
         return None
     return f"{value:.4f}" if isinstance(value, float) else value
 
 
-def _interval(low: float, high: float) -> str | None:
+def _format_interval(low: float, high: float) -> str | None:
     return None if pd.isna(low) else f"{low:.4g} to {high:.4g}"

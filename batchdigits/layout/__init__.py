@@ -19,7 +19,7 @@ from batchdigits.layout.groups import Group, Kind, groups, in_order
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
-from batchdigits.layout.opened import find_open, settle
+from batchdigits.layout.opened import choose_groups, find_open
 from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, without_repeats, without_squares
 from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
@@ -138,7 +138,7 @@ def _find_groups(
         if _is_large(group, least) and contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
-    found = in_order(settle(found, find_open(laid, small, view.matrix)))
+    found = in_order(choose_groups(found, find_open(laid, small, view.matrix)))
     larger = np.array(
         [[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]]
     )

@@ -53,14 +53,14 @@ def beside(cells: list[Cell], axis: int) -> list[tuple[int, int]]:
     thick = np.array([cell.thickness for cell in cells])
     reach = FARTHEST + thick.max() / 2
     found = []
-    for one, two in _near(end[..., axis], start[..., axis], reach):
+    for one, two in _iterate_near_sides(end[..., axis], start[..., axis], reach):
         kept = _share_line(end[one], start[two], axis, small[[one, two]], thick[[one, two]])
         kept &= one != two
         found.append(np.column_stack([one[kept], two[kept]]))
     return [(int(one), int(two)) for one, two in np.concatenate(found)]
 
 
-def _near(
+def _iterate_near_sides(
     ends: NDArray[np.float64], starts: NDArray[np.float64], reach: float
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield pairs of sides that may be up to `reach` apart across: numbers of both, in order.

@@ -75,12 +75,12 @@ def find_open(laid: GreyImage, grey: GreyImage, matrix: NDArray[np.float64]) -> 
     found = _find_tables(laid)
     if abs(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))) <= TURNED:
         return found
-    others = [_project(table, matrix) for table in _find_tables(grey)]
+    others = [_project_table(table, matrix) for table in _find_tables(grey)]
     most = [sum(len(table.cells) for table in some) for some in (found, others)]
     return others if most[1] > most[0] else found
 
 
-def _project(table: Group, matrix: NDArray[np.float64]) -> Group:
+def _project_table(table: Group, matrix: NDArray[np.float64]) -> Group:
     quads = np.array([cell.quad for cell in table.cells]).reshape(1, -1, 2)
     moved = cv2.perspectiveTransform(quads, matrix).reshape(-1, 4, 2)
     cells = zip(table.cells, moved.astype(np.float64), strict=True)
@@ -90,17 +90,19 @@ def _project(table: Group, matrix: NDArray[np.float64]) -> Group:
 def _find_tables(grey: GreyImage) -> list[Group]:
     pen = find_pen(grey)
     signs = find_signs(pen)
-    columns = [_clean(signs, column) for column in find_columns(find_words(signs, pen.upright))]
+    columns = [
+        _remove_specks(signs, column) for column in find_columns(find_words(signs, pen.upright))
+    ]
     lowest = LOWEST * max(grey.shape)
     found = [
         _without_headings(signs, column)
         for column in columns
         if column and _is_handwritten(signs, column, lowest)
     ]
-    return [_make_table(table, signs, pen) for table in _join(found)]
+    return [_make_table(table, signs, pen) for table in _join_columns(found)]
 
 
-def _clean(signs: Signs, column: list[Word]) -> list[Word]:
+def _remove_specks(signs: Signs, column: list[Word]) -> list[Word]:
     """Leave out dots and specks, and words of them alone."""
     usual = float(np.median([word.height for word in column]))
     high = signs.frames[:, 3] - signs.frames[:, 1]
@@ -112,7 +114,7 @@ def _clean(signs: Signs, column: list[Word]) -> list[Word]:
     return out
 
 
-def _measure(signs: Signs, words: Sequence[Word]) -> NDArray[np.float64]:
+def _measure_words(signs: Signs, words: Sequence[Word]) -> NDArray[np.float64]:
     """Measure how much likelier the signs of words are handwritten digits than print."""
     numbers = [n for word in words for n in word.signs]
     return measure_handwriting(np.array([signs.draw(n) for n in numbers]))
@@ -130,7 +132,7 @@ def _is_handwritten(signs: Signs, column: list[Word], lowest: float) -> bool:
     even = np.std(high) < EVEN_HEIGHTS * usual and feet < EVEN_FEET
     if even or abs(slopes) > SLOPE:
         return False
-    likely = _measure(signs, column)
+    likely = _measure_words(signs, column)
     least = LIKELY if len(numbers) > LONELY * len(column) else LIKELY_ALONE
     return bool(likely.mean() >= least and likely.sum() >= SURE)
 
@@ -163,13 +165,13 @@ def _without_headings(signs: Signs, column: list[Word]) -> list[Word]:
 
     def is_printed(word: Word) -> bool:
         own = several or len(word.signs) > 1
-        return bool(own and _measure(signs, [word]).mean() < PRINTED)
+        return bool(own and _measure_words(signs, [word]).mean() < PRINTED)
 
     start, end = int(is_printed(column[0])), int(is_printed(column[-1]))
     return column[start : len(column) - end]
 
 
-def _join(columns: list[list[Word]]) -> list[list[Word]]:
+def _join_columns(columns: list[list[Word]]) -> list[list[Word]]:
     """Join columns beside each other that share rows."""
 
     def shares(one: list[Word], other: list[Word]) -> bool:
@@ -228,7 +230,7 @@ def _number_columns(words: list[Word]) -> list[int]:
     return [order.index(root) + 1 for root in own]
 
 
-def settle(found: list[Group], opened: list[Group]) -> list[Group]:
+def choose_groups(found: list[Group], opened: list[Group]) -> list[Group]:
     """Decide between boxes and open tables where both were found.
 
     A table most of whose numbers are written in boxes is left to these, and so is one that is
@@ -270,7 +272,7 @@ def _find_taken(rows: Frames, boxes: Frames) -> tuple[NDArray[np.bool_], NDArray
     """
     middles = (rows[:, None, :2] + rows[:, None, 2:]) / 2
     around = ((middles > boxes[:, :2]) & (middles < boxes[:, 2:])).all(axis=2).sum(axis=0)
-    share = _intersect(boxes, rows).sum(axis=1) / np.maximum(areas(boxes), 1e-6)
+    share = _compute_overlaps(boxes, rows).sum(axis=1) / np.maximum(areas(boxes), 1e-6)
     taken = (around > 0) | (share >= TAKEN)
     return taken, taken & (around < 2)
 
@@ -284,11 +286,11 @@ def _is_boxed(rows: Frames, boxes: Frames) -> bool:
     within = ((middles > boxes[:, :2]) & (middles < boxes[:, 2:])).all(axis=2)
     high, tall = rows[:, 3] - rows[:, 1], boxes[:, 3] - boxes[:, 1]
     own = (within.sum(axis=0) <= 1) & (tall <= ROOMY * high[:, None])
-    common = _intersect(inner, boxes) * own
+    common = _compute_overlaps(inner, boxes) * own
     return bool(2 * (common.sum(axis=1) >= BOXED * areas(inner)).sum() >= len(rows))
 
 
-def _intersect(one: Frames, two: Frames) -> NDArray[np.float64]:
+def _compute_overlaps(one: Frames, two: Frames) -> NDArray[np.float64]:
     """Measure what each two frames have in common, px: (N, M)."""
     low = np.maximum(one[:, None, :2], two[None, :, :2])
     high = np.minimum(one[:, None, 2:], two[None, :, 2:])

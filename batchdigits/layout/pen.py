@@ -68,7 +68,7 @@ def find_pen(grey: GreyImage, least: tuple[int, int] | None = None) -> Pen:
     rest = ink & ~(level | upright)
     rest |= ink & (_find_crossed(rest, level, across=True))
     rest |= ink & (_find_crossed(rest, upright, across=False))
-    long = _lengthen(upright)
+    long = _lengthen_lines(upright)
     rest &= ~long | _find_crossed(rest & ~long, long, across=False)
     return Pen(rest, level, long)
 
@@ -81,22 +81,22 @@ def _take_ink(dark: GreyImage, lines: Mask) -> Mask:
 
 def _find_lines(ink: Mask, least: int, *, level: bool) -> Mask:
     """Find thin runs of ink in one direction that are `least` px long."""
-    thick = cv2.dilate(ink, _bar(3, level=not level))
-    joined = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, _bar(GAP_PX, level=level))
-    runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _bar(least, level=level))
-    fat = cv2.morphologyEx(runs, cv2.MORPH_OPEN, _bar(THICK_PX, level=not level))
+    thick = cv2.dilate(ink, _make_bar(3, level=not level))
+    joined = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, _make_bar(GAP_PX, level=level))
+    runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, _make_bar(least, level=level))
+    fat = cv2.morphologyEx(runs, cv2.MORPH_OPEN, _make_bar(THICK_PX, level=not level))
     return np.asarray(runs & ~fat, np.uint8)
 
 
 def _find_crossed(rest: Mask, lines: Mask, *, across: bool) -> Mask:
     """Find the pixels of lines that have other ink on both sides."""
-    bar = _bar(2 * CROSSED_PX + 1, level=not across)
+    bar = _make_bar(2 * CROSSED_PX + 1, level=not across)
     last = (0, 2 * CROSSED_PX) if across else (2 * CROSSED_PX, 0)
     both = cv2.dilate(rest, bar, anchor=(0, 0)) & cv2.dilate(rest, bar, anchor=last)
     return np.asarray(lines & both, np.uint8)
 
 
-def _lengthen(upright: Mask) -> Mask:
+def _lengthen_lines(upright: Mask) -> Mask:
     """Draw upright lines on to the edges of the page: pieces of them may be too faint."""
     out = upright.copy()
     count, labels, stats, _ = cv2.connectedComponentsWithStats(upright, connectivity=8)
@@ -112,5 +112,5 @@ def _lengthen(upright: Mask) -> Mask:
     return out
 
 
-def _bar(length: int, *, level: bool) -> Mask:
+def _make_bar(length: int, *, level: bool) -> Mask:
     return np.ones((1, length) if level else (length, 1), np.uint8)

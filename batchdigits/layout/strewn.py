@@ -52,7 +52,7 @@ def cut_words(
         The places; and the reasons, empty for none.
     """
     taken = {int(signs.pieces[n]) for word in words for n in word.signs}
-    grown = [_grow(word, signs, taken) for word in words]
+    grown = [_grow_word(word, signs, taken) for word in words]
     words = [word for word, _ in grown]
     tops, bottoms, doubts = _cut_rows(words, columns, pen)
     usual = float(np.median([gap for word in words for gap in _list_gaps(word, signs)] or [0]))
@@ -127,7 +127,7 @@ def _has_dash(word: Word, pen: Pen) -> bool:
     return bool(part.size and part.any(axis=0).mean() >= DASHED)
 
 
-def _grow(word: Word, signs: Signs, taken: set[int]) -> tuple[Word, str]:
+def _grow_word(word: Word, signs: Signs, taken: set[int]) -> tuple[Word, str]:
     """Take what stands right beside a word, and is in no other, for a part of it.
 
     Args:

@@ -106,7 +106,7 @@ def find_words(signs: Signs, upright: Mask) -> list[Word]:
         return []
     return [
         make_word(frames, members)
-        for members in _gather(len(frames), _find_neighbours(frames, upright))
+        for members in _group_connected(len(frames), _find_neighbours(frames, upright))
         if len(members) <= LONGEST
     ]
 
@@ -157,7 +157,7 @@ def find_columns(words: list[Word]) -> list[list[Word]]:
     wide = frames[:, 2] - frames[:, 0]
     pairs = (down > LEVEL * low) & (down <= PITCH * tall) & (tall <= ALIKE * low)
     pairs &= common >= OVER * np.minimum(wide[:, None], wide)
-    found = _gather(len(words), [(int(one), int(two)) for one, two in np.argwhere(pairs)])
+    found = _group_connected(len(words), [(int(one), int(two)) for one, two in np.argwhere(pairs)])
     return [
         sorted((words[n] for n in members), key=lambda word: word.middle)
         for members in found
@@ -165,7 +165,7 @@ def find_columns(words: list[Word]) -> list[list[Word]]:
     ]
 
 
-def _gather(count: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
+def _group_connected(count: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
     found = defaultdict(list)
     for n, root in enumerate(roots(count, pairs)):
         found[root].append(n)

@@ -121,14 +121,14 @@ def _find_level_sides(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     height, width = ink.shape
     thin, deep = max(1, round(SIDE_WIDTH * height)), round(RING * height)
-    thick = _open(ink, (thin + 1, 1))
+    thick = _open_mask(ink, (thin + 1, 1))
     found = ink & ~thick
     found[deep : height - deep] = 0
     runs = cv2.dilate(found, np.ones((3, 1), np.uint8))  # a line may lean by a pixel
     gap = max(1, round(SIDE_GAP * width))
     edged = cv2.copyMakeBorder(runs, 0, 0, gap, gap, cv2.BORDER_CONSTANT, value=0)
     joined = cv2.morphologyEx(edged, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))[:, gap:-gap]
-    lines = _open(joined, (1, max(2, round(SIDE_PIECE * width))))
+    lines = _open_mask(joined, (1, max(2, round(SIDE_PIECE * width))))
     count, labels = cv2.connectedComponents(lines, connectivity=8)
     labels[found == 0] = 0
     for part in range(1, count):
@@ -153,7 +153,7 @@ def _is_straight(y: NDArray[np.int64], x: NDArray[np.int64], shape: tuple[int, i
     return bool(straight and not (cut and long < SPAN * width))
 
 
-def _open(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _open_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Leave of a mask (H, W) what rectangles of a size (height, width) fit into; none beyond it."""
     down, across = size
     edged = cv2.copyMakeBorder(mask, down, down, across, across, cv2.BORDER_CONSTANT, value=0)

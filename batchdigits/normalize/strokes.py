@@ -45,10 +45,10 @@ def measure_strokes(crop: GreyImage) -> NDArray[np.float32]:
         least `LEAST_SIDE`.
     """
     level = scale_to_look(crop)
-    thin, noise = _answer(level, LENGTHS[0])
+    thin, noise = _measure_contrast(level, LENGTHS[0])
     size = level.shape[::-1]
     half = cv2.resize(level, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA)
-    bold, bold_noise = _answer(half, LENGTHS[1])
+    bold, bold_noise = _measure_contrast(half, LENGTHS[1])
     near = np.ones((REACH, REACH), np.uint8)
     edges = np.float32(RINGING) * (cv2.dilate(level, near) - cv2.erode(level, near))
     least = [
@@ -76,7 +76,7 @@ def scale_to_look(crop: GreyImage) -> NDArray[np.float32]:
     return level
 
 
-def _lines(length: int) -> list[tuple[NDArray[np.float32], int, int]]:
+def _draw_lines(length: int) -> list[tuple[NDArray[np.float32], int, int]]:
     """Draw lines of a length, px, in all directions; with each, the way to its side: x, y, px."""
     reach = length // 2 + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(float)
@@ -90,10 +90,10 @@ def _lines(length: int) -> list[tuple[NDArray[np.float32], int, int]]:
     return lines
 
 
-_LINES = {length: _lines(length) for length in LENGTHS}
+_LINES = {length: _draw_lines(length) for length in LENGTHS}
 
 
-def _answer(level: NDArray[np.float32], length: int) -> tuple[NDArray[np.float32], float]:
+def _measure_contrast(level: NDArray[np.float32], length: int) -> tuple[NDArray[np.float32], float]:
     """Measure the contrast of dark and light strokes, (2, H, W), and the least that is no noise.
 
     Light that falls off evenly bends the levels everywhere alike: that bend is taken away.

@@ -123,7 +123,7 @@ def lift_off_surface(crop: GreyImage) -> tuple[NDArray[np.float32], float]:
     """
     level = cv2.GaussianBlur(scale_to_look(crop), (0, 0), SMOOTH_PX)
     height, width = level.shape
-    powers, ring = _powers(height, width)
+    powers, ring = _list_powers(height, width)
     paper, levels = ring, level.ravel().astype(np.float64)
     for _ in range(FITS):
         seen = powers[paper]
@@ -138,7 +138,7 @@ def lift_off_surface(crop: GreyImage) -> tuple[NDArray[np.float32], float]:
 
 
 @lru_cache(maxsize=64)
-def _powers(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _list_powers(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """List the powers of place up to the second, (H · W, 6), and mark the border, (H · W,)."""
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     powers = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)

@@ -18,7 +18,7 @@ UNREADABLE_WORDS = ("x", "?", "unreadable")
 BLANK_WORDS = ("blank", "b", "-")
 
 
-class Cell(NamedTuple):
+class EditedCell(NamedTuple):
     """A value in somebody's copy of the table.
 
     Attributes:
@@ -41,7 +41,7 @@ class EditedTable:
         Raises:
             UsageError: it is no copy of a results table.
         """
-        self._cells: dict[tuple[str, str, str], Cell] = {}
+        self._cells: dict[tuple[str, str, str], EditedCell] = {}
         self.path = path
         names = list(table.columns)
         if set(OWN_COLUMNS) <= set(names):
@@ -58,15 +58,17 @@ class EditedTable:
         sure = table["confidence"] if "confidence" in table.columns else [None] * len(table)
         columns = [table[name] for name in OWN_COLUMNS]
         for file, page, field, value, status, one in zip(*columns, sure, strict=True):
-            self._cells[file, _trim_number(page), field] = Cell(value.strip(), status.strip(), one)
+            self._cells[file, _trim_number(page), field] = EditedCell(
+                value.strip(), status.strip(), one
+            )
 
     def _add_pages(self, table: "pd.DataFrame", fields: Sequence[str]) -> None:
         for line in table.to_dict("records"):
             for field in fields:
                 key = str(line["file"]), _trim_number(str(line["page"])), field
-                self._cells[key] = Cell(str(line[field]).strip(), "", None)
+                self._cells[key] = EditedCell(str(line[field]).strip(), "", None)
 
-    def find_cell(self, row: Row) -> Cell | None:
+    def find_cell(self, row: Row) -> EditedCell | None:
         """Return what stands in the copy for a row; None if it has no such row."""
         cell = self._cells.pop((row.file, str(row.page), row.field), None)
         if cell is None and not row.field:  # in a table with a row a page, its column is `value`
@@ -92,7 +94,7 @@ class Change(NamedTuple):
     doubt: str = ""
 
 
-def compare_cell(row: Row, shown: Row, cell: Cell, field: Field | None) -> Change:
+def compare_cell(row: Row, shown: Row, cell: EditedCell, field: Field | None) -> Change:
     """Compare what stands in a copy with a row.
 
     Args:

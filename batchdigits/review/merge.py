@@ -83,7 +83,7 @@ def correct_table(
         fresh = _drop_known(results.book, new, full, by)
         outcome.unmatched = [one for at, one in fresh.items() if at not in full]
         outcome.merged, outcome.known = len(fresh) - len(outcome.unmatched), len(new) - len(fresh)
-        outcome.answers = Counter(_classify(one) for at, one in fresh.items() if at in full)
+        outcome.answers = Counter(_classify_answer(one) for at, one in fresh.items() if at in full)
         append_corrections(results.corrections, [*fresh.values()], mode_of=path)
         results.book = CorrectionBook([*results.book.corrections, *fresh.values()])
         outcome.problems += list_problems(new)
@@ -159,7 +159,7 @@ def _identify(one: Correction) -> tuple[object, ...]:
     return one.content or one.file, one.page, one.template, one.field, one.box
 
 
-def _classify(one: Correction) -> str:
+def _classify_answer(one: Correction) -> str:
     if one.answer == "value":
         return "as read" if one.same_as_read else "changed"
     return one.answer
