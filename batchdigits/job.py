@@ -21,6 +21,7 @@ from batchdigits.predict import Card
 from batchdigits.records import CalibrationBin, Page
 from batchdigits.register import FormTemplates
 from batchdigits.templates import Template
+from batchdigits.workers import ray_engine
 
 READING_VERSION = 3
 """Increased when a newer version would read the same file, model and templates differently."""
@@ -91,13 +92,15 @@ def resolve_job(
         paths: where the run writes, if that is resolved already.
 
     Raises:
-        UsageError: an INPUT does not exist, an option does not fit the others, or calibration
-            data cannot be read.
+        UsageError: an INPUT does not exist, an option does not fit the others, calibration data
+            cannot be read, or --engine ray finds no Ray.
         OutputError: a table cannot be written at its path.
         ModelError: the model cannot be used, as far as its files show without loading it.
         TemplateError: a template cannot be used.
     """
     paths = paths or resolve_paths(options)
+    if options.engine == "ray":
+        ray_engine.check_ray(options.ray_address)
     sources.check_inputs(
         inputs.typed, outputs=paths.written, moved=list(paths.move_folders.values())
     )

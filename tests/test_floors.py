@@ -20,7 +20,7 @@ FLOORS = (
     {"views"},
     {"outputs"},
     {"job"},
-    {"state", "labelled"},
+    {"state", "labelled", "cluster"},
     {"archive"},
     {"run"},
     {"review"},
