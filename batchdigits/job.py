@@ -14,6 +14,7 @@ from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.layout import hands, turns
 from batchdigits.layout.networks import hash_weights
 from batchdigits.normalize import strips
+from batchdigits.objects import is_url
 from batchdigits.options import RunOptions
 from batchdigits.outputs import TableLayout
 from batchdigits.paths import OutputPaths, resolve_paths
@@ -99,6 +100,8 @@ def resolve_job(
         TemplateError: a template cannot be used.
     """
     paths = paths or resolve_paths(options)
+    if paths.move_folders and any(is_url(one) for one in (*inputs.typed, *inputs.listed)):
+        raise UsageError("--move-done and --move-failed move files, not objects: leave them out")
     if options.engine == "ray":
         ray_engine.check_ray(options.ray_address)
     sources.check_inputs(

@@ -16,6 +16,7 @@ from batchdigits.extract.tasks import (
     split_into_pages,
 )
 from batchdigits.extract.worker import PlannedFile, extract_chunk, plan_chunk
+from batchdigits.objects import is_in_memory
 from batchdigits.options import RunOptions
 from batchdigits.records import Source
 from batchdigits.register import FormTemplates
@@ -53,6 +54,8 @@ def extract_files(
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
         first_chunks = list(islice(chunks, 2))
         chunks, count = chain(first_chunks, chunks), count if len(first_chunks) > 1 else 0
+    if any(is_in_memory(source.path) for source in tasks.sources):
+        count = 0  # no other process sees them
     executor = workers.choose_executor(
         count,
         seconds=options.page_seconds,

@@ -13,6 +13,7 @@ Ray is imported when it is used.
 
 import importlib
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -28,6 +29,8 @@ from batchdigits.workers.executor import Answer, ChunkOutcome, Executor, R, T, c
 from batchdigits.workers.faults import Limits, describe_error
 from batchdigits.workers.processes import encode_greeting
 from batchdigits.workers.ray_task import Setup, pack_setup, run_chunk
+
+log = logging.getLogger(__name__)
 
 MAX_RETRIES = 5
 """How often a chunk begins again because its machine or process was lost."""
@@ -217,7 +220,17 @@ def _import_ray() -> Any:
     """Import Ray, which then calls nobody home and warns of nothing."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    return importlib.import_module("ray")
+    ray = importlib.import_module("ray")
+    # Ray prints that a machine was lost on standard output, which carries data only. There is no
+    # setting for that; what is lost is read again, so the line is for the log.
+    with suppress(ImportError):
+        private: Any = importlib.import_module("ray._private.worker")
+        private.print_to_stdstream = _log_notice
+    return ray
+
+
+def _log_notice(notice: dict[str, Any], *_: Any, **__: Any) -> None:
+    log.info("Ray: %s", " ".join(" ".join(map(str, notice.get("lines", []))).split())[:500])
 
 
 def _connect(ray: Any, place: RayPlace) -> None:
