@@ -30,7 +30,7 @@ class ChunkFiles:
             for task in chunk
             if is_url(task.source.path)
             and not task.source.fault
-            and 0 <= _get_size(task.source) <= SMALL_BYTES
+            and 0 < _get_size(task.source) <= SMALL_BYTES
         ]
         self._fetched: dict[str, bytes | ObjectError] = {}
         self._snapshots: dict[str, FileSnapshot | None] = {}
@@ -59,9 +59,12 @@ class ChunkFiles:
             start = self._waiting.index(url)
             part = self._waiting[start : start + AHEAD]
             self._waiting = self._waiting[start + AHEAD :]
-            self._fetched = objects.fetch_objects(part)
+            self._fetched = objects.fetch_objects(part, SMALL_BYTES + 1)
             workers.send_heartbeat()
-        return self._fetched.pop(url, None)
+        content = self._fetched.pop(url, None)
+        if isinstance(content, bytes) and len(content) > SMALL_BYTES:  # it has grown
+            return None
+        return content
 
     def _note_snapshot(self, task: Task, path: str, content: bytes | None) -> None:
         """Note what was read of an object, by the content that was fetched.

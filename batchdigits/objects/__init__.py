@@ -11,6 +11,7 @@ from batchdigits.objects.lock import ObjectLock, hold_lock
 from batchdigits.objects.store import (
     ObjectError,
     create_object,
+    fetch_file,
     is_in_memory,
     is_url,
     load_object,
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectError",
     "ObjectLock",
     "create_object",
+    "fetch_file",
     "fetch_objects",
     "hold_lock",
     "inspect_object",

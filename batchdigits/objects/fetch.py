@@ -17,12 +17,13 @@ AT_ONCE = 64
 """Objects that are asked for at a time."""
 
 
-def fetch_objects(urls: Sequence[str], count: int | None = None) -> dict[str, bytes | ObjectError]:
-    """Fetch objects of one scheme, `AT_ONCE` at a time.
+def fetch_objects(urls: Sequence[str], count: int) -> dict[str, bytes | ObjectError]:
+    """Fetch the first bytes of objects of one store, `AT_ONCE` at a time.
 
     Args:
-        urls: of the objects.
-        count: how many of their first bytes; None for all.
+        urls: of the objects, which are not empty.
+        count: bytes at most of each; without such a limit, some libraries ask for the size first,
+            which is another request.
 
     Returns:
         By URL the content, or why there is none.
@@ -37,12 +38,11 @@ def fetch_objects(urls: Sequence[str], count: int | None = None) -> dict[str, by
     return fetched
 
 
-def _fetch_part(urls: Sequence[str], count: int | None) -> dict[str, bytes | ObjectError]:
+def _fetch_part(urls: Sequence[str], count: int) -> dict[str, bytes | ObjectError]:
     store, _ = open_store(urls[0])
     paths = [open_store(url)[1] for url in urls]
-    start = None if count is None else 0
     try:
-        found = store.cat_ranges(paths, start, count, on_error="return")
+        found = store.cat_ranges(paths, 0, count, on_error="return")
     except Exception as error:
         found = [error] * len(urls)
     return {

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from batchdigits.errors import UsageError
@@ -167,6 +168,24 @@ def load_object(url: str) -> bytes | None:
             return None
         raise
     return data
+
+
+def fetch_file(url: str, local: str) -> bool:
+    """Fetch an object to a file; return whether there is one.
+
+    Raises:
+        ObjectError: it cannot be read.
+    """
+    store, path = open_store(url)
+    try:
+        call_store(lambda: store.get_file(path, local))
+    except ObjectError as fault:
+        with suppress(FileNotFoundError):  # some libraries make the file before they ask
+            os.unlink(local)
+        if fault.kind == "missing":
+            return False
+        raise
+    return True
 
 
 def object_exists(url: str) -> bool:

@@ -77,10 +77,9 @@ class StagedOutputs:
             for ending in ("", ".state", ".corrections.csv"):
                 if ending and table.option != "out":
                     continue
-                data = objects.load_object(table.url + ending)
-                if data is not None:
-                    Path(table.path + ending).write_bytes(data)
-                    self._before[table.path + ending] = hashlib.blake2b(data).digest()
+                path = table.path + ending
+                if objects.fetch_file(table.url + ending, path):
+                    self._before[path] = _digest_file(path)
 
     def publish(self) -> None:
         """Put what the run wrote in place: tables that were kept aside, the tables, the state.
