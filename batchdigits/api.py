@@ -67,9 +67,12 @@ class Reader:
     ) -> "pd.DataFrame":
         """Read folders and files; see `batchdigits.read`."""
         from batchdigits.job import Inputs  # noqa: PLC0415
+        from batchdigits.objects import strip_file_scheme  # noqa: PLC0415
 
         several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
-        job = replace(self._job, inputs=Inputs([os.fspath(one) for one in several]))
+        job = replace(
+            self._job, inputs=Inputs([strip_file_scheme(os.fspath(one)) for one in several])
+        )
         return self._read_table(job, None, progress)
 
     def read_images(

@@ -14,6 +14,7 @@ from batchdigits.errors import ModelError, TemplateError, UsageError
 from batchdigits.layout import hands, turns
 from batchdigits.layout.networks import hash_weights
 from batchdigits.normalize import strips
+from batchdigits.objects import is_url
 from batchdigits.options import RunOptions
 from batchdigits.outputs import TableLayout
 from batchdigits.paths import OutputPaths, resolve_paths
@@ -21,6 +22,7 @@ from batchdigits.predict import Card
 from batchdigits.records import CalibrationBin, Page
 from batchdigits.register import FormTemplates
 from batchdigits.templates import Template
+from batchdigits.workers import ray_engine
 
 READING_VERSION = 3
 """Increased when a newer version would read the same file, model and templates differently."""
@@ -91,13 +93,17 @@ def resolve_job(
         paths: where the run writes, if that is resolved already.
 
     Raises:
-        UsageError: an INPUT does not exist, an option does not fit the others, or calibration
-            data cannot be read.
+        UsageError: an INPUT does not exist, an option does not fit the others, calibration data
+            cannot be read, or --engine ray finds no Ray.
         OutputError: a table cannot be written at its path.
         ModelError: the model cannot be used, as far as its files show without loading it.
         TemplateError: a template cannot be used.
     """
     paths = paths or resolve_paths(options)
+    if paths.move_folders and any(is_url(one) for one in (*inputs.typed, *inputs.listed)):
+        raise UsageError("--move-done and --move-failed move files, not objects: leave them out")
+    if options.engine == "ray":
+        ray_engine.check_ray(options.ray_address)
     sources.check_inputs(
         inputs.typed, outputs=paths.written, moved=list(paths.move_folders.values())
     )

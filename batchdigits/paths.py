@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from batchdigits.errors import UsageError
 from batchdigits.files import make_lock_path
 from batchdigits.formats import has_image_suffix
+from batchdigits.objects import is_url
 from batchdigits.options import RunOptions
 from batchdigits.sources import inspection
+
+LOCAL_OPTIONS = ("state", "debug_pages", "summary_json", "log_file", "move_done", "move_failed")
+"""Options of what a run writes to this machine's disk alone; tables may be URLs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,10 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     Call this before the log file is opened, because opening it writes to it.
 
     Raises:
-        UsageError: an option has an empty path, two of them lead to the same file, or one leads to
-            an existing picture.
+        UsageError: an option has an empty path or a URL that it cannot have, two of them lead to
+            the same file, or one leads to an existing picture.
     """
+    _check_local_paths(options)
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
         state = f"{out}.state"
@@ -106,6 +111,14 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     _check_nonempty_paths(paths)
     _check_distinct_paths(paths)
     return paths
+
+
+def _check_local_paths(options: RunOptions) -> None:
+    """Refuse URLs where only a table may be one."""
+    for name in LOCAL_OPTIONS:
+        if is_url(getattr(options, name) or ""):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is written to this machine's disk: give a path, not a URL")
 
 
 def _check_nonempty_paths(paths: OutputPaths) -> None:

@@ -29,6 +29,7 @@ class Source:
         fault: why it cannot be read, if that is known before it is opened; else empty.
         named: whether an INPUT names it itself, instead of a folder that holds it.
         top: the INPUT in which it was found, as typed; empty if it was named itself.
+        listed: how the listing of an object store has it; None for a file of this machine.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Source:
     fault: str = ""
     named: bool = False
     top: str = field(default="", compare=False)
+    listed: "FileSnapshot | None" = field(default=None, compare=False)
 
 
 class FileSnapshot(NamedTuple):

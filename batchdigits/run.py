@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from batchdigits import sources
+from batchdigits import cluster, sources
 from batchdigits.archive.moves import move_files, prepare_folders
 from batchdigits.corrections import (
     CorrectionBook,
@@ -79,14 +79,21 @@ def run_job(
             tasks = state.plan_tasks(listing)
         with summary.time_stage("read"):
             pages = PageCount(progress, count_pages(tasks, job.options))
-            extracted = extract_files(tasks, job.options, job.forms)
-            findings = Predictor(job.card, job.options.device).predict_all(extracted)
+            findings = _read_files(tasks, job)
             findings = _log_and_draw_pages(findings, job, summary)
             known_findings = state.keep_findings(findings, pages, stop)
         with summary.time_stage("write"):
             _write_tables(job, state, known_findings, book, summary)
         move_files(job, state, stop, summary)
     return summary
+
+
+def _read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
+    """Read files on this machine, or on a cluster; yield their findings in order."""
+    if job.options.engine == "ray":
+        return cluster.read_files(tasks, job)
+    extracted = extract_files(tasks, job.options, job.forms)
+    return Predictor(job.card, job.options.device).predict_all(extracted)
 
 
 def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:

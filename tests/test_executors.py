@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from batchdigits.workers import Executor, ProcessExecutor, SerialExecutor, choose_executor
 from batchdigits.workers.faults import Limits
+from batchdigits.workers.ray_engine import RayExecutor, RayPlace
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="worker processes need a POSIX system")
 
@@ -20,6 +21,7 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "serial": lambda: SerialExecutor(LIMITS),
     "one process": lambda: ProcessExecutor(1, LIMITS),
     "four processes": lambda: ProcessExecutor(4, LIMITS),
+    "ray": lambda: RayExecutor(LIMITS, RayPlace(processors=2)),
 }
 REFUSED = "ValueError: two lines"
 NO_MEMORY = "needs more than 256 MiB of memory"
@@ -91,8 +93,17 @@ CONTRACT: dict[str, Case] = {
 }
 
 
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """Start Ray once for all tests that need it, as it takes seconds."""
+    with RayExecutor(LIMITS, RayPlace(processors=2)).connect():
+        yield
+
+
 @pytest.fixture(params=EXECUTORS)
 def executor(request: pytest.FixtureRequest) -> Executor:
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
     return EXECUTORS[request.param]()
 
 

@@ -10,7 +10,7 @@ import batchdigits
 PACKAGE = Path(batchdigits.__file__).parent
 FLOORS = (
     {"records", "errors", "formats"},
-    {"files", "summary", "layout", "options", "workers"},
+    {"files", "summary", "layout", "options", "workers", "objects"},
     {"templates"},
     {"sources", "pages", "register", "cells", "normalize", "calibrate"},
     {"extract"},
@@ -20,7 +20,7 @@ FLOORS = (
     {"views"},
     {"outputs"},
     {"job"},
-    {"state", "labelled"},
+    {"state", "labelled", "cluster"},
     {"archive"},
     {"run"},
     {"review"},

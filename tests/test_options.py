@@ -72,6 +72,8 @@ DEFAULTS = {
     "out": None,
     "dry_run": False,
     "append": False,
+    "engine": "local",
+    "ray_address": None,
 }
 
 
@@ -492,6 +494,7 @@ def test_what_belongs_to_a_run_alone_is_what_writes_waits_or_remembers() -> None
     writes |= {"summary_json", "log_file"}
     remembers = {"state", "fresh", "append", "prune", "settle", "wait", "move_done", "move_failed"}
     tells = {"null", "quiet", "dry_run", "fail_over"}
+    tells |= {"engine", "ray_address"}  # where it runs, which a DataFrame does not outlive
     assert {*ONLY_OF_A_RUN} == writes | remembers | tells
 
 

@@ -131,3 +131,16 @@ _DEEDS: dict[str, Callable[[], Any]] = {
 def act(items: list[str]) -> list[Any]:
     """Do what an item names; otherwise return it in capitals."""
     return [_DEEDS[item]() if item in _DEEDS else item.upper() for item in items]
+
+
+def kill_parent_once(items: list[str]) -> list[str]:
+    """Kill the process that owns this worker, unless the file that an item names is there."""
+    for item in items:
+        if item.endswith("always"):
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+        if "/" in item and not Path(item).exists():
+            Path(item).write_text("", encoding="ascii")
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+    return items

@@ -37,7 +37,7 @@ def run(inputs: InputsArgument, options: RunOptions) -> None:
     with ending.write_summary_at_end(options) as summary:
         logs.configure_logging(options)
         run_inputs = _split_inputs(inputs, options.null)
-        raise typer.Exit(_run_job(run_inputs, options, paths, summary))
+        raise typer.Exit(_run_job(run_inputs, options, summary))
 
 
 def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths") -> None:
@@ -50,27 +50,28 @@ def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths")
         report.print_plan(plan_files(listing.sources, options), listing.skipped, options.quiet)
 
 
-def _run_job(
-    inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths", summary: "Summary"
-) -> int:
+def _run_job(inputs: "job.Inputs", options: RunOptions, summary: "Summary") -> int:
     """Run a job, print its last line, and return the exit code."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.job import resolve_job  # noqa: PLC0415
+    from batchdigits.outputs.remote import stage_outputs  # noqa: PLC0415
     from batchdigits.progress import show_progress  # noqa: PLC0415
     from batchdigits.run import run_job  # noqa: PLC0415
 
     if options.out is None:
         raise UsageError("--out is missing: expected a path such as results.csv, or - (--help)")
-    job = resolve_job(options, inputs, paths)
-    summary.model = {"name": job.card.name, "fingerprint": job.fingerprint}
-    if options.target_error is not None and not options.quiet:
-        report.print_message(
-            f"--target-error {options.target_error:g}: values of confidence "
-            f"{job.threshold:.4f} or more are ok"
-        )
-    gc.set_threshold(GC_THRESHOLD)
-    with exit_on_broken_pipe(), show_progress(options.quiet, _name_unit(options)) as show_done:
-        run_job(job, show_done, stop, summary)
+    with stage_outputs(options) as staged:
+        job = resolve_job(staged.options, inputs)
+        summary.model = {"name": job.card.name, "fingerprint": job.fingerprint}
+        if options.target_error is not None and not options.quiet:
+            report.print_message(
+                f"--target-error {options.target_error:g}: values of confidence "
+                f"{job.threshold:.4f} or more are ok"
+            )
+        gc.set_threshold(GC_THRESHOLD)
+        with exit_on_broken_pipe(), show_progress(options.quiet, _name_unit(options)) as show_done:
+            run_job(job, show_done, stop, summary)
+        staged.publish()
     return report.print_summary(summary, options.out, options)
 
 
@@ -84,11 +85,14 @@ def _name_unit(options: RunOptions) -> str:
 def _split_inputs(inputs: list[str], null: bool) -> "job.Inputs":
     """Split INPUTs into those typed and, for `-`, those listed on standard input."""
     from batchdigits.job import Inputs  # noqa: PLC0415
+    from batchdigits.objects import strip_file_scheme  # noqa: PLC0415
     from batchdigits.sources import parse_path_list  # noqa: PLC0415
 
+    inputs = [strip_file_scheme(path) for path in inputs]
     if "-" not in inputs:
         return Inputs(inputs)
     if sys.stdin is None:
         raise UsageError("INPUT - reads paths from standard input, which is closed: open it")
     paths = parse_path_list(sys.stdin.buffer.read(), null=null)
-    return Inputs([path for path in inputs if path != "-"], paths)
+    listed = [strip_file_scheme(path) for path in paths]
+    return Inputs([path for path in inputs if path != "-"], listed)

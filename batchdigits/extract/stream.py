@@ -1,6 +1,6 @@
 """Files become pictures and strips, chunk by chunk, in worker processes."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
@@ -16,6 +16,7 @@ from batchdigits.extract.tasks import (
     split_into_pages,
 )
 from batchdigits.extract.worker import PlannedFile, extract_chunk, plan_chunk
+from batchdigits.objects import is_in_memory
 from batchdigits.options import RunOptions
 from batchdigits.records import Source
 from batchdigits.register import FormTemplates
@@ -45,14 +46,7 @@ def extract_files(
     Yields:
         Batches of chunks of tasks, in order, each with its extraction.
     """
-    prepare_chunk = partial(
-        extract_chunk,
-        as_=options.as_,
-        invert=options.invert,
-        max_pixels=options.max_pixels,
-        forms=forms,
-        shows=options.debug_pages is not None,
-    )
+    prepare_chunk = make_chunk_function(options, forms)
     chunks = make_chunks(
         split_into_pages(tasks), len(tasks.sources), options.workers, forms=bool(forms.templates)
     )
@@ -60,6 +54,8 @@ def extract_files(
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
         first_chunks = list(islice(chunks, 2))
         chunks, count = chain(first_chunks, chunks), count if len(first_chunks) > 1 else 0
+    if any(is_in_memory(source.path) for source in tasks.sources):
+        count = 0  # no other process sees them
     executor = workers.choose_executor(
         count,
         seconds=options.page_seconds,
@@ -69,6 +65,20 @@ def extract_files(
     # no worker stays behind after an error
     with closing(executor.map_chunks(prepare_chunk, chunks)) as outcomes:
         yield from _gather_batches(outcomes, options.batch_size, forms)
+
+
+def make_chunk_function(
+    options: RunOptions, forms: FormTemplates
+) -> Callable[[list[Task]], ExtractedChunk]:
+    """Make the function that extracts a chunk of tasks; it can be sent to other processes."""
+    return partial(
+        extract_chunk,
+        as_=options.as_,
+        invert=options.invert,
+        max_pixels=options.max_pixels,
+        forms=forms,
+        shows=options.debug_pages is not None,
+    )
 
 
 def count_pages(tasks: FileTasks, options: RunOptions) -> int:
@@ -92,7 +102,7 @@ def _gather_batches(
     batch: list[tuple[list[Task], ExtractedChunk]] = []
     pictures, min_pictures, since = 0, 1, monotonic()
     for outcome in outcomes:
-        prepared = outcome.result or _make_failed_chunk(outcome.items[0], outcome.fault, forms)
+        prepared = outcome.result or make_failed_chunk(outcome.items[0], outcome.fault, forms)
         batch.append((outcome.items, prepared))
         pictures += len(prepared.pictures) + PICTURES_PER_STRIP * len(prepared.strips)
         if not outcome.more and (
@@ -104,7 +114,7 @@ def _gather_batches(
         yield batch
 
 
-def _make_failed_chunk(task: Task, fault: str, forms: FormTemplates) -> ExtractedChunk:
+def make_failed_chunk(task: Task, fault: str, forms: FormTemplates) -> ExtractedChunk:
     """Make the chunk of a task whose worker failed: an error for the file or for each field."""
     form = forms.only_template if task.page is not None else None
     detail = f"could not be read: {fault}"

@@ -103,11 +103,13 @@ class FileTasks:
 
 
 def find_multipage_files(files: Sequence[Source]) -> list[Source]:
-    """Return the files whose pages are worth counting."""
+    """Return the files whose pages are worth counting; objects would have to be fetched for it."""
     multipage = []
     for source in files:
         min_bytes = MULTIPAGE_BYTES_BY_SUFFIX.get(_get_suffix(source.path))
-        if min_bytes is not None and not source.fault and _get_file_size(source.path) >= min_bytes:
+        if min_bytes is None or source.fault or source.listed is not None:
+            continue
+        if _get_file_size(source) >= min_bytes:
             multipage.append(source)
     return multipage
 
@@ -171,7 +173,7 @@ def _estimate_task_bytes(task: Task) -> int:
     if task.image is not None:
         size = task.image.size
     else:
-        size = task.entry.size if task.entry else _get_file_size(task.source.path)
+        size = task.entry.size if task.entry else _get_file_size(task.source)
     if size >= SURE_PAGE_BYTES:
         return max(size, MAX_CHUNK_BYTES // MAX_CHUNK_PAGES)
     if size >= LIKELY_PAGE_BYTES_BY_SUFFIX.get(_get_suffix(task.source.path), LIKELY_PAGE_BYTES):
@@ -184,8 +186,10 @@ def _get_suffix(path: str) -> str:
     return path[path.rfind(".") :].lower()  # four times as fast as os.path.splitext
 
 
-def _get_file_size(path: str) -> int:
+def _get_file_size(source: Source) -> int:
+    if source.listed is not None:
+        return max(0, source.listed.size)
     try:
-        return os.stat(path).st_size
+        return os.stat(source.path).st_size
     except (OSError, ValueError):
         return 0

@@ -1,6 +1,6 @@
 """What runs in a worker: files are decoded, pages registered, digits and numbers cut out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL, ChunkBuilder, ExtractedChunk
+from batchdigits.extract.loading import ChunkFiles
 from batchdigits.extract.tasks import Task
 from batchdigits.options import Invert, ReadAs
 from batchdigits.pages.arrays import make_page
-from batchdigits.records import Failure, FileSnapshot, GreyImage, ImageKind, Page, RegisteredPage
+from batchdigits.records import Failure, GreyImage, ImageKind, Page, RegisteredPage
 from batchdigits.register import FormTemplates
-from batchdigits.sources import inspection
 from batchdigits.templates.boxes import project_box
 from batchdigits.templates.field import Field
 from batchdigits.templates.hints import list_hints
@@ -47,12 +47,13 @@ def extract_chunk(  # noqa: PLR0913 - each is named
         shows: whether debug pages are wanted.
     """
     builder = ChunkBuilder("yes" if forms.templates else invert, shows=shows)
+    files = ChunkFiles(chunk)
     for index, task in enumerate(chunk):
         source = task.source
         if source.fault:
             builder.add_unreadable(index, 1, "error", source.fault)
             continue
-        for page in _load_pages(task, max_pixels):
+        for page in _load_pages(task, files, max_pixels):
             if isinstance(page, Failure):
                 _add_page_failure(builder, index, page, forms)
             elif forms.templates:
@@ -60,13 +61,18 @@ def extract_chunk(  # noqa: PLR0913 - each is named
             else:
                 _extract_page(builder, index, page, as_, invert)
             workers.send_heartbeat()
-    return builder.finish_chunk()._replace(stood=[_snapshot_if_unchanged(task) for task in chunk])
+    return builder.finish_chunk()._replace(stood=[files.take_snapshot(task) for task in chunk])
 
 
-def _load_pages(task: Task, max_pixels: int) -> Iterable[Page | Failure]:
+def _load_pages(task: Task, files: ChunkFiles, max_pixels: int) -> Iterator[Page | Failure]:
     if task.image is not None:
-        return [make_page(task.image, max_pixels)]
-    return pages.load_pages(task.source.path, max_pixels=max_pixels, only=task.page)
+        yield make_page(task.image, max_pixels)
+        return
+    with files.open_file(task) as path:
+        if isinstance(path, Failure):
+            yield path
+        else:
+            yield from pages.load_pages(path, max_pixels=max_pixels, only=task.page)
 
 
 def _add_page_failure(
@@ -225,14 +231,6 @@ def _is_dark_page(grey: GreyImage) -> bool:
     return bool(np.median(grey[::8, ::8]) < DARK_PAGE_LEVEL)
 
 
-def _snapshot_if_unchanged(task: Task) -> FileSnapshot | None:
-    """Return a file's size and time, with its last task also its digest; None if it changed."""
-    if task.entry is None or task.source.fault:
-        return task.entry
-    now = inspection.hash_source(task.source) if task.last else inspection.stat_source(task.source)
-    return now if inspection.is_unchanged(now, task.entry) else None
-
-
 MAX_DIGIT_SIDE_PX, MAX_DIGIT_ASPECT, MAX_NUMBER_HEIGHT_PX = 256, 1.6, 600
 """Limits that `--as auto` uses; see `choose_image_kind`."""
 
@@ -277,8 +275,10 @@ def plan_chunk(
 ) -> list[PlannedFile]:
     """Plan what each file of a chunk would be read as, from the files' headers alone."""
     planned = []
-    for source, *_ in chunk:
-        header = source.fault or pages.inspect_image_file(source.path, max_pixels=max_pixels)
+    files = ChunkFiles(chunk)
+    for task in chunk:
+        source = task.source
+        header = source.fault or _inspect_file(task, files, max_pixels)
         if isinstance(header, str):
             planned.append(PlannedFile(source.file, "error", 1, header))
         elif isinstance(header, Failure):
@@ -294,3 +294,10 @@ def plan_chunk(
                 PlannedFile(source.file, kind, header.pages, f"{header.format}, {detail}")
             )
     return planned
+
+
+def _inspect_file(task: Task, files: ChunkFiles, max_pixels: int) -> pages.ImageFileInfo | Failure:
+    with files.open_file(task) as path:
+        if isinstance(path, Failure):
+            return path
+        return pages.inspect_image_file(path, max_pixels=max_pixels)

@@ -7,7 +7,7 @@ environment, the configuration file and the keywords of `batchdigits.read` are m
 from dataclasses import field, fields
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from batchdigits.errors import UsageError
 from batchdigits.options.declaration import (
@@ -23,6 +23,7 @@ from batchdigits.options.types import (
     NO_PATH,
     NO_PATHS,
     Device,
+    Engine,
     Invert,
     OptionalNonEmptyPath,
     OptionalPath,
@@ -267,6 +268,19 @@ class RunOptions(ReadOptions):
     quiet: Annotated[bool, Option("Print nothing while all goes well.", OUTPUT, flags=("-q",))] = (
         False
     )
+    engine: Annotated[
+        Engine,
+        Option("Who reads: the processors of this machine, or a Ray cluster.", RUNNING),
+    ] = "local"
+    ray_address: Annotated[
+        Annotated[str, MinLen(1)] | None,
+        Option(
+            "The cluster of --engine ray, as Ray takes it.",
+            RUNNING,
+            "HOST:PORT",
+            default="RAY_ADDRESS, or this machine",
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         Option(
@@ -323,6 +337,8 @@ class RunOptions(ReadOptions):
                 f"--wide is for forms, a column for each field, --as {self.as_} is none: "
                 "leave one out"
             )
+        if self.ray_address is not None and self.engine != "ray":
+            raise UsageError("--ray-address is for --engine ray: give that too, or leave it out")
 
     @property
     def moves(self) -> list[str]:

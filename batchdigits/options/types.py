@@ -14,6 +14,9 @@ ReadAs = Literal["auto", "digit", "number", "form"]
 Invert = Literal["auto", "yes", "no"]
 """Whether ink is dark on light paper; auto decides for each crop."""
 
+Engine = Literal["local", "ray"]
+"""What runs the workers: this machine, or a Ray cluster."""
+
 DAY_SECONDS = 86_400
 Share = Annotated[float, Ge(0), Le(1)]
 Seconds = Annotated[float, Ge(0), Le(DAY_SECONDS)]

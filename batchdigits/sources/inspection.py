@@ -11,6 +11,7 @@ import stat
 import time
 
 from batchdigits import formats
+from batchdigits.objects import is_url
 from batchdigits.records import MAX_FILE_BYTES, FileSnapshot, Source
 
 FILE_MISSING = "no such file: it was listed but is not there"
@@ -133,7 +134,12 @@ def _load_first_bytes(path: str) -> bytes:
 
 
 def stat_source(source: Source) -> FileSnapshot:
-    """Return a file's size and times; size and time are -1 where the file cannot be reached."""
+    """Return a file's size and times; size and time are -1 where the file cannot be reached.
+
+    An object is as its listing had it: asking again would be a request for each.
+    """
+    if source.listed is not None:
+        return source.listed
     try:
         status = os.stat(source.path)
     except (OSError, ValueError):
@@ -145,8 +151,11 @@ def hash_source(source: Source) -> FileSnapshot:
     """Return a file's size and times, with a digest of its content.
 
     The digest is None where the file cannot be read, changes meanwhile, or is over
-    `MAX_FILE_BYTES`: a sparse file of terabytes costs nothing to make, and hours to digest.
+    `MAX_FILE_BYTES`: a sparse file of terabytes costs nothing to make, and hours to digest. It is
+    None for an object too, which would have to be fetched: then it can be read as well.
     """
+    if source.listed is not None:
+        return source.listed
     try:
         # O_NONBLOCK: a pipe that took the file's place would hang the run.
         handle = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK)
@@ -178,8 +187,10 @@ def is_unsettled(entry: FileSnapshot, seconds: float) -> bool:
     """Return whether a file's time is less than `seconds` from now, before or after.
 
     A skewed clock gives times shortly after now. A file with a time further in the future was
-    there before the clock was set back.
+    there before the clock was set back. An object is complete as soon as it is listed.
     """
+    if is_url(entry.file):
+        return False
     age = time.time() - entry.time / 1e9
     return entry.time >= 0 and abs(age) < seconds
 

@@ -2,27 +2,23 @@
 
 import functools
 import os
-import re
 import stat
 from collections.abc import Sequence
 from operator import attrgetter
 
 from batchdigits.errors import UsageError
 from batchdigits.formats import has_image_suffix
+from batchdigits.objects import is_url
 from batchdigits.records import Source
-from batchdigits.sources import inspection
+from batchdigits.sources import inspection, remote
 from batchdigits.sources.inspection import FILE_MISSING, escape_path
+from batchdigits.sources.remote import SKIP_HIDDEN, SKIP_NO_IMAGE, UNFINISHED_NAME
 
-_SKIP_HIDDEN = "hidden or half-written"
-_SKIP_NO_IMAGE = "not an image"
 _SKIP_UNREADABLE = "could not be looked into"
 _SKIP_MOVED = "moved by an earlier run"
 MOVED_FOLDER_FLAG = ".batchdigits-moved"
 """Name of the file that marks a folder whose files an earlier run moved there."""
 
-_UNFINISHED_NAME = re.compile(
-    r"\A(?:\.|~\$)|(?:\.(?:part|tmp|crdownload|filepart)|~)\Z", re.IGNORECASE | re.DOTALL
-)
 MAX_FOLDER_DEPTH = 256
 """Levels of folders below an INPUT that are read."""
 
@@ -55,6 +51,8 @@ class SourceSearch:
 
     def check_exists(self, path: str) -> None:
         """Raise `UsageError` for a typed path that leads nowhere."""
+        if is_url(path):
+            return remote.check_url(path)
         if inspection.inspect_path(path)[1] == FILE_MISSING and not self.is_output(
             self.resolve_entry(path), link=False
         ):
@@ -65,6 +63,8 @@ class SourceSearch:
 
     def add_path(self, path: str, *, marks: bool) -> None:
         """Add a path that was named: all in it if it is a folder, or else itself."""
+        if is_url(path):
+            return self.add_url(path)
         mode, fault = inspection.inspect_path(path)
         entry = self.resolve_entry(path)
         if self.is_moved(self.resolve_path(path), marks=marks):
@@ -76,6 +76,17 @@ class SourceSearch:
                 self.unseen.append(escape_path(path))
         elif not self.is_output(entry, link=os.path.islink(path)):
             self.add_source(entry, path, fault, named=True)
+
+    def add_url(self, url: str) -> None:
+        """Add the object that a URL names, or all objects below it."""
+        found = remote.find_objects(url)
+        for source in found.sources:
+            if source.path not in self.seen:
+                self.seen.add(source.path)
+                self.sources.append(source)
+        self.skipped |= found.skipped
+        if not found.sources:
+            self.unseen.append(escape_path(url))
 
     def walk_folder(self, top: str) -> None:
         """Add all in a folder; each real folder once, so that circles of links end."""
@@ -115,8 +126,8 @@ class SourceSearch:
         mode, fault = inspection.get_entry_type(item), ""
         if entry in self.seen or self.is_output(entry, link=not mode):
             return ""
-        if _UNFINISHED_NAME.search(item.name):
-            self.skipped[entry] = _SKIP_HIDDEN
+        if UNFINISHED_NAME.search(item.name):
+            self.skipped[entry] = SKIP_HIDDEN
             return ""
         if not mode:
             mode, fault = inspection.inspect_path(item.path)
@@ -192,6 +203,6 @@ def _find_skip_reason(item: os.DirEntry[str], fault: str) -> str:
     if fault:
         return _SKIP_UNREADABLE
     try:
-        return "" if inspection.has_image_signature(item.path) else _SKIP_NO_IMAGE
+        return "" if inspection.has_image_signature(item.path) else SKIP_NO_IMAGE
     except OSError:
         return _SKIP_UNREADABLE

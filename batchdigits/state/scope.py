@@ -5,7 +5,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from batchdigits.errors import UsageError
 from batchdigits.job import Job
+from batchdigits.objects import ObjectError, is_url, object_exists
 from batchdigits.sources import FoundSources, escape_path, unescape_path
 from batchdigits.state import StateStore
 
@@ -158,4 +160,14 @@ def prune_mended_folders(store: StateStore) -> int:
 def _resolve_real_path(file: str) -> bytes | None:
     """Return the real path of a file of the table; None if there is no file."""
     path = unescape_path(file)
+    if is_url(file):
+        return path if _object_exists(os.fsdecode(path)) else None
     return os.path.realpath(path) if os.path.isfile(path) else None
+
+
+def _object_exists(url: str) -> bool:
+    """Return whether there is an object, or may be one."""
+    try:
+        return object_exists(url)
+    except (ObjectError, UsageError):
+        return True

@@ -52,7 +52,7 @@ class ProcessExecutor(Executor):
 
         Closing the generator kills and reaps the workers, whatever they are doing.
         """
-        return self._run_chunks(chunks, _encode_greeting(function, self._limits))
+        return self._run_chunks(chunks, encode_greeting(function, self._limits))
 
     def _run_chunks(
         self, chunks: Iterable[list[T]], greeting: bytes
@@ -89,7 +89,7 @@ class ProcessExecutor(Executor):
             atexit.unregister(close)
 
 
-def _encode_greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
+def encode_greeting(function: Callable[[list[T]], R], limits: Limits) -> bytes:
     """Pickle the first message to every worker; refuse what only the user's script defines."""
     try:
         greeting = pickle.dumps((function, *limits))

@@ -1,0 +1,105 @@
+"""Where the files of a chunk are: on this machine, or fetched from an object store."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from batchdigits import objects, workers
+from batchdigits.extract.tasks import Task
+from batchdigits.objects import ObjectError, is_url
+from batchdigits.records import Failure, FileSnapshot, Source
+from batchdigits.sources import inspection
+
+AHEAD = 64
+"""Objects that are fetched at once; the worker gives a sign of life after each such part."""
+SMALL_BYTES = 4 << 20
+"""Objects of up to so many bytes are fetched at once; a larger one alone, to the disk."""
+
+
+class ChunkFiles:
+    """The files of a chunk, opened one after another.
+
+    Objects are fetched a part at a time, all of a part at once: one by one, a thousand crops would
+    wait for the store a thousand times.
+    """
+
+    def __init__(self, chunk: Sequence[Task]) -> None:
+        """Take the tasks, in order."""
+        self._waiting = [
+            task.source.path
+            for task in chunk
+            if is_url(task.source.path)
+            and not task.source.fault
+            and 0 < _get_size(task.source) <= SMALL_BYTES
+        ]
+        self._fetched: dict[str, bytes | ObjectError] = {}
+        self._snapshots: dict[str, FileSnapshot | None] = {}
+
+    @contextmanager
+    def open_file(self, task: Task) -> Iterator[str | Failure]:
+        """Yield the path of a task's file on this machine, or why it cannot be fetched."""
+        url = task.source.path
+        if not is_url(url):
+            yield url
+            return
+        content = self._take_content(url)
+        try:
+            if isinstance(content, ObjectError):
+                raise content
+            with objects.open_local_copy(url, content) as path:
+                self._note_snapshot(task, path, content)
+                yield path
+        except ObjectError as fault:
+            self._snapshots[url] = task.entry  # the error is its row, until the next run
+            yield Failure(1, f"could not be fetched: {fault}; {fault.advice}", whole=True)
+
+    def _take_content(self, url: str) -> bytes | ObjectError | None:
+        """Return the content of an object; None for a large one, which is fetched to the disk."""
+        if url not in self._fetched and url in self._waiting:
+            start = self._waiting.index(url)
+            part = self._waiting[start : start + AHEAD]
+            self._waiting = self._waiting[start + AHEAD :]
+            self._fetched = objects.fetch_objects(part, SMALL_BYTES + 1)
+            workers.send_heartbeat()
+        content = self._fetched.pop(url, None)
+        if isinstance(content, bytes) and len(content) > SMALL_BYTES:  # it has grown
+            return None
+        return content
+
+    def _note_snapshot(self, task: Task, path: str, content: bytes | None) -> None:
+        """Note what was read of an object, by the content that was fetched.
+
+        Another size than the listing had means another object by now. One of the same size that
+        was replaced meanwhile has another tag in the next listing, and is read again then.
+        """
+        if task.entry is None:
+            return
+        if content is None:
+            now = inspection.hash_source(Source(task.source.file, path))
+            size, digest = now.size, now.content
+        else:
+            digest = hashlib.blake2b(content, digest_size=inspection.DIGEST_BYTES).digest()
+            size = len(content)
+        same = task.entry.size in (-1, size)
+        listed = task.source.listed
+        tag = listed.sure if listed is not None else 0
+        self._snapshots[task.source.path] = (
+            task.entry._replace(content=digest, sure=tag) if same else None
+        )
+
+    def take_snapshot(self, task: Task) -> FileSnapshot | None:
+        """Return a file's size, time and digest; None if it changed since it was listed.
+
+        The digest comes with the last task of a file.
+        """
+        if task.entry is None or task.source.fault:
+            return task.entry
+        if is_url(task.source.path):
+            return self._snapshots.get(task.source.path)
+        look = inspection.hash_source if task.last else inspection.stat_source
+        now = look(task.source)
+        return now if inspection.is_unchanged(now, task.entry) else None
+
+
+def _get_size(source: Source) -> int:
+    return -1 if source.listed is None else source.listed.size

@@ -1,0 +1,42 @@
+"""Object stores and all else that fsspec knows by URL: list, fetch, put, lock.
+
+`s3://bucket/key`, `gs://…`, `az://…`, `https://…`: each scheme has a library of its own, which an
+extra of the package installs. Credentials come from where that library looks for them, and are
+never part of a message. fsspec is imported when it is used.
+"""
+
+from batchdigits.objects.fetch import fetch_objects, open_local_copy
+from batchdigits.objects.listing import ObjectEntry, inspect_object, list_folder
+from batchdigits.objects.lock import ObjectLock, hold_lock
+from batchdigits.objects.store import (
+    ObjectError,
+    create_object,
+    fetch_file,
+    is_in_memory,
+    is_url,
+    load_object,
+    make_url,
+    object_exists,
+    put_file,
+    strip_file_scheme,
+)
+
+__all__ = [
+    "ObjectEntry",
+    "ObjectError",
+    "ObjectLock",
+    "create_object",
+    "fetch_file",
+    "fetch_objects",
+    "hold_lock",
+    "inspect_object",
+    "is_in_memory",
+    "is_url",
+    "list_folder",
+    "load_object",
+    "make_url",
+    "object_exists",
+    "open_local_copy",
+    "put_file",
+    "strip_file_scheme",
+]

@@ -1,0 +1,78 @@
+"""An S3 server on loopback for tests: moto's, with faults on demand in front of it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+Fault = Callable[[str, str], "int | float | None"]
+"""Takes method and path of a request; returns a status to answer with, s to wait, or None."""
+CODES = {500: "InternalError", 503: "SlowDown", 403: "AccessDenied", 404: "NoSuchKey"}
+
+
+class ObjectServer:
+    """The server.
+
+    Attributes:
+        url: of the server.
+        faults: asked in order for each request; the first that answers decides.
+        requests: method and path of all requests.
+    """
+
+    def __init__(self) -> None:
+        """Make a server that does not run yet."""
+        self.faults: list[Fault] = []
+        self.requests: list[tuple[str, str]] = []
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        self.requests.append((method, path))
+        for fault in self.faults:
+            found = fault(method, path)
+            if isinstance(found, float):
+                time.sleep(found)
+            elif found is not None:
+                text = f"<Error><Code>{CODES[found]}</Code><Message>x</Message></Error>"
+                body = b"" if method == "HEAD" else text.encode()
+                headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+                start_response(f"{found} Fault", headers)
+                return [body]
+        answer: Iterable[bytes] = self._app(environ, start_response)
+        return answer
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve while the block runs."""
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    def client(self) -> Any:
+        """Return a client of another library than the one that is tested."""
+        return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1")
+
+
+def fail_times(count: int, status: int, ending: str) -> Fault:
+    """Make a fault of the first `count` requests for paths that end so."""
+    left = [count]
+
+    def fault(method: str, path: str) -> int | None:
+        if path.endswith(ending) and left[0] > 0:
+            left[0] -= 1
+            return status
+        return None
+
+    return fault
