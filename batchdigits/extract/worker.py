@@ -1,7 +1,6 @@
 """What runs in a worker: files are decoded, pages registered, digits and numbers cut out."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +8,14 @@ from numpy.typing import NDArray
 from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL, ChunkBuilder, ExtractedChunk
+from batchdigits.extract.plan import choose_image_kind
 from batchdigits.extract.tasks import Task
 from batchdigits.options import Invert, ReadAs
 from batchdigits.pages.arrays import make_page
-from batchdigits.records import Failure, FileSnapshot, GreyImage, ImageKind, Page, RegisteredPage
+from batchdigits.records import Failure, FileSnapshot, GreyImage, Page, RegisteredPage
 from batchdigits.register import FormTemplates
 from batchdigits.sources import inspection
+from batchdigits.sources.archives import MemberError, MemberReader
 from batchdigits.templates.boxes import project_box
 from batchdigits.templates.field import Field
 from batchdigits.templates.hints import list_hints
@@ -47,25 +48,32 @@ def extract_chunk(  # noqa: PLR0913 - each is named
         shows: whether debug pages are wanted.
     """
     builder = ChunkBuilder("yes" if forms.templates else invert, shows=shows)
-    for index, task in enumerate(chunk):
-        source = task.source
-        if source.fault:
-            builder.add_unreadable(index, 1, "error", source.fault)
-            continue
-        for page in _load_pages(task, max_pixels):
-            if isinstance(page, Failure):
-                _add_page_failure(builder, index, page, forms)
-            elif forms.templates:
-                _extract_form_page(builder, (index, source.file), page, forms, invert)
-            else:
-                _extract_page(builder, index, page, as_, invert)
-            workers.send_heartbeat()
-    return builder.finish_chunk()._replace(stood=[_snapshot_if_unchanged(task) for task in chunk])
+    with MemberReader() as reader:
+        for index, task in enumerate(chunk):
+            source = task.source
+            if source.fault:
+                builder.add_unreadable(index, 1, "error", source.fault)
+                continue
+            for page in _load_pages(task, max_pixels, reader) if task.is_read else ():
+                if isinstance(page, Failure):
+                    _add_page_failure(builder, index, page, forms)
+                elif forms.templates:
+                    _extract_form_page(builder, (index, source.file), page, forms, invert)
+                else:
+                    _extract_page(builder, index, page, as_, invert)
+                workers.send_heartbeat()
+    stood = [_snapshot_if_unchanged(task, reader.digests) for task in chunk]
+    return builder.finish_chunk()._replace(stood=stood)
 
 
-def _load_pages(task: Task, max_pixels: int) -> Iterable[Page | Failure]:
+def _load_pages(task: Task, max_pixels: int, reader: MemberReader) -> Iterable[Page | Failure]:
     if task.image is not None:
         return [make_page(task.image, max_pixels)]
+    if task.source.member is not None:
+        try:
+            return pages.load_pages(reader.load(task.source), max_pixels=max_pixels)
+        except MemberError as error:
+            return [Failure(1, str(error), whole=True)]
     return pages.load_pages(task.source.path, max_pixels=max_pixels, only=task.page)
 
 
@@ -225,72 +233,16 @@ def _is_dark_page(grey: GreyImage) -> bool:
     return bool(np.median(grey[::8, ::8]) < DARK_PAGE_LEVEL)
 
 
-def _snapshot_if_unchanged(task: Task) -> FileSnapshot | None:
-    """Return a file's size and time, with its last task also its digest; None if it changed."""
-    if task.entry is None or task.source.fault:
+def _snapshot_if_unchanged(task: Task, digests: Mapping[str, bytes]) -> FileSnapshot | None:
+    """Return a file's size and time, with its last task also its digest; None if it changed.
+
+    A member has the size and time of its archive, and its own digest.
+    """
+    if task.entry is None or (task.source.fault and not task.closes):
         return task.entry
+    if task.archive:
+        now = inspection.stat_source(task.source)
+        now = now._replace(content=task.content or digests.get(task.source.file))
+        return now if inspection.is_unchanged(now, task.entry) else None
     now = inspection.hash_source(task.source) if task.last else inspection.stat_source(task.source)
     return now if inspection.is_unchanged(now, task.entry) else None
-
-
-MAX_DIGIT_SIDE_PX, MAX_DIGIT_ASPECT, MAX_NUMBER_HEIGHT_PX = 256, 1.6, 600
-"""Limits that `--as auto` uses; see `choose_image_kind`."""
-
-
-def choose_image_kind(
-    as_: ReadAs, height: int, width: int, *, pdf: bool = False
-) -> tuple[ImageKind, str]:
-    """Choose what an image is read as, and say why.
-
-    Args:
-        as_: digit, number or form is taken as it is; auto decides by format and size.
-        height: in pixels, upright.
-        width: in pixels, upright.
-        pdf: whether the image is a page of a PDF, which is always a form.
-    """
-    size = f"{width} x {height} px"
-    if as_ != "auto":
-        return as_, f"{size}; --as {as_}"
-    if pdf:
-        return "form", f"{size}: PDF"
-    if max(height, width) <= MAX_DIGIT_SIDE_PX and width <= MAX_DIGIT_ASPECT * height:
-        return (
-            "digit",
-            f"{size}: up to {MAX_DIGIT_SIDE_PX} px, no wider than {MAX_DIGIT_ASPECT} x its height",
-        )
-    if width > MAX_DIGIT_ASPECT * height and height < MAX_NUMBER_HEIGHT_PX:
-        return "number", f"{size}: wider than {MAX_DIGIT_ASPECT} x its height, under 600 px high"
-    return "form", f"{size}: over {MAX_DIGIT_SIDE_PX} px"
-
-
-class PlannedFile(NamedTuple):
-    """A line of `--dry-run`: a file, what it would be read as, its page count, and why."""
-
-    file: str
-    read_as: str
-    pages: int
-    why: str
-
-
-def plan_chunk(
-    chunk: list[Task], *, as_: ReadAs, max_pixels: int, template: bool = False
-) -> list[PlannedFile]:
-    """Plan what each file of a chunk would be read as, from the files' headers alone."""
-    planned = []
-    for source, *_ in chunk:
-        header = source.fault or pages.inspect_image_file(source.path, max_pixels=max_pixels)
-        if isinstance(header, str):
-            planned.append(PlannedFile(source.file, "error", 1, header))
-        elif isinstance(header, Failure):
-            planned.append(PlannedFile(source.file, "error", 1, header.detail))
-        elif template:
-            detail = f"{header.format}, {header.width} x {header.height} px; --template"
-            planned.append(PlannedFile(source.file, "form", header.pages, detail))
-        else:
-            kind, detail = choose_image_kind(
-                as_, header.height, header.width, pdf=header.format == "PDF"
-            )
-            planned.append(
-                PlannedFile(source.file, kind, header.pages, f"{header.format}, {detail}")
-            )
-    return planned
