@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from batchdigits.extract.tasks import Task
 from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import inspection
-from batchdigits.state.entries import MOVED
 from batchdigits.state.store import StateStore
 from batchdigits.summary import Summary
 
@@ -63,11 +62,11 @@ class ArchiveKeeper:
         for index in kept:
             if sources[index].is_archive and not sources[index].fault:
                 self._store.drop_uncertain_members(entries[index], self._key, fresh=fresh)
-        left = set(wanted) - set(ready)
-        closed = {
-            index for index, one in enumerate(sources) if one.is_archive and index not in left
-        }
-        self._summary.files += self._store.count_members() - len(closed.difference(kept))
+        closed = {index for index, one in enumerate(sources) if one.is_archive}
+        closed -= {*wanted}.difference(ready).union(kept)
+        for index in closed:
+            self._store.drop_vanished_members(sources[index].file)
+        self._summary.files += self._store.count_members() - len(closed)
         return kept
 
     def _is_same(self, source: Source) -> bool:
@@ -79,6 +78,7 @@ class ArchiveKeeper:
         if now.content != content:
             return False
         with self._store.transaction():
+            self._store.update_members(now)
             self._store.update_entries([now])
         return True
 
@@ -113,5 +113,4 @@ class ArchiveKeeper:
         """Note for the members of archives how these are now, or that they were moved."""
         for entry in entries:
             if entry.file in self._archives:
-                size, time = (MOVED, MOVED) if entry.size == MOVED else (entry.size, entry.time)
-                self._store.move_members(entry.file, size, time)
+                self._store.update_members(entry)

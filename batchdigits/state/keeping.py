@@ -265,8 +265,8 @@ class State:
         """Note how files are now, or that they are moved."""
         if entries:
             with self._store.transaction():
-                self._store.update_entries(entries)
                 self._archives.update_members(entries)
+                self._store.update_entries(entries)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ its name, each with the size and time of the archive. Members that this run know
 among its files with the index `MEMBER`.
 """
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from batchdigits.records import FileSnapshot
@@ -89,17 +88,27 @@ class MemberRecords(TableRecords):
         ).fetchone()
         return None if row is None else row[0]
 
-    def move_members(self, archive: str, size: int, time: int) -> None:
-        """Give all known members of an archive another size and time."""
-        for row in list(self._list_members(archive)):
-            moved = (row[0], size, time, *row[3:])
+    def drop_vanished_members(self, archive: str) -> None:
+        """Drop, from the files of this run, members that an unchanged archive does not hold.
+
+        Those that were in it when it was read last have its size and time.
+        """
+        self._base.execute(
+            f"DELETE FROM here WHERE at = {MEMBER} AND {_BELOW}"
+            " AND (size, time) != (SELECT size, time FROM files WHERE file = ?)",
+            (archive, archive, archive),
+        )
+
+    def update_members(self, entry: FileSnapshot) -> None:
+        """Give the members of an archive its new size and time, before the archive itself."""
+        query = (
+            f"SELECT * FROM files WHERE {_BELOW}"
+            " AND (size, time) = (SELECT size, time FROM files WHERE file = ?)"
+        )
+        for row in self._base.execute(query, (entry.file,) * 3).fetchall():
+            file, _, _, _, content, reading, _ = row
+            moved = (file, entry.size, entry.time, int(entry.sure), content, reading)
             self._base.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*moved, compute_checksum(*moved)),
             )
-
-    def _list_members(self, archive: str) -> Iterator[tuple[object, ...]]:
-        return self._base.execute(
-            f"SELECT file, size, time, sure, content, reading FROM files WHERE {_BELOW}",
-            (archive, archive),
-        )

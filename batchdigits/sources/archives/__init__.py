@@ -5,19 +5,20 @@ known by its place, and a worker reads it there. The members of a .tar.gz and of
 with their bytes. A new kind of archive is a file here, registered in `_WALKERS`.
 """
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from batchdigits.formats import FORMATS
+from batchdigits.formats import ARCHIVE_SUFFIXES, FORMATS
 from batchdigits.records import Source
 from batchdigits.sources.archives.entries import ArchiveEntry, ArchiveError
 from batchdigits.sources.archives.members import MemberError, MemberReader, digest_bytes
 from batchdigits.sources.archives.parquet import count_parquet_rows, walk_parquet
 from batchdigits.sources.archives.tar import estimate_tar_members, walk_tar
 from batchdigits.sources.archives.zip import count_zip_members, walk_zip
-from batchdigits.sources.inspection import escape_path
+from batchdigits.sources.inspection import escape_path, unescape_path
 
 __all__ = [
     "ArchiveError",
@@ -25,6 +26,7 @@ __all__ = [
     "MemberReader",
     "digest_bytes",
     "estimate_member_count",
+    "split_member",
     "walk_archive",
 ]
 
@@ -35,6 +37,9 @@ _WALKERS: dict[str, tuple[Callable[[str], Iterator[ArchiveEntry]], Callable[[str
 }
 """By suffix; all others are tar archives, packed or not."""
 _HERE_AND_UP = re.compile(r"(?:\A|(?<=/))\.\.(?=/|\Z)")
+
+_ARCHIVE_PART = re.compile("/(?<=" + "/)|/(?<=".join(map(re.escape, ARCHIVE_SUFFIXES)) + "/)", re.I)
+"""The slash behind the name of an archive."""
 
 
 class NameBook:
@@ -118,3 +123,15 @@ def spell_member(name: str) -> str:
     if is_absolute:
         spelled = "/\\x2f" + spelled[1:]
     return _HERE_AND_UP.sub(r"\\x2e\\x2e", spelled) if ".." in spelled else spelled
+
+
+def split_member(file: str) -> tuple[str, str]:
+    """Split the name of a member in the table into the archive's, and what stands behind it.
+
+    What looks like an archive and is a folder is none. The second text is empty for a file that is
+    no member.
+    """
+    for match in _ARCHIVE_PART.finditer(file):
+        if not os.path.isdir(unescape_path(file[: match.start()])):
+            return file[: match.start()], file[match.start() :]
+    return file, ""
