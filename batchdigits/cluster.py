@@ -20,8 +20,9 @@ from batchdigits.extract.stream import (
     WORKER_MEMORY_MIB,
     make_chunk_function,
     make_failed_chunk,
+    make_file_chunks,
 )
-from batchdigits.extract.tasks import FileTasks, Task, make_chunks, split_into_pages
+from batchdigits.extract.tasks import FileTasks, Task
 from batchdigits.job import Job, list_reading_versions
 from batchdigits.predict.findings import TaskFindings
 from batchdigits.predict.predictor import Predictor
@@ -59,9 +60,7 @@ def read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
         MachineCheck.of_job(job),
     )
     with executor.connect() as processors:
-        chunks = make_chunks(
-            split_into_pages(tasks), len(tasks.sources), processors, forms=bool(job.forms.templates)
-        )
+        chunks = make_file_chunks(tasks, processors, job.forms)
         with closing(executor.map_finished(setup, chunks)) as outcomes:
             yield from _gather_batches(outcomes, options.batch_size, job.forms)
 

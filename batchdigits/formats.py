@@ -63,6 +63,9 @@ FORMATS = (
 )
 """The first format whose signature matches is a file's; groups in signatures do not capture."""
 
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip", ".parquet")
+"""Suffixes of archives, whose members are read."""
+
 _SUFFIX = re.compile(
     rf"\.(?:{'|'.join('|'.join(one.suffixes.split()) for one in FORMATS)})\Z",
     re.IGNORECASE | re.ASCII,
@@ -74,6 +77,11 @@ _STRICT_SIGNATURE = re.compile(b"|".join(one.strict or one.signature for one in 
 def has_image_suffix(name: str) -> bool:
     """Return whether a file's name ends in the suffix of an image format."""
     return bool(_SUFFIX.search(name))
+
+
+def has_archive_suffix(name: str) -> bool:
+    """Return whether a file's name ends in the suffix of an archive, in any case."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def has_image_signature(head: bytes) -> bool:

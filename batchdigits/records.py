@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 MAX_FILE_BYTES = 1 << 30
 """Maximum size of a file that is read, bytes."""
+MAX_ARCHIVE_BYTES = 1 << 38
+"""Maximum size of an archive that is read, bytes: to digest one takes minutes."""
 
 GreyImage = NDArray[np.uint8]
 """A grey picture, uint8, shape (height, width), 0 is black and 255 is white."""
@@ -19,17 +21,40 @@ Status = Literal["ok", "review", "blank", "error", "verified"]
 """The status of a row."""
 
 
+class Member(NamedTuple):
+    """A file within an archive: its bytes, or where the archive has them.
+
+    Attributes:
+        size: bytes, unpacked.
+        offset: in the archive, of its bytes; in a .zip of the header before them.
+        packed: bytes that it takes in a .zip behind that header; None elsewhere.
+        is_deflated: whether those are deflated.
+        crc: CRC-32 of its bytes, in a .zip.
+        data: its bytes, where the archive can only be read from its beginning on.
+    """
+
+    size: int
+    offset: int = 0
+    packed: int | None = None
+    is_deflated: bool = False
+    crc: int = 0
+    data: bytes | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One file of the inputs, or something else found in the place of a file.
 
     Attributes:
         file: its name as the table spells it (see `sources.escape_path`).
-        path: its path for the operating system; undecodable bytes are surrogates.
+        path: its path for the operating system; undecodable bytes are surrogates. Of a member of an
+            archive, the path of the archive.
         fault: why it cannot be read, if that is known before it is opened; else empty.
         named: whether an INPUT names it itself, instead of a folder that holds it.
         top: the INPUT in which it was found, as typed; empty if it was named itself.
         listed: how the listing of an object store has it; None for a file of this machine.
+        member: where its bytes are, if it is a member of an archive.
+        is_archive: whether it is an archive, whose members are read in its place.
     """
 
     file: str
@@ -38,6 +63,8 @@ class Source:
     named: bool = False
     top: str = field(default="", compare=False)
     listed: "FileSnapshot | None" = field(default=None, compare=False)
+    member: Member | None = field(default=None, compare=False)
+    is_archive: bool = field(default=False, compare=False)
 
 
 class FileSnapshot(NamedTuple):

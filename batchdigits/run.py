@@ -19,9 +19,9 @@ from batchdigits.corrections import (
     place_fields,
 )
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL
+from batchdigits.extract.plan import PlannedFile
 from batchdigits.extract.stream import count_pages, extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
-from batchdigits.extract.worker import PlannedFile
 from batchdigits.job import Inputs, Job
 from batchdigits.outputs import debug_pages, open_results_table, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
@@ -107,6 +107,7 @@ def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
         listed=inputs.listed,
         outputs=paths.written,
         moved=[*paths.move_folders.values()],
+        archives=True,
     )
 
 

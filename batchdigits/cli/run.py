@@ -47,7 +47,8 @@ def _print_plan(inputs: "job.Inputs", options: RunOptions, paths: "OutputPaths")
 
     listing = find_files(inputs, paths)
     with exit_on_broken_pipe():
-        report.print_plan(plan_files(listing.sources, options), listing.skipped, options.quiet)
+        plan = plan_files(listing.sources, options, listing.skipped)
+        report.print_plan(plan, listing.skipped, options.quiet)
 
 
 def _run_job(inputs: "job.Inputs", options: RunOptions, summary: "Summary") -> int:

@@ -1,14 +1,16 @@
-"""Where the files of a chunk are: on this machine, or fetched from an object store."""
+"""Where the files of a chunk are: on this machine, in an archive, or in an object store."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 from batchdigits import objects, workers
 from batchdigits.extract.tasks import Task
 from batchdigits.objects import ObjectError, is_url
 from batchdigits.records import Failure, FileSnapshot, Source
 from batchdigits.sources import inspection
+from batchdigits.sources.archives import MemberError, MemberReader
 
 AHEAD = 64
 """Objects that are fetched at once; the worker gives a sign of life after each such part."""
@@ -34,11 +36,23 @@ class ChunkFiles:
         ]
         self._fetched: dict[str, bytes | ObjectError] = {}
         self._snapshots: dict[str, FileSnapshot | None] = {}
+        self._members = MemberReader()
+
+    def __enter__(self) -> Self:
+        """Return the files."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the archive that was read last."""
+        self._members.__exit__()
 
     @contextmanager
-    def open_file(self, task: Task) -> Iterator[str | Failure]:
-        """Yield the path of a task's file on this machine, or why it cannot be fetched."""
+    def open_file(self, task: Task) -> Iterator[str | bytes | Failure]:
+        """Yield the path of a task's file on this machine, or its bytes, or why it has none."""
         url = task.source.path
+        if task.source.member is not None:
+            yield self._load_member(task.source)
+            return
         if not is_url(url):
             yield url
             return
@@ -52,6 +66,12 @@ class ChunkFiles:
         except ObjectError as fault:
             self._snapshots[url] = task.entry  # the error is its row, until the next run
             yield Failure(1, f"could not be fetched: {fault}; {fault.advice}", whole=True)
+
+    def _load_member(self, source: Source) -> bytes | Failure:
+        try:
+            return self._members.load(source)
+        except MemberError as error:
+            return Failure(1, str(error), whole=True)
 
     def _take_content(self, url: str) -> bytes | ObjectError | None:
         """Return the content of an object; None for a large one, which is fetched to the disk."""
@@ -90,12 +110,17 @@ class ChunkFiles:
     def take_snapshot(self, task: Task) -> FileSnapshot | None:
         """Return a file's size, time and digest; None if it changed since it was listed.
 
-        The digest comes with the last task of a file.
+        The digest comes with the last task of a file. A member of an archive has the size and time
+        of its archive, and its own digest.
         """
-        if task.entry is None or task.source.fault:
+        if task.entry is None or (task.source.fault and not task.closes):
             return task.entry
         if is_url(task.source.path):
             return self._snapshots.get(task.source.path)
+        if task.archive:
+            digest = task.content or self._members.digests.get(task.source.file)
+            now = inspection.stat_source(task.source)._replace(content=digest)
+            return now if inspection.is_unchanged(now, task.entry) else None
         look = inspection.hash_source if task.last else inspection.stat_source
         now = look(task.source)
         return now if inspection.is_unchanged(now, task.entry) else None

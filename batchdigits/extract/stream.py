@@ -8,6 +8,8 @@ from time import monotonic
 
 from batchdigits import workers
 from batchdigits.extract.chunk_builder import ExtractedChunk, ExtractedItem, make_empty_pictures
+from batchdigits.extract.members import estimate_members, expand_archives
+from batchdigits.extract.plan import PlannedFile, plan_chunk
 from batchdigits.extract.tasks import (
     FileTasks,
     Task,
@@ -15,7 +17,7 @@ from batchdigits.extract.tasks import (
     make_chunks,
     split_into_pages,
 )
-from batchdigits.extract.worker import PlannedFile, extract_chunk, plan_chunk
+from batchdigits.extract.worker import extract_chunk
 from batchdigits.objects import is_in_memory
 from batchdigits.options import RunOptions
 from batchdigits.records import Source
@@ -47,9 +49,7 @@ def extract_files(
         Batches of chunks of tasks, in order, each with its extraction.
     """
     prepare_chunk = make_chunk_function(options, forms)
-    chunks = make_chunks(
-        split_into_pages(tasks), len(tasks.sources), options.workers, forms=bool(forms.templates)
-    )
+    chunks = make_file_chunks(tasks, options.workers, forms)
     count = options.workers
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
         first_chunks = list(islice(chunks, 2))
@@ -67,6 +67,12 @@ def extract_files(
         yield from _gather_batches(outcomes, options.batch_size, forms)
 
 
+def make_file_chunks(tasks: FileTasks, count: int, forms: FormTemplates) -> Iterator[list[Task]]:
+    """Make the chunks of files, of pages, and of members of archives, for so many workers."""
+    each = expand_archives(split_into_pages(tasks), tasks)
+    return make_chunks(each, tasks.count_files(), count, forms=bool(forms.templates))
+
+
 def make_chunk_function(
     options: RunOptions, forms: FormTemplates
 ) -> Callable[[list[Task]], ExtractedChunk]:
@@ -82,7 +88,11 @@ def make_chunk_function(
 
 
 def count_pages(tasks: FileTasks, options: RunOptions) -> int:
-    """Count the pages of files that may have many; return how many pages are to be read."""
+    """Count the pages of files that may have many; return how many pages are to be read.
+
+    The members of archives are estimated.
+    """
+    estimate_members(tasks)
     multipage = find_multipage_files(tasks.sources)
     counts = [line.pages for line in plan_files(multipage, options)] if multipage else []
     tasks.page_counts.update(zip((source.path for source in multipage), counts, strict=True))
@@ -125,15 +135,25 @@ def make_failed_chunk(task: Task, fault: str, forms: FormTemplates) -> Extracted
     return ExtractedChunk(items, make_empty_pictures(), stood=[task.entry])
 
 
-def plan_files(files: Sequence[Source], options: RunOptions) -> Iterator[PlannedFile]:
-    """Plan what a run would read each file as, from the files' headers alone."""
+def plan_files(
+    files: Sequence[Source], options: RunOptions, skipped: dict[str, int] | None = None
+) -> Iterator[PlannedFile]:
+    """Plan what a run would read each file as, from the files' headers alone.
+
+    Args:
+        files: the files; of archives, the members are planned.
+        options: how files are read.
+        skipped: as in `sources.FoundSources`; what is skipped in archives is added.
+    """
     plan = partial(
         plan_chunk, as_=options.as_, max_pixels=options.max_pixels, template=bool(options.template)
     )
     executor = workers.choose_executor(
         options.workers, seconds=options.page_seconds, memory_mib=WORKER_MEMORY_MIB
     )
-    chunks = make_chunks(FileTasks(files), len(files), options.workers)
+    tasks = FileTasks(files)
+    tasks.skipped = {} if skipped is None else skipped
+    chunks = make_chunks(expand_archives(tasks, tasks), len(files), options.workers)
     with closing(executor.map_chunks(plan, chunks)) as outcomes:
         for outcome in outcomes:
             if outcome.result is None:

@@ -4,7 +4,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ class Task(NamedTuple):
         known: the file's pages that were read before.
         image: the one page of a file that is only in memory, uint8, (height, width).
         expected: how many pages it seems to have.
+        archive: the archive that it is a member of, as the table spells it; else empty.
+        content: a digest of a member whose findings are known, so that it is not read.
+        closes: whether the source is an archive whose members were the tasks before this one.
     """
 
     source: Source
@@ -49,6 +52,24 @@ class Task(NamedTuple):
     known: frozenset[int] = frozenset()
     image: GreyImage | None = None
     expected: int = 1
+    archive: str = ""
+    content: bytes | None = None
+    closes: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a file to read, and not only something to note about an archive."""
+        return self.content is None and (not self.closes or bool(self.source.fault))
+
+
+class KnownMembers(Protocol):
+    """What is known of members of archives."""
+
+    def is_known(self, file: str) -> bool:
+        """Return whether a member is known by its name, and need not be looked at."""
+
+    def has_content(self, content: bytes) -> bool:
+        """Return whether content with this digest was read before."""
 
 
 class FileTasks:
@@ -58,6 +79,9 @@ class FileTasks:
         sources: the files.
         in_memory: whether the files are images in memory.
         page_counts: path → pages, of files that may have many and whose pages were counted.
+        member_counts: path → members, of archives: an estimate.
+        known_members: what is known of members of archives; None if all are read.
+        skipped: as in `sources.FoundSources`; what is skipped in archives is added.
     """
 
     def __init__(
@@ -77,6 +101,9 @@ class FileTasks:
         """
         self.sources, self.in_memory = sources, len(images) > 0
         self.page_counts: dict[str, int] = {}
+        self.member_counts: dict[str, int] = {}
+        self.known_members: KnownMembers | None = None
+        self.skipped: dict[str, int] = {}
         self._known, self._images = known_pages, images
         self._sizes = array("q", (entry.size for entry in entries))
         self._times = array("q", (entry.time for entry in entries))
@@ -99,7 +126,11 @@ class FileTasks:
             if count > MAX_CHUNK_PAGES:
                 count = len(_list_unread_pages(count, self._known.get(source.file, ())))
             total += count - 1
-        return total
+        return self.count_files() + total - len(self.sources)
+
+    def count_files(self) -> int:
+        """Count the files; of an archive, the members that it seems to have."""
+        return len(self.sources) + sum(count - 1 for count in self.member_counts.values())
 
 
 def find_multipage_files(files: Sequence[Source]) -> list[Source]:
@@ -172,11 +203,14 @@ def _estimate_task_bytes(task: Task) -> int:
         return MAX_CHUNK_BYTES // MAX_CHUNK_PAGES
     if task.image is not None:
         size = task.image.size
+    elif task.archive or task.closes:
+        size = task.source.member.size if task.source.member and task.is_read else 0
     else:
         size = task.entry.size if task.entry else _get_file_size(task.source)
     if size >= SURE_PAGE_BYTES:
         return max(size, MAX_CHUNK_BYTES // MAX_CHUNK_PAGES)
-    if size >= LIKELY_PAGE_BYTES_BY_SUFFIX.get(_get_suffix(task.source.path), LIKELY_PAGE_BYTES):
+    name = task.source.file if task.archive else task.source.path
+    if size >= LIKELY_PAGE_BYTES_BY_SUFFIX.get(_get_suffix(name), LIKELY_PAGE_BYTES):
         return max(size, MAX_CHUNK_BYTES // LIKELY_PAGES_PER_CHUNK)
     return max(size, 0)
 

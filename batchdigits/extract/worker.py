@@ -1,7 +1,6 @@
 """What runs in a worker: files are decoded, pages registered, digits and numbers cut out."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +9,11 @@ from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL, ChunkBuilder, ExtractedChunk
 from batchdigits.extract.loading import ChunkFiles
+from batchdigits.extract.plan import choose_image_kind
 from batchdigits.extract.tasks import Task
 from batchdigits.options import Invert, ReadAs
 from batchdigits.pages.arrays import make_page
-from batchdigits.records import Failure, GreyImage, ImageKind, Page, RegisteredPage
+from batchdigits.records import Failure, GreyImage, Page, RegisteredPage
 from batchdigits.register import FormTemplates
 from batchdigits.templates.boxes import project_box
 from batchdigits.templates.field import Field
@@ -47,20 +47,20 @@ def extract_chunk(  # noqa: PLR0913 - each is named
         shows: whether debug pages are wanted.
     """
     builder = ChunkBuilder("yes" if forms.templates else invert, shows=shows)
-    files = ChunkFiles(chunk)
-    for index, task in enumerate(chunk):
-        source = task.source
-        if source.fault:
-            builder.add_unreadable(index, 1, "error", source.fault)
-            continue
-        for page in _load_pages(task, files, max_pixels):
-            if isinstance(page, Failure):
-                _add_page_failure(builder, index, page, forms)
-            elif forms.templates:
-                _extract_form_page(builder, (index, source.file), page, forms, invert)
-            else:
-                _extract_page(builder, index, page, as_, invert)
-            workers.send_heartbeat()
+    with ChunkFiles(chunk) as files:
+        for index, task in enumerate(chunk):
+            source = task.source
+            if source.fault:
+                builder.add_unreadable(index, 1, "error", source.fault)
+                continue
+            for page in _load_pages(task, files, max_pixels) if task.is_read else ():
+                if isinstance(page, Failure):
+                    _add_page_failure(builder, index, page, forms)
+                elif forms.templates:
+                    _extract_form_page(builder, (index, source.file), page, forms, invert)
+                else:
+                    _extract_page(builder, index, page, as_, invert)
+                workers.send_heartbeat()
     return builder.finish_chunk()._replace(stood=[files.take_snapshot(task) for task in chunk])
 
 
@@ -68,11 +68,11 @@ def _load_pages(task: Task, files: ChunkFiles, max_pixels: int) -> Iterator[Page
     if task.image is not None:
         yield make_page(task.image, max_pixels)
         return
-    with files.open_file(task) as path:
-        if isinstance(path, Failure):
-            yield path
+    with files.open_file(task) as file:
+        if isinstance(file, Failure):
+            yield file
         else:
-            yield from pages.load_pages(path, max_pixels=max_pixels, only=task.page)
+            yield from pages.load_pages(file, max_pixels=max_pixels, only=task.page)
 
 
 def _add_page_failure(
@@ -229,75 +229,3 @@ def _choose_row_name(group: layout.Found, number: int) -> str:
 def _is_dark_page(grey: GreyImage) -> bool:
     """Return whether a page may be a negative; it may also be a photograph on a dark desk."""
     return bool(np.median(grey[::8, ::8]) < DARK_PAGE_LEVEL)
-
-
-MAX_DIGIT_SIDE_PX, MAX_DIGIT_ASPECT, MAX_NUMBER_HEIGHT_PX = 256, 1.6, 600
-"""Limits that `--as auto` uses; see `choose_image_kind`."""
-
-
-def choose_image_kind(
-    as_: ReadAs, height: int, width: int, *, pdf: bool = False
-) -> tuple[ImageKind, str]:
-    """Choose what an image is read as, and say why.
-
-    Args:
-        as_: digit, number or form is taken as it is; auto decides by format and size.
-        height: in pixels, upright.
-        width: in pixels, upright.
-        pdf: whether the image is a page of a PDF, which is always a form.
-    """
-    size = f"{width} x {height} px"
-    if as_ != "auto":
-        return as_, f"{size}; --as {as_}"
-    if pdf:
-        return "form", f"{size}: PDF"
-    if max(height, width) <= MAX_DIGIT_SIDE_PX and width <= MAX_DIGIT_ASPECT * height:
-        return (
-            "digit",
-            f"{size}: up to {MAX_DIGIT_SIDE_PX} px, no wider than {MAX_DIGIT_ASPECT} x its height",
-        )
-    if width > MAX_DIGIT_ASPECT * height and height < MAX_NUMBER_HEIGHT_PX:
-        return "number", f"{size}: wider than {MAX_DIGIT_ASPECT} x its height, under 600 px high"
-    return "form", f"{size}: over {MAX_DIGIT_SIDE_PX} px"
-
-
-class PlannedFile(NamedTuple):
-    """A line of `--dry-run`: a file, what it would be read as, its page count, and why."""
-
-    file: str
-    read_as: str
-    pages: int
-    why: str
-
-
-def plan_chunk(
-    chunk: list[Task], *, as_: ReadAs, max_pixels: int, template: bool = False
-) -> list[PlannedFile]:
-    """Plan what each file of a chunk would be read as, from the files' headers alone."""
-    planned = []
-    files = ChunkFiles(chunk)
-    for task in chunk:
-        source = task.source
-        header = source.fault or _inspect_file(task, files, max_pixels)
-        if isinstance(header, str):
-            planned.append(PlannedFile(source.file, "error", 1, header))
-        elif isinstance(header, Failure):
-            planned.append(PlannedFile(source.file, "error", 1, header.detail))
-        elif template:
-            detail = f"{header.format}, {header.width} x {header.height} px; --template"
-            planned.append(PlannedFile(source.file, "form", header.pages, detail))
-        else:
-            kind, detail = choose_image_kind(
-                as_, header.height, header.width, pdf=header.format == "PDF"
-            )
-            planned.append(
-                PlannedFile(source.file, kind, header.pages, f"{header.format}, {detail}")
-            )
-    return planned
-
-
-def _inspect_file(task: Task, files: ChunkFiles, max_pixels: int) -> pages.ImageFileInfo | Failure:
-    with files.open_file(task) as path:
-        if isinstance(path, Failure):
-            return path
-        return pages.inspect_image_file(path, max_pixels=max_pixels)

@@ -65,11 +65,14 @@ class ImageFileInfo:
     pages: int
 
 
-def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterator[Page | Failure]:
+def load_pages(
+    path: str | bytes, *, max_pixels: int, only: int | None = None
+) -> Iterator[Page | Failure]:
     """Yield every page of a file, one in memory at a time.
 
     Args:
-        path: as the operating system takes it; undecodable bytes are surrogates.
+        path: as the operating system takes it; undecodable bytes are surrogates. Or the bytes of
+            a file, such as a member of an archive.
         max_pixels: most pixels of one page, checked before the page is decoded.
         only: number of the one page to decode, counted from 1; None for all.
 
@@ -102,7 +105,7 @@ def load_pages(path: str, *, max_pixels: int, only: int | None = None) -> Iterat
         yield Failure(only, PAGE_MISSING)
 
 
-def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure:
+def inspect_image_file(path: str | bytes, *, max_pixels: int) -> ImageFileInfo | Failure:
     """Return what the header alone says: a file's format, pages, and size of the first page.
 
     Args:
@@ -138,11 +141,13 @@ def inspect_image_file(path: str, *, max_pixels: int) -> ImageFileInfo | Failure
         return Failure(1, describe_file_error(error, kind))
 
 
-def _open_file(path: str) -> BinaryIO:
-    """Open a regular file of at most `MAX_FILE_BYTES`, without blocking.
+def _open_file(path: str | bytes) -> BinaryIO:
+    """Open a regular file of at most `MAX_FILE_BYTES`, without blocking; or the bytes of one.
 
     A blocking call would wait for ever if the path is a named pipe.
     """
+    if isinstance(path, bytes):
+        return io.BytesIO(path)
     try:
         file = open(  # noqa: SIM115 - the caller closes it; flags need an opener
             path, "rb", buffering=0, opener=lambda p, f: os.open(p, f | os.O_NONBLOCK | os.O_NOCTTY)

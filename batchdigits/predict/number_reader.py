@@ -13,9 +13,9 @@ from batchdigits.records import GreyImage
 READER_CLASS_COUNT = 14
 """Classes of the network: digits 0 to 9, a separator, a flourish, something else, and blank."""
 MODEL_BATCH_COLUMNS = 2048
-"""Columns of strips per call. Strips of one width share a call, and a call is always full. A call of
-8,192 costs a quarter less CPU for each strip, but three times as much where a page has few strips
-of a width."""
+"""Columns of strips per call. Strips of one width share a call, and a call is always full. With
+8,192 a strip costs a quarter less CPU, but a page with few strips of a width three times as much.
+"""
 
 
 class NumberReader:

@@ -33,7 +33,7 @@ class FoundSources:
     Attributes:
         sources: each file once, ordered by the UTF-8 bytes of `Source.file`.
         skipped: reason in plain words → number of entries of folders that were skipped for it;
-            a skipped folder counts once.
+            a skipped folder counts once. Entries of archives are added when these are read.
         unseen: paths, spelled as in `Source.file`, below which there may be more than was found:
             they cannot be read, lead nowhere, or are INPUTs with nothing to read, which may be
             on a disk that is not mounted.
@@ -73,6 +73,7 @@ def find_sources(
     listed: Sequence[str] = (),
     outputs: Sequence[str] = (),
     moved: Sequence[str] = (),
+    archives: bool = False,
 ) -> FoundSources:
     """Find every file that the inputs name or hold.
 
@@ -86,11 +87,12 @@ def find_sources(
         outputs: files and folders that the job itself writes; they are always left out.
         moved: folders for files that were read; what is in them is always left out. A folder with
             a `MOVED_FOLDER_FLAG` is left out too, unless `inputs` names it or something in it.
+        archives: whether archives are sources, whose members are read; else they are no images.
 
     Raises:
         UsageError: one of `inputs` does not exist.
     """
-    search = SourceSearch(outputs, moved)
+    search = SourceSearch(outputs, moved, archives=archives)
     for path in inputs:
         search.check_exists(path)
         search.add_path(path, marks=False)

@@ -10,9 +10,9 @@ import re
 import stat
 import time
 
-from batchdigits import formats
+from batchdigits import formats, workers
 from batchdigits.objects import is_url
-from batchdigits.records import MAX_FILE_BYTES, FileSnapshot, Source
+from batchdigits.records import MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, FileSnapshot, Source
 
 FILE_MISSING = "no such file: it was listed but is not there"
 """`Source.fault` of a missing file."""
@@ -151,8 +151,9 @@ def hash_source(source: Source) -> FileSnapshot:
     """Return a file's size and times, with a digest of its content.
 
     The digest is None where the file cannot be read, changes meanwhile, or is over
-    `MAX_FILE_BYTES`: a sparse file of terabytes costs nothing to make, and hours to digest. It is
-    None for an object too, which would have to be fetched: then it can be read as well.
+    `MAX_FILE_BYTES`: a sparse file of terabytes costs nothing to make, and hours to digest. An
+    archive may be larger, up to a limit of its own. The digest is None for an object too, which
+    would have to be fetched: then it can be read as well.
     """
     if source.listed is not None:
         return source.listed
@@ -162,7 +163,8 @@ def hash_source(source: Source) -> FileSnapshot:
     except (OSError, ValueError):
         return stat_source(source)
     before = os.fstat(handle)
-    if not stat.S_ISREG(before.st_mode) or before.st_size > MAX_FILE_BYTES:
+    is_large = before.st_size > (MAX_ARCHIVE_BYTES if source.is_archive else MAX_FILE_BYTES)
+    if not stat.S_ISREG(before.st_mode) or is_large:
         os.close(handle)
         return _make_snapshot(source, before)
     with os.fdopen(handle, "rb", buffering=0) as file:
@@ -170,6 +172,7 @@ def hash_source(source: Source) -> FileSnapshot:
         try:
             while piece := file.read(HASH_PIECE_BYTES):
                 digest.update(piece)
+                workers.send_heartbeat()
         except OSError:
             return _make_snapshot(source, before)
         after = _make_snapshot(source, os.fstat(handle))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from batchdigits.errors import UsageError
-from batchdigits.formats import has_image_suffix
+from batchdigits.formats import has_archive_suffix, has_image_suffix
 from batchdigits.objects import is_url
 from batchdigits.records import Source
 from batchdigits.sources import inspection, remote
@@ -34,8 +34,11 @@ class SourceSearch:
         unseen: as in `FoundSources`.
     """
 
-    def __init__(self, outputs: Sequence[str], moved: Sequence[str]) -> None:
+    def __init__(
+        self, outputs: Sequence[str], moved: Sequence[str], *, archives: bool = False
+    ) -> None:
         """Begin an empty search; the arguments are those of `find_sources`."""
+        self.archives = archives
         self.moved = {os.path.realpath(path) for path in moved}
         self.outputs = {os.path.realpath(path) for path in outputs} | self.moved
         self.sources: list[Source] = []
@@ -139,7 +142,7 @@ class SourceSearch:
                 return real
         if stat.S_ISDIR(mode):
             return entry
-        reason = _find_skip_reason(item, fault)
+        reason = "" if self.is_archive(item.name) else _find_skip_reason(item, fault)
         if reason:
             self.skipped[entry] = reason
             if reason == _SKIP_UNREADABLE:
@@ -159,7 +162,14 @@ class SourceSearch:
             self.seen.add(entry)
             self.skipped.pop(entry, None)
             top = "" if named else self.top
-            self.sources.append(Source(escape_path(path), path, fault, named, top))
+            is_archive = self.is_archive(path)
+            self.sources.append(
+                Source(escape_path(path), path, fault, named, top, is_archive=is_archive)
+            )
+
+    def is_archive(self, name: str) -> bool:
+        """Return whether a file is an archive whose members are read."""
+        return self.archives and has_archive_suffix(name)
 
     def resolve_entry(self, path: str) -> str:
         """Return a path with its folder resolved, and its last name as it is."""

@@ -66,7 +66,7 @@ def _begin_transaction(base: sqlite3.Connection, path: str) -> int:
         for setting in (
             "journal_mode = DELETE",
             "synchronous = EXTRA",  # a journal must not come back after files were moved away
-            "temp_store = MEMORY",
+            "temp_store = FILE",  # the files of a run may be a million members of an archive
             "trusted_schema = OFF",
             "cell_size_check = ON",
         ):

@@ -2,14 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from functools import cache
-from itertools import islice
 
 from batchdigits import sources, state
-from batchdigits.calibrate import Thresholds
 from batchdigits.extract.chunk_builder import ExtractedItem
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
@@ -17,6 +14,7 @@ from batchdigits.predict.findings import Finding, TaskFindings, decode_findings,
 from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import FILE_MISSING, inspection
 from batchdigits.state import StateStore, renewal, scope, settling, tables
+from batchdigits.state.archives import ArchiveKeeper
 from batchdigits.state.known import FileFindings, NoState, count_batch
 from batchdigits.summary import PageCount, StopRequest, Summary
 
@@ -24,7 +22,7 @@ log = logging.getLogger(__name__)
 
 CHANGED_DETAIL = "it changed while it was read: run again when it is complete"
 FILES_PER_PART = 256
-"""Files whose contents are digested in one transaction, and files that are recalled at a time."""
+"""Files whose contents are digested in one transaction."""
 READ_STOPPED_MESSAGE = "what was read is kept for the next run; an earlier table stands"
 """The message of a run that is stopped."""
 MISSING_FILES_MESSAGE = (
@@ -48,6 +46,7 @@ class State:
             own = json.dumps(job.model_thresholds._asdict())
             self._key = store.add_key(job.reading_key, own)
             self._mark = renewal.load_or_make_mark(store, job.threshold)
+        self._archives = ArchiveKeeper(store, self._key, summary)
 
     # What is to be read
 
@@ -55,17 +54,23 @@ class State:
         """Return the tasks of the files that are new or changed, or failed before."""
         self._listing, fresh = listing, self._job.options.fresh
         entries = [inspection.stat_source(source) for source in listing.sources]
-        self._store.set_run_files(entries)
+        self._archives.set_run_files(listing.sources, entries)
         scope.select_rows(self._job, self._store)
         if settling.wait_for_first_files(self._store, listing, entries, self._job.options.settle):
-            self._store.set_run_files(entries)
-        indexes = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
-        indexes = self._drop_unready([*indexes], entries)
+            self._archives.set_run_files(listing.sources, entries)
+        wanted = range(len(entries)) if fresh else self._store.find_files_to_read(self._key)
+        indexes = self._drop_unready([*wanted], entries)
+        indexes = self._archives.drop_unchanged(
+            listing.sources, entries, wanted, indexes, fresh=fresh
+        )
         self._pages = {} if fresh else self._store.load_findings_by_page(self._key)
-        if not fresh and self._store.has_readings():
+        is_known = not fresh and self._store.has_readings()
+        if is_known:
             indexes = self._drop_known_content(indexes)
         files = [listing.sources[index] for index in indexes]
-        return FileTasks(files, [entries[index] for index in indexes], self._pages)
+        tasks = FileTasks(files, [entries[index] for index in indexes], self._pages)
+        tasks.known_members, tasks.skipped = self._archives if is_known else None, listing.skipped
+        return tasks
 
     def _drop_unready(self, indexes: Sequence[int], entries: Sequence[FileSnapshot]) -> list[int]:
         """Leave out files that are still being written, and known files of a list that are gone.
@@ -88,18 +93,27 @@ class State:
         unknown = []
         for start in range(0, len(indexes), FILES_PER_PART):
             part = indexes[start : start + FILES_PER_PART]
-            entries = [inspection.hash_source(self._listing.sources[index]) for index in part]
+            files = [self._listing.sources[index] for index in part]
+            entries = [
+                inspection.stat_source(one) if one.is_archive else inspection.hash_source(one)
+                for one in files
+            ]
             with self._store.transaction():
                 for index, entry in zip(part, entries, strict=True):
-                    replaces = self._moves and self._store.has_moved_predecessor(entry)
-                    is_new = self._store.load_earlier_reading(entry) is None
-                    if entry.content is None or not self._store.reuse_reading(entry, self._key):
+                    if not self._reuse_reading(entry):
                         unknown.append(index)
-                    else:
-                        self._replaced += replaces
-                        self._reused.update([entry.file] if is_new else [])
-                        self._store.mark_tables_stale()
         return unknown
+
+    def _reuse_reading(self, entry: FileSnapshot) -> bool:
+        """Give a file the findings of its content, if that was read; return whether it was."""
+        replaces = self._moves and self._store.has_moved_predecessor(entry)
+        is_new = self._store.load_earlier_reading(entry) is None
+        if entry.content is None or not self._store.reuse_reading(entry, self._key):
+            return False
+        self._replaced += replaces
+        self._reused.update([entry.file] if is_new else [])
+        self._store.mark_tables_stale()
+        return True
 
     # What is read is kept
 
@@ -121,7 +135,7 @@ class State:
                 "place of those: give each scan a name of its own, or each night another --out",
                 self._replaced,
             )
-        return self._recall_findings()
+        return renewal.recall_findings(self._store, self._job, self._mark, self._reused)
 
     def _keep_batches(
         self, batches: Generator[list[TaskFindings]]
@@ -152,7 +166,11 @@ class State:
 
     def _keep_file(self, parts: Sequence[TaskFindings]) -> None:
         """Keep the findings of a file, in the order of its pages."""
-        source, listed, stood = parts[0].task.source, parts[0].task.entry, parts[-1].stood
+        task, stood = parts[0].task, parts[-1].stood
+        source, listed = task.source, task.entry
+        if stood is not None and task.content is not None and self._reuse_reading(stood):
+            self._archives.note_kept(task, stood, failed=False)
+            return
         if listed is None or stood is None or any(part.stood is None for part in parts):
             if source.named:  # it has a row whatever happens
                 entry = FileSnapshot(source.file, -1, -1)  # differs from any file, so is read again
@@ -160,12 +178,18 @@ class State:
             else:
                 self._summary.left += 1
                 self._lost += 1
+            self._archives.note_lost(task)
             return
         pages = {part.task.page or 0: part.findings for part in parts}
         if parts[0].task.page is not None:  # pages that earlier runs read belong to it too
             before = self._pages.pop(source.file, {}).items()
             pages |= {page: decode_findings(one) for page, one in before if page not in pages}
-        self._put_findings(stood, [one for page in sorted(pages) for one in pages[page]])
+        if task.closes and source.fault:  # more may be in it than was found
+            self._listing.unseen.append(source.file)
+        again = self._archives.is_troubled(task)
+        findings = [one for page in sorted(pages) for one in pages[page]]
+        failed = self._put_findings(stood, findings, again=again)
+        self._archives.note_kept(task, stood, failed=failed)
 
     def _keep_page(self, task_findings: TaskFindings) -> None:
         """Keep the findings of a page, in case the run ends before all of its file is read."""
@@ -176,34 +200,17 @@ class State:
                 stood, self._key, page, encode_findings(task_findings.findings)
             )
 
-    def _put_findings(self, entry: FileSnapshot, findings: Sequence[Finding]) -> None:
-        failed = any(one.item.status == "error" for one in findings)
+    def _put_findings(
+        self, entry: FileSnapshot, findings: Sequence[Finding], *, again: bool = False
+    ) -> bool:
+        """Keep findings; return whether the file is read again next time, as `again` asks."""
+        failed = again or any(one.item.status == "error" for one in findings)
         self._replaced += self._moves and self._store.has_moved_predecessor(entry)
         if earlier := self._store.load_earlier_reading(entry):
             renewal.count_changes(entry.file, earlier, findings, self._job, self._summary)
         self._store.save_findings(entry, self._key, encode_findings(findings), failed=failed)
         self._store.mark_tables_stale()
-
-    def _recall_findings(self) -> Iterator[list[FileFindings]]:
-        """Yield the findings of every file of the table, in its order."""
-        choose_thresholds: Callable[[float | None, str], Thresholds] = cache(
-            renewal.choose_thresholds
-        )
-        now, before = self._job.threshold, self._mark.threshold
-        records = self._store.list_file_records()
-        while part := list(islice(records, FILES_PER_PART)):
-            yield [
-                FileFindings(
-                    one.file,
-                    decode_findings(one.findings),
-                    choose_thresholds(now, one.thresholds),
-                    one.here,
-                    one.reading > self._mark.number or one.file in self._reused,
-                    None if now == before else choose_thresholds(before, one.thresholds),
-                    one.content,
-                )
-                for one in part
-            ]
+        return failed
 
     # What the tables show
 
@@ -258,6 +265,7 @@ class State:
         """Note how files are now, or that they are moved."""
         if entries:
             with self._store.transaction():
+                self._archives.update_members(entries)
                 self._store.update_entries(entries)
 
 
@@ -279,6 +287,7 @@ def open_state(job: Job, summary: Summary) -> Iterator[State | NoState]:
 
 
 def _get_outcome(entry: FileSnapshot, text: str) -> str:
-    if text and any(one.item.status == "error" for one in decode_findings(text)):
-        return "failed"
+    findings = decode_findings(text) if text else []
+    if text and (not findings or any(one.item.status == "error" for one in findings)):
+        return "failed"  # without findings: an archive of which a member failed
     return "done" if entry.content is not None else ""

@@ -9,6 +9,7 @@ from batchdigits.calibrate import Thresholds
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings
+from batchdigits.state.sorting import FindingsSorter
 from batchdigits.summary import PageCount, StopRequest, Summary
 
 
@@ -40,14 +41,16 @@ def count_batch(batch: Sequence[TaskFindings], summary: Summary, pages: PageCoun
         crops, forms = _count_kinds(one)
         summary.crops += crops
         summary.pages += forms
-        summary.read += one.task.last
+        summary.read += one.task.last and one.task.is_read
+        # a member is a file; an archive is none, unless it has a row of its own
+        summary.files += bool(one.task.archive) - (one.task.closes and not one.task.is_read)
     done = sum(_count_pages(one) for one in batch)
     pages.add_pages(done, expected=sum(one.task.expected for one in batch))
 
 
 def _count_pages(one: TaskFindings) -> int:
     """Count the pages of a task; a file that cannot be read counts as one."""
-    return len({finding.item.page for finding in one.findings}) or 1
+    return len({finding.item.page for finding in one.findings}) or int(one.task.is_read)
 
 
 def _count_kinds(one: TaskFindings) -> tuple[int, int]:
@@ -70,7 +73,9 @@ class NoState:
 
     def plan_tasks(self, listing: sources.FoundSources) -> FileTasks:
         """Return the tasks of all files."""
-        return FileTasks(listing.sources)
+        tasks = FileTasks(listing.sources)
+        tasks.skipped = listing.skipped
+        return tasks
 
     def keep_findings(
         self,
@@ -78,24 +83,32 @@ class NoState:
         pages: PageCount,
         stop: StopRequest,  # noqa: ARG002 (a signal ends the run at once: there is nothing to save)
     ) -> Iterator[list[FileFindings]]:
-        """Yield the findings of whole files, batch by batch, as they are read."""
+        """Yield the findings of whole files, batch by batch, as they are read.
+
+        From the first archive on, they are sorted by name: its members come in its own order.
+        """
         parts: list[Finding] = []
-        with closing(batches):
+        with closing(batches), closing(FindingsSorter()) as sorter:
             while True:
                 with self._summary.time_stage("read"):
                     batch = next(batches, None)
                 if batch is None:
-                    return
+                    break
                 whole = []
                 for one in batch:
                     parts += one.findings
-                    if one.task.last:
-                        whole.append(
-                            FileFindings(one.task.source.file, parts, self._job.thresholds)
-                        )
-                        parts = []
+                    sorter.is_needed |= bool(one.task.archive) or one.task.closes
+                    if one.task.last and one.task.is_read:
+                        file = one.task.source.file
+                        if sorter.is_needed:
+                            sorter.add(file, parts)
+                        else:
+                            whole.append(FileFindings(file, parts, self._job.thresholds))
+                    parts = [] if one.task.last else parts
                 yield whole
                 count_batch(batch, self._summary, pages)
+            for sorted_files in sorter.list_sorted():
+                yield [FileFindings(*one, self._job.thresholds) for one in sorted_files]
 
     def prune_rows(self) -> None:
         """Do nothing: nothing is known of earlier runs."""

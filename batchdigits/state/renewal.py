@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import cache
+from itertools import islice
 
 from batchdigits.calibrate import Thresholds
 from batchdigits.job import Job
@@ -15,6 +17,9 @@ from batchdigits.state.table_records import ReadingMark
 from batchdigits.summary import ChangedValue, Summary
 
 log = logging.getLogger(__name__)
+
+FILES_PER_PART = 256
+"""Files that are recalled at a time."""
 
 
 def select_new_rows(one: FileFindings, rows: Sequence[Row], *, whole_pages: bool) -> list[Row]:
@@ -81,3 +86,32 @@ def count_changes(
         change = ChangedValue(file, old.page, old.field, old.value, value, status)
         summary.count_change(change)
         log.info("changed by reading again: %s", change)
+
+
+def recall_findings(
+    store: StateStore, job: Job, mark: ReadingMark, reused: Container[str]
+) -> Iterator[list[FileFindings]]:
+    """Yield the findings of every file of the table, in its order.
+
+    Args:
+        store: has them.
+        job: says what values are judged by.
+        mark: what the last tables show.
+        reused: files that got the findings of another since.
+    """
+    choose: Callable[[float | None, str], Thresholds] = cache(choose_thresholds)
+    now, before = job.threshold, mark.threshold
+    records = store.list_file_records()
+    while part := list(islice(records, FILES_PER_PART)):
+        yield [
+            FileFindings(
+                one.file,
+                decode_findings(one.findings),
+                choose(now, one.thresholds),
+                one.here,
+                one.reading > mark.number or one.file in reused,
+                None if now == before else choose(before, one.thresholds),
+                one.content,
+            )
+            for one in part
+        ]

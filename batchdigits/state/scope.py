@@ -9,6 +9,7 @@ from batchdigits.errors import UsageError
 from batchdigits.job import Job
 from batchdigits.objects import ObjectError, is_url, object_exists
 from batchdigits.sources import FoundSources, escape_path, unescape_path
+from batchdigits.sources.archives import split_member
 from batchdigits.state import StateStore
 
 
@@ -36,7 +37,9 @@ class InputScope:
         is_held = file in self._files or is_below
         if is_held and not self._inputs_overlap:
             return file
-        return self._respell_file(file) or (file if is_held else "")
+        place, member = split_member(file)
+        name = self._respell_file(place)
+        return name + member if name else (file if is_held else "")
 
     def _respell_file(self, file: str) -> str:
         path = os.fsdecode(unescape_path(file))

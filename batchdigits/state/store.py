@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -9,10 +10,10 @@ from batchdigits.records import FileSnapshot
 from batchdigits.state import base
 from batchdigits.state.checksums import compute_checksum
 from batchdigits.state.entries import MOVED, FileRecord
-from batchdigits.state.table_records import TableRecords
+from batchdigits.state.member_records import HAS_FINDINGS, MemberRecords
 
 
-class StateStore(TableRecords):
+class StateStore(MemberRecords):
     """An open state; see `open_store`.
 
     Attributes:
@@ -28,6 +29,7 @@ class StateStore(TableRecords):
         """
         self.folder = os.path.dirname(os.path.realpath(path))
         super().__init__(base.open_database(path))
+        self.turn = threading.RLock()
         self._base.execute(
             "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
             " sure INTEGER) WITHOUT ROWID"
@@ -42,15 +44,16 @@ class StateStore(TableRecords):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep all changes of the block or none; they are on disk when it ends."""
-        self._base.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._stale = False
-            with suppress(sqlite3.Error):
-                self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")
+        with self.turn:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._stale = False
+                with suppress(sqlite3.Error):
+                    self._base.execute("ROLLBACK")
+                raise
+            self._base.execute("COMMIT")
 
     def add_key(self, key: str, thresholds: str) -> int:
         """Return the number of a key; a new key is kept with the thresholds that go with it."""
@@ -109,16 +112,16 @@ class StateStore(TableRecords):
         rows = self._base.execute(
             "SELECT at FROM here LEFT JOIN files USING (file)"
             " LEFT JOIN readings ON readings.id = files.reading"
-            " WHERE files.file IS NULL OR NOT files.sure OR files.sure != here.sure"
+            " WHERE at >= 0 AND (files.file IS NULL OR NOT files.sure OR files.sure != here.sure"
             " OR files.size != here.size OR files.time != here.time OR readings.key != ?"
-            " OR readings.failed ORDER BY at",
+            " OR readings.failed) ORDER BY at",
             (key,),
         )
         return [index for (index,) in rows]
 
     def reuse_reading(self, entry: FileSnapshot, key: int) -> bool:
         """Return whether a file's content was read before; if so, the file gets its findings."""
-        query = "SELECT id FROM readings WHERE content = ? AND key = ? AND NOT failed"
+        query = f"SELECT id FROM readings WHERE content = ? AND key = ? AND {HAS_FINDINGS}"
         row = self._base.execute(query, (entry.content, key)).fetchone()
         if row:
             self._save_file(entry, row[0])
@@ -218,7 +221,7 @@ class StateStore(TableRecords):
             "SELECT at, files.file, files.size, files.time, files.sure, files.content,"
             " CASE WHEN failed THEN findings ELSE '' END"
             " FROM here JOIN files USING (file) JOIN readings ON readings.id = files.reading"
-            " WHERE here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
+            " WHERE here.at >= 0 AND here.file > ? AND readings.key = ? ORDER BY here.file LIMIT ?",
             (after, key, count),
         )
         return [(index, FileSnapshot(*entry), findings) for index, *entry, findings in rows]
