@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout import contents, straight
+from batchdigits.layout.broken import join_broken
 from batchdigits.layout.cells import cells
 from batchdigits.layout.empty import is_empty as is_empty
 from batchdigits.layout.groups import Group, Kind, groups, in_order
@@ -119,7 +120,7 @@ def _find_groups(
         small = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
-    seen = lines(laid)
+    seen = join_broken(lines(laid))
     closed = cells(seen)
     if (whole := mended(seen, closed)) is not None:
         seen, closed = whole, cells(whole)

@@ -30,6 +30,8 @@ what is as high as the box is the side of another."""
 BESIDE, HIGH = 0.58, (0.5, 0.95)
 SOME, ALONE = 4, 20
 """More boxes than so many are boxes; one alone has no side under so many px."""
+COMB, SHARED = 3, 2.5
+"""Boxes that share their sides, at least; and px by which they differ at most."""
 CORNER, ROUND = 2.0, 3
 """px from the lines of a box, within its corners, where there is paper; a letter's hole has ink
 there in so many corners."""
@@ -58,14 +60,27 @@ def group(grey: GreyImage, ink: Ink, cells: Sequence[Cell]) -> bool:
     short = min(float(cell.size.min()) for cell in cells)
     if len(cells) > SOME:
         return float(np.median([measure_fill(ink, cell) for cell in cells])) <= FILLED
-    clear = [_clear(grey, ink, cell) for cell in cells]
+    comb = _is_comb(cells)
+    clear = [_clear(grey, ink, cell, lettered=not comb) for cell in cells]
     if 2 * sum(clear) < len(cells) or (len(cells) == 1 and short < ALONE):
         return False
+    if comb:
+        return True
     if len(cells) < SOME and short < LETTER and _among_letters(ink, cells):
         return False
     if len(cells) < SOME and 2 * sum(_round(ink, cell) for cell in cells) > len(cells):
         return False
     return len(cells) > 1 or not _text(ink, cells[0])
+
+
+def _is_comb(cells: Sequence[Cell]) -> bool:
+    """Return whether boxes share their sides, all of one size and well drawn: no letter is so."""
+    size = np.array([cell.size for cell in cells])
+    step = np.diff([cell.middle[0] for cell in cells])
+    off = np.abs(step - size[:-1, 0]).max(initial=0)
+    drawn = min(cell.drawn for cell in cells)
+    alike = off <= SHARED and np.ptp(size, axis=0).max() <= SHARED
+    return bool(len(cells) >= COMB and alike and drawn >= SOUND)
 
 
 def measure_fill(ink: Ink, cell: Cell) -> float:
@@ -100,14 +115,14 @@ def _among_letters(ink: Ink, cells: Sequence[Cell]) -> bool:
     return False
 
 
-def _clear(grey: GreyImage, ink: Ink, cell: Cell) -> bool:
-    """Tell whether a box is paper, on paper."""
+def _clear(grey: GreyImage, ink: Ink, cell: Cell, *, lettered: bool) -> bool:
+    """Tell whether a box is paper, on paper; if it may be `lettered`, it is no hole in a letter."""
     inner = _inner(ink, cell)
     if not inner.size or _mass(inner, cell) or _shaded(grey, cell):
         return False
     about = _about(ink, cell)
     dark = np.median(_inner(grey, cell)) < NIGHT * np.quantile(grey[::16, ::16], 0.9)
-    return not dark and about <= (BUSY if cell.size.min() >= NARROW else LETTERED)
+    return not dark and about <= (LETTERED if lettered and cell.size.min() < NARROW else BUSY)
 
 
 def _text(ink: Ink, cell: Cell) -> bool:

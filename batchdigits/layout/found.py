@@ -18,6 +18,8 @@ ENDS, SURE = 0.78, 4
 the least boxes of such a row."""
 ROOM = 5.0
 """px of a side under which there is no room for a box."""
+BENT = 0.2
+"""By what share of a box's shorter side its opposite sides may differ."""
 FOLDED = 0.3
 """Least share of each side of a box that has ink, where its neighbours on two sides prove it."""
 LINE = 0.8
@@ -152,10 +154,17 @@ def _find_between(
             quad = np.array(
                 [owner.quad[corner] for owner, corner in zip(owners, corners, strict=True)]
             )
-            room = (quad[2] - quad[0]).min() > ROOM
-            if room and (cell := weak(ink, one, quad, FOLDED)) is not None:
+            if _is_regular(quad) and (cell := weak(ink, one, quad, FOLDED)) is not None:
                 yield cell
                 return
+
+
+def _is_regular(quad: Quad) -> bool:
+    """Return whether there is room for a box, whose opposite sides are alike."""
+    sides = np.roll(quad, -1, axis=0) - quad
+    off = np.abs(sides[:2] + sides[2:]).max()
+    size = np.abs(sides[:2]).max(axis=1).min()
+    return bool((quad[2] - quad[0]).min() > ROOM and off <= max(ROOM, BENT * size))
 
 
 def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[tuple[Cell, Quad]]:

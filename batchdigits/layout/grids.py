@@ -17,8 +17,8 @@ ROWS_AT_ONCE = 256
 """Boxes that are compared with what is near them at a time, which bounds the memory."""
 SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
-LIKE = 0.08
-"""How much boxes of a comb differ in size, as a share of it."""
+LIKE, LITTLE = 0.08, 3.0
+"""How much boxes of a comb differ in size, as a share of it; px, at least."""
 FEW = 0.2
 """Share of a table's rows, or columns, that a line parts which is a stroke, at most."""
 
@@ -154,7 +154,7 @@ def _is_comb(cells: list[Cell], spans: NDArray[np.int64], pair: tuple[int, int],
     row = (spans[:, [across, across + 2]] == spans[before, [across, across + 2]]).all(axis=1)
     ends = (spans[:, axis + 2] == spans[before, axis]) | (spans[:, axis] == spans[after, axis + 2])
     sizes = [cells[n].size[across] for n in [after, *np.flatnonzero(row & ends).tolist()]]
-    like = np.abs(np.array(sizes) - size) <= LIKE * size
+    like = np.abs(np.array(sizes) - size) <= max(LIKE * size, LITTLE)
     return bool(like[0] and like[1:].any())
 
 

@@ -25,6 +25,8 @@ SHADE = 0.55
 LONG = (13, 24, 44)
 """px that lines have at least: the first is a side of a box of 4 mm at 100 dpi, less its corners.
 Of larger boxes the sides are longer, and what is written in them is not."""
+AS_DARK = 0.3
+"""Strong ink is at least this share as dark as the page's lines are."""
 CLEAR, RIM = 0.2, 5
 """Ink has at least so much of the darkness that is found within so many px about it: where it is
 blurred, it ends."""
@@ -44,6 +46,7 @@ class Lines(NamedTuple):
             and those that dots make, text among them.
         level: those of them that lie across the page, of at least the second length.
         upright: those that go down.
+        strong: the ink that is as dark as they are: a watermark is not.
     """
 
     ink: Ink
@@ -51,6 +54,7 @@ class Lines(NamedTuple):
     barriers: tuple[Ink, ...]
     level: Ink
     upright: Ink
+    strong: Ink
 
 
 def lines(grey: GreyImage) -> Lines:
@@ -59,22 +63,30 @@ def lines(grey: GreyImage) -> Lines:
     Args:
         grey: uint8, (height, width), dark ink on light paper.
     """
-    ink, faint = inked(grey)
+    soft = cv2.GaussianBlur(grey, (3, 3), 0)
+    around = cv2.blur(soft, (BLOCK, BLOCK), borderType=cv2.BORDER_REPLICATE)
+    dark = cv2.subtract(around, soft)
+    ink, faint = _part_ink(grey, soft, dark)
     level, upright = _ruled(ink, level=True), _ruled(ink, level=False)
     barriers = [one | other for one, other in zip(level, upright, strict=True)]
-    return Lines(ink, faint, tuple(barriers), level[1], upright[1])
+    some = dark[((level[1] | upright[1]) & ink) > 0]
+    least = AS_DARK * float(np.median(some)) if len(some) else 0.0
+    strong = np.asarray(cv2.compare(dark, least, cv2.CMP_GE) & ink, np.uint8)
+    return Lines(ink, faint, tuple(barriers), level[1], upright[1], strong)
 
 
-def inked(grey: GreyImage) -> tuple[Ink, Ink]:
+def _part_ink(grey: GreyImage, soft: GreyImage, dark: GreyImage) -> tuple[Ink, Ink]:
     """Part ink from paper: what is darker than its neighbourhood, or dark altogether.
+
+    Args:
+        grey: the page.
+        soft: the same, blurred a little.
+        dark: by how much that is darker than its neighbourhood.
 
     Returns:
         Ink; and more of it, than which the paper about it is lighter at least.
     """
-    soft = cv2.GaussianBlur(grey, (3, 3), 0)
-    around = cv2.blur(soft, (BLOCK, BLOCK), borderType=cv2.BORDER_REPLICATE)
     least = max(CONTRAST, NOISE * _grain(soft))
-    dark = cv2.subtract(around, soft)
     paper = _paper(grey)
     black = cv2.compare(soft, cv2.multiply(paper, SHADE), cv2.CMP_LT)
     ink = _sharp(dark, least) | black

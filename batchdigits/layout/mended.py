@@ -47,12 +47,14 @@ def mended(found: Lines, cells: Sequence[Cell]) -> Lines | None:
     pictures = [
         found.ink.copy(),
         found.faint.copy(),
+        found.strong.copy(),
         *(barrier.copy() for barrier in found.barriers),
     ]
     for start, end in lost:
         for picture in pictures:
             cv2.line(picture, start, end, (255,), 3)
-    return found._replace(ink=pictures[0], faint=pictures[1], barriers=tuple(pictures[2:]))
+    ink, faint, strong, *barriers = pictures
+    return found._replace(ink=ink, faint=faint, strong=strong, barriers=tuple(barriers))
 
 
 def _lost(

@@ -1,7 +1,7 @@
 """Rows of boxes of one size, evenly apart: those of them that were not seen as regions.
 
-A digit that is written over a line joins two boxes or parts one. Its row knows better: from a box
-that was found the next ones are sought a step further, each by the ink along its four sides.
+A digit written over a line joins two boxes or parts one. From a box that was found the next ones
+are sought a step further, each by the ink along its four sides.
 """
 
 from collections import defaultdict
@@ -61,11 +61,7 @@ class Run(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What was found, by cell, and the ink in which one looks for more.
-
-    Attributes:
-        strong: which are drawn so well that none is given up for another.
-    """
+    """What was found, the ink to look in, and what is too well drawn to be given up: `strong`."""
 
     cells: list[Cell]
     middle: NDArray[np.float64]
