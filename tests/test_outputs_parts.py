@@ -284,6 +284,7 @@ def test_corrections_go_into_the_parts(written: str, slash: str, state: bool) ->
 def test_review_takes_the_folder(written: str) -> None:
     assert run("review", written, "--out", "page.html", "--audit", "2", "--quiet") == 0
     assert "inbox/" in Path("page.html").read_text("utf-8")
+    assert Path("page.html").stat().st_mode & 0o111 == 0
 
 
 def test_a_page_of_a_folder_of_parts(written: str) -> None:
