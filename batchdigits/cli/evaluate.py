@@ -30,8 +30,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="A results table of run; or pictures that a model is to read: folders named by "
-            "label, an .npz file, or a folder of IDX files (the test part).",
+            help="A results table of run, or its folder of parts; or pictures that a model is to "
+            "read: folders named by label, an .npz file, or a folder of IDX files (the test part).",
             show_default=False,
         ),
     ],

@@ -26,6 +26,10 @@ def find_format(path: str) -> TableFormat | None:
     """
     if os.path.isdir(path):
         return choose_part_format(path) if is_part_folder(path.rstrip("/")) else None
+    return _find_suffix_format(path)
+
+
+def _find_suffix_format(path: str) -> TableFormat | None:
     return FORMATS.get(os.path.splitext(path)[1].lower())
 
 
@@ -35,7 +39,7 @@ def choose_part_format(folder: str) -> TableFormat:
     Raises:
         UsageError: the suffix is that of a workbook.
     """
-    table_format = FORMATS.get(os.path.splitext(folder.rstrip("/"))[1].lower(), FORMATS[".parquet"])
+    table_format = _find_suffix_format(folder.rstrip("/")) or FORMATS[".parquet"]
     if table_format.holds_sheets:
         raise UsageError(
             f"parts are no {table_format.suffix}: expected {folder!r} to be named otherwise, as "
@@ -58,7 +62,7 @@ def choose_format(out: str, dialect: Dialect, option: str = "--out") -> TableFor
     if out.endswith("/") and option == "--out":
         table_format: TableFormat | None = choose_part_format(out)
     else:
-        table_format = FORMATS[".csv"] if out == "-" else find_format(out)
+        table_format = FORMATS[".csv"] if out == "-" else _find_suffix_format(out)
     if table_format is None:
         folder = "a folder ending in / for parts, " if option == "--out" else ""
         expected = f"{', '.join(FORMATS)}, {folder}or - for CSV on standard output"

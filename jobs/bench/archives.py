@@ -194,6 +194,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves files, whole or a part."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
 
     def do_GET(self) -> None:
         """Send a file, or the part that is asked for."""
@@ -206,6 +208,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(piece)))
         self.end_headers()
         self.wfile.write(piece)
+        self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
