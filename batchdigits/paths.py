@@ -13,6 +13,8 @@ from batchdigits.sources import inspection
 
 LOCAL_OPTIONS = ("state", "debug_pages", "summary_json", "log_file", "move_done", "move_failed")
 """Options of what a run writes to this machine's disk alone; tables may be URLs."""
+MANIFEST_NAME = "_manifest.json"
+"""Name of the file that tells of the parts of a table that is a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class OutputPaths:
     """The files and folders that a run writes; None means that the run does not write it.
 
     Attributes:
-        out: the table; `-` is standard output. None if rows go to the caller.
+        out: the table; a folder ending in `/` for a table of parts; `-` is standard output. None if
+            rows go to the caller.
         state: what was read, for the next run; None if `out` is `-` and no state is named.
         corrections: what people said about the table's values; None if `out` is no file. A run
             reads it and never writes it.
@@ -30,7 +33,7 @@ class OutputPaths:
         summary_json: the summary for programs.
         debug_pages: the folder for drawings of pages.
         move_folders: the folders that files are moved to, by the option that names each.
-        tables: the table, and the table of single digits.
+        tables: the table, and the table of single digits; of a table of parts, its manifest.
         written: everything that the run writes, except the folders that files are moved to.
         locked: the outputs that are locked during the run, by the option that names each.
         state_option: the option that names the state, for messages.
@@ -70,7 +73,28 @@ class OutputPaths:
 
 def make_corrections_path(table: str) -> str:
     """Return where what people said about a table's values is kept."""
-    return f"{table}.corrections.csv"
+    return f"{_strip_slashes(table)}.corrections.csv"
+
+
+def make_state_path(table: str) -> str:
+    """Return where the state of a table is kept, unless an option says otherwise."""
+    return f"{_strip_slashes(table)}.state"
+
+
+def make_main_path(table: str) -> str:
+    """Return the file by which a table is known: its manifest, if it is a folder of parts."""
+    if table.endswith("/") or os.path.isfile(os.path.join(table, MANIFEST_NAME)):
+        return os.path.join(table, MANIFEST_NAME)
+    return table
+
+
+def is_part_folder(table: str) -> bool:
+    """Return whether a path names a table of parts: it ends in `/`, or holds a manifest."""
+    return make_main_path(table) != table
+
+
+def _strip_slashes(table: str) -> str:
+    return table.rstrip("/") or table
 
 
 def resolve_paths(options: RunOptions) -> OutputPaths:
@@ -85,7 +109,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
     _check_local_paths(options)
     out, digits, state = options.out, options.digits_out, options.state
     if state is None and out is not None and out != "-":
-        state = f"{out}.state"
+        state = make_state_path(out)
     corrections = None if out is None or out == "-" else make_corrections_path(out)
     others = options.new_rows, options.log_file, options.summary_json, options.debug_pages
     own_paths = (out, state, digits, *others)
@@ -103,7 +127,7 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
         summary_json=options.summary_json,
         debug_pages=options.debug_pages,
         move_folders={option: folder for option, folder in moves.items() if folder is not None},
-        tables=tuple(path for path in (out, digits) if path is not None),
+        tables=tuple(make_main_path(path) for path in (out, digits) if path is not None),
         written=tuple(path for path in own_paths if path is not None and path != "-"),
         locked={option: path for option, path in locks.items() if path and path != "-"},
         state_option="the state of --out" if options.state is None else "--state",

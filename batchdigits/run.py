@@ -141,7 +141,13 @@ def _write_tables(
         with _open_new_rows(job):
             return
     with_digits = job.paths.digits_out is not None
-    opening = str(job.paths.out), job.paths.digits_out, job.layouts, job.dialect
+    settings = {
+        "model": job.card.name,
+        "fingerprint": job.fingerprint,
+        "min_confidence": job.threshold,
+        "wide": job.options.wide,
+    }
+    opening = str(job.paths.out), job.paths.digits_out, job.layouts, job.dialect, settings
     with state.guard_tables():
         with open_tables(*opening) as write, _open_new_rows(job) as add:
             for batch in known_findings:

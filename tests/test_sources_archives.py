@@ -19,11 +19,14 @@ from archives_made import (
     rows,
     run,
 )
+from cli_runs import run as cli_run
 from conftest import FakeClassifier, plan, read
 
 from batchdigits.extract.worker import extract_chunk
 from batchdigits.sources import find_sources
 from batchdigits.sources.archives import entries, gzip, parquet, tar
+from batchdigits.views import FieldRequest, FileRequest, cut_views, find_picture, index_pictures
+from batchdigits.views.cut import load_file
 
 KINDS = ["a.tar", "a.tar.gz", "a.tgz", "a.zip", "a.parquet"]
 NAMES = ["b.png", "a.png", "sub/c.png", "ü.png"]
@@ -569,6 +572,40 @@ def test_without_pyarrow_an_error_row_says_what_is_needed(monkeypatch: pytest.Mo
     monkeypatch.setattr(parquet, "import_module", missing)
     run()
     assert "pip install 'batchdigits[parquet]'" in details()["inbox/a.parquet"]
+
+
+# --- what people look at ---
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_pictures_of_members_are_cut_out_of_their_archive(name: str) -> None:
+    make_archive(f"inbox/{name}", digits("../a.png", "b.png"))
+    run(min_confidence=1.0, move_done="done")  # all are for review, and the archive is moved
+    (file, *_), *_ = rows()
+    wanted = FieldRequest(1, None)
+    requests = [
+        FileRequest(find_picture(one, "", index_pictures(["done"])), "", [wanted], [], one)
+        for one in (file, f"inbox/{name}/no such.png")
+    ]
+    shown, missing = cut_views(requests, max_pixels=10**6)
+    assert shown.fields[0] is not None
+    assert missing.fault == "its file is not where it was"
+    assert load_file(requests[0].path, file) == dict(digits("../a.png"))["../a.png"]
+
+
+def test_a_review_shows_members_and_takes_what_is_said() -> None:
+    make_tar("inbox/a.tar", digits(*NAMES))
+    run(min_confidence=1.0)
+    assert cli_run("review", "results.csv", "--out", "page.html", "--quiet") == 0
+    page = Path("page.html").read_text("utf-8")
+    assert "its file is not where it was" not in page.replace("&#39;", "'")
+    copy = Path("results.csv").read_text("utf-8").splitlines()
+    columns = copy[1].split(",")
+    columns[3] = "4" if columns[3] != "4" else "5"
+    Path("copy.csv").write_text("\n".join([copy[0], ",".join(columns)]) + "\n", "utf-8")
+    assert cli_run("correct", "results.csv", "copy.csv", "--quiet") == 0
+    run(min_confidence=1.0, fresh=True)
+    assert next((value, status) for _, value, status in rows()) == (columns[3], "verified")
 
 
 # --- in small pieces ---

@@ -12,7 +12,9 @@ from batchdigits.files import write_file
 
 
 def compare(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A results table.")],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="A results table, or a folder of parts.")
+    ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Another, to compare with it.")],
     out: Annotated[
         str | None,

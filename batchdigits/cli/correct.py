@@ -14,7 +14,11 @@ MAX_LINES = 10
 """Corrections and problems that are listed on standard error, each."""
 ResultsArgument = Annotated[
     str,
-    typer.Argument(metavar="RESULTS", help="A results table of `run`.", show_default=False),
+    typer.Argument(
+        metavar="RESULTS",
+        help="A results table of `run`, or its folder of parts.",
+        show_default=False,
+    ),
 ]
 StateOption = Annotated[str | None, make_run_option("state")]
 WaitOption = Annotated[str | None, make_run_option("wait")]

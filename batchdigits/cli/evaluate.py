@@ -30,8 +30,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opt
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="A results table of run; or pictures that a model is to read: folders named by "
-            "label, an .npz file, or a folder of IDX files (the test part).",
+            help="A results table of run, or its folder of parts; or pictures that a model is to "
+            "read: folders named by label, an .npz file, or a folder of IDX files (the test part).",
             show_default=False,
         ),
     ],
@@ -139,6 +139,7 @@ def _write_page(table: str, path: str, known: "MatchedReadings | str | None", qu
     """Write the page of a table; `known` is its truth, or a file of what people said."""
     from batchdigits import evaluate as room  # noqa: PLC0415
     from batchdigits import report  # noqa: PLC0415
+    from batchdigits.paths import make_main_path  # noqa: PLC0415
 
     if isinstance(known, str):
         known = room.match_corrections(known).matched
@@ -146,7 +147,7 @@ def _write_page(table: str, path: str, known: "MatchedReadings | str | None", qu
     readings = None if known is None else known.readings
     lookup = room.make_crop_lookup(table, RunOptions.from_settings({"quiet": quiet}))
     text = room.render_report(table, room.read_results(table), metrics, readings, lookup)
-    write_file(path, text.encode(), mode_of=table)
+    write_file(path, text.encode(), mode_of=make_main_path(table))
     if not quiet:
         report.print_message(f"how '{table}' came out -> {path}")
 

@@ -208,7 +208,8 @@ class RunOptions(ReadOptions):
     out: Annotated[
         OptionalPath,
         Option(
-            "The table: .csv .tsv .parquet .jsonl .xlsx, or - for CSV on standard output.",
+            "The table: .csv .tsv .parquet .jsonl .xlsx, a folder ending in / for parts (Parquet; "
+            "results.csv/ for CSV), or - for CSV on standard output.",
             OUTPUT,
             "PATH",
             flags=("-o",),
@@ -316,7 +317,8 @@ class RunOptions(ReadOptions):
     move_done: Annotated[
         OptionalNonEmptyPath,
         Option(
-            "Move files of INPUT that were read to this folder, once their rows are safe.",
+            "Move files of INPUT that were read to this folder, once their rows are safe; an "
+            "archive as a whole.",
             RUNNING,
             "DIR",
         ),

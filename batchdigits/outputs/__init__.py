@@ -6,24 +6,28 @@ place when it is complete. In `detail`, control characters and halves of surroga
 spaces. A detail that would begin with `= + - @` begins with `'` (OWASP ASVS 5.0, requirement
 1.2.10; a space in front is often trimmed away on import).
 
-A new format is one file here, which both writes and reads it, and its name in `choice`.
+A table may be a folder of parts (`sharded`). A new format is one file here, which both writes and
+reads it, and its name in `choice`.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.files import check_writable, open_atomic_file, wrap_os_errors
-from batchdigits.outputs.choice import FORMATS, choose_format, find_format
+from batchdigits.outputs import sharded
+from batchdigits.outputs.choice import choose_format, choose_part_format, find_format
 from batchdigits.outputs.debug_pages import prepare_debug_folder
 from batchdigits.outputs.delimited import Dialect
+from batchdigits.outputs.frames import build_dataframe, read_table
+from batchdigits.outputs.sharded import has_whole_parts, load_part_dialect
 from batchdigits.outputs.table_format import (
     DIGITS_LAYOUT,
     FIELDS_LAYOUT,
@@ -36,9 +40,6 @@ from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import OutputRows
 from batchdigits.records import Row
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = [
     "DIGITS_LAYOUT",
     "FIELDS_LAYOUT",
@@ -49,6 +50,8 @@ __all__ = [
     "build_dataframe",
     "check_table_path",
     "find_format",
+    "has_whole_parts",
+    "load_part_dialect",
     "make_page_layout",
     "open_results_table",
     "open_table_writer",
@@ -69,7 +72,8 @@ def check_table_path(
     """Check that a table can be written to `out`, before anything is read.
 
     Args:
-        out: a path that ends in .csv, .tsv, .jsonl, .parquet or .xlsx; `-` is CSV to stdout.
+        out: a path that ends in .csv, .tsv, .jsonl, .parquet or .xlsx; `-` is CSV to stdout; a
+            folder that ends in `/` is a table of parts, Parquet unless its name ends so.
         excel: as in `open_table_writer`.
         decimal_comma: likewise.
         option: the option that gave `out`, for messages.
@@ -87,7 +91,10 @@ def check_table_path(
             f"cannot import what writes {table_format.suffix} ({fault}): "
             f"{table_format.install_hint}"
         ) from fault
-    if out != "-":
+    if out.endswith("/"):
+        with wrap_os_errors(out):
+            sharded.check_part_folder(out)
+    elif out != "-":
         with wrap_os_errors(out):
             check_writable(out)
     elif sys.stdout is None:
@@ -110,7 +117,11 @@ def prepare_outputs(paths: OutputPaths) -> None:
 
 @contextmanager
 def open_tables(
-    out: str, digits_out: str | None, layouts: Sequence[TableLayout], dialect: Dialect
+    out: str,
+    digits_out: str | None,
+    layouts: Sequence[TableLayout],
+    dialect: Dialect,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[Callable[[Sequence[OutputRows]], None]]:
     """Open the results table, and the table of digits where one is wanted.
 
@@ -120,12 +131,14 @@ def open_tables(
         layouts: of the results table. Without any, it gets a row per page, with a column for each
             field found. These are known when all pages are read, so the rows wait until then.
         dialect: for spreadsheets.
+        settings: how the rows were made, for the manifest of a table of parts; None for what it
+            says already.
 
     Yields:
         A function that appends to both.
     """
     with ExitStack() as stack:
-        write = stack.enter_context(open_results_table(out, layouts, dialect))
+        write = stack.enter_context(open_results_table(out, layouts, dialect, settings))
         write_digits: RecordWriter | None = None
         if digits_out is not None:
             digits = open_table_writer(digits_out, DIGITS_LAYOUT, **dialect._asdict())
@@ -141,44 +154,50 @@ def open_tables(
 
 @contextmanager
 def open_results_table(
-    out: str, layouts: Sequence[TableLayout], dialect: Dialect
+    out: str,
+    layouts: Sequence[TableLayout],
+    dialect: Dialect,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[RecordWriter]:
     """Open a table of results as `open_tables` does; yield a function that appends rows."""
     if layouts:
-        with open_table_writer(out, *layouts, **dialect._asdict()) as write:
+        with _open_file_or_parts(out, layouts, dialect, settings) as write:
             yield write
         return
     wide_rows: list[Row] = []
     yield wide_rows.extend
-    _write_wide_table(out, wide_rows, dialect)
+    _write_wide_table(out, wide_rows, dialect, settings)
 
 
-def _write_wide_table(out: str, rows: list[Row], dialect: Dialect) -> None:
+def _open_file_or_parts(
+    out: str,
+    layouts: Sequence[TableLayout],
+    dialect: Dialect,
+    settings: Mapping[str, Any] | None,
+) -> AbstractContextManager[RecordWriter]:
+    """Open a table of results, which may be a folder of parts, whose layout is the first."""
+    if not out.endswith("/"):
+        return open_table_writer(out, *layouts, **dialect._asdict())
+    check_table_path(out, **dialect._asdict())
+
+    def open_part(path: str) -> AbstractContextManager[RecordWriter]:
+        return open_table_writer(path, layouts[0], **dialect._asdict())
+
+    suffix = choose_part_format(out).suffix
+    facts = {"dialect": list(dialect), "columns": layouts[0].names}
+    return sharded.open_part_writer(out, suffix, open_part, facts, settings)
+
+
+def _write_wide_table(
+    out: str, rows: list[Row], dialect: Dialect, settings: Mapping[str, Any] | None
+) -> None:
     named_rows = [
         replace(row, field="value") if row.value and not row.field else row for row in rows
     ]
     names = dict.fromkeys(row.field for row in named_rows if row.field)
     layouts = [make_page_layout(list(names)), FIELDS_LAYOUT]
-    with open_table_writer(out, *layouts, **dialect._asdict()) as write:
+    with _open_file_or_parts(out, layouts, dialect, settings) as write:
         write(named_rows)
-
-
-def build_dataframe(rows: Iterable[Row], layout: TableLayout = LONG_LAYOUT) -> "pd.DataFrame":
-    """Return the rows as a DataFrame.
-
-    Args:
-        rows: of the results.
-        layout: of the table.
-
-    Returns:
-        DataFrame: `page` int64, confidences float64 (NaN where there is none), the others `str`
-        (007 stays 007); the index counts from 0.
-    """
-    import pandas as pd  # noqa: PLC0415 (half a second that the command line need not spend)
-
-    kinds = {str: "str", int: "int64", float: "float64"}
-    dtypes = {column.name: kinds[column.kind] for column in layout.columns}
-    return pd.DataFrame(list(layout.lines(rows)), columns=layout.names).astype(dtypes)
 
 
 @contextmanager
@@ -229,35 +248,6 @@ def open_table_writer(
         yield write
         with wrap_os_errors(out):
             stack.close()
-
-
-def read_table(path: str) -> "pd.DataFrame":
-    """Read a table in any format that `open_table_writer` writes, as text.
-
-    Args:
-        path: a .csv or .tsv (separated by comma, semicolon or tab, with or without a byte order
-            mark), .jsonl, .parquet or .xlsx.
-
-    Returns:
-        DataFrame: every column str, empty where a cell has nothing; names of columns without
-        spaces around them.
-
-    Raises:
-        UsageError: unknown suffix, a missing library, or it cannot be read.
-    """
-    table_format = find_format(path)
-    if table_format is None:
-        raise UsageError(f"'{path}' is no table: expected {', '.join(FORMATS)}")
-    try:
-        table = table_format.read(path)
-    except ImportError as error:
-        raise UsageError(f"cannot read '{path}' ({error}): {table_format.install_hint}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror or error}") from None
-    except Exception as error:  # each library has its own types for a damaged file
-        raise UsageError(f"'{path}' cannot be read as a table: {error}") from None
-    table.columns = table.columns.astype(str).str.strip()
-    return table.astype(object).where(table.notna(), "").astype("str")
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchdigits.files import check_writable, wrap_os_errors, write_file
+from batchdigits.paths import make_main_path
 from batchdigits.review.items import ReviewItem
 from batchdigits.review.page import PageContext, ShownItem, render_page
 from batchdigits.review.server import ServedReview
 from batchdigits.review.unlike import order_by_unlikeness
 from batchdigits.review.workbook import write_workbook
+from batchdigits.sources.archives import split_member
 from batchdigits.summary import Progress
 from batchdigits.views import (
     FieldRequest,
@@ -68,14 +70,14 @@ def write_pages(
     """
     shown, pictures = show_items(items, options, progress)
     if out.lower().endswith(".xlsx"):
-        write_workbook(out, shown, context.table)
+        write_workbook(out, shown, make_main_path(context.table))
         return [out]
     parts = split_items(shown)
     paths = name_pages(out, len(parts))
     names = [os.path.basename(one) for one in paths]
     for number, path in enumerate(paths, 1):
         text = render_part(parts, number, names, pictures, context)
-        write_file(path, text.encode(), mode_of=context.table)
+        write_file(path, text.encode(), mode_of=make_main_path(context.table))
     return paths
 
 
@@ -204,6 +206,7 @@ def _request_views(
             content,
             [FieldRequest(one.row.page, one.place.box, one.spots, one.quarters) for one in some],
             sorted({one.row.page for one in some if one.row.field and one.how != "group"}),
+            file if split_member(file)[1] else "",
         )
 
 

@@ -20,8 +20,9 @@ from batchdigits.corrections import (
     list_problems,
     read_corrections,
 )
-from batchdigits.outputs import LONG_LAYOUT, open_table_writer, open_tables
+from batchdigits.outputs import LONG_LAYOUT, open_results_table, open_tables
 from batchdigits.outputs.delimited import Dialect, detect_dialect
+from batchdigits.paths import is_part_folder, make_main_path
 from batchdigits.postprocess.judge import OutputRows
 from batchdigits.postprocess.rules import describe_broken_rule
 from batchdigits.records import Row
@@ -84,7 +85,7 @@ def correct_table(
         outcome.unmatched = [one for at, one in fresh.items() if at not in full]
         outcome.merged, outcome.known = len(fresh) - len(outcome.unmatched), len(new) - len(fresh)
         outcome.answers = Counter(_classify_answer(one) for at, one in fresh.items() if at in full)
-        append_corrections(results.corrections, [*fresh.values()], mode_of=path)
+        append_corrections(results.corrections, [*fresh.values()], mode_of=make_main_path(path))
         results.book = CorrectionBook([*results.book.corrections, *fresh.values()])
         outcome.problems += list_problems(new)
         _write_table(results, outcome)
@@ -208,14 +209,15 @@ def _write_table(results: OpenResults, outcome: MergeOutcome) -> None:
     digits = _find_digits_table(results)
     with ExitStack() as stack:
         stack.enter_context(lock_outputs([digits] if digits else []))
-        for table in filter(None, (results.path, digits)):
+        main = make_main_path(results.path)
+        for table in filter(None, (main, digits)):
             stack.enter_context(
                 tables.guard_table(
                     table,
                     results.store,
                     description,
                     lambda: json.dumps(outcome.statuses),
-                    advise=table == results.path,
+                    advise=table == main,
                 )
             )
         settings = results.settings
@@ -250,7 +252,7 @@ def _find_digits_table(results: OpenResults) -> str | None:
     """Return the path of the table of digits that was written with the table; None for none."""
     if results.store is None or results.record is None or not results.settings.get("digits_out"):
         return None
-    own = tables.name_table(results.path, results.store)
+    own = tables.name_table(make_main_path(results.path), results.store)
     for name, record in results.store.load_table_records().items():
         if name != own and record.settings == results.record.settings:
             return os.path.join(results.store.folder, name)
@@ -263,5 +265,7 @@ def _write_plain_table(results: OpenResults, outcome: MergeOutcome) -> None:
     outcome.statuses.update(row.status for row in found)
     is_text = results.path.lower().endswith((".csv", ".tsv"))
     dialect = detect_dialect(results.path) if is_text else Dialect()
-    with open_table_writer(results.path, LONG_LAYOUT, **dialect._asdict()) as write:
+    if is_part_folder(results.path):
+        dialect = outputs.load_part_dialect(results.path)
+    with open_results_table(results.path, [LONG_LAYOUT], dialect) as write:
         write(found)

@@ -20,7 +20,7 @@ from batchdigits.outputs import (
     TableLayout,
     make_page_layout,
 )
-from batchdigits.paths import make_corrections_path
+from batchdigits.paths import make_corrections_path, make_main_path, make_state_path
 from batchdigits.postprocess.judge import OutputRows, judge_findings
 from batchdigits.predict.findings import Finding, decode_findings
 from batchdigits.records import Row, Source, Status
@@ -151,20 +151,23 @@ def open_results(path: str, state_path: str | None, wait: float) -> Iterator[Ope
         BusyError: a run writes it.
         OutputError: the state cannot be used.
     """
-    if not Path(path).is_file():
+    main = make_main_path(path)
+    if main != path and not path.endswith("/"):
+        path += "/"
+    if not Path(main).is_file():
         raise UsageError(f"'{path}' does not exist: expected a results table of `batchdigits run`")
     if state_path is not None and not Path(state_path).is_file():
         raise UsageError(f"--state '{state_path}' does not exist: give the state of '{path}'")
     if outputs.find_format(path) is None:
         raise UsageError(f"'{path}' is no table: expected a results table of `batchdigits run`")
     corrections = make_corrections_path(path)
-    beside = state_path or f"{path}.state"
+    beside = state_path or make_state_path(path)
     with ExitStack() as stack:
         stack.enter_context(lock_outputs([path], wait))
         found = OpenResults(path, corrections, load_book(corrections))
         if os.path.exists(beside):
             found.store = stack.enter_context(state.open_store(beside))
-            found.record = found.store.load_table_record(tables.name_table(path, found.store))
+            found.record = found.store.load_table_record(tables.name_table(main, found.store))
         if found.record is not None and found.record.settings:
             _, found.settings, found.columns, _ = json.loads(found.record.settings)
         yield found

@@ -16,7 +16,7 @@ from batchdigits.corrections import Correction, append_corrections, parse_correc
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.records import Page
 from batchdigits.review.items import ReviewItem
-from batchdigits.views import draw_page
+from batchdigits.views import draw_page, load_file
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1 << 22
@@ -171,7 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         items = self.server.review.items[number]
         path = self.server.review.find_path(items[at]) if at < len(items) else ""
         only = items[at].row.page if path else 1
-        loaded = pages.load_pages(path, max_pixels=self.server.review.max_pixels, only=only)
+        place = load_file(path, items[at].place.file) if path else ""
+        loaded = pages.load_pages(place, max_pixels=self.server.review.max_pixels, only=only)
         page = next(iter(loaded), None) if path else None
         if not isinstance(page, Page):
             self._refuse(HTTPStatus.NOT_FOUND, "its file is not where it was")

@@ -276,13 +276,14 @@ def open_state(job: Job, summary: Summary) -> Iterator[State | NoState]:
     Raises:
         OutputError: it cannot be opened or written, or is of a newer version.
     """
-    path, out = job.paths.state, job.paths.out
-    if path is None or out is None:
+    path = job.paths.state
+    if path is None or job.paths.out is None:
         yield NoState(job, summary)
         return
-    tables.restrict_state_access(path, out)
+    table = job.paths.tables[0]
+    tables.restrict_state_access(path, table)
     with state.open_store(path) as store:
-        tables.restrict_state_access(path, out)  # a new file may have replaced a damaged one
+        tables.restrict_state_access(path, table)  # a new file may have replaced a damaged one
         yield State(job, store, summary)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from batchdigits import files, outputs
 from batchdigits.job import Job
+from batchdigits.paths import MANIFEST_NAME
 from batchdigits.state import StateStore, TableRecord
 from batchdigits.state.aside import find_free_name
 from batchdigits.summary import Summary
@@ -59,7 +60,7 @@ def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
     They need not be written if they are as they were left and show what is known now. An empty
     table must not replace another: if no rows of the INPUTs are known, the table is kept.
     """
-    out = str(job.paths.out)
+    out = job.paths.tables[0]
     if (
         not store.has_file_records()
         and os.path.exists(out)
@@ -88,7 +89,8 @@ def _load_unchanged_table_record(
     written = None if path == "-" else store.load_table_record(name_table(path, store))
     if written is None or written.settings != description or not _is_table_unchanged(path, written):
         return None
-    return written
+    is_whole = os.path.basename(path) != MANIFEST_NAME or outputs.has_whole_parts(path)
+    return written if is_whole else None
 
 
 def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:

@@ -10,6 +10,7 @@ from batchdigits.views.cut import (
     FileViews,
     cut_views,
     draw_page,
+    load_file,
 )
 from batchdigits.views.stream import cut_file_views, find_picture, index_pictures
 
@@ -23,4 +24,5 @@ __all__ = [
     "draw_page",
     "find_picture",
     "index_pictures",
+    "load_file",
 ]

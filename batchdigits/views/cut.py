@@ -13,6 +13,7 @@ from batchdigits.corrections import Box
 from batchdigits.normalize import grey_levels
 from batchdigits.records import GreyImage, Page, Source
 from batchdigits.sources import inspection
+from batchdigits.sources.archives import digest_bytes, load_members, split_member
 
 GONE_DETAIL = "its file is not where it was"
 OTHER_CONTENT_DETAIL = "its file is another now"
@@ -49,16 +50,18 @@ class FileRequest(NamedTuple):
     """A file of whose fields pictures are wanted.
 
     Attributes:
-        path: where it is; empty if it is gone.
+        path: where it is, or the archive that it is in; empty if it is gone.
         content: digest of its bytes, in hexadecimal; empty if it is not known.
         fields: the fields.
         pages: the pages of which a small picture is wanted too.
+        member: its name as the table spells it, if it is in an archive; else empty.
     """
 
     path: str
     content: str
     fields: Sequence[FieldRequest]
     pages: Sequence[int] = ()
+    member: str = ""
 
 
 class FieldView(NamedTuple):
@@ -93,15 +96,47 @@ class FileViews(NamedTuple):
 
 def cut_views(chunk: list[FileRequest], *, max_pixels: int) -> list[FileViews]:
     """Cut the pictures of fields out of files; workers call this."""
-    return [_cut_file(one, max_pixels) for one in chunk]
+    members = _load_members(chunk)
+    return [
+        _cut_file(one, members.get(one.member, "") if one.member else one.path, max_pixels)
+        for one in chunk
+    ]
 
 
-def _cut_file(request: FileRequest, max_pixels: int) -> FileViews:
+def _load_members(chunk: Sequence[FileRequest]) -> dict[str, bytes]:
+    """Return the bytes of the members of archives, by name; each archive is walked once."""
+    wanted: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in chunk:
+        if one.member and one.path:
+            wanted[one.path, split_member(one.member)[0]].append(one.member)
+    found: dict[str, bytes] = {}
+    for (path, archive), names in wanted.items():
+        found.update(load_members(path, archive, names))
+    return found
+
+
+def load_file(path: str, file: str) -> str | bytes:
+    """Return a file's path; or the bytes of a member, of whose archive it is the path.
+
+    Args:
+        path: as `find_picture` returns it.
+        file: its name, as the table spells it.
+    """
+    archive, member = split_member(file)
+    return load_members(path, archive, [file]).get(file, b"") if member else path
+
+
+def _cut_file(request: FileRequest, place: str | bytes, max_pixels: int) -> FileViews:
+    """Cut the pictures of fields out of a file: a path, or its bytes."""
     none: list[FieldView | None] = [None] * len(request.fields)
-    if not request.path:
+    if not place:
         return FileViews(none, {}, GONE_DETAIL)
     if request.content:
-        content = inspection.hash_source(Source("", request.path)).content
+        content = (
+            digest_bytes(place)
+            if isinstance(place, bytes)
+            else inspection.hash_source(Source("", place)).content
+        )
         if content is None or content.hex() != request.content:
             return FileViews(none, {}, GONE_DETAIL if content is None else OTHER_CONTENT_DETAIL)
     by_page: defaultdict[int, list[int]] = defaultdict(list)
@@ -109,7 +144,7 @@ def _cut_file(request: FileRequest, max_pixels: int) -> FileViews:
         by_page[field.page].append(at)
     views, shown, fault = none, dict[int, bytes](), ""
     for number in sorted({*by_page, *request.pages}):
-        page = next(iter(pages.load_pages(request.path, max_pixels=max_pixels, only=number)), None)
+        page = next(iter(pages.load_pages(place, max_pixels=max_pixels, only=number)), None)
         workers.send_heartbeat()
         if not isinstance(page, Page):
             fault = fault or (GONE_DETAIL if page is None else page.detail)

@@ -10,6 +10,7 @@ from itertools import islice
 from batchdigits import workers
 from batchdigits.records import Source
 from batchdigits.sources import inspection, unescape_path
+from batchdigits.sources.archives import split_member
 from batchdigits.views.cut import FieldView, FileRequest, FileViews, cut_views
 
 WORKER_MEMORY_MIB = 800
@@ -62,8 +63,11 @@ def find_picture(file: str, content: str, moved: Mapping[str, list[str]]) -> str
         moved: files that may be it, as of `index_pictures`.
 
     Returns:
-        A path; empty if there is no file of its name.
+        A path, that of the archive for a member of one; empty if there is no file of its name.
     """
+    archive, member = split_member(file)
+    if member:
+        file, content = archive, ""
     path = os.fsdecode(unescape_path(file))
     stem = os.path.splitext(os.path.basename(path))[0]
     places: list[str] = [path, *moved.get(stem, [])]

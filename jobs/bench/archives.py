@@ -3,7 +3,8 @@
     python jobs/bench/archives.py mnist.npz [--members 10000 100000] [--forms loose tar zip]
 
 The crops are MNIST's as PNG files, no two alike. For each number of them and each form it prints
-how long a run takes from start to table, the peak of memory (as `jobs/bench/memory.py` counts it),
+how long a run takes from start to table, by the clock and in the processors of all its processes
+(which other programs disturb less), the peak of memory (as `jobs/bench/memory.py` counts it),
 how long the next run takes that finds nothing changed, and the size on disk. Then, for the first
 number, what it takes to list, open and read loose files beside reading one tar from its beginning
 to its end, and to fetch them over HTTP from this machine one by one beside fetching the tar by
@@ -46,7 +47,8 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     given = parser.parse_args()
     digits = np.load(given.mnist)["x_train"]
-    print(f"{'form':8}{'members':>10}{'s':>8}{'a second':>10}{'MiB':>7}{'again, s':>10}{'MB':>8}")
+    titles = ("s", "a second", "CPU s", "MiB", "again, s", "MB")
+    print(f"{'form':8}{'members':>10}{''.join(f'{one:>10}' for one in titles)}")
     for count in given.members:
         for form in given.forms:
             with tempfile.TemporaryDirectory() as folder:
@@ -118,30 +120,32 @@ def bench_form(folder: Path, form: str, digits: NDArray[np.uint8], count: int) -
         write_loose(inbox, crops)
     else:
         write_archive(inbox / f"crops.{form}", form, crops)
-    took, most = run(folder)
+    took, spent, most = run(folder)
     rows = (folder / "results.csv").read_bytes().count(b"\n") - 1
     if rows != count:
         sys.exit(f"expected {count:,} rows, got {rows:,}")
-    again, _ = run(folder)
+    again, *_ = run(folder)
     size = sum(one.stat().st_size for one in inbox.rglob("*") if one.is_file())
     print(
-        f"{form:8}{count:>10,}{took:>8.1f}{count / took:>10,.0f}{most / 2**20:>7.0f}"
-        f"{again:>10.1f}{size / 1e6:>8.0f}",
+        f"{form:8}{count:>10,}{took:>10.1f}{count / took:>10,.0f}{spent:>10.1f}"
+        f"{most / 2**20:>10.0f}{again:>10.1f}{size / 1e6:>10.0f}",
         flush=True,
     )
 
 
-def run(folder: Path) -> tuple[float, float]:
-    """Run once; return how long it took, s, and the most that its processes held, bytes."""
+def run(folder: Path) -> tuple[float, float, float]:
+    """Run once; return how long it took and what processors spent, s, and its peak, bytes."""
     command = [sys.executable, "-m", "batchdigits", "run", "in", "--out", "results.csv", "--quiet"]
-    begin, most = time.monotonic(), 0.0
+    begin, before, most = time.monotonic(), os.times(), 0.0
     process = subprocess.Popen(command, cwd=folder)
     while process.poll() is None:
         most = max(most, sum(map(taken, family(process.pid))))
         time.sleep(EVERY)
     if process.returncode not in (0, 3):
         sys.exit(f"expected a run to end well, got {process.returncode}")
-    return time.monotonic() - begin, most
+    after = os.times()
+    spent = sum(after[2:4]) - sum(before[2:4])  # of children that have ended, and theirs
+    return time.monotonic() - begin, spent, most
 
 
 def bench_files(folder: Path, digits: NDArray[np.uint8], count: int) -> None:
@@ -190,6 +194,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves files, whole or a part."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
 
     def do_GET(self) -> None:
         """Send a file, or the part that is asked for."""
@@ -202,6 +208,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(piece)))
         self.end_headers()
         self.wfile.write(piece)
+        self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

@@ -8,9 +8,10 @@ with their bytes. A new kind of archive is a file here, registered in `_WALKERS`
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, suppress
 
+from batchdigits import workers
 from batchdigits.formats import ARCHIVE_SUFFIXES, FORMATS
 from batchdigits.records import Source
 from batchdigits.sources.archives.entries import ArchiveEntry, ArchiveError
@@ -26,6 +27,7 @@ __all__ = [
     "MemberReader",
     "digest_bytes",
     "estimate_member_count",
+    "load_members",
     "split_member",
     "walk_archive",
 ]
@@ -137,3 +139,25 @@ def split_member(file: str) -> tuple[str, str]:
         if not os.path.isdir(unescape_path(file[: match.start()])):
             return file[: match.start()], file[match.start() :]
     return file, ""
+
+
+def load_members(path: str, archive: str, wanted: Collection[str]) -> dict[str, bytes]:
+    """Return the bytes of members of an archive, by name; those that cannot be read are left out.
+
+    Args:
+        path: of the archive.
+        archive: its name, as the table spells it.
+        wanted: names of members, as the table spells them.
+    """
+    found: dict[str, bytes] = {}
+    left = set(wanted)
+    with MemberReader() as reader, suppress(ArchiveError):
+        for source in walk_archive(Source(archive, path, named=True, is_archive=True), {}):
+            workers.send_heartbeat()
+            if source.file in left:
+                left.discard(source.file)
+                with suppress(MemberError):
+                    found[source.file] = reader.load(source)
+            if not left:
+                break
+    return found
