@@ -1,20 +1,35 @@
 """--engine ray: the same table as on one machine, whatever dies; and what is refused."""
 
 import importlib.util
+import json
 import os
+import re
+import shlex
+import subprocess
+import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import ray
+import typer
 import workers_functions as functions
+import yaml
 from conftest import Save, drawn
+from ray.scripts.scripts import cli as ray_cli
 
 from batchdigits import cli, cluster, predict
 from batchdigits.errors import UsageError
+from batchdigits.options import RunOptions
 from batchdigits.workers.faults import Limits
 from batchdigits.workers.ray_engine import MAX_RETRIES, RayExecutor, RayPlace
 
 LIMITS = Limits(seconds=50, memory_mib=256)
+JOBS = Path(__file__).parent.parent / "jobs" / "cluster"
+OPTION_NAMES = {one.name for one in fields(RunOptions)}
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +125,72 @@ def test_a_machine_that_would_give_other_rows_is_refused(tmp_path: Path) -> None
     }.items():
         with pytest.raises(UsageError, match=words):
             other()
+
+
+# The files of jobs/cluster
+
+
+def load_yaml(name: str) -> Any:
+    return yaml.safe_load((JOBS / name).read_text("utf-8"))
+
+
+def parse_ray_command(words: list[str]) -> None:
+    """Parse a command line of Ray's; an option that does not exist raises."""
+    command: Any = ray_cli
+    name, *words = words
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, words)
+
+
+def parse_own_command(words: list[str]) -> None:
+    """Parse a command line of ours, and check its values."""
+    name, *arguments = words
+    command: Any = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    given = command.make_context(name, arguments).params
+    RunOptions.from_settings({key: one for key, one in given.items() if key in OPTION_NAMES})
+
+
+def test_the_cluster_file_is_one_that_ray_takes() -> None:
+    cluster_file = load_yaml("ray-cluster.yaml")
+    schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
+    jsonschema.validate(cluster_file, json.loads(schema.read_text("utf-8")))
+    kinds = cluster_file["available_node_types"]
+    assert cluster_file["head_node_type"] in kinds
+    assert sum(kind.get("max_workers", 0) for kind in kinds.values()) == cluster_file["max_workers"]
+    (extras,) = re.findall(r"batchdigits\[([\w,]+)\]", " ".join(cluster_file["setup_commands"]))
+    known = tomllib.loads((JOBS.parent.parent / "pyproject.toml").read_text("utf-8"))
+    assert set(extras.split(",")) <= set(known["project"]["optional-dependencies"])
+    for line in cluster_file["head_start_ray_commands"] + cluster_file["worker_start_ray_commands"]:
+        program, *words = shlex.split(line)
+        assert program == "/home/ubuntu/env/bin/ray"
+        parse_ray_command(["ray", *words])
+
+
+def test_the_line_that_submits_a_job_is_understood() -> None:
+    script = (JOBS / "submit.sh").read_text("utf-8").replace("\\\n", " ")
+    words = shlex.split(script.partition("\nexec ")[2])
+    at = words.index("--")
+    parse_ray_command([*words[:at], "--", "entry"])
+    program, *ours = words[at + 1 :]
+    assert program == "/home/ubuntu/env/bin/batchdigits"
+    parse_own_command(["s3://scans/inbox" if one == "$1" else one for one in ours])
+    assert subprocess.run(["sh", "-n", JOBS / "submit.sh"], check=False).returncode == 0
+
+
+def test_the_cron_job_runs_the_nightly_line_on_a_mounted_inbox() -> None:
+    job = load_yaml("nightly-cronjob.yaml")
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
+    spec = job["spec"]["jobTemplate"]["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    parse_own_command(container["args"])
+    mounted = {one["name"]: one for one in container["volumeMounts"]}
+    assert set(mounted) == {one["name"] for one in pod["volumes"]}
+    assert mounted["inbox"]["readOnly"]
+    assert mounted["inbox"]["mountPath"] in container["args"]
+    user = re.findall(r"^USER (\d+)$", (JOBS.parent.parent / "Dockerfile").read_text("utf-8"), re.M)
+    assert [str(pod["securityContext"]["runAsUser"])] == user
+    assert pod["restartPolicy"] == "Never"  # as podFailurePolicy wants it
+    assert 3 in spec["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]

@@ -10,8 +10,9 @@ Writes crops as PNG files and pages of 60 boxes, and reads them
 - by Ray, while the run itself is killed, and started again;
 - by Ray, on a cluster of two machines (two raylets here), one of which ends in the middle.
 
-Prints for each the seconds, those of them after the first finding is kept (start-up is left out),
-and whether the table is that of this machine, to the byte. Exits with 1 where one is not.
+Prints for each the seconds, the files a second (without disturbance those after the first quarter,
+so that the start is left out), and whether the table is that of this machine, to the byte. Exits
+with 1 where one is not.
 """
 
 import argparse
@@ -84,22 +85,27 @@ def write_files(paper: NDArray[np.uint8], crops: int, pages: int) -> None:
 def time_run(
     name: str, options: list[str], disturb: Callable[["subprocess.Popen[Any]"], bool] | None = None
 ) -> bytes:
-    """Run from nothing, disturb it once it has kept something, and print how it went."""
+    """Run from nothing, disturb it once it has kept some, and print how it went."""
     for path in Path().glob("results*"):
         path.unlink()
+    total = sum(1 for _ in Path("in").rglob("*.png"))
     begin = time.monotonic()
     run = subprocess.Popen([*RUN, *options], start_new_session=True)
-    first = wait_for_findings(run)
+    at, early = wait_for_findings(run, total // 4)
     told = ""
     if disturb is not None:
-        told = f", disturbed after {count_kept():,} files"
+        told = f", disturbed after {count_kept():,} of {total:,} files"
         if disturb(run):
             run.wait()
             run = subprocess.Popen([*RUN, *options], start_new_session=True)
+    kept, first = (at, early) if disturb is None else (0, begin)
+    last, late = wait_for_findings(run, total)
     if run.wait() not in (0, 3):
         sys.exit(f"{name}: ended with {run.returncode}")
-    end = time.monotonic()
-    print(f"{name}: {end - begin:.1f} s, {end - first:.1f} s of them after the start{told}")
+    print(
+        f"{name}: {time.monotonic() - begin:.1f} s, {(last - kept) / (late - first):,.0f} files a "
+        f"second{' after the first quarter' if disturb is None else ' with the start'}{told}"
+    )
     return tell(OUT.read_bytes())
 
 
@@ -113,11 +119,11 @@ def tell(table: bytes) -> bytes:
     return table
 
 
-def wait_for_findings(run: "subprocess.Popen[Any]") -> float:
-    """Wait until a run has kept findings; return when, s of the monotonic clock."""
-    while not count_kept() and run.poll() is None:
+def wait_for_findings(run: "subprocess.Popen[Any]", count: int) -> tuple[int, float]:
+    """Wait until a run has kept so many files; return how many, and when by the monotonic clock."""
+    while (kept := count_kept()) < count and run.poll() is None:
         time.sleep(0.05)
-    return time.monotonic()
+    return kept, time.monotonic()
 
 
 def count_kept() -> int:
