@@ -21,6 +21,7 @@ from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Ink, lines, reach
 from batchdigits.layout.mended import mended
 from batchdigits.layout.opened import choose_groups, find_open
+from batchdigits.layout.pale import without_pale
 from batchdigits.layout.runs import ruled
 from batchdigits.layout.sorted import sorted_out, without_repeats, without_squares
 from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
@@ -122,11 +123,15 @@ def _find_groups(
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
     seen = join_broken(lines(laid))
     closed = cells(seen)
-    if (whole := mended(seen, closed)) is not None:
-        seen, closed = whole, cells(whole)
+    if (repaired := mended(seen, closed)) is not None:
+        seen, closed = repaired, cells(repaired)
     near = reach(seen.ink)
     least = LEAST_SIDE * min(small.shape)
-    boxes = without_squares(sorted_out(without_repeats(closed)))
+    whole = without_squares(sorted_out(without_repeats(closed)))
+    boxes = without_pale(whole, near, reach(seen.strong))
+    if len(boxes) < len(whole):  # there is a pattern under the print, which is no ink
+        seen = seen._replace(ink=seen.strong, faint=seen.strong)
+        near = reach(seen.strong)
     known = set(map(id, boxes))
     boxes = [
         cell

@@ -19,6 +19,8 @@ SAME = 0.35
 """Lines of a table less than this share of its smallest cell apart are one."""
 LIKE, LITTLE = 0.08, 3.0
 """How much boxes of a comb differ in size, as a share of it; px, at least."""
+COMB = 3
+"""So many boxes of one size beside each other are a comb."""
 FEW = 0.2
 """Share of a table's rows, or columns, that a line parts which is a stroke, at most."""
 
@@ -134,7 +136,8 @@ def joined(cells: list[Cell], spans: NDArray[np.int64], axis: int) -> list[Cell]
         touching = np.flatnonzero((spans[:, axis] == line) | (spans[:, axis + 2] == line))
         lone = set(touching.tolist()) == users[line] and len(some) <= max(1, FEW * count)
         for before, after in some if lone else ():
-            if _is_comb(cells, spans, (before, after), axis):
+            pair = before, after
+            if _is_comb(cells, spans, pair, axis) or _ends_comb(cells, spans, pair, axis):
                 continue
             one, two = out[before], out[after]
             if one is not None and two is not None:
@@ -156,6 +159,26 @@ def _is_comb(cells: list[Cell], spans: NDArray[np.int64], pair: tuple[int, int],
     sizes = [cells[n].size[across] for n in [after, *np.flatnonzero(row & ends).tolist()]]
     like = np.abs(np.array(sizes) - size) <= max(LIKE * size, LITTLE)
     return bool(like[0] and like[1:].any())
+
+
+def _ends_comb(
+    cells: list[Cell], spans: NDArray[np.int64], pair: tuple[int, int], axis: int
+) -> bool:
+    """Return whether one of two neighbours is the end of `COMB` boxes of one size in its row."""
+    across = 1 - axis
+    row = np.flatnonzero(
+        (spans[:, [across, across + 2]] == spans[pair[0], [across, across + 2]]).all(axis=1)
+    )
+    for n, near, far in ((pair[1], axis, axis + 2), (pair[0], axis + 2, axis)):
+        at = {int(spans[m, near]): m for m in row.tolist()}
+        count, size, one = 1, cells[n].size, n
+        while (one := at.get(int(spans[one, far]), -1)) >= 0:
+            if np.abs(cells[one].size - size).max() > max(LIKE * size.min(), LITTLE):
+                break
+            count += 1
+        if count >= COMB:
+            return True
+    return False
 
 
 def spans(cells: list[Cell]) -> NDArray[np.int64]:
