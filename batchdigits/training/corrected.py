@@ -248,7 +248,9 @@ def _request_views(
 ) -> Iterator[FileRequest]:
     for (file, content), values in wanted.items():
         fields = [
-            FieldRequest(one.item.row.page, one.item.place.box, one.spots, one.item.quarters)
+            FieldRequest(
+                *(one.item.row.page, one.item.place.box, one.spots, one.item.quarters), boxed=True
+            )
             for one in values
         ]
         yield FileRequest(find_picture(file, content, moved), content, fields)
