@@ -31,8 +31,9 @@ class TrainOptions(Options):
             f"{', '.join(RECIPE_NAMES[:-1])} or {RECIPE_NAMES[-1]}.",
             metavar="NAME",
             suggest=RECIPE_NAMES,
+            default="default, with --from-corrections",
         ),
-    ]
+    ] = ""
     out: Annotated[
         NonEmptyPath,
         Option(
@@ -78,10 +79,29 @@ class TrainOptions(Options):
         OptionalPath,
         Option(
             "Start from this bundle or .keras file, made by the same recipe. With recipe numbers, "
-            "the bundle that the number reader joins.",
+            "the bundle that the number reader joins. The word default means the model in the "
+            "package.",
             metavar="BUNDLE",
         ),
     ] = NO_PATH
+    from_corrections: Annotated[
+        OptionalPath,
+        Option(
+            "Learn from the digits that people verified, cut out of their scans: the file that "
+            "correct keeps beside a table, RESULTS.corrections.csv.",
+            metavar="PATH",
+            environment=False,
+        ),
+    ] = NO_PATH
+    pictures: Annotated[
+        PathList,
+        Option(
+            "With --from-corrections, a folder that files were moved to after they were read; may "
+            "be given again.",
+            metavar="FOLDER",
+            environment=False,
+        ),
+    ] = NO_PATHS
     device: Annotated[
         Device,
         Option(
@@ -93,13 +113,32 @@ class TrainOptions(Options):
     quiet: Annotated[bool, Option("Print nothing while all goes well.", flags=("-q",))] = False
 
     def __post_init__(self) -> None:
-        """Refuse several sets for a recipe that learns from one.
+        """Refuse options that do not go together.
 
         Raises:
-            UsageError: several are given.
+            UsageError: the recipe is missing, several sets are given for a recipe that learns from
+                one, or sets or another recipe beside corrections.
         """
-        if self.recipe not in BUNDLE_RECIPES and len(self.data) > 1:
+        if self.from_corrections is not None:
+            self._check_corrections()
+        elif not self.recipe:
+            raise UsageError("--recipe is missing (--help tells what it takes)")
+        elif self.pictures:
+            raise UsageError("--pictures goes with --from-corrections alone: leave it out")
+        elif self.recipe not in BUNDLE_RECIPES and len(self.data) > 1:
             raise UsageError(
                 f"--data: recipe {self.recipe} learns from one set, got {len(self.data)}: give "
                 "one, or use --recipe default"
+            )
+
+    def _check_corrections(self) -> None:
+        if self.data or self.labels:
+            raise UsageError(
+                "--from-corrections learns from the corrections alone: leave out --data and "
+                "--labels, or train with --data and --fine-tune"
+            )
+        if self.recipe not in ("", "default"):
+            raise UsageError(
+                f"--from-corrections: expected the recipe default, got {self.recipe}: leave "
+                "--recipe out"
             )

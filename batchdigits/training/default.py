@@ -117,7 +117,7 @@ def fit(
             for layer in model.layers:
                 if hasattr(layer, "seed_generator"):  # dropout: an epoch's chance is its own
                     layer.seed_generator.state.assign([plan.seed, epoch])
-            loss = _epoch(model, pictures, targets)
+            loss = learn_epoch(model, pictures, targets)
             with show.aside(plan.checkpoint) as under:
                 model.save(under)
             if tell:
@@ -178,8 +178,6 @@ def _mark(found: corpus.Corpus, networks: Sequence[Any]) -> int:
 
 
 def _fresh(name: str, plan: DefaultPlan, steps: int, start: Any) -> Any:
-    import keras  # noqa: PLC0415
-
     dtype = backend.choose_training_dtype()
     if start is None:
         model, highest = network(plan.kind, dtype), RATE
@@ -187,6 +185,14 @@ def _fresh(name: str, plan: DefaultPlan, steps: int, start: Any) -> Any:
         model, highest = with_weights_of(start, plan.kind, dtype), RATE / 10
         weighed(model, EXPECTED, corpus.STRANGERS)
     model.name = name
+    compile_network(model, highest, steps)
+    return model
+
+
+def compile_network(model: Any, highest: float, steps: int) -> None:
+    """Prepare a network for a training of so many steps, of which one has the highest rate."""
+    import keras  # noqa: PLC0415
+
     rate = keras.optimizers.schedules.CosineDecay(
         LEAST_RATE, steps, warmup_target=highest, warmup_steps=max(1, steps // 20)
     )
@@ -194,7 +200,6 @@ def _fresh(name: str, plan: DefaultPlan, steps: int, start: Any) -> Any:
         keras.optimizers.AdamW(rate, weight_decay=DECAY, global_clipnorm=CLIP),
         keras.losses.CategoricalCrossentropy(from_logits=True),
     )
-    return model
 
 
 def _resumed(checkpoint: Path, name: str) -> Any:
@@ -207,7 +212,7 @@ def _resumed(checkpoint: Path, name: str) -> Any:
     return model
 
 
-def _epoch(model: Any, pictures: NDArray[np.uint8], targets: NDArray[np.float32]) -> float:
+def learn_epoch(model: Any, pictures: NDArray[np.uint8], targets: NDArray[np.float32]) -> float:
     """Show the network an epoch's pictures once; return the mean loss."""
     total = 0.0
     for at in range(0, len(targets), BATCH):

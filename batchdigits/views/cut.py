@@ -1,5 +1,7 @@
 """What a worker does: a file and its fields → small pictures."""
 
+import cmath
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits import pages, workers
+from batchdigits import cells, layout, pages, workers
 from batchdigits.corrections import Box
 from batchdigits.normalize import grey_levels
 from batchdigits.records import GreyImage, Page, Source
@@ -22,6 +24,8 @@ STRIP_HEIGHT_PX = 160
 MAX_STRIP_WIDTH_PX = 1000
 MARGIN_SHARE, MIN_MARGIN_PX = 0.7, 6
 """How much of its surroundings a field is shown in, as a share of its height, on each side."""
+MAX_LEAN = 0.3
+"""Angle of a row of boxes from which it is none of these, radians."""
 TILE_PX = 48
 """Longest side of the picture of one digit, px."""
 PAGE_PX = 900
@@ -38,12 +42,14 @@ class FieldRequest(NamedTuple):
         box: where it is in the page as scanned, px; None for the whole page.
         spots: where its digits are, px.
         quarters: by how many quarter turns, anticlockwise, its writing is turned: 0 to 3.
+        boxed: whether lines round its digits are erased in `FieldView.digits`, as a run does it.
     """
 
     page: int
     box: Box | None
     spots: Sequence[Box] = ()
     quarters: int = 0
+    boxed: bool = False
 
 
 class FileRequest(NamedTuple):
@@ -199,9 +205,42 @@ def _cut_digits(
         crops.append(np.ascontiguousarray(np.rot90(crop, -field.quarters) if crop.size else blank))
     if not crops:
         return [], np.zeros((0, 28, 28), np.uint8)
-    digits = grey_levels(crops).pictures[..., 0]
     alone = whole and len(crops) == 1
+    if field.boxed and not alone:
+        inside = _cut_out_of_boxes(grey, field.spots, field.quarters)
+        digits = grey_levels(inside, invert="yes").pictures[..., 0]
+    else:
+        digits = grey_levels(crops).pictures[..., 0]
     return [] if alone else [_encode(crop, crop.shape[0], TILE_PX) for crop in crops], digits
+
+
+def _cut_out_of_boxes(grey: GreyImage, spots: Sequence[Box], quarters: int) -> list[GreyImage]:
+    """Return what is written in each box of a row: dark ink on white, without the boxes' lines."""
+    lean = _measure_lean(spots, quarters)
+    out = []
+    for box in spots:
+        corners = np.roll(_find_corners(box, lean), quarters, axis=0)
+        matrix, (wide, high) = layout.flat(corners)
+        out.append(cells.cut_boxes(grey, matrix, [(0, 0, wide, high)], alike=False)[0].crop)
+    return out
+
+
+def _measure_lean(spots: Sequence[Box], quarters: int) -> float:
+    """Return by how much a row of boxes is turned besides quarter turns, clockwise, radians."""
+    first, last = (complex(x + w / 2, y + h / 2) for x, y, w, h in (spots[0], spots[-1]))
+    way = (last - first) * 1j**quarters
+    lean = cmath.phase(way) if way else 0.0
+    return lean if abs(lean) < MAX_LEAN else 0.0
+
+
+def _find_corners(box: Box, lean: float) -> NDArray[np.float64]:
+    """Return the corners, (4, 2), of a box that leans, from the upright box round it."""
+    left, top, width, height = box
+    cos, sin = math.cos(lean), abs(math.sin(lean))
+    size = np.array([width * cos - height * sin, height * cos - width * sin]) / (cos**2 - sin**2)
+    ends = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.maximum(size, 1) / 2
+    turn = np.array([[cos, math.sin(lean)], [-math.sin(lean), cos]])
+    return np.asarray(ends @ turn + (left + width / 2, top + height / 2))
 
 
 def _encode(grey: GreyImage, height: int, most: int = STRIP_HEIGHT_PX) -> bytes:

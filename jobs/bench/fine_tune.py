@@ -1,0 +1,169 @@
+"""Simulate an inbox, correct 300 of its values, fine-tune, and read the rest again.
+
+    python jobs/bench/fine_tune.py data/ [--source usps --source dida ...] [--pick random]
+
+Each source is one that the shipped model did not learn from (`jobs/train/sources.py`). Its crops
+are an inbox, which is run; 300 values are corrected by the truth: those for review, as `review`
+asks for them, and by chance among the others where they are fewer; or all by chance
+(`--pick random`). A bundle learns from them, and reads the inbox again. What is counted is the
+rest: values that nobody corrected.
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
+import sources
+
+from batchdigits.labelled import LabelledCrops, is_digit
+from batchdigits.predict import load_card
+from batchdigits.training.pen import draw_set
+
+CORRECTIONS = 300
+BUNDLE_REFUSED = 6
+
+
+class Rest(NamedTuple):
+    """How the values that nobody corrected are read."""
+
+    wrong: int
+    wrong_ok: int
+    review: int
+    count: int
+
+
+def main() -> None:
+    """Measure each source, and print a line for it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="+", help="folders with the sets of sources.py")
+    parser.add_argument("--source", action="append", help="of the test sources; else all")
+    parser.add_argument("--count", type=int, default=1500, help="crops of a source")
+    parser.add_argument("--pick", choices=("review", "random"), default="review")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    gains = []
+    for name, (file, reader) in sources.TEST_READERS.items():
+        places = [folder / file for folder in given.data if (folder / file).is_file()]
+        if not places or (given.source and name not in given.source):
+            continue
+        with TemporaryDirectory() as folder:
+            gains.append(measure(name, draw_set(reader(places[0])), Path(folder), given))
+    print(f"median of {len(gains)} sources: {median(gains):.0%} fewer errors on the rest")
+
+
+def measure(name: str, found: LabelledCrops, folder: Path, given: argparse.Namespace) -> float:
+    """Run, correct, train and run again; return the share of errors that is gone."""
+    random = np.random.default_rng(given.seed)
+    truth = write_inbox(found, folder / "inbox", given.count, random)
+    call(folder, "run", "inbox", "--as", "digit", "--out", "before.csv", "-q")
+    rows = read_table(folder / "before.csv")
+    chosen = pick_values(rows, given.pick, random)
+    write_corrections(folder / "said.csv", chosen, truth)
+    call(folder, "correct", "before.csv", "said.csv", "--quiet")
+    start = time.monotonic()
+    kept = call(
+        *(folder, "train", "--fine-tune", "default", "--out", "tuned", "--quiet"),
+        *("--from-corrections", "before.csv.corrections.csv"),
+    )
+    took = time.monotonic() - start
+    if kept:
+        call(
+            folder, "run", "inbox", "--as", "digit", "--out", "after.csv", "--model", "tuned", "-q"
+        )
+    after_rows = read_table(folder / "after.csv") if kept else rows
+    before, after = (count_rest(some, chosen, truth) for some in (rows, after_rows))
+    gain = 1 - after.wrong / before.wrong if before.wrong else 0.0
+    print(f"{name}: {describe(before, after)}; {took:.0f} s; {describe_bundle(folder, kept)}")
+    return gain
+
+
+def write_inbox(
+    found: LabelledCrops, folder: Path, count: int, random: np.random.Generator
+) -> dict[str, str]:
+    """Write crops as files; return the truth by file."""
+    folder.mkdir(parents=True)
+    digits = np.flatnonzero(is_digit(found.labels))
+    chosen = np.sort(random.permutation(digits)[:count])
+    truth = {}
+    for n in chosen.tolist():
+        cv2.imwrite(str(folder / f"{n:06}.png"), np.asarray(found.crops[n]))
+        truth[f"inbox/{n:06}.png"] = str(found.labels[n])
+    return truth
+
+
+def call(folder: Path, *arguments: str) -> bool:
+    """Call batchdigits in a folder; return whether it did what was asked."""
+    done = subprocess.run(
+        [sys.executable, "-m", "batchdigits", *arguments], cwd=folder, check=False
+    )
+    if done.returncode not in (0, 3, BUNDLE_REFUSED):
+        sys.exit(f"batchdigits {' '.join(arguments)}: ended with {done.returncode}")
+    return done.returncode != BUNDLE_REFUSED
+
+
+def read_table(path: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of a table by file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def pick_values(
+    rows: dict[str, dict[str, str]], pick: str, random: np.random.Generator
+) -> set[str]:
+    """Choose the files that a person looks at."""
+    files = np.array(sorted(rows))
+    mixed = random.permutation(files)
+    doubtful = [one for one in mixed if rows[one]["status"] == "review"] if pick == "review" else []
+    others = [one for one in mixed if one not in set(doubtful)]
+    return set([*doubtful, *others][:CORRECTIONS])
+
+
+def write_corrections(path: Path, chosen: set[str], truth: dict[str, str]) -> None:
+    """Write what the person said: the truth."""
+    lines = [f"{file},value,{truth[file]}" for file in sorted(chosen)]
+    path.write_text("\n".join(["file,answer,value", *lines]) + "\n", "utf-8")
+
+
+def count_rest(rows: dict[str, dict[str, str]], chosen: set[str], truth: dict[str, str]) -> Rest:
+    """Count what is wrong among the values that nobody corrected; a missing value is wrong."""
+    rest = [row for file, row in rows.items() if file not in chosen]
+    wrong = [row for row in rest if row["value"] != truth[row["file"]]]
+    sure = sum(row["status"] == "ok" for row in wrong)
+    return Rest(len(wrong), sure, sum(row["status"] == "review" for row in rest), len(rest))
+
+
+def describe(before: Rest, after: Rest) -> str:
+    """Return what changed."""
+    return (
+        f"{before.count} others: wrong {before.wrong} -> {after.wrong}, of these ok "
+        f"{before.wrong_ok} -> {after.wrong_ok}, for review {before.review} -> {after.review}"
+    )
+
+
+def describe_bundle(folder: Path, kept: bool) -> str:
+    """Return what its card says of the guard digits."""
+    if not kept:
+        return "not kept"
+    card = load_card(str(folder / "tuned")).whole
+    guard, share = (
+        card["measured"]["guard digits"],
+        card["fine-tuned"]["share of the tuned weights"],
+    )
+    return (
+        f"guard digits wrong {guard['wrong before']} -> {guard['wrong']} of {guard['digits']} "
+        f"(share {share})"
+    )
+
+
+if __name__ == "__main__":
+    main()
