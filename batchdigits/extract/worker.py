@@ -1,6 +1,8 @@
 """What runs in a worker: files are decoded, pages registered, digits and numbers cut out."""
 
+import os
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,12 +49,13 @@ def extract_chunk(  # noqa: PLR0913 - each is named
         shows: whether debug pages are wanted.
     """
     builder = ChunkBuilder("yes" if forms.templates else invert, shows=shows)
+    contents: dict[int, FileSnapshot] = {}
     for index, task in enumerate(chunk):
         source = task.source
         if source.fault:
             builder.add_unreadable(index, 1, "error", source.fault)
             continue
-        for page in _load_pages(task, max_pixels):
+        for page in _load_pages(task, max_pixels, contents, index):
             if isinstance(page, Failure):
                 _add_page_failure(builder, index, page, forms)
             elif forms.templates:
@@ -60,13 +63,33 @@ def extract_chunk(  # noqa: PLR0913 - each is named
             else:
                 _extract_page(builder, index, page, as_, invert)
             workers.send_heartbeat()
-    return builder.finish_chunk()._replace(stood=[_snapshot_if_unchanged(task) for task in chunk])
+    stood = [_snapshot_if_unchanged(task, contents.get(index)) for index, task in enumerate(chunk)]
+    return builder.finish_chunk()._replace(stood=stood)
 
 
-def _load_pages(task: Task, max_pixels: int) -> Iterable[Page | Failure]:
+def _load_pages(
+    task: Task, max_pixels: int, contents: dict[int, FileSnapshot], index: int
+) -> Iterable[Page | Failure]:
+    """Load the pages of a task; of a file read whole, put its snapshot into `contents`."""
     if task.image is not None:
         return [make_page(task.image, max_pixels)]
-    return pages.load_pages(task.source.path, max_pixels=max_pixels, only=task.page)
+    take_content = None
+    if task.entry is not None and task.page is None:
+        take_content = partial(_take_content, task, contents, index)
+    return pages.load_pages(
+        task.source.path, max_pixels=max_pixels, only=task.page, take_content=take_content
+    )
+
+
+def _take_content(  # noqa: PLR0913, PLR0917 - three are bound beforehand
+    task: Task,
+    contents: dict[int, FileSnapshot],
+    index: int,
+    data: bytes,
+    before: os.stat_result,
+    after: os.stat_result,
+) -> None:
+    contents[index] = inspection.make_content_snapshot(task.source, data, before, after)
 
 
 def _add_page_failure(
@@ -225,11 +248,17 @@ def _is_dark_page(grey: GreyImage) -> bool:
     return bool(np.median(grey[::8, ::8]) < DARK_PAGE_LEVEL)
 
 
-def _snapshot_if_unchanged(task: Task) -> FileSnapshot | None:
-    """Return a file's size and time, with its last task also its digest; None if it changed."""
+def _snapshot_if_unchanged(task: Task, content: FileSnapshot | None) -> FileSnapshot | None:
+    """Return a file's size and time, with its last task also its digest; None if it changed.
+
+    `content` is of the very bytes that were decoded; None where the file was not read whole.
+    """
     if task.entry is None or task.source.fault:
         return task.entry
-    now = inspection.hash_source(task.source) if task.last else inspection.stat_source(task.source)
+    now = content
+    if now is None:
+        look = inspection.hash_source if task.last else inspection.stat_source
+        now = look(task.source)
     return now if inspection.is_unchanged(now, task.entry) else None
 
 
