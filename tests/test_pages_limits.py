@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from pages_files import (
 from PIL import Image
 
 from batchdigits import pages
-from batchdigits.pages import trouble, webp
+from batchdigits.pages import opening, trouble, webp
 from batchdigits.records import Failure, Page
 
 pytestmark = pytest.mark.skipif(
@@ -170,7 +171,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_with_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(opening, "MAX_FILE_BYTES", 1000)
     (tmp_path / "x").write_bytes(bytes(1001))
     assert only(tmp_path / "x") == "too large: 1,001 bytes, over the limit of 1,000"
 
@@ -200,9 +201,12 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
     assert isinstance(page, Page)
 
 
-@pytest.mark.parametrize("place", ["open_image", "decode_plain_png", "identify_format"])
+@pytest.mark.parametrize(
+    ("room", "place"),
+    [(pages, "open_image"), (pages, "decode_plain_png"), (opening, "identify_format")],
+)
 def test_only_want_of_memory_escapes(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: ModuleType, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").write_bytes(LOSSLESS["palette-png"])
     for error, escapes in ((MemoryError(), True), (RecursionError("a\nb\x07\x1b[31m"), False)):
@@ -210,7 +214,7 @@ def test_only_want_of_memory_escapes(
         def fail(*_: object, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr(pages, place, fail)
+        monkeypatch.setattr(room, place, fail)
         if escapes:
             with pytest.raises(MemoryError):
                 list(pages.load_pages(str(tmp_path / "x"), max_pixels=MOST))

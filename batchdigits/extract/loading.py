@@ -1,13 +1,16 @@
 """Where the files of a chunk are: on this machine, in an archive, or in an object store."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Self
 
 from batchdigits import objects, workers
 from batchdigits.extract.tasks import Task
 from batchdigits.objects import ObjectError, is_url
+from batchdigits.pages.opening import TakeContent
 from batchdigits.records import Failure, FileSnapshot, Source
 from batchdigits.sources import inspection
 from batchdigits.sources.archives import MemberError, MemberReader
@@ -67,6 +70,21 @@ class ChunkFiles:
             self._snapshots[url] = task.entry  # the error is its row, until the next run
             yield Failure(1, f"could not be fetched: {fault}; {fault.advice}", whole=True)
 
+    def choose_content_taker(self, task: Task) -> TakeContent | None:
+        """Return what `pages.load_pages` calls with a file's bytes, so that they are read once.
+
+        None where the digest comes another way, or not yet.
+        """
+        source = task.source
+        if task.entry is None or task.page is not None or task.archive or is_url(source.path):
+            return None
+        return partial(self._keep_snapshot, source)
+
+    def _keep_snapshot(
+        self, source: Source, data: bytes, before: os.stat_result, after: os.stat_result
+    ) -> None:
+        self._snapshots[source.path] = inspection.make_content_snapshot(source, data, before, after)
+
     def _load_member(self, source: Source) -> bytes | Failure:
         try:
             return self._members.load(source)
@@ -122,7 +140,7 @@ class ChunkFiles:
             now = inspection.stat_source(task.source)._replace(content=digest)
             return now if inspection.is_unchanged(now, task.entry) else None
         look = inspection.hash_source if task.last else inspection.stat_source
-        now = look(task.source)
+        now = self._snapshots.get(task.source.path) or look(task.source)
         return now if inspection.is_unchanged(now, task.entry) else None
 
 

@@ -72,7 +72,12 @@ def _load_pages(task: Task, files: ChunkFiles, max_pixels: int) -> Iterator[Page
         if isinstance(file, Failure):
             yield file
         else:
-            yield from pages.load_pages(file, max_pixels=max_pixels, only=task.page)
+            yield from pages.load_pages(
+                file,
+                max_pixels=max_pixels,
+                only=task.page,
+                take_content=files.choose_content_taker(task),
+            )
 
 
 def _add_page_failure(

@@ -9,10 +9,9 @@ may do it.
 import io
 import logging
 import os
-import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,9 +19,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from batchdigits.formats import FORMAT_BYTES, FORMATS, identify_format
+from batchdigits.formats import FORMAT_BYTES
 from batchdigits.pages import webp
 from batchdigits.pages.jpeg import check_jpeg2000, decode_jpeg
+from batchdigits.pages.opening import (
+    TakeContent,
+    open_file,
+    read_content,
+    require_readable_format,
+)
 from batchdigits.pages.pdf import inspect_pdf, load_pdf_pages
 from batchdigits.pages.picture import (
     EXIF_TRANSPOSES,
@@ -40,7 +45,7 @@ from batchdigits.pages.trouble import (
     describe_file_error,
     list_page_numbers,
 )
-from batchdigits.records import MAX_FILE_BYTES, Failure, GreyImage, Page
+from batchdigits.records import Failure, GreyImage, Page
 
 _BYTES_PER_PIXEL = {"JPEG 2000": 6, "TIFF": 6, "WebP": 15}
 """Bytes a pixel that a decoder takes, for those decoders that report a lack of memory as broken
@@ -66,7 +71,11 @@ class ImageFileInfo:
 
 
 def load_pages(
-    path: str | bytes, *, max_pixels: int, only: int | None = None
+    path: str | bytes,
+    *,
+    max_pixels: int,
+    only: int | None = None,
+    take_content: TakeContent | None = None,
 ) -> Iterator[Page | Failure]:
     """Yield every page of a file, one in memory at a time.
 
@@ -75,6 +84,8 @@ def load_pages(
             a file, such as a member of an archive.
         max_pixels: most pixels of one page, checked before the page is decoded.
         only: number of the one page to decode, counted from 1; None for all.
+        take_content: gets the bytes from which all pages are decoded; not called for a PDF, which
+            is read in pieces, nor for a file that cannot be read.
 
     Yields:
         `Page` (uint8 (height, width), upright, transparency over white, square pixels), or
@@ -83,21 +94,41 @@ def load_pages(
     Raises:
         MemoryError: the worker's own limit was reached.
     """
-    with ExitStack() as stack:
+    try:
+        if isinstance(path, bytes):
+            yield from _decode_content(path, max_pixels, only)
+        else:
+            yield from _load_file(path, max_pixels, only, take_content)
+    except UnreadableFileError as error:
+        yield Failure(only or 1, describe_file_error(error, "file"), whole=only is None)
+
+
+def _load_file(
+    path: str, max_pixels: int, only: int | None, take_content: TakeContent | None
+) -> Iterator[Page | Failure]:
+    descriptor, before = open_file(path)
+    try:
         try:
-            file = stack.enter_context(_open_file(path))
-            head = file.read(FORMAT_BYTES)
-            kind = _require_readable_format(head)
-            data = b"" if kind == "PDF" else head + file.read()
-        except MemoryError:
-            raise
-        except Exception as error:
-            yield Failure(only or 1, describe_file_error(error, "file"), whole=only is None)
-            return
+            kind, data = read_content(descriptor, before)
+            after = os.fstat(descriptor)
+        except OSError as error:
+            raise UnreadableFileError(f"cannot be read: {error.strerror}") from None
         if kind == "PDF":
-            yield from load_pdf_pages(file, max_pixels, only)
+            with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+                yield from load_pdf_pages(file, max_pixels, only)
             return
-    if kind == "TIFF":
+    finally:
+        os.close(descriptor)
+    if take_content is not None:
+        take_content(data, before, after)
+    yield from _decode_content(data, max_pixels, only)
+
+
+def _decode_content(data: bytes, max_pixels: int, only: int | None) -> Iterator[Page | Failure]:
+    kind = require_readable_format(data[:FORMAT_BYTES])
+    if kind == "PDF":
+        yield from load_pdf_pages(io.BytesIO(data), max_pixels, only)
+    elif kind == "TIFF":
         yield from _decode_tiff_pages(io.BytesIO(data), max_pixels, only)
     elif only in (None, 1):
         yield _decode_page(io.BytesIO(data), kind, 1, max_pixels)
@@ -120,8 +151,8 @@ def inspect_image_file(path: str | bytes, *, max_pixels: int) -> ImageFileInfo |
     """
     kind = "file"
     try:
-        with _open_file(path) as file, _silence_pillow():
-            kind = _require_readable_format(file.read(FORMAT_BYTES))
+        with _open_stream(path) as file, _silence_pillow():
+            kind = require_readable_format(file.read(FORMAT_BYTES))
             if kind == "PDF":
                 pages, width, height = inspect_pdf(file, max_pixels)
                 return ImageFileInfo(kind, width, height, pages)
@@ -141,52 +172,10 @@ def inspect_image_file(path: str | bytes, *, max_pixels: int) -> ImageFileInfo |
         return Failure(1, describe_file_error(error, kind))
 
 
-def _open_file(path: str | bytes) -> BinaryIO:
-    """Open a regular file of at most `MAX_FILE_BYTES`, without blocking; or the bytes of one.
-
-    A blocking call would wait for ever if the path is a named pipe.
-    """
+def _open_stream(path: str | bytes) -> BinaryIO:
     if isinstance(path, bytes):
         return io.BytesIO(path)
-    try:
-        file = open(  # noqa: SIM115 - the caller closes it; flags need an opener
-            path, "rb", buffering=0, opener=lambda p, f: os.open(p, f | os.O_NONBLOCK | os.O_NOCTTY)
-        )
-    except IsADirectoryError:
-        raise UnreadableFileError("not a file but a folder") from None
-    except FileNotFoundError:
-        raise UnreadableFileError("no such file") from None
-    except PermissionError:
-        raise UnreadableFileError("permission denied: let this account read the file") from None
-    except OSError as error:
-        raise UnreadableFileError(f"cannot be opened: {error.strerror}") from None
-    except ValueError:
-        raise UnreadableFileError("not a path: it holds a zero byte") from None
-    status = os.fstat(file.fileno())
-    fault = ""
-    if not stat.S_ISREG(status.st_mode):
-        fault = "not a regular file but a pipe, socket or device"
-    elif status.st_size > MAX_FILE_BYTES:
-        fault = f"too large: {status.st_size:,} bytes, over the limit of {MAX_FILE_BYTES:,}"
-    if fault:
-        file.close()
-        raise UnreadableFileError(fault)
-    return file
-
-
-def _require_readable_format(head: bytes) -> str:
-    """Return the name of the format that a file's first bytes show; suffixes are often wrong."""
-    if not head:
-        raise UnreadableFileError("empty file (0 bytes)")
-    file_format = identify_format(head)
-    if file_format is None:
-        *names, last = (one.name for one in FORMATS if one.is_read)
-        raise UnreadableFileError(
-            f"not an image: begins with {head[:8]!r}; expected {', '.join(names)} or {last}"
-        )
-    if not file_format.is_read:
-        raise UnreadableFileError(f"{file_format.name} is not read: convert it to PNG or JPEG")
-    return file_format.name
+    return os.fdopen(open_file(path)[0], "rb", buffering=0)
 
 
 @contextmanager

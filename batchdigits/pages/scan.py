@@ -16,7 +16,7 @@ from pypdfium2 import raw
 
 from batchdigits.pages.jpeg import check_jpeg2000, decode_jpeg
 from batchdigits.pages.picture import open_image
-from batchdigits.pages.png import inflate_picture_data
+from batchdigits.pages.png import check_packed_data
 from batchdigits.pages.tiff import decode_tiff, wrap_fax_as_tiff
 from batchdigits.pages.trouble import UnreadableFileError
 
@@ -192,7 +192,7 @@ def check_picture_data(picture: PdfPicture) -> None:
     last = filters[-1] if filters else ""
     size = picture.rows * -(-picture.columns * bits // 8)
     if filters == ["FlateDecode"]:
-        inflate_picture_data([memoryview(image.get_data()).cast("B")], size, "PDF")
+        check_packed_data([memoryview(image.get_data()).cast("B")], size, "PDF")
     elif not filters or last in pypdfium2.PdfImage.SIMPLE_FILTERS:
         if raw.FPDFImageObj_GetImageDataDecoded(image, None, 0) < size:
             raise UnreadableFileError(

@@ -3,10 +3,9 @@
 import io
 import os
 import struct
-import tempfile
-from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from batchdigits.pages.overhear import overhear
 from batchdigits.pages.trouble import UnreadableFileError, check_page_count
 
 
@@ -77,39 +76,19 @@ def decode_tiff(image: Any) -> None:
     layers = len(image.getbands()) if len(image.tile) > 1 and image.tag_v2.get(284) == 2 else 1
     if covered < image.width * image.height * layers:
         raise UnreadableFileError("truncated TIFF: its strips do not cover the page; scan it again")
-    said, fault = _capture_stderr(image.load)
+    fault, said = overhear(lambda: _load_picture(image))
     lines = [line for line in said.splitlines() if "Decode" in line or "JPEGLib" in line]
     if fault or lines:
         reason = lines[0] if lines else fault
         raise UnreadableFileError(f"truncated or damaged TIFF: {reason}; copy or scan it again")
 
 
-def _open_scratch_file() -> int:
-    """Open a file for what is overheard: in memory on Linux, else one without a name."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("overheard")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-
-
-def _capture_stderr(act: Callable[[], object]) -> tuple[str, Exception | None]:
-    """Run `act`; return what it printed on file descriptor 2, and what it raised."""
+def _load_picture(image: Any) -> Exception | None:
+    """Decode a picture; return what went wrong."""
     try:
-        saved = os.dup(2)
-    except OSError:  # the job was started without a standard error
-        saved = os.open(os.devnull, os.O_WRONLY)
-    caught = _open_scratch_file()
-    os.dup2(caught, 2)
-    fault = None
-    try:
-        act()
+        image.load()
     except MemoryError:
         raise
     except Exception as error:
-        fault = error
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        said = os.pread(caught, 4096, 0).decode("ascii", "replace")
-        os.close(caught)
-    return said, fault
+        return error
+    return None

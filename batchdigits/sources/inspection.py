@@ -181,6 +181,24 @@ def hash_source(source: Source) -> FileSnapshot:
     return after._replace(content=digest.digest())
 
 
+def make_content_snapshot(
+    source: Source, data: bytes, before: os.stat_result, after: os.stat_result
+) -> FileSnapshot:
+    """Return a file's size and times, with a digest of its content unless it changed meanwhile.
+
+    Args:
+        source: the file.
+        data: its bytes.
+        before: its status before they were read.
+        after: its status afterwards.
+    """
+    snapshot = _make_snapshot(source, after)
+    times = (before.st_size, before.st_mtime_ns), (after.st_size, after.st_mtime_ns)
+    if times[0] != times[1] or len(data) != after.st_size:
+        return snapshot
+    return snapshot._replace(content=hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest())
+
+
 def is_unchanged(one: FileSnapshot, other: FileSnapshot) -> bool:
     """Return whether two snapshots of a file have the same size and time."""
     return (one.size, one.time) == (other.size, other.time)
