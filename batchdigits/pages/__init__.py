@@ -40,7 +40,6 @@ from batchdigits.pages.png import decode_plain_png, scale_transparent_colour
 from batchdigits.pages.tiff import decode_tiff, find_tiff_directories, put_page_first
 from batchdigits.pages.trouble import (
     PAGE_MISSING,
-    UnreadableFileError,
     check_pixel_count,
     describe_file_error,
     list_page_numbers,
@@ -99,7 +98,9 @@ def load_pages(
             yield from _decode_content(path, max_pixels, only)
         else:
             yield from _load_file(path, max_pixels, only, take_content)
-    except UnreadableFileError as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         yield Failure(only or 1, describe_file_error(error, "file"), whole=only is None)
 
 
@@ -108,11 +109,8 @@ def _load_file(
 ) -> Iterator[Page | Failure]:
     descriptor, before = open_file(path)
     try:
-        try:
-            kind, data = read_content(descriptor, before)
-            after = os.fstat(descriptor)
-        except OSError as error:
-            raise UnreadableFileError(f"cannot be read: {error.strerror}") from None
+        kind, data = read_content(descriptor, before)
+        after = os.fstat(descriptor)
         if kind == "PDF":
             with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
                 yield from load_pdf_pages(file, max_pixels, only)
