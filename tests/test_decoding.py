@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from batchdigits.postprocess.numbers import judge_number
 from batchdigits.predict import augmentation, decoding
 from batchdigits.predict.decoding import DecodedSign, decode_logits, find_sign_boxes
 from batchdigits.records import GreyImage
@@ -215,3 +216,25 @@ def test_ink_that_was_passed_over_sends_a_number_to_review() -> None:
     logits = seen(BLANK, BLANK, BLANK, 1, *[BLANK] * 20, sure=0.9999)
     (found,) = augmentation.read_strips(lambda strips: [logits] * len(strips), [picture], [10])
     assert found.full_text == "1x"
+
+
+@pytest.mark.parametrize(
+    ("candidates", "shown"),
+    [
+        ([("2", 0.6), ("12", 0.3)], "12"),  # a 1 that may be there
+        ([("2", 0.6), ("12", 0.06)], "12"),
+        ([("2", 0.6), ("12", 0.05)], "2"),  # hardly ever
+        ([("2", 0.6), ("17", 0.3)], "2"),  # it explains the ink, but the rest differs
+        ([("2", 0.6), ("21", 0.3)], "2"),  # the digit stands elsewhere
+        ([("2", 0.6), ("x2", 0.3)], "2"),
+    ],
+)
+def test_ink_without_a_sign_is_shown_as_the_digit_that_it_may_be(
+    candidates: list[tuple[str, float]], shown: str
+) -> None:
+    picture = np.zeros((40, 96), np.uint8)
+    picture[6:34, 13:16] = picture[6:34, 40:43] = 255
+    read = decoding.DecodedStrip(candidates, [DecodedSign("2", 10)])
+    found = decoding.mark_unread_ink(picture, read)
+    judged = judge_number(None, found, 0.0)
+    assert (judged.value, judged.status) == (shown, "review")

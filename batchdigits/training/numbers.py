@@ -26,7 +26,8 @@ from batchdigits.training.material import Material, Real
 from batchdigits.training.paper import rescanned
 from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
-from batchdigits.training.strings import Hands
+from batchdigits.training.signs import add_cross
+from batchdigits.training.strings import TICKED, Hands
 
 ROUND = 12_000
 """Strings that are made at a time."""
@@ -260,7 +261,10 @@ def _shard(seed: tuple[int, ...], count: int, share: float) -> list[Strips]:
     for _ in range(count):
         if real is not None and weights is not None and random.random() < share:
             at = min(int(np.searchsorted(weights, random.random())), len(real.crops) - 1)
-            crop, signs = rescanned(real.crops[at], random), list(map(int, real.digits[at]))
+            crop, signs = real.crops[at], list(map(int, real.digits[at]))
+            if random.random() < TICKED:
+                crop = add_cross(crop, random)
+            crop = rescanned(crop, random)
             labels = [1, *signs]
         else:
             crop, signs = hands.strip(random)

@@ -105,12 +105,34 @@ def underlined(ink: GreyImage, random: Random) -> GreyImage:
 
 def crossed_beside(pen: int, random: Random) -> GreyImage:
     """Draw a cross, or a plus, as a clerk ticks off an entry."""
-    ink = np.zeros((64, 64), np.uint8)
-    turn = random.choice((0.0, 0.78)) + random.normal(0, 0.2)
-    for angle in (turn, turn + np.pi / 2 + random.normal(0, 0.2)):
-        way = np.array([np.cos(angle), np.sin(angle)]) * random.uniform(7, 16)
-        _through(ink, np.array([32 - way, 32 + way]), pen)
+    ink = np.zeros((80, 80), np.uint8)
+    turn = random.choice((0.0, 0.78)) + random.normal(0, 0.25)
+    pen = max(1, pen + int(random.integers(-2, 1)))
+    for angle in (turn, turn + np.pi / 2 + random.normal(0, 0.3)):
+        way = np.array([np.cos(angle), np.sin(angle)]) * random.uniform(7, 24)
+        middle = 40 + random.normal(0, 2, 2)
+        bend = middle + random.normal(0, 1.5, 2)
+        _through(ink, np.array([middle - way, bend, middle + way]), pen)
+    if random.random() < 0.3:  # fainter than the number
+        ink = np.asarray(ink * random.uniform(0.4, 0.8), np.uint8)
     return cut(ink)
+
+
+def add_cross(crop: GreyImage, random: Random) -> GreyImage:
+    """Draw a cross beside a scanned string: dark ink on light paper, both uint8 (height, width)."""
+    height = crop.shape[0]
+    cross = crossed_beside(int(random.integers(2, 6)), random)
+    cross = sized(cross, height * random.uniform(0.25, 0.65), height)
+    paper, dark = np.percentile(crop, (85, 2))
+    apart = int(height * random.uniform(-0.15, 0.3))
+    extra = max(0, apart + cross.shape[1] + int(height * random.uniform(0, 0.2)))
+    out = cv2.copyMakeBorder(crop, 0, 0, 0, extra, cv2.BORDER_CONSTANT, value=float(paper))
+    left = max(0, crop.shape[1] + apart)
+    top = int(random.uniform(0.2, 1.0) * (height - cross.shape[0]))
+    place = out[top : top + cross.shape[0], left : left + cross.shape[1]]
+    shade = cross[: place.shape[0], : place.shape[1]] / 255 * random.uniform(0.5, 1.0)
+    place[:] = np.minimum(place, paper - shade * (paper - dark))
+    return np.asarray(out, np.uint8)
 
 
 def fraction(upper: GreyImage, lower: GreyImage, pen: int, random: Random) -> GreyImage:

@@ -57,7 +57,7 @@ STROKES, WRITERS = 0.15, 0.3
 """Share of the digits that are drawn by strokes, and of the strings that are, in one hand."""
 _POINTS = "." * 6 + "," * 4 + "'"
 _ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ".", ",", ".=", "--", "#", "*", "~", "/-", "%")
-UNDERLINED, TICKED, SPOILED = 0.12, 0.04, 0.04
+UNDERLINED, TICKED, SPOILED = 0.16, 0.12, 0.05
 """Shares of the strings with a stroke under them, with a cross beside them, and with a digit that
 is struck out, overwritten, or a fraction."""
 PEN_STRINGS = 0.15
