@@ -40,7 +40,7 @@ UNREAD_LEVEL, MIN_UNREAD_HEIGHT, SIGN_REACH_PX = 36, 0.45, 6
 Of 4,269 strings that no network had learned, 39 right ones were marked so, and 28 wrong ones."""
 MIN_FILLED_RATIO = 0.1
 """A candidate with a digit where ink is not read is shown before the likeliest one if it is so
-probable at least, compared with it. Of 42 strings with such ink 8 more are right so, and 2 fewer."""
+probable at least, compared with it. Of 42 strings with such ink 8 more are right so, 2 fewer."""
 
 _SEPARATOR_CLASS, _FLOURISH_CLASS, _OTHER_CLASS, _BLANK_CLASS = 10, 11, 12, 13
 _MERGED_NAMES = f"0123456789{NO_DIGIT}"
