@@ -204,7 +204,8 @@ InputsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Folders (read with all below them), files, or - for paths on standard input.",
+        help="Folders (read with all below them), files, URLs of either, or - for paths on "
+        "standard input.",
         show_default=False,
     ),
 ]
