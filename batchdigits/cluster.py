@@ -4,6 +4,7 @@ Each process of Ray has the model, and a worker process that decodes and cuts pa
 back in the order of the files; the state and the tables stay with the process that began the run.
 """
 
+import gc
 import os
 import socket
 from collections.abc import Generator, Sequence
@@ -30,6 +31,8 @@ from batchdigits.register import FormTemplates
 from batchdigits.workers import ray_engine, ray_task
 from batchdigits.workers.faults import Limits
 
+GC_THRESHOLD = 50_000
+"""New objects before Python collects garbage in a process of Ray, as in `cli.run`."""
 Outcomes = Sequence[workers.ChunkOutcome[Task, ExtractedChunk]]
 
 
@@ -76,6 +79,7 @@ class ChunkReader:
     def __call__(self, outcomes: Outcomes) -> list[TaskFindings]:
         """Return the findings of each task, in order, without the task, which the caller has."""
         if self._predictor is None:
+            gc.set_threshold(GC_THRESHOLD)
             self._predictor = Predictor(predict.load_card(self._model), self._device)
         batch = [
             (one.items, one.result or make_failed_chunk(one.items[0], one.fault, self._forms))

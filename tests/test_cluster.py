@@ -24,6 +24,7 @@ from ray.scripts.scripts import cli as ray_cli
 from batchdigits import cli, cluster, predict
 from batchdigits.errors import UsageError
 from batchdigits.options import RunOptions
+from batchdigits.state.lock import lock_outputs
 from batchdigits.workers.faults import Limits
 from batchdigits.workers.ray_engine import MAX_RETRIES, RayExecutor, RayPlace
 
@@ -96,6 +97,15 @@ def test_what_cannot_be_is_refused_in_a_line(
     assert words in (line := capsys.readouterr().err)
     assert line.count("\n") == 1
     assert not Path("out.csv.state").exists()
+
+
+def test_a_second_run_of_one_output_is_refused(
+    inbox: Path, save: Save, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save("1.png", drawn(1))
+    with lock_outputs(["out.csv"]):
+        assert run("--out", "out.csv", "--engine", "ray") == 4
+    assert "another run is still writing" in capsys.readouterr().err
 
 
 def test_without_ray_a_line_says_how_to_get_it(

@@ -3,18 +3,20 @@
 import json
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
-from conftest import FakeClassifier, drawn, read
+from conftest import FakeClassifier, Save, drawn, read
 from objects_server import ObjectServer, fail_times
 from s3fs import S3FileSystem
 
-from batchdigits import cli, objects
+from batchdigits import cli, objects, predict
 from batchdigits.errors import BusyError
 from batchdigits.objects import store
 
@@ -401,3 +403,37 @@ def test_memory_is_read_and_written(server: ObjectServer) -> None:
     assert [line.split(",")[0] for line in lines[1:]] == [
         f"memory://inbox/{digit}.png" for digit in range(3)
     ]
+
+
+class WatchingClassifier(FakeClassifier):
+    """Waits, at its third batch, until the state of the first is beside the table."""
+
+    def __init__(self, server: ObjectServer) -> None:
+        self.server, self.calls, self.kept = server, 0, 0
+
+    def logits(self, pictures: Any) -> Any:
+        self.calls += 1
+        deadline = time.monotonic() + 30
+        while self.calls == 3 and not self.kept and time.monotonic() < deadline:
+            time.sleep(0.05)
+            names = self.server.client().list_objects_v2(Bucket="scans")["Contents"]
+            if "results.csv.state" in [one["Key"] for one in names]:
+                Path("copy.state").write_bytes(get(self.server, "results.csv.state"))
+                with closing(sqlite3.connect("copy.state")) as base:
+                    (self.kept,) = base.execute("SELECT count(*) FROM files").fetchone()
+        return super().logits(pictures)
+
+
+def test_what_was_read_is_put_in_place_while_more_is_read(
+    server: ObjectServer, inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(200):  # four chunks
+        save(f"{n:03}.png", drawn(n % 10, seed=n))
+    monkeypatch.setattr("batchdigits.objects.lock.RENEW_SECONDS", 0.05)
+    monkeypatch.setattr("batchdigits.outputs.remote.SAVE_SECONDS", 0.0)
+    watching = WatchingClassifier(server)
+    monkeypatch.setattr(predict, "load_classifier", lambda card, device: watching)
+    out = ("--out", "s3://scans/results.csv", "--quiet", "--batch-size", "1")
+    assert run("inbox", *out) == 0
+    assert 0 < watching.kept < 200
+    assert len(get(server, "results.csv").splitlines()) == 1 + 200

@@ -205,7 +205,7 @@ InputsArgument = Annotated[
     typer.Argument(
         metavar="INPUT...",
         help="Folders (read with all below them), files, archives of them (.tar .tar.gz .zip "
-        ".parquet), or - for paths on standard input.",
+        ".parquet), URLs, or - for paths on standard input.",
         show_default=False,
     ),
 ]

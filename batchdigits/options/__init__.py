@@ -208,8 +208,8 @@ class RunOptions(ReadOptions):
     out: Annotated[
         OptionalPath,
         Option(
-            "The table: .csv .tsv .parquet .jsonl .xlsx, a folder ending in / for parts (Parquet; "
-            "results.csv/ for CSV), or - for CSV on standard output.",
+            "The table, a path or URL: .csv .tsv .parquet .jsonl .xlsx, a folder ending in / for "
+            "parts (Parquet; results.csv/ for CSV), or - for CSV on standard output.",
             OUTPUT,
             "PATH",
             flags=("-o",),
