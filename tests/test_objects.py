@@ -12,6 +12,8 @@ from typing import Any
 
 import cv2
 import pytest
+from archives_made import digits as archived
+from archives_made import make_archive
 from conftest import FakeClassifier, Save, drawn, read
 from objects_server import ObjectServer, fail_times
 from s3fs import S3FileSystem
@@ -127,6 +129,36 @@ def test_worker_processes_fetch_for_themselves(server: ObjectServer) -> None:
     assert there == Path("here.csv").read_text()
 
 
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".zip", ".parquet"])
+def test_an_archive_in_a_bucket_is_read_as_the_same_archive_here(
+    server: ObjectServer, suffix: str, capsys: Capture
+) -> None:
+    Path("inbox").mkdir()
+    make_archive(f"inbox/shard{suffix}", archived("0.png", "b/1.png", "2.png"))
+    put(server, f"inbox/shard{suffix}", Path(f"inbox/shard{suffix}").read_bytes())
+    assert run("inbox", "--out", "here.csv", "--quiet") == 0
+    assert run("s3://scans/inbox", "--out", "there.csv", "--quiet", workers=1) == 0
+    there = Path("there.csv").read_text().replace("s3://scans/inbox", "inbox")
+    assert there == Path("here.csv").read_text()
+    assert there.count(f"inbox/shard{suffix}/") == 3
+    server.requests.clear()
+    capsys.readouterr()
+    assert run("s3://scans/inbox", "--out", "there.csv") == 0
+    assert "3 known already" in capsys.readouterr().err
+    assert not [one for one in server.requests if one == ("GET", f"/scans/inbox/shard{suffix}")]
+
+
+def test_an_archive_that_a_bucket_does_not_give_is_an_error_row(server: ObjectServer) -> None:
+    make_archive("shard.tar", archived("0.png"))
+    put(server, "inbox/shard.tar", Path("shard.tar").read_bytes())
+    server.faults.append(fail_times(1000, 500, "/shard.tar"))
+    assert run("s3://scans/inbox", "--out", "out.csv", "--quiet") == 3
+    assert "run again later" in Path("out.csv").read_text()
+    server.faults.clear()
+    assert run("s3://scans/inbox", "--out", "out.csv", "--quiet") == 0
+    assert Path("out.csv").read_text().count("\n") == 2
+
+
 def test_a_large_object_is_fetched_to_the_disk(
     server: ObjectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +257,13 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("s3://scans/inbox", "out.csv", denied, 2, "access is denied"),
     ("s3://scans/inbox", "out.csv", unreachable, 2, "run again later"),
     ("inbox", "nowhere://x/out.csv", as_it_is, 2, "is no scheme that can be read"),
+    (
+        "inbox",
+        "s3://scans/out/",
+        as_it_is,
+        2,
+        "a table in parts is written to a folder of this machine",
+    ),
     ("inbox", "s3://scans/out.docx", as_it_is, 2, "--out must end in"),
     ("inbox", "s3://no-such-bucket/out.csv", as_it_is, 5, "check the name"),
     ("inbox", "s3://scans/out.csv", without(*CREDENTIALS), 5, "no credentials were found"),

@@ -34,7 +34,7 @@ class ChunkFiles:
             task.source.path
             for task in chunk
             if is_url(task.source.path)
-            and not task.source.fault
+            and not (task.source.fault or task.archive or task.closes)
             and 0 < _get_size(task.source) <= SMALL_BYTES
         ]
         self._fetched: dict[str, bytes | ObjectError] = {}
@@ -133,12 +133,16 @@ class ChunkFiles:
         """
         if task.entry is None or (task.source.fault and not task.closes):
             return task.entry
-        if is_url(task.source.path):
-            return self._snapshots.get(task.source.path)
         if task.archive:
             digest = task.content or self._members.digests.get(task.source.file)
-            now = inspection.stat_source(task.source)._replace(content=digest)
+            now = inspection.stat_source(task.source)._replace(
+                file=task.source.file, content=digest
+            )
             return now if inspection.is_unchanged(now, task.entry) else None
+        if is_url(task.source.path) and task.closes:
+            return inspection.hash_listed(task.source)
+        if is_url(task.source.path):
+            return self._snapshots.get(task.source.path)
         look = inspection.hash_source if task.last else inspection.stat_source
         now = self._snapshots.get(task.source.path) or look(task.source)
         return now if inspection.is_unchanged(now, task.entry) else None

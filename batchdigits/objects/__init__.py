@@ -8,6 +8,7 @@ never part of a message. fsspec is imported when it is used.
 from batchdigits.objects.fetch import fetch_objects, open_local_copy
 from batchdigits.objects.listing import ObjectEntry, inspect_object, list_folder
 from batchdigits.objects.lock import ObjectLock, hold_lock
+from batchdigits.objects.ranged import open_ranged
 from batchdigits.objects.store import (
     ObjectError,
     create_object,
@@ -37,6 +38,7 @@ __all__ = [
     "make_url",
     "object_exists",
     "open_local_copy",
+    "open_ranged",
     "put_file",
     "strip_file_scheme",
 ]

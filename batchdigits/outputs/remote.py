@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchdigits import objects
-from batchdigits.errors import BatchdigitsError, BusyError, OutputError
+from batchdigits.errors import BatchdigitsError, BusyError, OutputError, UsageError
 from batchdigits.objects import ObjectError, is_url, strip_file_scheme
 from batchdigits.options import RunOptions
 from batchdigits.outputs.choice import choose_format
@@ -156,6 +156,11 @@ def stage_outputs(options: RunOptions) -> Iterator[StagedOutputs]:
         yield StagedOutputs(replace(options, **plain), [])
         return
     for name, url in urls.items():
+        if url.endswith("/"):
+            raise UsageError(
+                f"--{name.replace('_', '-')} '{url}': a table in parts is written to a folder of "
+                "this machine: give one, or a single table such as s3://bucket/results.parquet"
+            )
         dialect = Dialect(options.excel, options.decimal_comma)
         choose_format(url, dialect, f"--{name.replace('_', '-')}")
     with ExitStack() as stack:

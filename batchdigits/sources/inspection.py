@@ -181,6 +181,16 @@ def hash_source(source: Source) -> FileSnapshot:
     return after._replace(content=digest.digest())
 
 
+def hash_listed(source: Source) -> FileSnapshot:
+    """Return an archive in an object store as it was listed, with a digest of what that says.
+
+    Its content would have to be fetched; its tag says as much.
+    """
+    listed = stat_source(source)
+    said = f"{source.path} {listed.size} {listed.time} {listed.sure}".encode()
+    return listed._replace(content=hashlib.blake2b(said, digest_size=DIGEST_BYTES).digest())
+
+
 def make_content_snapshot(
     source: Source, data: bytes, before: os.stat_result, after: os.stat_result
 ) -> FileSnapshot:

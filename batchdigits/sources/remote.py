@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from batchdigits import formats, objects
 from batchdigits.errors import UsageError
-from batchdigits.formats import has_image_suffix
+from batchdigits.formats import has_archive_suffix, has_image_suffix
 from batchdigits.objects import ObjectEntry, ObjectError
-from batchdigits.records import MAX_FILE_BYTES, FileSnapshot, Source
+from batchdigits.records import MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, FileSnapshot, Source
 from batchdigits.sources.inspection import escape_path
 
 SKIP_HIDDEN = "hidden or half-written"
@@ -44,8 +44,12 @@ def check_url(url: str) -> None:
     _inspect(url)
 
 
-def find_objects(url: str) -> FoundObjects:
+def find_objects(url: str, *, archives: bool = False) -> FoundObjects:
     """Find the object that a URL names, or all images below it.
+
+    Args:
+        url: of an object, or of a folder of objects.
+        archives: as of `find_sources`.
 
     Raises:
         UsageError: there is nothing, or it cannot be listed: rows are never dropped for that.
@@ -53,7 +57,7 @@ def find_objects(url: str) -> FoundObjects:
     found = FoundObjects()
     entry = _inspect(url)
     if not entry.is_folder:
-        found.sources.append(_make_source(entry, top=""))
+        found.sources.append(_make_source(entry, "", archives=archives))
         return found
     waiting = [(url, 0)]
     while waiting:
@@ -65,8 +69,8 @@ def find_objects(url: str) -> FoundObjects:
                     found.skipped[one.url] = SKIP_HIDDEN
                 elif one.is_folder and depth < MAX_DEPTH:
                     waiting.append((one.url, depth + 1))
-                elif has_image_suffix(one.url):
-                    found.sources.append(_make_source(one, url))
+                elif has_image_suffix(one.url) or (archives and has_archive_suffix(one.url)):
+                    found.sources.append(_make_source(one, url, archives=archives))
                 elif not one.is_folder:
                     doubtful.append(one)
         except ObjectError as fault:
@@ -102,10 +106,13 @@ def _make_error(url: str, fault: ObjectError) -> UsageError:
     return UsageError(f"INPUT '{escape_path(url)}' cannot be read: {fault}: {fault.advice}")
 
 
-def _make_source(entry: ObjectEntry, top: str) -> Source:
+def _make_source(entry: ObjectEntry, top: str, *, archives: bool = False) -> Source:
     file = escape_path(entry.url)
-    large = entry.size > MAX_FILE_BYTES
-    limit = f"over the limit of {MAX_FILE_BYTES:,}"
-    fault = f"too large: {entry.size:,} bytes, {limit}" if large else ""
+    is_archive = archives and has_archive_suffix(entry.url)
+    limit = MAX_ARCHIVE_BYTES if is_archive else MAX_FILE_BYTES
+    large = entry.size > limit
+    fault = f"too large: {entry.size:,} bytes, over the limit of {limit:,}" if large else ""
     listed = FileSnapshot(file, entry.size, entry.time, entry.tag)
-    return Source(file, entry.url, fault, named=not top, top=top, listed=listed)
+    return Source(
+        file, entry.url, fault, named=not top, top=top, listed=listed, is_archive=is_archive
+    )

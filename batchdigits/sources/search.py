@@ -82,7 +82,7 @@ class SourceSearch:
 
     def add_url(self, url: str) -> None:
         """Add the object that a URL names, or all objects below it."""
-        found = remote.find_objects(url)
+        found = remote.find_objects(url, archives=self.archives)
         for source in found.sources:
             if source.path not in self.seen:
                 self.seen.add(source.path)

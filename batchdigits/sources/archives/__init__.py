@@ -89,7 +89,13 @@ def walk_archive(source: Source, skipped: dict[str, int]) -> Iterator[Source]:
             taken += 1
             file = names.claim_name(source.file + spell_member(entry.name))
             yield Source(
-                file, source.path, entry.fault, source.named, source.top, member=entry.member
+                file,
+                source.path,
+                entry.fault,
+                source.named,
+                source.top,
+                listed=source.listed,
+                member=entry.member,
             )
     if taken:
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 from batchdigits import formats
+from batchdigits.objects import ObjectError, is_url, open_ranged
 from batchdigits.records import MAX_ARCHIVE_BYTES, Member
 
 MAX_STREAMED_BYTES = 32 << 20
@@ -67,9 +68,43 @@ def find_skip_reason(name: str, load_head: Callable[[], bytes]) -> str:
 def open_archive(path: str) -> BinaryIO:
     """Open an archive, buffered; it is never waited for, as a pipe would be.
 
+    Args:
+        path: of the archive, or the URL of one, of which then only parts are fetched.
+
     Raises:
         ArchiveError: it is no regular file, too large, or cannot be opened.
     """
+    file = _open_object(path) if is_url(path) else _open_file(path)
+    size = find_size(file)
+    fault = ""
+    if not size:
+        fault = "empty file (0 bytes)"
+    elif size > MAX_ARCHIVE_BYTES:
+        fault = (
+            f"too large: {size:,} bytes, over the limit of {MAX_ARCHIVE_BYTES:,} for archives: "
+            "split it"
+        )
+    if fault:
+        file.close()
+        raise ArchiveError(fault)
+    return file
+
+
+def find_size(file: BinaryIO) -> int:
+    """Return the bytes of an archive that is open at its beginning."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
+
+def _open_object(url: str) -> BinaryIO:
+    try:
+        return open_ranged(url)
+    except ObjectError as fault:
+        raise ArchiveError(f"cannot be fetched: {fault}; {fault.advice}") from None
+
+
+def _open_file(path: str) -> BinaryIO:
     try:
         file = open(  # noqa: SIM115 (the caller closes it; flags need an opener)
             path, "rb", READ_BYTES, opener=lambda p, f: os.open(p, f | os.O_NONBLOCK | os.O_NOCTTY)
@@ -77,20 +112,9 @@ def open_archive(path: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ArchiveError(f"cannot be opened: {reason}") from None
-    status = os.fstat(file.fileno())
-    fault = ""
-    if not stat.S_ISREG(status.st_mode):
-        fault = "not a regular file"
-    elif not status.st_size:
-        fault = "empty file (0 bytes)"
-    elif status.st_size > MAX_ARCHIVE_BYTES:
-        fault = (
-            f"too large: {status.st_size:,} bytes, over the limit of {MAX_ARCHIVE_BYTES:,} for "
-            "archives: split it"
-        )
-    if fault:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise ArchiveError(fault)
+        raise ArchiveError("not a regular file")
     return file
 
 

@@ -17,6 +17,7 @@ from batchdigits.sources.archives.entries import (
     READ_BYTES,
     ArchiveEntry,
     ArchiveError,
+    find_size,
     find_skip_reason,
     open_archive,
 )
@@ -62,7 +63,7 @@ def estimate_tar_members(path: str, most: int = 200) -> int:
         ArchiveError: as `walk_tar`.
     """
     with closing(open_archive(path)) as file:
-        size = os.fstat(file.fileno()).st_size
+        size = find_size(file)
         is_packed = file.peek(2)[:2] == GZIP_MAGIC  # type: ignore[attr-defined]
         tar = (_PackedTar if is_packed else _PlainTar)(file)
         count = 0
@@ -78,7 +79,7 @@ class _PlainTar:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._size = os.fstat(file.fileno()).st_size
+        self._size = find_size(file)
 
     def walk(self) -> Iterator[ArchiveEntry]:
         """Yield the entries, without folders."""

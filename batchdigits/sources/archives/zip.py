@@ -17,6 +17,7 @@ from batchdigits.sources.archives.entries import (
     ArchiveEntry,
     ArchiveError,
     check_ratio,
+    find_size,
     find_skip_reason,
     open_archive,
 )
@@ -55,7 +56,7 @@ def walk_zip(path: str) -> Iterator[ArchiveEntry]:
         ArchiveError: it is no zip, or cannot be read from here on.
     """
     with closing(open_archive(path)) as table, closing(open_archive(path)) as data:
-        size, unpacked = os.fstat(table.fileno()).st_size, 0
+        size, unpacked = find_size(table), 0
         end = _read_end(table, size)
         table.seek(end.start)
         for _ in range(end.entries):
@@ -73,7 +74,7 @@ def count_zip_members(path: str) -> int:
         ArchiveError: it is no zip.
     """
     with closing(open_archive(path)) as file:
-        return _read_end(file, os.fstat(file.fileno()).st_size).entries
+        return _read_end(file, find_size(file)).entries
 
 
 def _read_end(file: BinaryIO, size: int) -> ZipEnd:
