@@ -157,6 +157,16 @@ def test_members_that_vanish_keep_their_rows_until_prune() -> None:
     assert [file for file, _, _ in rows()] == ["inbox/a.tar/a.png"]
 
 
+def test_an_archive_that_is_gone_keeps_the_rows_of_its_members_until_prune() -> None:
+    make_tar("inbox/a.tar", digits("a.png", "b.png"))
+    loose(["c.png"], "inbox")
+    run()
+    Path("inbox/a.tar").unlink()
+    assert (run().gone, len(rows())) == (2, 3)
+    run(prune=True)
+    assert [file for file, _, _ in rows()] == ["inbox/c.png"]
+
+
 def test_nothing_is_pruned_behind_a_cut() -> None:
     make_tar("inbox/a.tar", digits("a.png", "b.png", "c.png"))
     run()
