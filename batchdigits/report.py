@@ -18,6 +18,7 @@ from batchdigits.errors import OutputError
 from batchdigits.options import RunOptions
 from batchdigits.records import Status
 from batchdigits.run import PlannedFile
+from batchdigits.sources.archives import split_member
 from batchdigits.summary import Summary, format_rate
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ def _describe_page_kinds(summary: Summary) -> str:
     kind = max(summary.page_kinds.values(), key=lambda one: one.count, default=None)
     if kind is None or kind.count < MANY_PAGES:
         return ""
+    if split_member(kind.file)[1]:
+        return (
+            f"; {kind.count:,} pages look like one form (`form draft` takes one that is unpacked)"
+        )
     page = f" --page {kind.page}" if kind.page > 1 else ""
     draft = f"batchdigits form draft {shlex.quote(kind.file)}{page} --out form.toml"
     return f"; {kind.count:,} pages look like one form (`{draft}` makes a template)"

@@ -7,6 +7,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from archives_made import (
     details,
@@ -20,7 +22,7 @@ from archives_made import (
     run,
 )
 from cli_runs import run as cli_run
-from conftest import FakeClassifier, plan, read
+from conftest import FakeClassifier, drawn, plan, read
 
 from batchdigits.extract.worker import extract_chunk
 from batchdigits.sources import find_sources
@@ -80,6 +82,33 @@ def test_counts_are_of_members() -> None:
     loose(["c.png"], "inbox")
     first, second = run(), run()
     assert (first.files, first.read, second.files, second.read) == (3, 3, 3, 0)
+
+
+def test_a_dry_run_tells_what_is_wrong_with_an_archive() -> None:
+    Path("inbox/a.tar").write_bytes(b"no tar" * 200)
+    (told,) = plan()
+    assert (told.file, told.read_as) == ("inbox/a.tar", "error")
+    assert told.why.startswith("no tar archive")
+
+
+def test_no_command_is_told_that_does_not_work_on_members(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_tar("inbox/a.tar", [(f"{n}.png", sheet()) for n in range(6)])
+    cli_run("run", "inbox", "--out", "results.csv", "--workers", "0")
+    assert "pages look like one form (`form draft` takes one that is unpacked)" in (
+        capsys.readouterr().err
+    )
+
+
+def sheet() -> bytes:
+    """Return a page with a row of four boxes."""
+    page = np.full((400, 300), 255, np.uint8)
+    for n in range(4):
+        page[100:160, 40 + 50 * n : 91 + 50 * n] = 0
+        page[103:157, 43 + 50 * n : 88 + 50 * n] = 255
+        page[110:150, 45 + 50 * n : 85 + 50 * n] = drawn(n, side=40)
+    return bytes(cv2.imencode(".png", page)[1].tobytes())
 
 
 # --- what is not read twice ---
@@ -155,6 +184,16 @@ def test_members_that_vanish_keep_their_rows_until_prune() -> None:
     assert len(rows()) == 2
     run(prune=True)
     assert [file for file, _, _ in rows()] == ["inbox/a.tar/a.png"]
+
+
+def test_an_archive_that_is_gone_keeps_the_rows_of_its_members_until_prune() -> None:
+    make_tar("inbox/a.tar", digits("a.png", "b.png"))
+    loose(["c.png"], "inbox")
+    run()
+    Path("inbox/a.tar").unlink()
+    assert (run().gone, len(rows())) == (2, 3)
+    run(prune=True)
+    assert [file for file, _, _ in rows()] == ["inbox/c.png"]
 
 
 def test_nothing_is_pruned_behind_a_cut() -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from batchdigits import sources, state
 from batchdigits.extract.chunk_builder import ExtractedItem
 from batchdigits.extract.tasks import FileTasks
+from batchdigits.formats import has_archive_suffix
 from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings, decode_findings, encode_findings
 from batchdigits.records import FileSnapshot, Source
@@ -222,7 +223,8 @@ class State:
             if self._summary.pruned + scope.prune_mended_folders(self._store):
                 self._store.mark_tables_stale()
             self._store.drop_unused_findings()
-        self._summary.gone = len(self._store.list_gone_files())
+        gone = self._store.list_gone_files()  # an archive has no rows, unless it failed
+        self._summary.gone = sum(failed or not has_archive_suffix(file) for file, failed in gone)
         self._summary.others = self._store.count_excluded_rows()
         if self._summary.gone and not self._summary.files:
             log.error(MISSING_FILES_MESSAGE, "", self._summary.gone)

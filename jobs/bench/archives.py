@@ -160,7 +160,7 @@ def bench_files(folder: Path, digits: NDArray[np.uint8], count: int) -> None:
         ("fetch one tar over HTTP by parts", partial(fetch, folder, "tar")),
     ):
         took, requests = time_call(call)
-        print(f"{name:34}{took:>8.2f} s{requests:>10,} files or requests")
+        print(f"{name:34}{took:>8.3f} s{requests:>10,} files or requests")
 
 
 def time_call(call: Callable[[], int]) -> tuple[float, int]:
@@ -219,7 +219,7 @@ def fetch(folder: Path, form: str) -> int:
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(Handler, directory=str(folder))
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     line = http.client.HTTPConnection("127.0.0.1", server.server_port)
     line.connect()
     asked: list[tuple[str, str]] = []
