@@ -176,6 +176,24 @@ def test_a_run_that_is_killed_goes_on_with_the_next_member(
     assert len(rows()) == 200
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_an_archive_that_changes_while_it_is_read(
+    named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tar("inbox/a.tar", digits("a.png", "b.png"))
+
+    def touches(*given: object, **more: object) -> object:
+        os.utime("inbox/a.tar", (1e9, 1e9))
+        return extract_chunk(*given, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("batchdigits.extract.stream.extract_chunk", touches)
+        summary = run("inbox/a.tar" if named else "inbox")
+    assert summary.gone == 0
+    assert [status for _, _, status in rows()] == (["error"] * 3 if named else [])
+    assert (run().read, [status for _, _, status in rows()].count("error")) == (2, 0)
+
+
 def test_members_that_vanish_keep_their_rows_until_prune() -> None:
     make_tar("inbox/a.tar", digits("a.png", "b.png"))
     run()

@@ -102,8 +102,10 @@ class ArchiveKeeper:
                 self._troubled.add(task.archive)
 
     def note_lost(self, task: Task) -> None:
-        """Note that a file changed while it was read."""
-        self._troubled.add(task.archive)
+        """Note that a file changed while it was read; a member is there all the same."""
+        if task.archive:
+            self._store.add_member(FileSnapshot(task.source.file, -1, -1))
+            self._troubled.add(task.archive)
 
     def is_troubled(self, task: Task) -> bool:
         """Return whether a task closes an archive of which some member is to be read again."""
