@@ -203,6 +203,10 @@ def denied(monkeypatch: pytest.MonkeyPatch, server: ObjectServer) -> None:
     server.faults.append(lambda method, path: 403)
 
 
+def skewed(monkeypatch: pytest.MonkeyPatch, server: ObjectServer) -> None:
+    server.faults.append(lambda method, path: 499)
+
+
 def unreachable(monkeypatch: pytest.MonkeyPatch, server: ObjectServer) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -223,12 +227,14 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("s3://no-such-bucket/inbox", "out.csv", as_it_is, 2, "does not exist"),
     ("s3://scans/inbox", "out.csv", without(*CREDENTIALS), 2, "no credentials were found"),
     ("s3://scans/inbox", "out.csv", denied, 2, "access is denied"),
+    ("s3://scans/inbox", "out.csv", skewed, 2, "set the clock of this machine"),
     ("s3://scans/inbox", "out.csv", unreachable, 2, "run again later"),
     ("inbox", "nowhere://x/out.csv", as_it_is, 2, "is no scheme that can be read"),
     ("inbox", "s3://scans/out.docx", as_it_is, 2, "--out must end in"),
     ("inbox", "s3://no-such-bucket/out.csv", as_it_is, 5, "check the name"),
     ("inbox", "s3://scans/out.csv", without(*CREDENTIALS), 5, "no credentials were found"),
     ("inbox", "s3://scans/out.csv", denied, 5, "access is denied"),
+    ("inbox", "s3://scans/out.csv", skewed, 5, "set the clock of this machine"),
     ("inbox", "s3://scans/out.csv", unreachable, 5, "run again later"),
 ]
 
