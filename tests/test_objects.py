@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -443,3 +445,23 @@ def test_what_was_read_is_put_in_place_while_more_is_read(
     assert run("inbox", *out) == 0
     assert 0 < watching.kept < 200
     assert len(get(server, "results.csv").splitlines()) == 1 + 200
+
+
+def test_a_run_that_is_killed_leaves_a_lock_that_the_next_one_takes(server: ObjectServer) -> None:
+    fill(server)
+    out = ("--out", "s3://scans/results.csv", "--quiet")
+    here = Path(__file__).parent
+    server.faults.append(lambda method, path: 0.2 if path.endswith(".png") else None)
+    one = subprocess.Popen(
+        [sys.executable, here / "nightly_main.py", "run", "s3://scans/inbox", *out],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])},
+        stderr=subprocess.DEVNULL,
+    )
+    while ("PUT", "/scans/results.csv.lock/000000001") not in server.requests:
+        assert one.poll() is None
+        time.sleep(0.01)
+    one.kill()
+    one.wait()
+    assert run("s3://scans/inbox", *out) == 0
+    assert len(get(server, "results.csv").splitlines()) == 1 + 5
+    assert json.loads(get(server, "results.csv.lock/000000002"))["released"]
