@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from batchdigits import objects, workers
+from batchdigits import objects, pages, workers
 from batchdigits.extract.tasks import Task
 from batchdigits.objects import ObjectError, is_url
 from batchdigits.records import Failure, FileSnapshot, Source
@@ -52,6 +52,13 @@ class ChunkFiles:
         except ObjectError as fault:
             self._snapshots[url] = task.entry  # the error is its row, until the next run
             yield Failure(1, f"could not be fetched: {fault}; {fault.advice}", whole=True)
+
+    def inspect_file(self, task: Task, max_pixels: int) -> pages.ImageFileInfo | Failure:
+        """Return what the header of a task's file says."""
+        with self.open_file(task) as path:
+            if isinstance(path, Failure):
+                return path
+            return pages.inspect_image_file(path, max_pixels=max_pixels)
 
     def _take_content(self, url: str) -> bytes | ObjectError | None:
         """Return the content of an object; None for a large one, which is fetched to the disk."""

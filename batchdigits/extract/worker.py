@@ -278,7 +278,7 @@ def plan_chunk(
     files = ChunkFiles(chunk)
     for task in chunk:
         source = task.source
-        header = source.fault or _inspect_file(task, files, max_pixels)
+        header = source.fault or files.inspect_file(task, max_pixels)
         if isinstance(header, str):
             planned.append(PlannedFile(source.file, "error", 1, header))
         elif isinstance(header, Failure):
@@ -294,10 +294,3 @@ def plan_chunk(
                 PlannedFile(source.file, kind, header.pages, f"{header.format}, {detail}")
             )
     return planned
-
-
-def _inspect_file(task: Task, files: ChunkFiles, max_pixels: int) -> pages.ImageFileInfo | Failure:
-    with files.open_file(task) as path:
-        if isinstance(path, Failure):
-            return path
-        return pages.inspect_image_file(path, max_pixels=max_pixels)
