@@ -5,6 +5,7 @@ back in the order of the files; the state and the tables stay with the process t
 """
 
 import gc
+import logging
 import os
 import socket
 from collections.abc import Generator, Sequence
@@ -26,10 +27,12 @@ from batchdigits.extract.stream import (
 from batchdigits.extract.tasks import FileTasks, Task
 from batchdigits.job import Job, list_reading_versions
 from batchdigits.predict.findings import TaskFindings
-from batchdigits.predict.predictor import Predictor
+from batchdigits.predict.predictor import UNCALIBRATED_MESSAGE, Predictor
 from batchdigits.register import FormTemplates
 from batchdigits.workers import ray_engine, ray_task
 from batchdigits.workers.faults import Limits
+
+log = logging.getLogger(__name__)
 
 GC_THRESHOLD = 50_000
 """New objects before Python collects garbage in a process of Ray, as in `cli.run`."""
@@ -62,6 +65,8 @@ def read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
         ChunkReader(options.model, options.device, job.forms),
         MachineCheck.of_job(job),
     )
+    if not job.card.calibrated:  # nobody sees what a process of Ray logs
+        log.warning(UNCALIBRATED_MESSAGE, job.card.name)
     with executor.connect() as processors:
         chunks = make_file_chunks(tasks, processors, job.forms)
         with closing(executor.map_finished(setup, chunks)) as outcomes:

@@ -13,6 +13,7 @@ from werkzeug.serving import make_server
 Fault = Callable[[str, str], "int | float | None"]
 """Takes method and path of a request; returns a status to answer with, s to wait, or None."""
 CODES = {500: "InternalError", 503: "SlowDown", 403: "AccessDenied", 404: "NoSuchKey"}
+CODES[499] = "RequestTimeTooSkewed"  # which is a 403 too
 
 
 class ObjectServer:
@@ -43,7 +44,7 @@ class ObjectServer:
                 text = f"<Error><Code>{CODES[found]}</Code><Message>x</Message></Error>"
                 body = b"" if method == "HEAD" else text.encode()
                 headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
-                start_response(f"{found} Fault", headers)
+                start_response(f"{403 if found == 499 else found} Fault", headers)
                 return [body]
         answer: Iterable[bytes] = self._app(environ, start_response)
         return answer

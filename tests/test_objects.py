@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -235,6 +237,10 @@ def denied(monkeypatch: pytest.MonkeyPatch, server: ObjectServer) -> None:
     server.faults.append(lambda method, path: 403)
 
 
+def skewed(monkeypatch: pytest.MonkeyPatch, server: ObjectServer) -> None:
+    server.faults.append(lambda method, path: 499)
+
+
 def unreachable(monkeypatch: pytest.MonkeyPatch, server: ObjectServer) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -255,6 +261,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("s3://no-such-bucket/inbox", "out.csv", as_it_is, 2, "does not exist"),
     ("s3://scans/inbox", "out.csv", without(*CREDENTIALS), 2, "no credentials were found"),
     ("s3://scans/inbox", "out.csv", denied, 2, "access is denied"),
+    ("s3://scans/inbox", "out.csv", skewed, 2, "set the clock of this machine"),
     ("s3://scans/inbox", "out.csv", unreachable, 2, "run again later"),
     ("inbox", "nowhere://x/out.csv", as_it_is, 2, "is no scheme that can be read"),
     (
@@ -268,6 +275,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("inbox", "s3://no-such-bucket/out.csv", as_it_is, 5, "check the name"),
     ("inbox", "s3://scans/out.csv", without(*CREDENTIALS), 5, "no credentials were found"),
     ("inbox", "s3://scans/out.csv", denied, 5, "access is denied"),
+    ("inbox", "s3://scans/out.csv", skewed, 5, "set the clock of this machine"),
     ("inbox", "s3://scans/out.csv", unreachable, 5, "run again later"),
 ]
 
@@ -414,6 +422,20 @@ def test_a_lock_ends_with_its_holder(
     assert len(names) == 1
 
 
+def test_a_number_that_was_used_before_is_no_lock(
+    server: ObjectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who looked long ago makes an object that others made, gave back and removed."""
+    list_names, looks = store.list_names, iter([["000000007"]])
+    monkeypatch.setattr(store, "list_names", lambda url: next(looks, None) or list_names(url))
+    put(server, "results.csv.lock/000000007", b'{"released": true, "renewed": 0}')
+    put(server, "results.csv.lock/000000009", json.dumps({"released": False}).encode())
+    with pytest.raises(BusyError), objects.hold_lock("s3://scans/results.csv", 0, lambda: None):
+        pytest.fail("two hold the lock")
+    names = server.client().list_objects_v2(Bucket="scans", Prefix="results.csv.lock/")["Contents"]
+    assert "results.csv.lock/000000008" not in [one["Key"] for one in names]
+
+
 def test_an_object_is_made_once(server: ObjectServer) -> None:
     made = [objects.create_object("s3://scans/one", data) for data in (b"first", b"second")]
     assert made == [True, False]
@@ -476,3 +498,23 @@ def test_what_was_read_is_put_in_place_while_more_is_read(
     assert run("inbox", *out) == 0
     assert 0 < watching.kept < 200
     assert len(get(server, "results.csv").splitlines()) == 1 + 200
+
+
+def test_a_run_that_is_killed_leaves_a_lock_that_the_next_one_takes(server: ObjectServer) -> None:
+    fill(server)
+    out = ("--out", "s3://scans/results.csv", "--quiet")
+    here = Path(__file__).parent
+    server.faults.append(lambda method, path: 0.2 if path.endswith(".png") else None)
+    one = subprocess.Popen(
+        [sys.executable, here / "nightly_main.py", "run", "s3://scans/inbox", *out],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])},
+        stderr=subprocess.DEVNULL,
+    )
+    while not any(how == "GET" and path.endswith(".png") for how, path in server.requests):
+        assert one.poll() is None
+        time.sleep(0.01)
+    one.kill()
+    one.wait()
+    assert run("s3://scans/inbox", *out) == 0
+    assert len(get(server, "results.csv").splitlines()) == 1 + 5
+    assert json.loads(get(server, "results.csv.lock/000000002"))["released"]

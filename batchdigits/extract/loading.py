@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
-from batchdigits import objects, workers
+from batchdigits import objects, pages, workers
 from batchdigits.extract.tasks import Task
 from batchdigits.objects import ObjectError, is_url
 from batchdigits.pages.opening import TakeContent
@@ -69,6 +69,13 @@ class ChunkFiles:
         except ObjectError as fault:
             self._snapshots[url] = task.entry  # the error is its row, until the next run
             yield Failure(1, f"could not be fetched: {fault}; {fault.advice}", whole=True)
+
+    def inspect_file(self, task: Task, max_pixels: int) -> pages.ImageFileInfo | Failure:
+        """Return what the header of a task's file says."""
+        with self.open_file(task) as file:
+            if isinstance(file, Failure):
+                return file
+            return pages.inspect_image_file(file, max_pixels=max_pixels)
 
     def choose_content_taker(self, task: Task) -> TakeContent | None:
         """Return what `pages.load_pages` calls with a file's bytes, so that they are read once.

@@ -53,7 +53,7 @@ def plan_chunk(
     """Plan what each file of a chunk would be read as, from the files' headers alone."""
     with ChunkFiles(chunk) as files:
         headers = [
-            (task.source.file, task.source.fault or _inspect_file(task, files, max_pixels))
+            (task.source.file, task.source.fault or files.inspect_file(task, max_pixels))
             for task in chunk
             if task.is_read
         ]
@@ -72,10 +72,3 @@ def _plan_file(
         return PlannedFile(file, "form", header.pages, detail)
     kind, detail = choose_image_kind(as_, header.height, header.width, pdf=header.format == "PDF")
     return PlannedFile(file, kind, header.pages, f"{header.format}, {detail}")
-
-
-def _inspect_file(task: Task, files: ChunkFiles, max_pixels: int) -> pages.ImageFileInfo | Failure:
-    with files.open_file(task) as file:
-        if isinstance(file, Failure):
-            return file
-        return pages.inspect_image_file(file, max_pixels=max_pixels)

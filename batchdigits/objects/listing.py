@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from batchdigits.objects.store import call_store, open_store
+from batchdigits.objects.store import ObjectError, call_store, open_store
 
 
 class ObjectEntry(NamedTuple):
@@ -35,7 +35,12 @@ def inspect_object(url: str) -> ObjectEntry:
         ObjectError: there is nothing, or it cannot be reached; `kind` says which.
     """
     store, path = open_store(url)
-    return _make_entry(url, call_store(lambda: store.info(path)))
+    try:
+        return _make_entry(url, call_store(lambda: store.info(path)))
+    except ObjectError as fault:
+        if fault.kind == "denied":  # S3 gives no reason with the answer to a HEAD
+            call_store(lambda: store.ls(path))
+        raise
 
 
 def list_folder(url: str) -> Iterator[ObjectEntry]:

@@ -100,16 +100,9 @@ def _acquire(folder: str, wait: float, url: str) -> ObjectLock:
     owner = {"host": socket.gethostname(), "boot": _read_boot(), "pid": os.getpid()}
     owner["token"] = secrets.token_hex(8)
     while True:
-        names = store.list_names(folder)
-        last = names[-1] if names else _name(0)
-        if not names or _is_free(store.load_object(folder + last)):
-            number = int(last) + 1
-            content = owner | {"renewed": time.time(), "released": False}
-            if store.create_object(folder + _name(number), json.dumps(content).encode()):
-                for name in names:
-                    with suppress(ObjectError):
-                        store.delete_object(folder + name)
-                return ObjectLock(folder, number, owner)
+        lock = _take_lock(folder, owner)
+        if lock is not None:
+            return lock
         if time.monotonic() >= deadline:
             waited = f" after {wait:g} s" if wait else ""
             raise BusyError(
@@ -117,6 +110,25 @@ def _acquire(folder: str, wait: float, url: str) -> ObjectLock:
                 f"less than {LEASE_SECONDS:g} s ago: let it end, or give --wait SECONDS"
             )
         time.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _take_lock(folder: str, owner: dict[str, Any]) -> ObjectLock | None:
+    """Take the lock if nobody holds it; return None if somebody does."""
+    names = store.list_names(folder)
+    last = names[-1] if names else _name(0)
+    if names and not _is_free(store.load_object(folder + last)):
+        return None
+    own = _name(int(last) + 1)
+    content = owner | {"renewed": time.time(), "released": False}
+    if not store.create_object(folder + own, json.dumps(content).encode()):
+        return None
+    # Others may have taken the lock and removed this very object since the list was made.
+    now = store.list_names(folder)
+    old = [name for name in now if name < own] if now[-1:] == [own] else [own]
+    for name in old:
+        with suppress(ObjectError):
+            store.delete_object(folder + name)
+    return None if own in old else ObjectLock(folder, int(own), owner)
 
 
 def _is_free(content: bytes | None) -> bool:

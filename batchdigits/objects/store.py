@@ -134,7 +134,8 @@ def describe_fault(error: BaseException) -> ObjectError:
         return error
     words = _shorten(error)
     names = " ".join(one.__name__ for one in type(error).__mro__)
-    if "RequestTimeTooSkewed" in words or "difference between the request time" in words:
+    codes = f"{words} {error.__cause__}"
+    if "RequestTimeTooSkewed" in codes or "difference between the request time" in words:
         return ObjectError("clock", "the store refuses the time of this machine's clock")
     if "NoCredentials" in names or "Unable to locate credentials" in words:
         return ObjectError("credentials", "no credentials were found")

@@ -111,7 +111,7 @@ class StagedOutputs:
         begin = time.monotonic()
         for table in self._states:
             copy = os.path.join(table.folder, ".state-copy")
-            with suppress(sqlite3.Error, ObjectError):
+            with suppress(sqlite3.Error, OSError, ObjectError):
                 _copy_database(f"{table.path}.state", copy)
                 objects.put_file(copy, f"{table.url}.state")
         self._saved = time.monotonic()

@@ -19,6 +19,7 @@ from batchdigits.templates.field import Field
 
 log = logging.getLogger(__name__)
 
+UNCALIBRATED_MESSAGE = "model '%s' is uncalibrated: its confidences may be far off"
 Batch = Sequence[tuple[Sequence[Task], ExtractedChunk]]
 """Chunks of tasks, each with what a worker extracted."""
 
@@ -80,9 +81,7 @@ class Predictor:
         if self._classifier is None:
             self._classifier = predict.load_classifier(self._card, device=self._device)
             if not self._card.calibrated:
-                log.warning(
-                    "model '%s' is uncalibrated: its confidences may be far off", self._card.name
-                )
+                log.warning(UNCALIBRATED_MESSAGE, self._card.name)
         if isinstance(self._classifier, predict.Cascade) and of_fields.any():
             logits = np.zeros((len(pictures), len(self._card.classes)), np.float32)
             logits[of_fields] = self._classifier.read_fields(shares(pictures[of_fields]))

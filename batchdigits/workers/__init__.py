@@ -1,7 +1,8 @@
 """Executors, which call a function on chunks of items; this room knows nothing about digits.
 
-`choose_executor` picks the implementation of `Executor`. A new one is a file here, registered
-there. This room imports the standard library alone, so that a worker process starts quickly.
+`choose_executor` picks the implementation of `Executor` for this machine. A new one is a file here,
+registered there; `ray_engine` has the one for a Ray cluster. This room imports the standard library
+alone, so that a worker process starts quickly.
 """
 
 from batchdigits.errors import UsageError
