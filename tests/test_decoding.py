@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from batchdigits.postprocess.numbers import judge_number
-from batchdigits.predict import augmentation, decoding
+from batchdigits.predict import augmentation, decoding, unread
 from batchdigits.predict.decoding import DecodedSign, decode_logits, find_sign_boxes
 from batchdigits.records import GreyImage
 
@@ -204,7 +204,7 @@ def test_tall_ink_without_a_sign_is_no_digit(strokes: tuple[int, ...], text: str
         picture[6:34, x : x + 3] = 90
     picture[30:34, 80:82] = 255  # a dot is no digit that was passed over
     read = decode_logits(seen(BLANK, BLANK, BLANK, 1, BLANK, BLANK, BLANK, 2, *[BLANK] * 16))
-    found = decoding.mark_unread_ink(picture, read)
+    found = unread.mark_unread_ink(picture, read)
     assert found.full_text == text
     assert found.candidates[0][0] == text
     assert (found.candidates[-len(read.candidates) :]) == read.candidates
@@ -235,6 +235,23 @@ def test_ink_without_a_sign_is_shown_as_the_digit_that_it_may_be(
     picture = np.zeros((40, 96), np.uint8)
     picture[6:34, 13:16] = picture[6:34, 40:43] = 255
     read = decoding.DecodedStrip(candidates, [DecodedSign("2", 10)])
-    found = decoding.mark_unread_ink(picture, read)
+    found = unread.mark_unread_ink(picture, read)
     judged = judge_number(None, found, 0.0)
     assert (judged.value, judged.status) == (shown, "review")
+
+
+@pytest.mark.parametrize(
+    ("row", "size", "text"),
+    [
+        (30, 3, "1.2"),  # a point on the line
+        (30, 1, "12"),  # a speck
+        (4, 3, "12"),  # high up
+        (18, 12, "12"),  # a stroke
+    ],
+)
+def test_a_tiny_point_between_digits_is_a_separator(row: int, size: int, text: str) -> None:
+    picture = np.zeros((40, 96), np.uint8)
+    picture[6:34, 13:16] = picture[6:34, 45:48] = 255
+    picture[row : row + size, 28 : 28 + size] = 60
+    read = decoding.DecodedStrip([("12", 1.0)], [DecodedSign("1", 3), DecodedSign("2", 11)])
+    assert unread.mark_unread_points(picture, read).full_text == text

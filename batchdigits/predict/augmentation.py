@@ -16,8 +16,8 @@ from batchdigits.predict.decoding import (
     decode_logits,
     find_candidates,
     find_signs,
-    mark_unread_ink,
 )
+from batchdigits.predict.unread import mark_unread_ink, mark_unread_points
 from batchdigits.records import GreyImage
 
 MIN_SURE_PROBABILITY = 0.995
@@ -49,7 +49,10 @@ def read_strips(
     for at in again:
         further = [find_candidates(next(others), beams[at]) for _ in LOOK_DISTORTIONS]
         out[at] = _average_candidates(out[at], further, first[at])
-    return [mark_unread_ink(strip, one) for strip, one in zip(strips, out, strict=True)]
+    return [
+        mark_unread_points(strip, mark_unread_ink(strip, one))
+        for strip, one in zip(strips, out, strict=True)
+    ]
 
 
 def distort_strip(

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,13 +33,6 @@ MIN_INK_LEVEL = 64
 MIN_SEPARATOR_PROBABILITY = 0.1
 """Probability from which a separator or flourish is listed. At 0.3, 12 of 200 times were read
 as numbers and `ok`; at 0.1 4 were, and no fewer strings of hidden hands were `ok`."""
-
-UNREAD_LEVEL, MIN_UNREAD_HEIGHT, SIGN_REACH_PX = 36, 0.45, 6
-"""Ink of this level and share of a digit's height that has no sign within so many px is not read.
-Of 4,269 strings that no network had learned, 39 right ones were marked so, and 28 wrong ones."""
-MIN_FILLED_RATIO = 0.1
-"""A candidate with a digit where ink is not read is shown before the likeliest one if it is so
-probable at least, compared with it. Of 42 strings with such ink 8 more are right so, 2 fewer."""
 
 _SEPARATOR_CLASS, _FLOURISH_CLASS, _OTHER_CLASS, _BLANK_CLASS = 10, 11, 12, 13
 _MERGED_NAMES = f"0123456789{NO_DIGIT}"
@@ -186,51 +178,6 @@ def _add_separator_signs(text: str, columns: list[int], shares: Probabilities) -
             if column not in columns:
                 out.append(DecodedSign(name, column))
     return sorted(out, key=lambda sign: sign.column)
-
-
-def mark_unread_ink(picture: GreyImage, decoded: DecodedStrip) -> DecodedStrip:
-    """Put `NO_DIGIT` into the likeliest reading where tall ink has no sign.
-
-    A network may pass over a digit; the number would then be shorter than what is written.
-
-    Args:
-        picture: the strip, uint8, shape (height, width), ink light.
-        decoded: how it was read.
-
-    Returns:
-        The reading with one more candidate before the others where there is such ink; after it
-        comes the likeliest one that has a digit there, if it is likely enough.
-    """
-    ink = (picture >= UNREAD_LEVEL).view(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    tall = stats[1:][stats[1:, cv2.CC_STAT_HEIGHT] >= MIN_UNREAD_HEIGHT * INK_HEIGHT_PX]
-    seen = np.array(
-        [sign.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2 for sign in decoded.signs]
-    )
-    unread = []
-    for left, wide in tall[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_WIDTH]].tolist():
-        if not ((seen >= left - SIGN_REACH_PX) & (seen < left + wide + SIGN_REACH_PX)).any():
-            unread.append(DecodedSign(NO_DIGIT, (left + wide // 2) // COLUMN_STRIDE_PX))
-    if not unread:
-        return decoded
-    signs = sorted([*decoded.signs, *unread], key=lambda sign: sign.column)
-    text = "".join(sign.name for sign in signs if sign.name not in SEPARATOR_CHARACTERS)
-    likeliest = decoded.candidates[0][1]
-    filled = [
-        one
-        for one in decoded.candidates
-        if one[1] >= MIN_FILLED_RATIO * likeliest and _fills_gaps(one[0], text)
-    ][:1]
-    rest = [one for one in decoded.candidates if one not in filled]
-    return DecodedStrip([(text, likeliest), *filled, *rest], signs)
-
-
-def _fills_gaps(candidate: str, text: str) -> bool:
-    """Return whether a candidate is a text with a digit in place of each `NO_DIGIT`."""
-    return len(candidate) == len(text) and all(
-        one != NO_DIGIT and other in {one, NO_DIGIT}
-        for one, other in zip(candidate, text, strict=True)
-    )
 
 
 def find_sign_boxes(picture: GreyImage, signs: Sequence[DecodedSign]) -> list[PixelBox]:
