@@ -217,7 +217,11 @@ def _share_gpus(ray: Any) -> float:
 
 
 def _import_ray() -> Any:
-    """Import Ray, which then calls nobody home and warns of nothing."""
+    """Import Ray, which then calls nobody home, warns of nothing, and waits for no other program.
+
+    Ray starts processes that give way to all others; on a busy machine they would read for hours.
+    """
+    os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = importlib.import_module("ray")
