@@ -18,15 +18,15 @@ from batchdigits.labelled import LabelledCrops
 FILE = Path(__file__).with_name("guard_digits.png")
 """All digits side by side, ordered by class, a hundred a row."""
 SIDE, ACROSS, CLASS_COUNT = 28, 100, 10
-PER_CLASS = 300
-"""Digits of each class in the file: every third one is learned again, the others measure."""
+PER_CLASS = 400
+"""Digits of each class in the file: every second one is learned again, the others measure."""
 
 
 class GuardDigits(NamedTuple):
     """Digits that are not of the inbox.
 
     Attributes:
-        replayed: 1,000 that are mixed among those of an inbox.
+        replayed: 2,000 that are mixed among those of an inbox.
         held: 2,000 that are never learned, and show whether something was forgotten.
     """
 
@@ -47,8 +47,8 @@ def load_guard_digits() -> GuardDigits:
         raise ModelError(f"'{FILE}' is damaged: install batchdigits again")
     digits = _cut_sheet(np.asarray(sheet, np.uint8))
     labels = np.repeat(np.arange(CLASS_COUNT), PER_CLASS)
-    third = np.arange(len(labels)) % 3 == 2
-    return GuardDigits(*(_name(digits[part], labels[part]) for part in (third, ~third)))
+    second = np.arange(len(labels)) % 2 == 1
+    return GuardDigits(*(_name(digits[part], labels[part]) for part in (second, ~second)))
 
 
 def _read_file() -> bytes:
