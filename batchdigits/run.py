@@ -137,8 +137,9 @@ def _write_tables(
 ) -> None:
     """Write the tables of all that is known and was said, unless they are up to date."""
     state.prune_rows()
-    if state.can_skip_tables():
-        with _open_new_rows(job):
+    later = CorrectionBook(book.corrections[state.said_before :])
+    if state.can_skip_tables() and not (later and job.paths.new_rows):
+        with _open_new_rows(job, later):
             return
     with_digits = job.paths.digits_out is not None
     settings = {
@@ -149,25 +150,44 @@ def _write_tables(
     }
     opening = str(job.paths.out), job.paths.digits_out, job.layouts, job.dialect, settings
     with state.guard_tables():
-        with open_tables(*opening) as write, _open_new_rows(job) as add:
+        with open_tables(*opening) as write, _open_new_rows(job, later) as add:
             for batch in known_findings:
                 judged = [_judge_file(one, job, book, with_digits) for one in batch]
                 for one, (rows, _) in zip(batch, judged, strict=True):
                     _count_rows(one, rows, summary)
                     add(one, rows)
                 write(judged)
-        state.note_shown_readings()
+        state.note_shown_readings(len(book.corrections))
 
 
 @contextmanager
-def _open_new_rows(job: Job) -> Iterator[Callable[[FileFindings, Sequence[Row]], None]]:
-    """Open the table of new rows, if one is wanted; yield a function that takes all rows."""
+def _open_new_rows(
+    job: Job, later: CorrectionBook
+) -> Iterator[Callable[[FileFindings, Sequence[Row]], None]]:
+    """Open the table of new rows, if one is wanted; yield a function that takes all rows.
+
+    Args:
+        job: says whether, where and how.
+        later: what people said since the last run.
+    """
     if job.paths.new_rows is None:
         yield lambda _one, _rows: None
         return
     whole_pages = job.options.wide or len(job.layouts) > 1
     with open_results_table(job.paths.new_rows, job.layouts, job.dialect) as write:
-        yield lambda one, rows: write(select_new_rows(one, rows, whole_pages=whole_pages))
+        yield lambda one, rows: write(
+            select_new_rows(
+                one, rows, whole_pages=whole_pages, said=_find_corrected_rows(one, job, later)
+            )
+        )
+
+
+def _find_corrected_rows(one: FileFindings, job: Job, book: CorrectionBook) -> set[int]:
+    """Return the indexes of a file's rows that the corrections are about."""
+    if not book:
+        return set()
+    places = place_fields(one.file, one.content, one.findings, job.form_names)
+    return {at for at, place in enumerate(places) if book.find_matches(place)}
 
 
 def _count_rows(one: FileFindings, rows: Sequence[Row], summary: Summary) -> None:

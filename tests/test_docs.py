@@ -137,7 +137,7 @@ TYPED_ONLY = {
     "evaluate": {"out", "html"},  # a report must not take the nightly table's place
     "compare": {"out"},
     "calibrate": {"out"},
-    "train": {"data"},  # several, and one variable holds one
+    "train": {"data", "pictures"},  # several, and one variable holds one
     "review": {"out", "pictures"},
     "form print": {"out"},
     "form draft": {"out"},

@@ -48,7 +48,7 @@ def test_the_package_ships_its_licence_texts() -> None:
     assert "batchdigits/licences/*" in project["project"]["license-files"]
     assert "licences/*" in project["tool"]["setuptools"]["package-data"]["batchdigits"]
     names = {path.name for path in (ROOT / "batchdigits/licences").iterdir()}
-    assert names == {"ATTRIBUTION.md", "Apache-2.0.txt"}
+    assert names == {"ATTRIBUTION.md", "Apache-2.0.txt", "CC-BY-4.0.txt", "CC-BY-SA-3.0.txt"}
 
 
 def test_windows_is_refused_by_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,23 @@ def test_another_threshold_gives_the_rows_that_it_changes() -> None:
     assert Path("new.csv").read_text().splitlines()[1:] == changed
 
 
+@pytest.mark.parametrize("shape", [(), ("--wide",)], ids=["long", "wide"])
+def test_rows_that_a_person_corrected_since_are_new(shape: tuple[str, ...]) -> None:
+    assert run(*RUN, *shape) == 0
+    said = Path("said.csv")
+    said.write_text("file,answer,value\ninbox/3.png,value,7\ninbox/1.png,blank,\n")
+    assert run("correct", "all.csv", "said.csv", "-q") == 0
+    assert run(*RUN, *shape) == 0  # the table itself is up to date
+    assert names("new.csv") == ["1.png", "3.png"]
+    assert "verified" in Path("new.csv").read_text()
+    assert run(*RUN, *shape) == 0
+    assert names("new.csv") == []
+    said.write_text("file,answer\ninbox/3.png,withdrawn\n")
+    assert run("correct", "all.csv", "said.csv", "-q") == 0
+    assert run(*RUN, *shape) == 0
+    assert names("new.csv") == ["3.png"]
+
+
 @pytest.mark.parametrize("out", ["new.tsv", "new.jsonl", "new.parquet", "new.xlsx", "new.csv"])
 def test_new_rows_are_a_table_of_any_format(out: str, save: Save) -> None:
     from batchdigits.outputs import read_table

@@ -222,7 +222,7 @@ def test_a_bundle_never_becomes_surer_than_it_was(after: Readings, surer: bool) 
     assert made["numbers"] == card.whole["numbers"]
 
 
-def test_the_guard_digits_are_two_thousand_of_each_kind_and_never_the_same() -> None:
+def test_guard_digits_are_never_among_those_that_are_learned() -> None:
     found = guard.load_guard_digits()
     for part in found:
         assert np.bincount(part.labels).tolist() == [200] * 10

@@ -90,7 +90,6 @@ class TrainOptions(Options):
             "Learn from the digits that people verified, cut out of their scans: the file that "
             "correct keeps beside a table, RESULTS.corrections.csv.",
             metavar="PATH",
-            environment=False,
         ),
     ] = NO_PATH
     pictures: Annotated[

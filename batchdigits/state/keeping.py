@@ -236,10 +236,19 @@ class State:
         """Return whether the tables need not or must not be written."""
         return tables.can_skip_tables(self._job, self._store, self._summary)
 
-    def note_shown_readings(self) -> None:
-        """Note that the tables in place show all readings, so that later ones are new."""
+    @property
+    def said_before(self) -> int:
+        """How many corrections the last run applied."""
+        return self._mark.said
+
+    def note_shown_readings(self, said: int) -> None:
+        """Note that the tables in place show all readings, so that later ones are new.
+
+        Args:
+            said: how many corrections were applied to them.
+        """
         with self._store.transaction():
-            renewal.move_mark(self._store, self._mark, self._job.threshold)
+            renewal.move_mark(self._store, self._mark, self._job.threshold, said)
 
     def guard_tables(self) -> AbstractContextManager[None]:
         """Keep edited tables under another name, and note how the new tables are left.

@@ -117,7 +117,12 @@ class NoState:
         """Return False: the tables are always written."""
         return False
 
-    def note_shown_readings(self) -> None:
+    @property
+    def said_before(self) -> int:
+        """Return 0: what earlier runs did is not known."""
+        return 0
+
+    def note_shown_readings(self, said: int) -> None:
         """Do nothing: there is no next run that knows of this one."""
 
     def guard_tables(self) -> AbstractContextManager[None]:

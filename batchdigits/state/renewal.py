@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from functools import cache
 from itertools import islice
 
@@ -22,21 +22,29 @@ FILES_PER_PART = 256
 """Files that are recalled at a time."""
 
 
-def select_new_rows(one: FileFindings, rows: Sequence[Row], *, whole_pages: bool) -> list[Row]:
+def select_new_rows(
+    one: FileFindings, rows: Sequence[Row], *, whole_pages: bool, said: Collection[int] = ()
+) -> list[Row]:
     """Select the rows of a file that the last table did not have.
 
     Args:
         one: the file's findings; they say whether it was read since, and what it was judged by.
         rows: of the file.
         whole_pages: whether all rows of a page go with one of them.
+        said: indexes of the rows about which somebody said something since.
     """
-    if one.is_new or one.earlier is None:
-        return list(rows) if one.is_new else []
-    before = judge_findings(one.file, one.findings, one.earlier).rows
-    changed = [row for row, old in zip(rows, before, strict=True) if row != old]
+    if one.is_new:
+        return list(rows)
+    changed = set(said)
+    if one.earlier is not None:
+        judged, before = (
+            judge_findings(one.file, one.findings, by).rows for by in (one.thresholds, one.earlier)
+        )
+        pairs = zip(judged, before, strict=True)
+        changed |= {at for at, (row, old) in enumerate(pairs) if row != old}
     if not whole_pages:
-        return changed
-    pages = {row.page for row in changed}
+        return [row for at, row in enumerate(rows) if at in changed]
+    pages = {rows[at].page for at in changed}
     return [row for row in rows if row.page in pages]
 
 
@@ -55,10 +63,18 @@ def load_or_make_mark(store: StateStore, threshold: float | None) -> ReadingMark
     return mark
 
 
-def move_mark(store: StateStore, mark: ReadingMark, threshold: float | None) -> None:
-    """Note that the tables show all readings, unless some are of files that are left out."""
+def move_mark(store: StateStore, mark: ReadingMark, threshold: float | None, said: int) -> None:
+    """Note that the tables show all readings, unless some are of files that are left out.
+
+    Args:
+        store: the state.
+        mark: what the tables before showed.
+        threshold: what values are judged by.
+        said: how many corrections were applied.
+    """
     hidden = store.has_hidden_readings(mark.number)
-    store.save_mark(ReadingMark(mark.number if hidden else store.find_highest_reading(), threshold))
+    number = mark.number if hidden else store.find_highest_reading()
+    store.save_mark(ReadingMark(number, threshold, said))
 
 
 def count_changes(

@@ -17,10 +17,12 @@ class ReadingMark(NamedTuple):
     Attributes:
         number: the highest number of a reading then; later readings have higher ones.
         threshold: what their values were judged by; None for the thresholds of the model.
+        said: how many corrections were applied to them; later ones are new.
     """
 
     number: int
     threshold: float | None
+    said: int = 0
 
 
 class TableRecords:
@@ -66,13 +68,13 @@ class TableRecords:
     def load_mark(self) -> ReadingMark | None:
         """Return what the last tables show; None if that was never noted."""
         row = self.load_table_record(MARK_NAME)
-        return None if row is None else ReadingMark(row.size, json.loads(row.content))
+        return None if row is None else ReadingMark(row.size, json.loads(row.content), row.time)
 
     def save_mark(self, mark: ReadingMark) -> None:
         """Note what the tables show now."""
         content = json.dumps(mark.threshold).encode()
         stale = self._stale
-        self.save_table_record(MARK_NAME, TableRecord(mark.number, 0, content, "", ""))
+        self.save_table_record(MARK_NAME, TableRecord(mark.number, mark.said, content, "", ""))
         self._stale = stale
 
     def lower_mark(self) -> None:

@@ -110,7 +110,7 @@ def fit(
     else:
         model = _fresh(name, plan, plan.count * steps, start)
     first = int(model.optimizer.iterations) // steps
-    answer = partial(_make_targets, teachers=teachers)
+    answer = partial(make_targets, teachers=teachers)
     made = corpus.epochs(found, answer, first=first, count=plan.count, seed=plan.seed)
     with closing(made):
         for epoch, (pictures, targets) in enumerate(made, first):
@@ -147,7 +147,7 @@ def _log_odds(share: float) -> float:
     return math.log(share / (1 - share))
 
 
-def _make_targets(
+def make_targets(
     pictures: NDArray[np.uint8], labels: NDArray[np.int64], teachers: Sequence[Any]
 ) -> NDArray[np.float32]:
     """Give each class its probability: as labelled, and of digits as the teachers think.

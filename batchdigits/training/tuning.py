@@ -1,27 +1,30 @@
 """Both networks of a bundle learn from a few digits of one inbox, and forget nothing.
 
-Digits of MNIST are mixed among those of the inbox, and the weights that come of it are averaged
-with those from before (Wortsman and others: "Robust fine-tuning of zero-shot models", CVPR 2022).
+Digits of MNIST are mixed among those of the inbox. Of these the networks learn what the careful
+network thought before, and not their labels alone (Li and Hoiem: "Learning without forgetting",
+ECCV 2016). The weights that come of it are averaged with those from before (Wortsman and others:
+"Robust fine-tuning of zero-shot models", CVPR 2022).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits import predict
-from batchdigits.labelled import NO_DIGIT_LABEL, LabelledCrops
+from batchdigits.labelled import LabelledCrops
 from batchdigits.normalize import shares
 from batchdigits.predict import backend
 from batchdigits.training import corpus, default
 from batchdigits.training.network import KINDS, Kind, with_weights_of
 
-EPOCHS = 12
-RATE = 7e-4
+EPOCHS = 10
+RATE = 5e-4
 """The highest learning rate."""
 BATCH = 512
 """Pictures that a network reads in one go."""
@@ -49,7 +52,7 @@ def tune_networks(start: Networks, sets: Sequence[LabelledCrops], plan: TuningPl
 
     Args:
         start: the networks to start from, which stay as they are.
-        sets: what to learn from; the largest is not the inbox's own.
+        sets: what to learn from, first the inbox's own.
         plan: how long, and what makes it repeatable.
     """
     import keras  # noqa: PLC0415
@@ -58,7 +61,8 @@ def tune_networks(start: Networks, sets: Sequence[LabelledCrops], plan: TuningPl
     steps = math.ceil(corpus.epoch_size(found) / default.BATCH) * plan.epochs
     keras.utils.set_random_seed(plan.seed)
     models = {kind: _prepare_network(start[kind], kind, steps) for kind in KINDS}
-    made = corpus.epochs(found, _make_targets, first=0, count=plan.epochs, seed=plan.seed)
+    answer = partial(_make_targets, own=corpus.count_first(found), teachers=[start["careful"]])
+    made = corpus.epochs(found, answer, first=0, count=plan.epochs, seed=plan.seed)
     with closing(made):
         for pictures, targets in made:
             for model in models.values():
@@ -76,8 +80,12 @@ def _prepare_network(start: Any, kind: Kind, steps: int) -> Any:
     return model
 
 
-def _make_targets(_: Pictures, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    return np.eye(NO_DIGIT_LABEL + 1, dtype=np.float32)[labels]
+def _make_targets(
+    pictures: Pictures, labels: NDArray[np.int64], own: int, teachers: Sequence[Any]
+) -> NDArray[np.float32]:
+    """Give each class its probability: the first `own` digits as people said, others as taught."""
+    said = default.make_targets(pictures[:own], labels[:own], ())
+    return np.concatenate([said, default.make_targets(pictures[own:], labels[own:], teachers)])
 
 
 def average_networks(start: Networks, tuned: Networks, share: float) -> Networks:

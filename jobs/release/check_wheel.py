@@ -24,8 +24,9 @@ MAX_BYTES = 25 << 20
 EXPECTED = (
     "batchdigits/py.typed",
     "batchdigits/layout/turns.npz",
+    "batchdigits/training/guard_digits.png",
     "batchdigits/licences/ATTRIBUTION.md",
-    "batchdigits/licences/Apache-2.0.txt",
+    *(f"batchdigits/licences/{name}.txt" for name in ("Apache-2.0", "CC-BY-4.0", "CC-BY-SA-3.0")),
     *(f"batchdigits/models/default/{name}.keras" for name in ("model", "careful", "number")),
     "batchdigits/models/default/card.json",
 )
