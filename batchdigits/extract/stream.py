@@ -11,6 +11,7 @@ from batchdigits.extract.chunk_builder import ExtractedChunk, ExtractedItem, mak
 from batchdigits.extract.tasks import (
     FileTasks,
     Task,
+    choose_chunk_files,
     find_multipage_files,
     make_chunks,
     split_into_pages,
@@ -22,9 +23,9 @@ from batchdigits.register import FormTemplates
 
 WORKER_MEMORY_MIB = 800
 """Memory that a worker may take for its files. With its imports it stays under 1 GB."""
-MAX_READY_CHUNKS = 16
-"""Chunks that may wait while the model is loaded or busy. Chunks of crops then hold 30 MiB at most:
-784 bytes a picture, and as many for its records."""
+MAX_READY_CHUNKS, MAX_READY_FILES = 16, 16_384
+"""Chunks that may wait while the model is loaded or busy, and their files. These hold 30 MiB at
+most: 784 bytes a picture, and as many for its records."""
 MAX_BATCH_WAIT_S = 2.0
 """s after which a batch is read although it is not full. Pages that hold little would wait for
 minutes, and a run that is stopped could not keep them."""
@@ -53,10 +54,9 @@ def extract_files(
         forms=forms,
         shows=options.debug_pages is not None,
     )
-    chunks = make_chunks(
-        split_into_pages(tasks), len(tasks.sources), options.workers, forms=bool(forms.templates)
-    )
-    count = options.workers
+    described, count = bool(forms.templates), options.workers
+    chunks = make_chunks(split_into_pages(tasks), len(tasks.sources), count, forms=described)
+    chunk_files = choose_chunk_files(len(tasks.sources), count, forms=described)
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
         first_chunks = list(islice(chunks, 2))
         chunks, count = chain(first_chunks, chunks), count if len(first_chunks) > 1 else 0
@@ -64,7 +64,7 @@ def extract_files(
         count,
         seconds=options.page_seconds,
         memory_mib=WORKER_MEMORY_MIB,
-        ahead=max(2, MAX_READY_CHUNKS // max(count, 1)),
+        ahead=max(2, min(MAX_READY_CHUNKS, MAX_READY_FILES // chunk_files) // max(count, 1)),
     )
     # no worker stays behind after an error
     with closing(executor.map_chunks(prepare_chunk, chunks)) as outcomes:
