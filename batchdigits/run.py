@@ -80,7 +80,9 @@ def run_job(
         with summary.time_stage("read"):
             pages = PageCount(progress, count_pages(tasks, job.options))
             extracted = extract_files(tasks, job.options, job.forms)
-            findings = Predictor(job.card, job.options.device).predict_all(extracted)
+            findings = Predictor(job.card, job.options.device, job.options.runtime).predict_all(
+                extracted
+            )
             findings = _log_and_draw_pages(findings, job, summary)
             known_findings = state.keep_findings(findings, pages, stop)
         with summary.time_stage("write"):
@@ -209,7 +211,7 @@ def read_rows(
     summary = Summary(files=len(tasks.sources))
     pages = PageCount(progress, count_pages(tasks, job.options))
     extracted = extract_files(tasks, job.options, job.forms)
-    predictor = predictor or Predictor(job.card, job.options.device)
+    predictor = predictor or Predictor(job.card, job.options.device, job.options.runtime)
     findings = predictor.predict_all(extracted)
     for batch in NoState(job, summary).keep_findings(findings, pages, StopRequest()):
         yield [
