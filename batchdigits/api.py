@@ -60,7 +60,7 @@ class Reader:
 
         settings = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
         self._job = resolve_job(RunOptions(**settings))
-        self._predictor = Predictor(self._job.card, options.device)
+        self._predictor = Predictor(self._job.card, options.device, options.runtime)
 
     def read(
         self, inputs: AnyPath | Iterable[AnyPath], *, progress: ShowProgress = False

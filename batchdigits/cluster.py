@@ -26,6 +26,7 @@ from batchdigits.extract.stream import (
 )
 from batchdigits.extract.tasks import FileTasks, Task
 from batchdigits.job import Job, list_reading_versions
+from batchdigits.options import Runtime
 from batchdigits.predict.findings import TaskFindings
 from batchdigits.predict.predictor import UNCALIBRATED_MESSAGE, Predictor
 from batchdigits.register import FormTemplates
@@ -62,7 +63,7 @@ def read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
     setup = ray_task.Setup(
         make_chunk_function(options, job.forms),
         Limits(options.page_seconds, WORKER_MEMORY_MIB),
-        ChunkReader(options.model, options.device, job.forms),
+        ChunkReader(options.model, options.device, job.forms, options.runtime),
         MachineCheck.of_job(job),
     )
     if not job.card.calibrated:  # nobody sees what a process of Ray logs
@@ -76,16 +77,23 @@ def read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
 class ChunkReader:
     """Reads what a worker process extracted; it loads the model when the first picture comes."""
 
-    def __init__(self, model: str | None, device: str, forms: FormTemplates) -> None:
-        """Take which model to use, on which device, and the forms that pages may be."""
+    def __init__(
+        self,
+        model: str | None,
+        device: str,
+        forms: FormTemplates,
+        runtime: Runtime = "tensorflow",
+    ) -> None:
+        """Take which model to use, on which device and by what, and the forms of the pages."""
         self._model, self._device, self._forms = model, device, forms
+        self._runtime = runtime
         self._predictor: Predictor | None = None
 
     def __call__(self, outcomes: Outcomes) -> list[TaskFindings]:
         """Return the findings of each task, in order, without the task, which the caller has."""
         if self._predictor is None:
             gc.set_threshold(GC_THRESHOLD)
-            self._predictor = Predictor(predict.load_card(self._model), self._device)
+            self._predictor = Predictor(predict.load_card(self._model), self._device, self._runtime)
         batch = [
             (one.items, one.result or make_failed_chunk(one.items[0], one.fault, self._forms))
             for one in outcomes

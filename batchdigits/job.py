@@ -108,6 +108,8 @@ def resolve_job(
         inputs.typed, outputs=paths.written, moved=list(paths.move_folders.values())
     )
     _check_table_paths(options, paths)
+    if options.runtime == "onnx":
+        predict.check_onnx_runtime(options.device)
     card = load_card(options.model)
     forms = load_forms(options.template, options.max_pixels)
     layouts = _choose_layouts(forms.templates, options, paths)
@@ -276,4 +278,6 @@ def _compute_reading_key(options: RunOptions, fingerprint: str, forms: FormTempl
             for name, one in forms.references.items()
         },
     }
+    if options.runtime != "tensorflow":  # its values differ by less than 0.001, but differ
+        parts["runtime"] = options.runtime
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=20).hexdigest()

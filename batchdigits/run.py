@@ -93,7 +93,8 @@ def _read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
     if job.options.engine == "ray":
         return cluster.read_files(tasks, job)
     extracted = extract_files(tasks, job.options, job.forms)
-    return Predictor(job.card, job.options.device).predict_all(extracted)
+    predictor = Predictor(job.card, job.options.device, job.options.runtime)
+    return predictor.predict_all(extracted)
 
 
 def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
@@ -243,7 +244,7 @@ def read_rows(
     summary = Summary(files=len(tasks.sources))
     pages = PageCount(progress, count_pages(tasks, job.options))
     extracted = extract_files(tasks, job.options, job.forms)
-    predictor = predictor or Predictor(job.card, job.options.device)
+    predictor = predictor or Predictor(job.card, job.options.device, job.options.runtime)
     findings = predictor.predict_all(extracted)
     for batch in NoState(job, summary).keep_findings(findings, pages, StopRequest()):
         yield [

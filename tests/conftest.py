@@ -118,7 +118,7 @@ def keras() -> Any:
 def fake_classifier(monkeypatch: pytest.MonkeyPatch) -> FakeClassifier:
     """Have every run use the fake classifier, and the fake reader, with the shipped card."""
     fake = FakeClassifier()
-    monkeypatch.setattr(predict, "load_classifier", lambda card, device: fake)
+    monkeypatch.setattr(predict, "load_classifier", lambda card, **_: fake)
     monkeypatch.setattr(predict, "load_number_reader", lambda card, device: FakeReader())
     return fake
 

@@ -114,7 +114,7 @@ def test_no_images_are_an_empty_table(fake_classifier: FakeClassifier) -> None:
 def test_a_reader_keeps_its_models(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
 
-    def load(card: object, device: str) -> FakeClassifier:
+    def load(card: object, device: str, **_: object) -> FakeClassifier:
         loaded.append(device)
         return FakeClassifier()
 

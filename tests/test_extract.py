@@ -355,7 +355,7 @@ def test_not_a_digit_is_for_review_whatever_the_threshold(
     save: Save, monkeypatch: pytest.MonkeyPatch, threshold: float | None
 ) -> None:
     monkeypatch.setattr(predict, "load_card", lambda path: card(threshold=0.0))
-    monkeypatch.setattr(predict, "load_classifier", lambda path, device: Doubtful())
+    monkeypatch.setattr(predict, "load_classifier", lambda path, **_: Doubtful())
     save("a.png", drawn(3))
     (row,) = rows(min_confidence=threshold)
     assert (row.value, row.status) == ("3", "review")
@@ -371,7 +371,7 @@ def test_some_doubt_whether_it_is_a_digit_lowers_its_confidence(
             return super().logits(pictures) - np.float32([[0] * 10 + [1]])
 
     monkeypatch.setattr(predict, "load_card", lambda path: card())
-    monkeypatch.setattr(predict, "load_classifier", lambda path, device: LessDoubtful())
+    monkeypatch.setattr(predict, "load_classifier", lambda path, **_: LessDoubtful())
     save("a.png", drawn(3))
     (row,) = rows(min_confidence=0)
     assert (row.value, row.status, row.detail) == ("3", "ok", "")
@@ -446,7 +446,7 @@ def test_a_target_error_judges_a_whole_run_by_its_threshold(
 def test_a_folder_without_images_never_loads_the_model(
     inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: object, device: object) -> None:
+    def refuse(path: object, **_: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(predict, "load_classifier", refuse)

@@ -112,6 +112,8 @@ def test_thresholds_are_the_models_unless_one_is_chosen(inbox: Path) -> None:
     [
         ({"min_confidence": 0.5}, True, "a threshold judges what was read"),
         ({"batch_size": 7, "excel": True}, True, "these change no reading"),
+        ({"runtime": "tensorflow"}, True, "it is the default"),
+        ({"runtime": "onnx"}, False, "confidences differ in their last digits"),
         ({"as_": "digit"}, False, "another kind is read by other networks"),
         ({"invert": "yes"}, False, "other ink is read"),
         ({"template": "form.toml"}, False, "other boxes are read"),

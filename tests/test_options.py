@@ -68,6 +68,7 @@ DEFAULTS = {
     "batch_size": 2048,
     "workers": count_processors(),
     "device": "auto",
+    "runtime": "tensorflow",
     "null": False,
     "out": None,
     "dry_run": False,

@@ -144,7 +144,7 @@ def test_values_that_were_ok_and_change_are_counted_and_told(
         was = {row["file"]: row["value"] for row in csv.DictReader(file) if row["status"] == "ok"}
     assert was
     assert "changed" not in capsys.readouterr().err
-    monkeypatch.setattr(predict, "load_classifier", lambda card, device: AnotherModel())
+    monkeypatch.setattr(predict, "load_classifier", lambda card, **_: AnotherModel())
     monkeypatch.setattr(predict, "fingerprint_model", lambda path: "of another model")
     assert run(*RUN, *told) == 0
     *_, last = named = capsys.readouterr().err.splitlines()

@@ -115,7 +115,7 @@ def make_empty_pictures() -> NDArray[np.uint8]:
     return np.zeros((0, 28, 28, 1), np.uint8)
 
 
-MAX_PENDING_PIXELS = 4 << 20
+MAX_PENDING_PIXELS = 8 << 20
 """Pixels of crops that a worker collects before it normalises them."""
 MAX_DEBUG_SIDE_PX = 1800
 """Longest side of a debug page, px."""
@@ -155,11 +155,8 @@ class ChunkBuilder:
     def add_digit(self, source: int, page: int, crop: GreyImage) -> None:
         """Add an image of one digit."""
         height, width = crop.shape
-        self._items.append(
-            ExtractedItem(
-                source, page, None, "", None, (_make_pending_spot((0, 0, width, height)),)
-            )
-        )
+        spot = DigitSpot(None, "", (0, 0, width, height))
+        self._items.append(ExtractedItem(source, page, None, "", None, (spot,)))
         self._queue_crop(0, crop)
 
     def add_boxes(
@@ -169,7 +166,7 @@ class ChunkBuilder:
 
         `why` is the reason why the value is for review whatever is read; empty for none.
         """
-        spots = [_make_pending_spot(tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
+        spots = [DigitSpot(None, "", tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
             if cell.blank:
                 spots[number] = spots[number]._replace(status="blank", detail="no ink")
@@ -272,28 +269,32 @@ class ChunkBuilder:
         found = grey_levels(self._crops, invert=self.invert)
         in_boxes = [_is_boxed(self._items[at]) for at, _ in self._waiting]
         verdicts = judge_crops(found, self._crops, in_boxes)
-        more_ink = [has_more_ink(found.unused, boxed=boxed) for boxed in (False, True)]
-        for n, ((at, number), verdict) in enumerate(zip(self._waiting, verdicts, strict=True)):
-            item, boxed = self._items[at], in_boxes[n]
-            spot = item.spots[number]
-            if verdict:
-                spot = spot._replace(status=verdict[0], detail=verdict[1])
-            elif boxed and not spot.mark:
-                spot = spot._replace(mark=detect_mark(found.pictures[n, ..., 0]))
-            item = item._replace(spots=(*item.spots[:number], spot, *item.spots[number + 1 :]))
-            if not verdict and more_ink[boxed][n] and not item.detail:
-                box = f"box {number + 1}: " if len(item.spots) > 1 else ""
-                item = item._replace(detail=f"{box}{MORE_INK_DETAIL}")
-            self._items[at] = item
+        more_ink = [has_more_ink(found.unused, boxed=boxed).tolist() for boxed in (False, True)]
+        for n, (at, number) in enumerate(self._waiting):
+            verdict, boxed = verdicts[n], in_boxes[n]
+            if verdict or boxed or more_ink[boxed][n]:
+                mark = "" if verdict or not boxed else detect_mark(found.pictures[n, ..., 0])
+                self._note_verdict(at, number, verdict, mark, more_ink=more_ink[boxed][n])
         clear = np.array([verdict is None for verdict in verdicts], bool)
         self._pictures.append(found.pictures[clear])
         self._crops, self._waiting, self._pixels = [], [], 0
+
+    def _note_verdict(
+        self, at: int, number: int, verdict: tuple[Status, str] | None, mark: str, *, more_ink: bool
+    ) -> None:
+        """Note in item `at` what became of the crop of its spot `number`."""
+        spot = (item := self._items[at]).spots[number]
+        if verdict:
+            spot = spot._replace(status=verdict[0], detail=verdict[1])
+        elif not spot.mark:
+            spot = spot._replace(mark=mark)
+        item = item._replace(spots=(*item.spots[:number], spot, *item.spots[number + 1 :]))
+        if not verdict and more_ink and not item.detail:
+            box = f"box {number + 1}: " if len(item.spots) > 1 else ""
+            item = item._replace(detail=f"{box}{MORE_INK_DETAIL}")
+        self._items[at] = item
 
 
 def _is_boxed(item: ExtractedItem) -> bool:
     """Return whether an item's crops are boxes, cut out of a page or a strip."""
     return item.field is not None or len(item.spots) > 1
-
-
-def _make_pending_spot(place: tuple[int, int, int, int]) -> DigitSpot:
-    return DigitSpot(None, "", place)

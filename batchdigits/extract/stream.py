@@ -13,6 +13,7 @@ from batchdigits.extract.plan import PlannedFile, plan_chunk
 from batchdigits.extract.tasks import (
     FileTasks,
     Task,
+    choose_chunk_files,
     find_multipage_files,
     make_chunks,
     split_into_pages,
@@ -25,9 +26,9 @@ from batchdigits.register import FormTemplates
 
 WORKER_MEMORY_MIB = 800
 """Memory that a worker may take for its files. With its imports it stays under 1 GB."""
-MAX_READY_CHUNKS = 16
-"""Chunks that may wait while the model is loaded or busy. Chunks of crops then hold 30 MiB at most:
-784 bytes a picture, and as many for its records."""
+MAX_READY_CHUNKS, MAX_READY_FILES = 16, 16_384
+"""Chunks that may wait while the model is loaded or busy, and their files. These hold 30 MiB at
+most: 784 bytes a picture, and as many for its records."""
 MAX_BATCH_WAIT_S = 2.0
 """s after which a batch is read although it is not full. Pages that hold little would wait for
 minutes, and a run that is stopped could not keep them."""
@@ -51,6 +52,7 @@ def extract_files(
     prepare_chunk = make_chunk_function(options, forms)
     chunks = make_file_chunks(tasks, options.workers, forms)
     count = options.workers
+    chunk_files = choose_chunk_files(tasks.count_files(), count, forms=bool(forms.templates))
     if tasks.in_memory:  # preparing one chunk is faster than starting a worker
         first_chunks = list(islice(chunks, 2))
         chunks, count = chain(first_chunks, chunks), count if len(first_chunks) > 1 else 0
@@ -60,7 +62,7 @@ def extract_files(
         count,
         seconds=options.page_seconds,
         memory_mib=WORKER_MEMORY_MIB,
-        ahead=max(2, MAX_READY_CHUNKS // max(count, 1)),
+        ahead=max(2, min(MAX_READY_CHUNKS, MAX_READY_FILES // chunk_files) // max(count, 1)),
     )
     # no worker stays behind after an error
     with closing(executor.map_chunks(prepare_chunk, chunks)) as outcomes:

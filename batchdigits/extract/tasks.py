@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from batchdigits.records import FileSnapshot, GreyImage, Source
 
-MIN_CHUNK_FILES, MAX_CHUNK_FILES = 64, 1024
-"""Files per chunk. Many, because crops of one size are normalised together; but every worker gets
-several chunks. The size of chunks changes no result."""
+MIN_CHUNK_FILES, MAX_CHUNK_FILES = 64, 4096
+"""Files per chunk. Many, because crops of one size are normalised together: where sizes differ, a
+chunk of 4,096 takes three quarters of the time of four of 1,024. But every worker gets several
+chunks. The size of chunks changes no result."""
 MAX_CHUNK_BYTES = 16 << 20
 """Bytes of files per chunk: a run that is stopped waits for the chunks in work."""
 MAX_CHUNK_PAGES = 4
@@ -171,6 +172,13 @@ def _list_unread_pages(count: int, known: Iterable[int]) -> list[int]:
     return [*sorted({*range(1, count)}.difference(known)), count]
 
 
+def choose_chunk_files(count: int, workers: int, *, forms: bool = False) -> int:
+    """Choose how many files a chunk has at most; arguments as for `make_chunks`."""
+    if forms:
+        return MAX_CHUNK_PAGES
+    return min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
+
+
 def make_chunks(
     tasks: Iterable[Task], count: int, workers: int, *, forms: bool = False
 ) -> Iterator[list[Task]]:
@@ -182,8 +190,7 @@ def make_chunks(
         workers: number of workers.
         forms: whether each file is a page, which takes as long as hundreds of crops.
     """
-    max_count = min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
-    max_count = MAX_CHUNK_PAGES if forms else max_count
+    max_count = choose_chunk_files(count, workers, forms=forms)
     chunk: list[Task] = []
     bytes_left = MAX_CHUNK_BYTES
     for task in tasks:

@@ -27,9 +27,13 @@ def judge_crops(
         boxed: for each whether it is a box of a form, drawn at `BOX_PX_PER_MM`.
     """
     out: list[tuple[Status, str] | None] = []
-    for extent, unclear, crop, box in zip(
-        found.extent.max(1), found.unclear, crops, boxed, strict=True
-    ):
+    extents = found.extent.max(1)
+    likely = (~found.unclear & (extents >= MAX_DOT_SHARE)).tolist()
+    for n, crop in enumerate(crops):
+        if likely[n] and max(crop.shape) <= MAX_ASPECT * min(crop.shape):
+            out.append(None)
+            continue
+        extent, unclear, box = extents[n], found.unclear[n], boxed[n]
         if extent and max(crop.shape) > MAX_ASPECT * min(crop.shape):
             out.append(("review", f"not a digit: an image of {crop.shape[1]} x {crop.shape[0]} px"))
         elif unclear:

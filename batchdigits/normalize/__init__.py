@@ -6,8 +6,8 @@ side, its centre of mass in the middle of 28 x 28 (LeCun, Cortes, Burges: "The M
 handwritten digits"). Training and prediction both go through `normalize`.
 
 Crops of one size are worked on together, as arrays of shape (N, H, W). Where OpenCV needs a
-picture they are laid out as a mosaic: the crops below each other, with an empty margin, so that
-one call serves them all. All sums are of integers and therefore exact: a crop's picture does
+picture they are laid out as a mosaic: the crops beside each other, with a margin, so that one call
+serves them all. All sums are of integers and therefore exact: a crop's picture does
 not depend on the crops beside it.
 """
 
@@ -217,8 +217,8 @@ def _stacks(crops: Sequence[GreyImage]) -> Iterator[tuple[list[int], NDArray[np.
     for size, indices in by_size.items():
         for start in range(0, len(indices), AT_ONCE):
             part = indices[start : start + AT_ONCE]
-            stack = np.concatenate([_resized(crops[i], size) for i in part])
-            yield part, stack.reshape(-1, *size)
+            alike = [crops[i] if crops[i].shape == size else _resized(crops[i], size) for i in part]
+            yield part, np.concatenate(alike).reshape(-1, *size)
 
 
 def _working_size(height: int, width: int) -> tuple[int, int]:
@@ -253,7 +253,7 @@ def _normalize_stack(
     """
     stack = levelled(stack)
     light = light_ink(stack, invert)
-    bright = np.where(light[:, None, None], stack, 255 - stack)
+    bright = stack ^ np.where(light, 0, 255).astype(np.uint8)[:, None, None]  # 255 - stack
     ink, mask, busy = lift_off_paper(bright)
     mask = without_ruled_lines(mask)
     parts = select_digit_parts(mask)

@@ -8,8 +8,11 @@ from batchdigits.normalize.components import (
     SPECK,
     InkParts,
     count_borders,
+    exceed,
     find_full_stops,
-    lay_mosaic,
+    lay_again,
+    lay_beside,
+    sum_up,
 )
 
 MAX_UNUSED_INSIDE, MAX_UNUSED_BORDER = 0.05, 1.0
@@ -55,16 +58,14 @@ def measure_faint_ink(
         The area of the faint parts inside the crop, as a share of the digit's. Specks do not count.
     """
     count, height, width = ink.shape
-    area = kept.reshape(count, -1).sum(1)
-    full = np.where(kept, ink, 0).reshape(count, -1).sum(1) / np.maximum(area, 1)
+    area = sum_up(kept)
+    full = sum_up(ink * kept.view(np.uint8)) / np.maximum(area, 1)
     least = np.maximum(full * FAINT_SHARE, FAINT_LEVELS)
-    faint = ink > least[:, None, None]
-    near = cv2.dilate(
-        lay_mosaic(mask.view(np.uint8), FAINT_GAP), np.ones((FAINT_GAP,) * 2, np.uint8)
-    )
-    faint &= ~near.reshape(count, height + FAINT_GAP, width)[:, :height].astype(bool)
+    wide = lay_beside(mask.view(np.uint8), 0, FAINT_GAP, fill=0)
+    near = cv2.dilate(wide.reshape(height, -1), np.ones((FAINT_GAP,) * 2, np.uint8))
+    faint = exceed(ink, least) & ~lay_again(near.reshape(wide.shape), 0, width).view(bool)
     found = np.zeros(count)
-    for n in np.flatnonzero(faint.reshape(count, -1).sum(1) * SPECK > area).tolist():
+    for n in np.flatnonzero(sum_up(faint) * SPECK > area).tolist():
         _, _, stats, _ = cv2.connectedComponentsWithStats(faint[n].view(np.uint8), connectivity=8)
         left, top, wide, high, size = stats[1:].T
         inside = (left > 0) & (top > 0) & (left + wide < width) & (top + high < height)

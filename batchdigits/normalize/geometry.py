@@ -6,8 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.normalize.components import sum_columns, sum_rows
+
 SIDE = 28
 """Height and width of a picture, px."""
+BRIGHTEST = 255
+"""Level of the brightest pixel of a picture."""
 INK_SIDE = 20
 """Longest side of the box round the ink, px, as in MNIST."""
 
@@ -28,9 +32,7 @@ class Along(NamedTuple):
 
 def measured(ink: NDArray[np.uint8]) -> tuple[Along, Along]:
     """Measure the ink of crops (N, H, W) down and across."""
-    count, height, width = ink.shape
-    rows = cv2.reduce(ink.reshape(-1, width), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return _along(rows.reshape(count, height)), _along(ink.sum(1, dtype=np.int32))
+    return _along(sum_rows(ink)), _along(sum_columns(ink))
 
 
 def _along(mass: NDArray[np.int32]) -> Along:
@@ -71,14 +73,15 @@ def placed(
     places = np.stack(where, axis=1).tolist()
     for crop, picture, place in zip(ink, pictures, places, strict=True):
         top, bottom, left, right, y, x, to_y, to_x, shrink = place
-        if bottom:
-            cv2.resize(
-                crop[top:bottom, left:right],
-                (to_x - x, to_y - y),
-                picture[y:to_y, x:to_x],
-                interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR,
-            )
+        if bottom - top == to_y - y and right - left == to_x - x:
+            picture[y:to_y, x:to_x] = crop[top:bottom, left:right]
+        elif bottom:
+            method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+            ink_box = crop[top:bottom, left:right]
+            cv2.resize(ink_box, (to_x - x, to_y - y), picture[y:to_y, x:to_x], 0, 0, method)
     brightest = pictures.reshape(len(pictures), -1).max(1)
-    stretch = np.float32(255) / np.maximum(brightest, 1).astype(np.float32)
-    stretched: NDArray[np.float32] = pictures * stretch[:, None, None] + np.float32(0.5)
-    return stretched.astype(np.uint8)
+    dim = np.flatnonzero((brightest > 0) & (brightest < BRIGHTEST))
+    stretch = np.float32(BRIGHTEST) / brightest[dim].astype(np.float32)
+    stretched = pictures[dim] * stretch[:, None, None] + np.float32(0.5)
+    pictures[dim] = stretched.astype(np.uint8)
+    return pictures

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.normalize.components import sum_up
 from batchdigits.normalize.mark_parts import (
     MAX_LINE_ANSWER,
     MAX_LINE_WIDTH,
@@ -160,7 +161,7 @@ def find_printed(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     _, height, width = ink.shape
     down, across = round(RING * height), round(RING * width)
     middle = ink[:, down : height - down, across : width - across]
-    printed = np.array(~middle.reshape(len(ink), -1).any(1), bool)
+    printed: NDArray[np.bool_] = sum_up(middle) == 0
     for n in np.flatnonzero(printed).tolist():
         _, _, wide, high = cv2.boundingRect(ink[n].view(np.uint8))
         printed[n] = (wide >= MIN_LINE * width or high >= MIN_LINE * height) and not any(
@@ -193,9 +194,8 @@ def find_unmarked(
     long = end - start
     band = (end <= RING * size) | (start >= (1 - RING) * size)
     line = np.asarray((band[:, ::-1] & (long >= WHOLE * size)).any(1))
-    large = np.flatnonzero(long.min(1) >= BLOCK_SIDE * size.max())
-    block = np.zeros(len(ink), bool)
-    block[large] = ink[large].sum((1, 2)) >= BLOCK_FILL * long[large].prod(1)
+    block = long.min(1) >= BLOCK_SIDE * size.max()
+    block &= sum_up(ink) >= BLOCK_FILL * long.prod(1)
     border = ((start == 0) | (end == size)).any(1) & ~band.any(1)
     unmarked: NDArray[np.bool_] = np.asarray(asked & (line | block | border))
     for n in np.flatnonzero(unmarked).tolist():

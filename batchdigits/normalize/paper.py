@@ -1,11 +1,21 @@
 """Paper and ink: which of the two is dark, and what is left when the paper is taken away."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.normalize.components import (
+    exceed,
+    fill_margins,
+    lay_again,
+    lay_beside,
+    sum_columns,
+    sum_rows,
+    sum_up,
+)
 from batchdigits.options import Invert
 
 SLOPE = 0.4
@@ -38,19 +48,19 @@ def levelled(stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
     give 0.01 in MNIST and up to 0.32 in tight crops; faint pencil under a lamp gives 0.9.
     """
     count, height, width = stack.shape
-    across = np.broadcast_to(2.0 * np.arange(width) - width + 1, (height, width)).ravel()
-    down = np.broadcast_to(2.0 * np.arange(height)[:, None] - height + 1, (height, width)).ravel()
-    axes = np.stack([across, down], axis=1)
+    across, down = (2.0 * np.arange(side) - side + 1 for side in (width, height))
+    rows, columns = sum_rows(stack).astype(np.float64), sum_columns(stack).astype(np.float64)
+    products = np.stack([columns @ across, rows @ down], axis=1)
+    lengths = np.maximum([(across**2).sum() * height, (down**2).sum() * width], 1)
     levels = stack.reshape(count, -1).astype(np.float64)
-    products, lengths = levels @ axes, np.maximum((axes**2).sum(0), 1)
-    variance = np.einsum("np,np->n", levels, levels) - levels.sum(1) ** 2 / levels.shape[1]
+    variance = np.einsum("np,np->n", levels, levels) - rows.sum(1) ** 2 / (height * width)
     sloped = (products**2 / lengths).sum(1) > SLOPE * np.maximum(variance, 1)
     if not sloped.any():
         return stack
-    slopes = (products / lengths)[sloped]
-    plane = slopes[:, :1] * across + slopes[:, 1:] * down
+    slopes = (products / lengths)[sloped][:, :, None, None]
+    plane = slopes[:, 0] * across + slopes[:, 1] * down[:, None]
     out = stack.copy()
-    out[sloped] = np.rint(levels[sloped] - plane).clip(0, 255).reshape(-1, height, width)
+    out[sloped] = np.rint(stack[sloped] - plane).clip(0, 255)
     return out
 
 
@@ -64,7 +74,7 @@ def light_ink(stack: NDArray[np.uint8], invert: Invert) -> NDArray[np.bool_]:
     if invert != "auto":
         return np.full(len(stack), invert == "no")
     count, height, width = stack.shape
-    bright = stack > _split(_histograms(stack)).threshold[:, None, None]
+    bright = exceed(stack, _split(_histograms(stack)).threshold)
     rings = _rings(height, width)
     counts = bright.reshape(count, -1).astype(np.float32) @ rings
     sizes = rings.sum(0)
@@ -94,6 +104,7 @@ def _in_frame(around: NDArray[np.float32], within: NDArray[np.float32]) -> NDArr
     return framed
 
 
+@lru_cache(maxsize=64)
 def _rings(height: int, width: int) -> NDArray[np.float32]:
     """Mark the pixels of a crop, of its border, and of each ring within its outer sixth.
 
@@ -109,43 +120,49 @@ def _rings(height: int, width: int) -> NDArray[np.float32]:
 
 
 class _Split(NamedTuple):
-    """Where Otsu's method parts dark from bright, per crop; all of shape (N,)."""
+    """Where Otsu's method parts dark from bright, per crop; of shape (N,), but for one.
+
+    Attributes:
+        threshold: between the two parts, grey levels.
+        dark: the mean of the darker part.
+        bright: the mean of the other.
+        below: the highest level of the darker part.
+        up_to: how many pixels are of each level or a lower one, shape (N, 256).
+    """
 
     threshold: NDArray[np.float64]
     dark: NDArray[np.float64]
     bright: NDArray[np.float64]
     below: NDArray[np.int64]
+    up_to: NDArray[np.int32]
 
 
-def _histograms(stack: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _histograms(stack: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Count the grey levels of each crop: (N, H, W), N up to 256 → (N, 256), whole numbers."""
     count = len(stack)
     owners = np.repeat(np.arange(count, dtype=np.uint8), stack[0].size)
-    out: NDArray[np.float32] = cv2.calcHist(
+    counted = cv2.calcHist(
         [owners[:, None], stack.reshape(-1, 1)], [0, 1], None, [count, BINS], [0, count, 0, BINS]
     )
-    return out
+    return np.asarray(counted, np.int32)
 
 
-_UP_TO = np.tri(BINS, dtype=np.float32)[3::4].T.copy()
-"""(256, 64): summed with it, a histogram gives what lies up to every fourth level."""
-_WEIGHTED = _UP_TO * np.arange(BINS, dtype=np.float32)[:, None]
-
-
-def _split(histograms: NDArray[np.float32]) -> _Split:
+def _split(histograms: NDArray[np.int32]) -> _Split:
     """Part each histogram (N, 256) in two by Otsu's method (IEEE Trans. SMC 9, 1979, p. 62).
 
     Every fourth level is tried. The threshold is the middle between the means of the two parts:
     where a gap between them leaves Otsu's choice open (one-bit scans), it lies in the middle.
     """
-    below = (histograms @ _UP_TO).astype(np.float64)  # whole numbers under 2^24: exact
-    weight = (histograms @ _WEIGHTED).astype(np.float64)
+    up_to = histograms.cumsum(1, dtype=np.int32)
+    levels = histograms * np.arange(BINS, dtype=np.int32)
+    below = up_to[:, 3::4].astype(np.float64)
+    weight = levels.cumsum(1, dtype=np.int32)[:, 3::4].astype(np.float64)
     above = below[:, -1:] - below
     dark = weight / np.maximum(below, 1)
     bright = (weight[:, -1:] - weight) / np.maximum(above, 1)
     best = (below * above * (bright - dark) ** 2).argmax(1)
     at = (np.arange(len(best)), best)
-    return _Split((dark[at] + bright[at]) / 2, dark[at], bright[at], 4 * best + 3)
+    return _Split((dark[at] + bright[at]) / 2, dark[at], bright[at], 4 * best + 3, up_to)
 
 
 def lift_off_paper(
@@ -177,16 +194,16 @@ def _lifted(
     is noise; ink begins above it. Crops whose two sides differ too little have no ink at all;
     those among them that are busy, not plain, are told (N,).
     """
-    ink = bright - _paper(bright)
-    histograms = _histograms(ink)
-    split = _split(histograms)
-    below = np.where(np.arange(BINS) <= split.below[:, None], histograms, 0).cumsum(1)
-    middle = (2 * below >= below[:, -1:]).argmax(1)
-    spread = middle - (10 * below >= below[:, -1:]).argmax(1)  # median less tenth percentile
+    pairs = bright.reshape(len(bright), -1, 2, bright.shape[2])
+    ink = (pairs - _paper(bright)[:, :, None]).reshape(bright.shape)
+    split = _split(_histograms(ink))
+    darker = np.take_along_axis(split.up_to, split.below[:, None], axis=1)
+    middle = (2 * split.up_to >= darker).argmax(1)
+    spread = middle - (10 * split.up_to >= darker).argmax(1)  # median less tenth percentile
     contrast = split.bright - split.dark
     clear = contrast >= MIN_CONTRAST_TO_NOISE * spread
     inked = clear & (contrast >= MIN_CONTRAST)
-    mask = (ink > split.threshold[:, None, None]) & inked[:, None, None]
+    mask = exceed(ink, split.threshold) & inked[:, None, None]
     floor = (middle + 2 * spread).clip(0, 255).astype(np.uint8)
     above_noise = np.maximum(ink, floor[:, None, None]) - floor[:, None, None]
     return above_noise, mask, clear, ~clear & (contrast >= BUSY_CONTRAST)
@@ -196,22 +213,21 @@ def _paper(bright: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Estimate the paper under light ink by an opening half as wide as the crop is long.
 
     It is done on the darkest of every 2 x 2 pixels, the first step of any such opening.
+
+    Returns:
+        Shape (N, H / 2, W): a row for every two.
     """
-    count, height, width = bright.shape
+    height, width = bright.shape[1:]
     pairs = np.minimum(bright[:, ::2], bright[:, 1::2])
     quads = np.minimum(pairs[:, :, ::2], pairs[:, :, 1::2])
-    reach = np.ones((1, max(height, width) // 4 | 1), np.uint8)
-    eroded = cv2.erode(quads.reshape(-1, width // 2), reach)
-    turned = _turned(eroded.reshape(quads.shape))
-    turned = cv2.dilate(cv2.erode(turned.reshape(-1, height // 2), reach), reach)
-    back = _turned(turned.reshape(count, width // 2, height // 2))
-    paper: NDArray[np.uint8] = cv2.dilate(back.reshape(-1, width // 2), reach)
-    return paper.reshape(quads.shape).repeat(2, axis=1).repeat(2, axis=2)
-
-
-def _turned(stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Swap rows and columns of every crop, laid out anew for OpenCV."""
-    return np.ascontiguousarray(stack.swapaxes(1, 2))
+    side = max(height, width) // 4 | 1
+    margin, reach = side // 2, np.ones((side, side), np.uint8)
+    wide = lay_beside(quads, 0, margin, fill=255)
+    eroded = cv2.erode(wide.reshape(height // 2, -1), reach).reshape(wide.shape)
+    fill_margins(eroded, 0, margin, fill=0)
+    opened = cv2.dilate(eroded.reshape(height // 2, -1), reach).reshape(wide.shape)
+    paper = lay_again(opened, 0, width // 2).astype(np.uint16) * np.uint16(257)
+    return paper.view(np.uint8)  # each level twice
 
 
 def find_shade(
@@ -228,61 +244,48 @@ def find_shade(
         ink: where the ink is, shape (N, H, W).
         boxes: round the ink, as from `find_boxes`.
     """
-    count, height, width = ink.shape
-    shade = np.zeros(count, bool)
+    _, height, width = ink.shape
     start, end = boxes
     high, wide = (end - start).T
-    area = _sum_up(ink)
+    area = sum_up(ink)
     broad = (area > SHADE_AREA * height * width) & (area > SHADE_FILL * wide * high)
     square = np.minimum(wide, high) >= BLOCK_SIDE * max(height, width)
     block: NDArray[np.bool_] = square & (area >= BLOCK_FILL * wide * high)
-    inner = ((start >= 2) & (end <= np.array([height, width]) - 2)).all(1)
-    likely = np.flatnonzero(broad & inner & ~block)
+    shade: NDArray[np.bool_] = broad & (block | (area == height * width))
+    likely = np.flatnonzero(broad & ~shade)
     if len(likely):
-        broad[likely] = ~_have_steep_edges(bright[likely], ink[likely], area[likely])
-    for n in np.flatnonzero(broad).tolist():
-        mask = ink[n].view(np.uint8)
-        shade[n] = block[n] or _has_soft_edges(cv2.blur(bright[n], (3, 3)), mask)
+        shade[likely] = _have_soft_edges(bright[likely], ink[likely], area[likely])
     return shade
 
 
-def _have_steep_edges(
+def _have_soft_edges(
     bright: NDArray[np.uint8], ink: NDArray[np.bool_], area: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return in which crops (N, H, W) most edge pixels are steep, so that no edges are soft: (N,).
+    """Return in which crops (N, H, W) the median edge pixel of the ink is soft: (N,).
 
-    It measures as `_has_soft_edges`, all crops at once. No ink may lie within 2 px of a border.
+    None of the crops may be all ink.
     """
-    count, height, width = ink.shape
-    mask, near = ink.view(np.uint8).reshape(-1, width), np.ones((3, 3), np.uint8)
-    padded = np.empty((count, height + 2, width), np.uint8)  # each crop's border, reflected
-    padded[:, 1:-1], padded[:, 0], padded[:, -1] = bright, bright[:, 1], bright[:, -2]
-    smooth = cv2.blur(padded.reshape(-1, width), (3, 3)).reshape(count, -1, width)[:, 1:-1]
-    smooth = np.ascontiguousarray(smooth)
-    inked = _sum_up(smooth * ink)
-    contrast = inked / area - (_sum_up(smooth) - inked) / (height * width - area)
+    _, height, width = ink.shape
+    smooth = lay_beside(bright, 1, 1)
+    smooth[:, :, 0], smooth[:, :, -1] = smooth[:, :, 2], smooth[:, :, -3]  # reflected
+    smooth = cv2.blur(smooth.reshape(height, -1), (3, 3)).reshape(smooth.shape)
+    levels = lay_again(smooth, 1, width)
+    inked = sum_up(levels * ink)
+    contrast = inked * (1 / area) - (sum_up(levels) - inked) * (1 / (height * width - area))
     least = np.where(contrast < FAINT_SHADE_LEVELS, FAINT_SHADE_EDGE, SHADE_EDGE) * contrast
-    steps = cv2.morphologyEx(smooth.reshape(-1, width), cv2.MORPH_GRADIENT, near)
-    edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, near).reshape(count, -1)
-    enough = np.ceil(least).clip(0, 255).astype(np.uint8)[:, None]
-    steep = edge & (steps.reshape(count, -1) >= enough)
-    return 2 * _sum_up(steep) > _sum_up(edge)
+    fill_margins(smooth, 1, 1, fill=None)
+    steps, edge = _measure_rises(smooth), _measure_rises(lay_beside(ink.view(np.uint8), 1, 1))
+    enough = np.ceil(least).clip(0, 255).astype(np.uint8)[:, None, None]
+    steps, edge = lay_again(steps, 1, width), lay_again(edge, 1, width)
+    below, edges = sum_up(edge & (steps < enough)), sum_up(edge)
+    soft: NDArray[np.bool_] = 2 * below > edges
+    for n in np.flatnonzero(2 * below == edges).tolist():  # the median is a mean of two
+        soft[n] = np.median(steps[n][edge[n] > 0]) < least[n]
+    return soft
 
 
-def _sum_up(stack: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Sum up each crop of (N, H, W) or (N, H · W): (N,)."""
-    flat = stack.view(np.uint8).reshape(len(stack), -1)
-    sums = cv2.reduce(flat, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return np.asarray(sums[:, 0], np.int64)
-
-
-def _has_soft_edges(smooth: NDArray[np.uint8], mask: NDArray[np.uint8]) -> bool:
-    """Return whether a mask's median edge pixel is soft; uint8, both of shape (H, W)."""
-    if mask.all():
-        return True
-    near = np.ones((3, 3), np.uint8)
-    edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, near).astype(bool)
-    steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, near)[edge]
-    contrast = cv2.mean(smooth, mask)[0] - cv2.mean(smooth, 1 - mask)[0]
-    least = FAINT_SHADE_EDGE if contrast < FAINT_SHADE_LEVELS else SHADE_EDGE
-    return bool(np.median(steps) < least * contrast)
+def _measure_rises(wide: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Measure how far levels rise within 3 px, in crops laid by `lay_beside`."""
+    near, flat = np.ones((3, 3), np.uint8), wide.reshape(len(wide), -1)
+    rises: NDArray[np.uint8] = cv2.dilate(flat, near) - cv2.erode(flat, near)
+    return rises.reshape(wide.shape)

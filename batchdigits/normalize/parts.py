@@ -1,5 +1,6 @@
 """InkParts of the ink: neighbours' strokes go, what belongs to the digit stays."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +13,8 @@ from batchdigits.normalize.components import (
     InkParts,
     count_borders,
     find_full_stops,
+    lay_again,
+    lay_beside,
     lay_mosaic,
 )
 
@@ -50,10 +53,10 @@ def select_digit_parts(mask: NDArray[np.bool_]) -> DigitParts:
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         mosaic, 8, cv2.CV_32S, cv2.CCL_BBDT
     )
-    towards = np.pad(np.minimum.outer(_tent(height), _tent(width)), ((0, 1), (0, 0))).ravel()
-    inked = np.flatnonzero(mosaic)
+    inked = np.flatnonzero(mosaic.view(bool))
     part = labels.ravel()[inked]
-    score = np.bincount(part, towards[inked % towards.size], len(stats)).astype(np.float64)
+    towards = np.tile(_list_weights(height, width), count)[inked]
+    score = np.asarray(np.bincount(part, towards, len(stats)), np.float64)
     printed = _printed_boxes(labels, stats, score, (height, width))
     score[printed] = 0
     owner = stats[:, cv2.CC_STAT_TOP] // tall
@@ -127,6 +130,13 @@ def _in_outer_fifth(boxes: NDArray[np.int64], height: int, width: int) -> NDArra
     return outer
 
 
+@lru_cache(maxsize=64)
+def _list_weights(height: int, width: int) -> NDArray[np.uint8]:
+    """List the weights of a crop's pixels towards its middle, and of an empty row below it."""
+    weights = np.minimum.outer(_tent(height), _tent(width))
+    return np.pad(weights, ((0, 1), (0, 0))).ravel().astype(np.uint8)
+
+
 def _tent(side: int) -> NDArray[np.int64]:
     """Weights from 1 at both ends to 16 in the middle of a side: (side,)."""
     along = np.arange(side)
@@ -192,15 +202,17 @@ def only(
     ink: NDArray[np.uint8], kept: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """Leave of the ink (N, H, W) what lies at the kept parts, with their soft edges."""
-    count, height, width = ink.shape
+    wide = lay_beside(np.ascontiguousarray(kept).view(np.uint8), 0, 2, fill=0)
 
-    def grown(parts: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
-        mosaic = lay_mosaic(np.ascontiguousarray(parts).view(np.uint8), 2)
-        out: NDArray[np.uint8] = cv2.dilate(mosaic, np.ones((side, side), np.uint8))
-        return out.reshape(count, height + 2, width)[:, :height]
+    def grown(parts: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+        out: NDArray[np.uint8] = cv2.dilate(
+            parts.reshape(len(parts), -1), np.ones((side, side), np.uint8)
+        )
+        return out
 
-    near = grown(kept, 5)
+    near = grown(wide, 5)
     dropped = mask & ~kept
     if dropped.any():
-        near &= ~(grown(dropped, 3) & ~grown(kept, 3))
-    return ink * near
+        others = grown(lay_beside(dropped.view(np.uint8), 0, 2, fill=0), 3)
+        near &= ~(others & ~grown(wide, 3))
+    return ink * lay_again(near.reshape(wide.shape), 0, ink.shape[2])

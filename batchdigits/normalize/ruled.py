@@ -49,7 +49,7 @@ def without_level_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     lined = (inked[:, zone] * 5 > width * 3).any(1)
     if not lined.any():
         return mask
-    out = mask.copy()
+    out = mask.copy(order="K")
     for index in np.flatnonzero(lined):
         out[index] &= ~_find_ruled_lines(mask[index].view(np.uint8), thin, zone)
     return out

@@ -29,6 +29,7 @@ from batchdigits.options.types import (
     OptionalPath,
     PathList,
     ReadAs,
+    Runtime,
     Seconds,
     Share,
     count_processors,
@@ -39,6 +40,7 @@ __all__ = [
     "ReadAs",
     "ReadOptions",
     "RunOptions",
+    "Runtime",
     "TrainOptions",
     "count_processors",
     "suggest_name",
@@ -144,6 +146,14 @@ class ReadOptions(Options):
             suggest=("auto", "cpu", "gpu"),
         ),
     ] = "auto"
+    runtime: Annotated[
+        Runtime,
+        Option(
+            "What runs the networks of single digits: Keras on TensorFlow, or ONNX Runtime, which "
+            "starts in a fraction of a second; needs batchdigits[onnx].",
+            RUNNING,
+        ),
+    ] = "tensorflow"
     batch_size: Annotated[
         int,
         Ge(1),

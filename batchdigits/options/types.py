@@ -13,6 +13,8 @@ ReadAs = Literal["auto", "digit", "number", "form"]
 """What the images hold; auto decides by each image's size."""
 Invert = Literal["auto", "yes", "no"]
 """Whether ink is dark on light paper; auto decides for each crop."""
+Runtime = Literal["tensorflow", "onnx"]
+"""What runs the networks of single digits: Keras on its backend, or ONNX Runtime."""
 
 Engine = Literal["local", "ray"]
 """What runs the workers: this machine, or a Ray cluster."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from batchdigits.errors import ModelError, UsageError
+from batchdigits.options import Runtime
 from batchdigits.predict import backend
 from batchdigits.predict.bundle import (
     CAREFUL_FILE,
@@ -36,6 +37,7 @@ from batchdigits.predict.cascade import (
 )
 from batchdigits.predict.classifier import MODEL_BATCH_SIZE, Classifier
 from batchdigits.predict.number_reader import NumberReader
+from batchdigits.predict.onnx_network import OnnxNetwork, check_onnx_runtime
 
 __all__ = [
     "CAREFUL_BATCH_SIZE",
@@ -50,6 +52,8 @@ __all__ = [
     "DigitNetwork",
     "NumberReader",
     "NumberReaderCard",
+    "OnnxNetwork",
+    "check_onnx_runtime",
     "describe_devices",
     "find_doubted",
     "fingerprint_model",
@@ -69,28 +73,34 @@ log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 
-def load_classifier(card: Card, *, device: str = "auto") -> DigitNetwork:
+def load_classifier(
+    card: Card, *, device: str = "auto", runtime: Runtime = "tensorflow"
+) -> DigitNetwork:
     """Load the model that a card describes; a careful network is loaded when it is needed.
 
     Args:
         card: of a bundle, or of a `.keras` file. The model must have input (28, 28) or
             (28, 28, 1), and an output for each of the card's classes: probabilities or logits.
         device: auto (the first GPU if there is one), cpu, gpu, or gpu:N.
+        runtime: tensorflow (Keras, on its backend) or onnx.
 
     Raises:
         ModelError: the model cannot be loaded, or has another input or output.
         UsageError: there is no such GPU.
     """
-    quick = load_network(card, card.network, device=device)
+
+    def load(place: Path, batch: int) -> DigitNetwork:
+        if runtime == "onnx":
+            return OnnxNetwork(place, batch, len(card.classes))
+        return load_network(card, place, device=device, chunk=batch)
+
+    quick = load(card.network, MODEL_BATCH_SIZE)
     if card.careful is None:
         return quick
     if not (place := card.place / CAREFUL_FILE).is_file():
         raise ModelError(f"'{card.place}': expected {CAREFUL_FILE}, which its card describes")
 
-    def load_careful() -> Classifier:
-        return load_network(card, place, device=device, chunk=CAREFUL_BATCH_SIZE)
-
-    return Cascade(quick, load_careful, card.careful, card.temperature)
+    return Cascade(quick, lambda: load(place, CAREFUL_BATCH_SIZE), card.careful, card.temperature)
 
 
 def load_network(

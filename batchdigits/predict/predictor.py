@@ -11,6 +11,7 @@ from batchdigits import calibrate, predict
 from batchdigits.extract.chunk_builder import ExtractedChunk, ExtractedItem, decode_strip
 from batchdigits.extract.tasks import Task
 from batchdigits.normalize import shares
+from batchdigits.options import Runtime
 from batchdigits.predict import Card, numbers
 from batchdigits.predict.decoding import DecodedStrip
 from batchdigits.predict.findings import DigitPrediction, Finding, TaskFindings
@@ -27,9 +28,9 @@ Batch = Sequence[tuple[Sequence[Task], ExtractedChunk]]
 class Predictor:
     """The networks of a model; each is loaded when its first picture comes."""
 
-    def __init__(self, card: Card, device: str) -> None:
+    def __init__(self, card: Card, device: str, runtime: Runtime = "tensorflow") -> None:
         """Prepare to run the model of a card on a device, without loading it."""
-        self._card, self._device = card, device
+        self._card, self._device, self._runtime = card, device, runtime
         self._classifier: predict.DigitNetwork | None = None
         self._reader: predict.NumberReader | None = None
 
@@ -79,7 +80,9 @@ class Predictor:
         if not len(pictures):
             return []
         if self._classifier is None:
-            self._classifier = predict.load_classifier(self._card, device=self._device)
+            self._classifier = predict.load_classifier(
+                self._card, device=self._device, runtime=self._runtime
+            )
             if not self._card.calibrated:
                 log.warning(UNCALIBRATED_MESSAGE, self._card.name)
         if isinstance(self._classifier, predict.Cascade) and of_fields.any():

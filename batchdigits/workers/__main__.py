@@ -6,6 +6,7 @@ a list of items. The answer is always (result, fault), with an empty fault if al
 messages may precede it: they are heartbeats, and restart the time limit.
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -23,6 +24,9 @@ from batchdigits.workers.faults import MEMORY_EXIT_CODE, Limits, describe_error,
 if sys.platform != "win32":
     import resource
 
+GC_THRESHOLD = 50_000
+"""New objects before Python collects garbage: a chunk makes ten thousands, and none in circles."""
+
 
 def _serve_parent(line: Connection) -> None:
     """Answer the parent's messages until it closes its end."""
@@ -31,6 +35,8 @@ def _serve_parent(line: Connection) -> None:
         function, *rest = pickle.loads(line.recv_bytes())
         limits = Limits(*rest)
         _limit_resources(limits)
+        gc.freeze()  # what the imports made, which stays
+        gc.set_threshold(GC_THRESHOLD)
     except Exception as error:
         return line.send_bytes(pickle.dumps((None, describe_error(error))))
     line.send_bytes(pickle.dumps((None, "")))
