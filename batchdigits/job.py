@@ -22,7 +22,7 @@ from batchdigits.records import CalibrationBin, Page
 from batchdigits.register import FormTemplates
 from batchdigits.templates import Template
 
-READING_VERSION = 3
+READING_VERSION = 4
 """Increased when a newer version would read the same file, model and templates differently."""
 
 
