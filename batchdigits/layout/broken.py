@@ -1,8 +1,7 @@
 """Printed lines of which a scan kept no more than dashes: the upright ones between boxes in a row.
 
-Dashes in one upright line between two level ones are a line where they make boxes of one width
-together with others, or where another row has lines in the same places. A stroke of a digit stands
-where it likes.
+Dashes in one upright line between two level ones are a line where they make boxes of one width with
+others, or where another row has lines in the same places. A stroke of a digit stands anywhere.
 """
 
 from collections.abc import Sequence
@@ -38,6 +37,8 @@ SHIFT_PX = 4
 """px by which lines of another row may be off all together."""
 CONTINUED, THICKEST_PX = 0.3, 12
 """Share of a line that goes on with one in the next row; and px of the level line between them."""
+MOST_LINES = 6
+"""Lines of a row at most: the boxes of a grid prove each other, and dashes are not needed."""
 MANY = 3000
 """A page with more dashes is not searched: it is a picture."""
 
@@ -77,6 +78,8 @@ def join_broken(found: Lines) -> Lines:
     rows = _find_rows(_list_uprights(pieces, dashes, level), level)
     proved = [lines for row in rows if (lines := _find_even(row, dashes))]
     whole = [lines for row in rows if (lines := _list_whole(row))]
+    if max(map(len, proved + whole), default=0) > MOST_LINES:
+        return found
     proved += _find_repeated(rows, proved + whole, dashes, level)
     lines = [line for row in rows for line in row]
     proved += [[line] for line in _find_continued(lines, proved, dashes)]
