@@ -24,7 +24,7 @@ from batchdigits.register import FormTemplates
 from batchdigits.templates import Template
 from batchdigits.workers import ray_engine
 
-READING_VERSION = 3
+READING_VERSION = 4
 """Increased when a newer version would read the same file, model and templates differently."""
 
 

@@ -60,6 +60,8 @@ def seen(
         (seen("47", ("41", 0.2), share=0.7), "47", "review", "may be 41"),
         (seen("4x7", ("417", 0.2)), "417", "review", "not a number"),
         (seen("xx"), "", "review", "not a number"),
+        (seen("x", ("4", 0.1)), "", "review", "not a number"),  # a guess helps nobody
+        (seen("x", ("4", 0.4), share=0.5), "4", "review", "may be 4"),
         (seen("", ("1", 0.1)), "1", "review", "no digits"),
         (seen("1" * 21), "1" * 21, "review", "more than the 20"),
         (seen("12", apart=30), "12", "review", "two numbers on one line"),

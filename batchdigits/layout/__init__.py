@@ -33,6 +33,9 @@ SIDE = 2000
 CUT, EDGE = 3, 5.0
 """A group is left out that comes so near to the edge of the picture, px, if there is a table of so
 many times as many cells."""
+ENLARGED, TINY, SOME_TINY, MOST_TINY = 1.75, 22.0, 12, 0.45
+"""How many times as large a page is searched of whose boxes so many, and this share, have a side of
+fewer px."""
 LEAST_SIDE = 0.013
 """Usual shorter side of a group's boxes, at least, as a share of the page's: smaller ones are the
 holes in printed letters. 2.7 mm of A4."""
@@ -102,7 +105,7 @@ def find(grey: GreyImage, *, upright: bool = False) -> list[Found]:
 
 
 def _find_groups(
-    upright: GreyImage, grey: GreyImage, turn: PageTurn
+    upright: GreyImage, grey: GreyImage, turn: PageTurn, enlarged: float = 1.0
 ) -> tuple[list[Found], NDArray[np.uint8]]:
     """Find the groups of boxes on a page that was laid upright.
 
@@ -110,15 +113,17 @@ def _find_groups(
         upright: the page, uint8, (height, width).
         grey: the page as it lay.
         turn: how it lay.
+        enlarged: how many times as large as it is it is searched, if it is small.
 
     Returns:
         The groups, in px of `grey`, and the signs in their boxes, as from `turns.cut_signs`.
     """
-    scale = min(1.0, SIDE / max(upright.shape))
+    scale = min(enlarged, SIDE / max(upright.shape))
     small = upright
-    if scale < 1:
+    if scale != 1:
         size = [max(1, round(side * scale)) for side in upright.shape[::-1]]
-        small = np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), np.uint8)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        small = np.asarray(cv2.resize(upright, size, interpolation=how), np.uint8)
     view = straight.view(small)
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
     seen = join_broken(lines(laid))
@@ -132,6 +137,8 @@ def _find_groups(
     if len(boxes) < len(whole):  # there is a pattern under the print, which is no ink
         seen = seen._replace(ink=seen.strong, faint=seen.strong)
         near = reach(seen.strong)
+    if scale == 1 and _are_tiny(boxes):
+        return _find_groups(upright, grey, turn, ENLARGED)
     known = set(map(id, boxes))
     boxes = [
         cell
@@ -161,6 +168,12 @@ def _find_groups(
         _name_boxes(group, own, names, _projected(group.cells, back), printed)
         for group, own, names, printed in zip(found, values, _named(found), labels, strict=True)
     ], signs
+
+
+def _are_tiny(boxes: Sequence[Cell]) -> bool:
+    """Return whether a page has so many boxes of few pixels that some will be lost."""
+    tiny = sum(float(cell.size.min()) < TINY for cell in boxes)
+    return tiny >= max(SOME_TINY, MOST_TINY * len(boxes))
 
 
 def _name_boxes(

@@ -1,8 +1,7 @@
 """Printed lines of which a scan kept no more than dashes: the upright ones between boxes in a row.
 
-Dashes in one upright line between two level ones are a line where they make boxes of one width
-together with others, or where another row has lines in the same places. A stroke of a digit stands
-where it likes.
+Dashes in one upright line between two level ones are a line where they make boxes of one width with
+others, or where another row has lines in the same places. A stroke of a digit stands anywhere.
 """
 
 from collections.abc import Sequence
@@ -36,6 +35,10 @@ END = 0.15
 """Share of its length at the end of a line within which a broken one has a dash there."""
 SHIFT_PX = 4
 """px by which lines of another row may be off all together."""
+CONTINUED, THICKEST_PX = 0.3, 12
+"""Share of a line that goes on with one in the next row; and px of the level line between them."""
+MOST_LINES = 6
+"""Lines of a row at most: the boxes of a grid prove each other, and dashes are not needed."""
 MANY = 3000
 """A page with more dashes is not searched: it is a picture."""
 
@@ -75,7 +78,11 @@ def join_broken(found: Lines) -> Lines:
     rows = _find_rows(_list_uprights(pieces, dashes, level), level)
     proved = [lines for row in rows if (lines := _find_even(row, dashes))]
     whole = [lines for row in rows if (lines := _list_whole(row))]
+    if max(map(len, proved + whole), default=0) > MOST_LINES:
+        return found
     proved += _find_repeated(rows, proved + whole, dashes, level)
+    lines = [line for row in rows for line in row]
+    proved += [[line] for line in _find_continued(lines, proved, dashes)]
     return _draw(found, proved) if proved else found
 
 
@@ -255,6 +262,23 @@ def _repeat(row: Row, places: Sequence[Upright], dashes: Ink) -> list[Upright]:
         share = max(_share(dashes, x + off, top, bottom) for off in (-1, 0, 1))
         out.append(Upright(x, top, bottom, share))
     return out if min(line.share for line in out) >= SOME else []
+
+
+def _find_continued(lines: Sequence[Upright], proved: Sequence[Row], dashes: Ink) -> list[Upright]:
+    """Find broken lines that go on with one in the row above or below."""
+    sure = [line for line in lines if line.share >= WHOLE] + [one for row in proved for one in row]
+    left = [line for line in lines if CONTINUED <= line.share < WHOLE]
+    left = [line for line in left if min(_look_at(line, dashes)) and line not in sure]
+    out: list[Upright] = []
+    while following := [line for line in left if any(_goes_on(line, one) for one in sure)]:
+        out += following
+        sure, left = following, [line for line in left if line not in following]
+    return out
+
+
+def _goes_on(line: Upright, other: Upright) -> bool:
+    gap = max(line.top, other.top) - min(line.bottom, other.bottom)
+    return abs(line.x - other.x) <= SHIFT_PX and 0 <= gap <= THICKEST_PX
 
 
 def _draw(found: Lines, rows: Sequence[Row]) -> Lines:

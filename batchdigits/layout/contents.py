@@ -128,8 +128,9 @@ def _clear(grey: GreyImage, ink: Ink, cell: Cell, *, lettered: bool) -> bool:
 def _text(ink: Ink, cell: Cell) -> bool:
     """Tell whether a box is a frame round text."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(_inner(ink, cell), connectivity=8)
-    high = stats[1:, 3][stats[1:, 3] >= SPECK]
-    return bool(len(high) >= LETTERS and np.median(high) <= LOW * cell.size[1])
+    signs = stats[1:][stats[1:, 3] >= SPECK]
+    letters = np.maximum(1, signs[:, 2] / (0.9 * signs[:, 3])).sum()  # they may touch
+    return bool(letters >= LETTERS and np.median(signs[:, 3]) <= LOW * cell.size[1])
 
 
 def select_ink_inside(ink: Ink, cells: Sequence[Cell]) -> Ink:

@@ -1,6 +1,6 @@
 """Boxes that were not seen as regions, sought where their row or their table wants them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,8 @@ ROOM = 5.0
 """px of a side under which there is no room for a box."""
 BENT = 0.2
 """By what share of a box's shorter side its opposite sides may differ."""
+HIDDEN = 0.7
+"""Least share of each side of a box that has ink, where its row and its column want one."""
 FOLDED = 0.3
 """Least share of each side of a box that has ink, where its neighbours on two sides prove it."""
 LINE = 0.8
@@ -130,13 +132,20 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
         for column in columns:
             if (row, column) in at:
                 continue
-            for like, quad in _wanted(at, row, column):
+            wanted = list(_wanted(at, row, column))
+            for like, quad in wanted:
                 cell = _at(ink, like, quad)
                 if cell is not None:
                     yield cell
                     break
             else:
-                yield from _find_between(at, row, column, ink)
+                yield from _find_hidden(wanted, ink) or _find_between(at, row, column, ink)
+
+
+def _find_hidden(wanted: Sequence[tuple[Cell, Quad]], ink: Reach) -> list[Cell]:
+    """Take a place for a box over whose lines something was written."""
+    found = (weak(ink, like, quad, HIDDEN) for like, quad in wanted[:1])
+    return [cell for cell in found if cell is not None]
 
 
 def _find_between(

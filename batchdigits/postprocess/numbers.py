@@ -23,6 +23,8 @@ MAX_SPACING_HEIGHTS, MAX_SPACING_RATIO = 2.0, 1.8
 """A gap between the middles of two digits separates two numbers if it is more than the first times
 the ink's height. It must also be more than the second times the median gap, since in boxes all
 digits stand far apart. The most in 1,080 amounts was 1.75."""
+LIKELY = 0.25
+"""Where all that is seen is no digit, a number is told only if it has so much probability."""
 NO_READER_DETAIL = "a number of several digits: the model has no number reader (number.keras)"
 
 
@@ -39,6 +41,8 @@ def judge_number(
     """
     numbers = [(text, share) for text, share in decoded.candidates if text and NO_DIGIT not in text]
     raw, share = numbers[0] if numbers else ("", 0.0)
+    if share < LIKELY and set(decoded.candidates[0][0]) == {NO_DIGIT}:
+        raw, share = "", 0.0
     confidence = calibrate.truncate_confidence(share)
     field = field or rules.RULELESS_FIELD
     fault = reason or _describe_number_fault(decoded, raw)
