@@ -7,6 +7,6 @@ from conftest import FakeClassifier
 from batchdigits import cli, predict
 
 if __name__ == "__main__":
-    predict.load_classifier = lambda card, device: FakeClassifier()
+    predict.load_classifier = lambda card, **_: FakeClassifier()
     sys.argv[0] = "batchdigits"
     cli.main()

@@ -20,7 +20,7 @@ from conftest import FakeClassifier
 from batchdigits import cli, predict
 from batchdigits.predict import backend
 
-def load(card, device):
+def load(card, **_):
     with backend.silence_stderr():  # as TensorFlow is loaded
         time.sleep(1.2)
     return FakeClassifier()
