@@ -3,9 +3,11 @@
 import tracemalloc
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
+from batchdigits import layout
 from batchdigits.layout.grids import FARTHEST, TOUCH, beside
 from batchdigits.layout.lined import Cell
 
@@ -110,3 +112,16 @@ def test_a_page_of_3000_cells_takes_little_memory() -> None:
     assert len(pairs) == 60 * 49
     assert all(one < two for one, two in pairwise(pairs))
     assert peak < 50 << 20
+
+
+@pytest.mark.parametrize("deep", [4, 5, 6])
+def test_the_bar_of_a_seven_is_not_the_line_above_it(deep: int) -> None:
+    page = np.full((300, 500), 255, np.uint8)
+    for number in range(8):
+        left = 60 + 40 * number
+        cv2.rectangle(page, (left, 100), (left + 32, 136), 0, 1)
+    cv2.line(page, (61, 100 + deep), (91, 100 + deep), 60, 3)
+    cv2.line(page, (90, 100 + deep), (80, 130), 60, 3)
+    (row,) = [group for group in layout.find(page, upright=True) if len(group.boxes) == 8]
+    tops = row.boxes[:, :2, 1]
+    assert np.abs(tops - 100).max() <= 2

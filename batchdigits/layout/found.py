@@ -13,6 +13,8 @@ LONGEST = 64
 """Boxes that a row has at most."""
 ODD = 0.06
 """By what share of its size a box of a row differs from most."""
+PROVED = 0.85
+"""Least share of each side of such a box that has ink where the others of its row have theirs."""
 ENDS, SURE = 0.78, 4
 """Least share of each side of a box at a row's end that has ink, where its lines are not clear; and
 the least boxes of such a row."""
@@ -49,9 +51,10 @@ def steady(row: list[Cell], ink: Reach) -> list[Cell]:
             continue
         one, two = sorted(sound, key=lambda k: abs(k - n))[:2]
         step = (row[two].middle - row[one].middle) / (two - one)
-        better = _at(ink, row[one], shape + row[one].middle + (n - one) * step)
-        if better is not None and np.abs(better.size / size - 1).max() < off[n]:
-            out[n] = better
+        place = shape + row[one].middle + (n - one) * step
+        for better in (_at(ink, row[one], place), weak(ink, row[one], place, PROVED)):
+            if better is not None and np.abs(better.size / size - 1).max() < off[n]:
+                out[n], off[n] = better, float(np.abs(better.size / size - 1).max())
     return out
 
 
