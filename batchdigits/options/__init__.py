@@ -146,14 +146,6 @@ class ReadOptions(Options):
             suggest=("auto", "cpu", "gpu"),
         ),
     ] = "auto"
-    runtime: Annotated[
-        Runtime,
-        Option(
-            "What runs the networks of single digits: Keras on TensorFlow, or ONNX Runtime, which "
-            "starts in a fraction of a second; needs batchdigits[onnx].",
-            RUNNING,
-        ),
-    ] = "tensorflow"
     batch_size: Annotated[
         int,
         Ge(1),
@@ -172,6 +164,14 @@ class ReadOptions(Options):
             default="one for each processor",
         ),
     ] = field(default_factory=count_processors)
+    runtime: Annotated[
+        Runtime,
+        Option(
+            "What runs the networks of single digits: Keras on TensorFlow, or ONNX Runtime, which "
+            "starts in a fraction of a second; needs batchdigits[onnx].",
+            RUNNING,
+        ),
+    ] = "tensorflow"
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other.
