@@ -45,8 +45,8 @@ PANELS = {
     "Model": "model min-confidence target-error calibration device",
     "Output": "out digits-out new-rows wide excel decimal-comma debug-pages summary-json log-file "
     "quiet",
-    "Running": "batch-size workers engine ray-address runtime dry-run fresh append state prune wait "
-    "fail-over move-done move-failed config help",
+    "Running": "batch-size workers runtime engine ray-address dry-run fresh append state prune "
+    "wait fail-over move-done move-failed config help",
 }
 
 
