@@ -493,7 +493,7 @@ def test_what_was_read_is_put_in_place_while_more_is_read(
     monkeypatch.setattr("batchdigits.objects.lock.RENEW_SECONDS", 0.05)
     monkeypatch.setattr("batchdigits.outputs.remote.SAVE_SECONDS", 0.0)
     watching = WatchingClassifier(server)
-    monkeypatch.setattr(predict, "load_classifier", lambda card, device: watching)
+    monkeypatch.setattr(predict, "load_classifier", lambda card, device, runtime: watching)
     out = ("--out", "s3://scans/results.csv", "--quiet", "--batch-size", "1")
     assert run("inbox", *out) == 0
     assert 0 < watching.kept < 200
