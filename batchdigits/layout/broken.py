@@ -83,7 +83,7 @@ def join_broken(found: Lines) -> Lines:
     proved += _find_repeated(rows, proved + whole, dashes, level)
     lines = [line for row in rows for line in row]
     proved += [[line] for line in _find_continued(lines, proved, dashes)]
-    return _draw(found, proved) if proved else found
+    return _draw_lines(found, proved) if proved else found
 
 
 def _list_uprights(pieces: NDArray[np.int64], dashes: Ink, level: Ink) -> list[Upright]:
@@ -100,11 +100,11 @@ def _list_uprights(pieces: NDArray[np.int64], dashes: Ink, level: Ink) -> list[U
             continue
         top, bottom = max(0, centre - most) + int(above[-1]) + 1, centre + int(below[0])
         if LEAST_PX <= bottom - top <= most:
-            out.append(Upright(middle, top, bottom, _share(dashes, middle, top, bottom)))
+            out.append(Upright(middle, top, bottom, _measure_share(dashes, middle, top, bottom)))
     return out
 
 
-def _share(dashes: Ink, x: float, top: int, bottom: int) -> float:
+def _measure_share(dashes: Ink, x: float, top: int, bottom: int) -> float:
     """Measure what share of an upright line is there."""
     return float(_get_strip(dashes, x, top, bottom).any(axis=1).mean())
 
@@ -166,13 +166,13 @@ def _find_even(row: Row, dashes: Ink) -> list[Upright]:
     best: list[Upright] = []
     for n, one in enumerate(lines):
         for other in lines[n + 1 :]:
-            chain = _extend(_follow(lines, one, other.x - one.x), row)
+            chain = _add_end_lines(_follow_step(lines, one, other.x - one.x), row)
             if len(chain) > len(best) and _is_sound(chain, dashes):
                 best = chain
     return best
 
 
-def _extend(chain: list[Upright], row: Row) -> list[Upright]:
+def _add_end_lines(chain: list[Upright], row: Row) -> list[Upright]:
     """Add what is left of the line before the first and of that after the last."""
     if len(chain) < 3:
         return chain
@@ -184,7 +184,7 @@ def _extend(chain: list[Upright], row: Row) -> list[Upright]:
     return chain
 
 
-def _follow(lines: Sequence[Upright], start: Upright, step: float) -> list[Upright]:
+def _follow_step(lines: Sequence[Upright], start: Upright, step: float) -> list[Upright]:
     """Follow a step from line to line; nothing where boxes would be too wide or too narrow."""
     high = start.bottom - start.top
     if not NARROWEST * high <= step <= WIDEST * high:
@@ -227,7 +227,7 @@ def _list_whole(row: Row) -> list[Upright]:
     """List the longest chain of whole lines of a row; nothing for fewer than three."""
     lines = [line for line in row if line.share >= WHOLE]
     chains = [
-        _follow(lines, one, other.x - one.x)
+        _follow_step(lines, one, other.x - one.x)
         for n, one in enumerate(lines)
         for other in lines[n + 1 :]
     ]
@@ -242,14 +242,14 @@ def _find_repeated(
     out = []
     for places in proved:
         for row in rows:
-            lines = _repeat(row, places, dashes)
+            lines = _repeat_places(row, places, dashes)
             broken = any(line.share < WHOLE for line in lines)
             if broken and _is_closed(level, lines[0], lines[-1]) and not _is_parted(level, lines):
                 out.append(lines)
     return out
 
 
-def _repeat(row: Row, places: Sequence[Upright], dashes: Ink) -> list[Upright]:
+def _repeat_places(row: Row, places: Sequence[Upright], dashes: Ink) -> list[Upright]:
     """Look for lines in the places of another row's; nothing unless there is some of each."""
     sure = [(line.x - place.x, line) for line in row for place in places if line.share >= HALF]
     shift, like = min(sure, key=lambda one: abs(one[0]), default=(np.inf, row[0]))
@@ -259,7 +259,7 @@ def _repeat(row: Row, places: Sequence[Upright], dashes: Ink) -> list[Upright]:
     out = []
     for place in places:
         x = place.x + shift
-        share = max(_share(dashes, x + off, top, bottom) for off in (-1, 0, 1))
+        share = max(_measure_share(dashes, x + off, top, bottom) for off in (-1, 0, 1))
         out.append(Upright(x, top, bottom, share))
     return out if min(line.share for line in out) >= SOME else []
 
@@ -281,7 +281,7 @@ def _goes_on(line: Upright, other: Upright) -> bool:
     return abs(line.x - other.x) <= SHIFT_PX and 0 <= gap <= THICKEST_PX
 
 
-def _draw(found: Lines, rows: Sequence[Row]) -> Lines:
+def _draw_lines(found: Lines, rows: Sequence[Row]) -> Lines:
     """Draw lines, and the level ones above and below them, into the pictures of a page."""
     thin = [found.ink.copy(), found.faint.copy(), found.strong.copy()]
     thick = [found.level.copy(), found.upright.copy()]

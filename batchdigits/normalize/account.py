@@ -8,7 +8,7 @@ from batchdigits.normalize.components import (
     SPECK,
     InkParts,
     count_borders,
-    exceed,
+    find_brighter,
     find_full_stops,
     lay_again,
     lay_beside,
@@ -63,7 +63,7 @@ def measure_faint_ink(
     least = np.maximum(full * FAINT_SHARE, FAINT_LEVELS)
     wide = lay_beside(mask.view(np.uint8), 0, FAINT_GAP, fill=0)
     near = cv2.dilate(wide.reshape(height, -1), np.ones((FAINT_GAP,) * 2, np.uint8))
-    faint = exceed(ink, least) & ~lay_again(near.reshape(wide.shape), 0, width).view(bool)
+    faint = find_brighter(ink, least) & ~lay_again(near.reshape(wide.shape), 0, width).view(bool)
     found = np.zeros(count)
     for n in np.flatnonzero(sum_up(faint) * SPECK > area).tolist():
         _, _, stats, _ = cv2.connectedComponentsWithStats(faint[n].view(np.uint8), connectivity=8)

@@ -65,7 +65,7 @@ def sum_columns(stack: NDArray[np.uint8]) -> NDArray[np.int32]:
     return np.asarray(sums, np.int32).reshape(count, width)
 
 
-def exceed(stack: NDArray[np.uint8], least: NDArray[np.float64]) -> NDArray[np.bool_]:
+def find_brighter(stack: NDArray[np.uint8], least: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return where crops (N, H, W) exceed a level, 0 to 255, one for each crop: (N, H, W)."""
     above: NDArray[np.bool_] = stack > np.floor(least).astype(np.uint8)[:, None, None]
     return above

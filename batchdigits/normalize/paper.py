@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.normalize.components import (
-    exceed,
     fill_margins,
+    find_brighter,
     lay_again,
     lay_beside,
     sum_columns,
@@ -74,7 +74,7 @@ def light_ink(stack: NDArray[np.uint8], invert: Invert) -> NDArray[np.bool_]:
     if invert != "auto":
         return np.full(len(stack), invert == "no")
     count, height, width = stack.shape
-    bright = exceed(stack, _split(_histograms(stack)).threshold)
+    bright = find_brighter(stack, _split(_histograms(stack)).threshold)
     rings = _rings(height, width)
     counts = bright.reshape(count, -1).astype(np.float32) @ rings
     sizes = rings.sum(0)
@@ -203,7 +203,7 @@ def _lifted(
     contrast = split.bright - split.dark
     clear = contrast >= MIN_CONTRAST_TO_NOISE * spread
     inked = clear & (contrast >= MIN_CONTRAST)
-    mask = exceed(ink, split.threshold) & inked[:, None, None]
+    mask = find_brighter(ink, split.threshold) & inked[:, None, None]
     floor = (middle + 2 * spread).clip(0, 255).astype(np.uint8)
     above_noise = np.maximum(ink, floor[:, None, None]) - floor[:, None, None]
     return above_noise, mask, clear, ~clear & (contrast >= BUSY_CONTRAST)

@@ -47,7 +47,7 @@ class ObjectLock:
 
     def check(self) -> None:
         """Raise `BusyError` if another run has taken the lock."""
-        if any(name > _name(self._number) for name in store.list_names(self._url)):
+        if any(name > _format_number(self._number) for name in store.list_names(self._url)):
             raise BusyError(
                 f"another run has taken over '{self._url.removesuffix('.lock/')}', as this one "
                 f"gave no sign of life for {LEASE_SECONDS:g} s: let it end; nothing was replaced"
@@ -60,7 +60,7 @@ class ObjectLock:
 
     def _write(self, *, released: bool) -> None:
         content = self._owner | {"renewed": time.time(), "released": released}
-        store.write_object(self._url + _name(self._number), json.dumps(content).encode())
+        store.write_object(self._url + _format_number(self._number), json.dumps(content).encode())
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def hold_lock(url: str, wait: float, beside: Callable[[], None]) -> Iterator[Obj
         BusyError: another run holds it.
         ObjectError: the store cannot be reached.
     """
-    lock = _acquire(f"{url}.lock/", wait, url)
+    lock = _acquire_lock(f"{url}.lock/", wait, url)
     ended = threading.Event()
 
     def keep() -> None:
@@ -95,7 +95,7 @@ def hold_lock(url: str, wait: float, beside: Callable[[], None]) -> Iterator[Obj
         lock.release()
 
 
-def _acquire(folder: str, wait: float, url: str) -> ObjectLock:
+def _acquire_lock(folder: str, wait: float, url: str) -> ObjectLock:
     deadline = time.monotonic() + wait
     owner = {"host": socket.gethostname(), "boot": _read_boot(), "pid": os.getpid()}
     owner["token"] = secrets.token_hex(8)
@@ -115,10 +115,10 @@ def _acquire(folder: str, wait: float, url: str) -> ObjectLock:
 def _take_lock(folder: str, owner: dict[str, Any]) -> ObjectLock | None:
     """Take the lock if nobody holds it; return None if somebody does."""
     names = store.list_names(folder)
-    last = names[-1] if names else _name(0)
+    last = names[-1] if names else _format_number(0)
     if names and not _is_free(store.load_object(folder + last)):
         return None
-    own = _name(int(last) + 1)
+    own = _format_number(int(last) + 1)
     content = owner | {"renewed": time.time(), "released": False}
     if not store.create_object(folder + own, json.dumps(content).encode()):
         return None
@@ -152,5 +152,5 @@ def _read_boot() -> str:
     return secrets.token_hex(8)
 
 
-def _name(number: int) -> str:
+def _format_number(number: int) -> str:
     return f"{number:09}"

@@ -105,8 +105,8 @@ def open_store(url: str) -> tuple[Any, str]:
     except ValueError as error:
         known = "s3://, gs://, az://, https://"
         raise UsageError(
-            f"'{url}': {scheme}:// is no scheme that can be read ({_shorten(error)}): expected "
-            f"{known}, or a path"
+            f"'{url}': {scheme}:// is no scheme that can be read ({_shorten_message(error)}): "
+            f"expected {known}, or a path"
         ) from None
     return store, str(path)
 
@@ -132,7 +132,7 @@ def describe_fault(error: BaseException) -> ObjectError:
     """Return an error of a store's library as one of ours."""
     if isinstance(error, ObjectError):
         return error
-    words = _shorten(error)
+    words = _shorten_message(error)
     names = " ".join(one.__name__ for one in type(error).__mro__)
     codes = f"{words} {error.__cause__}"
     if "RequestTimeTooSkewed" in codes or "difference between the request time" in words:
@@ -151,7 +151,7 @@ def describe_fault(error: BaseException) -> ObjectError:
     return ObjectError("passing" if passing else "other", words or type(error).__name__)
 
 
-def _shorten(error: BaseException) -> str:
+def _shorten_message(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 

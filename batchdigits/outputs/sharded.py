@@ -140,7 +140,7 @@ def has_whole_parts(manifest: str) -> bool:
             status = os.stat(path)
             if status.st_size != part["bytes"]:
                 return False
-            if status.st_mtime_ns > written and _digest(path) != part["sha256"]:
+            if status.st_mtime_ns > written and _digest_file(path) != part["sha256"]:
                 return False
     except (OSError, UsageError):
         return False
@@ -251,10 +251,10 @@ class _PartWriter:
         self._stack.close()
         self._write = None
         name = f"part-{len(self._parts):05}{self._suffix}"
-        size, digest = os.path.getsize(self._hidden), _digest(self._hidden)
+        size, digest = os.path.getsize(self._hidden), _digest_file(self._hidden)
         self._parts.append(Part(name, self._rows, size, digest, self._first, self._last))
         self._rows = 0
-        if _digest(self._join(name)) == digest:
+        if _digest_file(self._join(name)) == digest:
             os.unlink(self._hidden)
             return
         self._keep_if_edited(name)
@@ -265,7 +265,7 @@ class _PartWriter:
 
     def _keep_if_edited(self, name: str) -> None:
         """Keep a part that no run wrote under another name."""
-        digest = _digest(self._join(name))
+        digest = _digest_file(self._join(name))
         if not digest or digest in self._known.get(name, []):
             return
         kept = self._join(f"{KEPT_PREFIX}{strftime('%Y%m%d-%H%M%S')}-{digest[:8]}-{name}")
@@ -291,7 +291,7 @@ def _load_json(path: str) -> dict[str, Any]:
         return {}
 
 
-def _digest(path: str) -> str:
+def _digest_file(path: str) -> str:
     """Return the SHA-256 of a file, in hexadecimal; empty if there is none."""
     try:
         with Path(path).open("rb") as file:

@@ -136,21 +136,21 @@ class _Graph:
         self._tensors += [
             _encode_tensor(name, one) for name, one in zip(names, tensors, strict=True)
         ]
-        takes = [_encode(1, name) for name in (self._last, *names)]
+        takes = [_encode_field(1, name) for name in (self._last, *names)]
         self._last = f"y{number}"
         self._nodes.append(
-            b"".join([*takes, _encode(2, self._last), _encode(4, operator)])
-            + b"".join(_encode(5, one) for one in attributes)
+            b"".join([*takes, _encode_field(2, self._last), _encode_field(4, operator)])
+            + b"".join(_encode_field(5, one) for one in attributes)
         )
 
     def encode(self) -> bytes:
         """Return the model as ONNX Runtime takes it."""
-        graph = b"".join(_encode(1, one) for one in self._nodes) + _encode(2, "digits")
-        graph += b"".join(_encode(5, one) for one in self._tensors)
-        graph += _encode(11, _encode_value("x", ("n", 1, 28, 28)))
-        graph += _encode(12, _encode_value(self._last, ("n", self.outputs)))
-        operators = _encode(1, "") + _encode(2, OPERATOR_VERSION)
-        return _encode(1, IR_VERSION) + _encode(7, graph) + _encode(8, operators)
+        graph = b"".join(_encode_field(1, one) for one in self._nodes) + _encode_field(2, "digits")
+        graph += b"".join(_encode_field(5, one) for one in self._tensors)
+        graph += _encode_field(11, _encode_value("x", ("n", 1, 28, 28)))
+        graph += _encode_field(12, _encode_value(self._last, ("n", self.outputs)))
+        operators = _encode_field(1, "") + _encode_field(2, OPERATOR_VERSION)
+        return _encode_field(1, IR_VERSION) + _encode_field(7, graph) + _encode_field(8, operators)
 
 
 def _list_window(config: dict[str, Any], size: Sequence[int]) -> list[bytes]:
@@ -158,29 +158,40 @@ def _list_window(config: dict[str, Any], size: Sequence[int]) -> list[bytes]:
     if config["data_format"] != "channels_last":
         raise ValueError("channels first")
     padding = {"same": "SAME_UPPER", "valid": "VALID"}[config["padding"]]
-    name = _encode(1, "auto_pad") + _encode(4, padding) + _encode(20, _STRING)
+    name = _encode_field(1, "auto_pad") + _encode_field(4, padding) + _encode_field(20, _STRING)
     return [_encode_ints("kernel_shape", size), _encode_ints("strides", config["strides"]), name]
 
 
 def _encode_ints(name: str, numbers: Sequence[int]) -> bytes:
-    return _encode(1, name) + b"".join(_encode(8, one) for one in numbers) + _encode(20, _INTS)
+    return (
+        _encode_field(1, name)
+        + b"".join(_encode_field(8, one) for one in numbers)
+        + _encode_field(20, _INTS)
+    )
 
 
 def _encode_tensor(name: str, array: NDArray[np.float32]) -> bytes:
-    sides = b"".join(_encode(1, side) for side in array.shape)
-    return sides + _encode(2, _FLOAT) + _encode(8, name) + _encode(9, array.tobytes())
+    sides = b"".join(_encode_field(1, side) for side in array.shape)
+    return (
+        sides
+        + _encode_field(2, _FLOAT)
+        + _encode_field(8, name)
+        + _encode_field(9, array.tobytes())
+    )
 
 
 def _encode_value(name: str, shape: Sequence[int | str]) -> bytes:
     sides = b"".join(
-        _encode(1, _encode(1, side) if isinstance(side, int) else _encode(2, side))
+        _encode_field(
+            1, _encode_field(1, side) if isinstance(side, int) else _encode_field(2, side)
+        )
         for side in shape
     )
-    tensor = _encode(1, _FLOAT) + _encode(2, sides)
-    return _encode(1, name) + _encode(2, _encode(1, tensor))
+    tensor = _encode_field(1, _FLOAT) + _encode_field(2, sides)
+    return _encode_field(1, name) + _encode_field(2, _encode_field(1, tensor))
 
 
-def _encode(field: int, value: int | str | bytes) -> bytes:
+def _encode_field(field: int, value: int | str | bytes) -> bytes:
     """Encode a field of a message: a number, or text, bytes or another message."""
     if isinstance(value, int):
         return _encode_number(field << 3) + _encode_number(value)

@@ -41,7 +41,7 @@ def check_url(url: str) -> None:
     Raises:
         UsageError: there is not, or it cannot be reached.
     """
-    _inspect(url)
+    _inspect_url(url)
 
 
 def find_objects(url: str, *, archives: bool = False) -> FoundObjects:
@@ -55,7 +55,7 @@ def find_objects(url: str, *, archives: bool = False) -> FoundObjects:
         UsageError: there is nothing, or it cannot be listed: rows are never dropped for that.
     """
     found = FoundObjects()
-    entry = _inspect(url)
+    entry = _inspect_url(url)
     if not entry.is_folder:
         found.sources.append(_make_source(entry, "", archives=archives))
         return found
@@ -90,7 +90,7 @@ def _add_images(doubtful: list[ObjectEntry], top: str, found: FoundObjects) -> N
             found.skipped[one.url] = SKIP_NO_IMAGE
 
 
-def _inspect(url: str) -> ObjectEntry:
+def _inspect_url(url: str) -> ObjectEntry:
     try:
         return objects.inspect_object(url)
     except ObjectError as fault:

@@ -154,8 +154,8 @@ def describe_comparison(
     comparison: Comparison, temperature: float, threshold: float
 ) -> dict[str, Any]:
     """Return what was measured, as the card has it."""
-    corrected = _count(comparison.corrected_after, temperature, threshold)
-    guard = _count(comparison.guard_after, temperature, threshold)
+    corrected = _count_readings(comparison.corrected_after, temperature, threshold)
+    guard = _count_readings(comparison.guard_after, temperature, threshold)
     return {
         "how": "corrected digits, each by networks that had not learned from its page",
         **corrected,
@@ -164,7 +164,7 @@ def describe_comparison(
     }
 
 
-def _count(one: Readings, temperature: float, threshold: float) -> dict[str, Any]:
+def _count_readings(one: Readings, temperature: float, threshold: float) -> dict[str, Any]:
     read = calibrate.predict_digits(one.logits, temperature)
     wrong, ok = read.digit != one.labels, (read.confidence >= threshold) & ~read.other
     return {

@@ -48,7 +48,7 @@ def load_guard_digits() -> GuardDigits:
     digits = _cut_sheet(np.asarray(sheet, np.uint8))
     labels = np.repeat(np.arange(CLASS_COUNT), PER_CLASS)
     second = np.arange(len(labels)) % 2 == 1
-    return GuardDigits(*(_name(digits[part], labels[part]) for part in (second, ~second)))
+    return GuardDigits(*(_name_digits(digits[part], labels[part]) for part in (second, ~second)))
 
 
 def _read_file() -> bytes:
@@ -64,5 +64,5 @@ def _cut_sheet(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return sheet.reshape(rows, SIDE, ACROSS, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
 
 
-def _name(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> LabelledCrops:
+def _name_digits(digits: NDArray[np.uint8], labels: NDArray[np.int64]) -> LabelledCrops:
     return LabelledCrops(digits, labels, ["MNIST, training part"] * len(labels))

@@ -110,15 +110,15 @@ def compute_logits(
         temperature: the quick network's.
     """
     assert card.careful is not None
-    out = _read(networks["quick"], pictures)
+    out = _read_pictures(networks["quick"], pictures)
     doubted = predict.find_doubted(out, temperature, card.careful.gate)
     if doubted.any():
         scale = np.float32(card.temperature / card.careful.temperature)
-        out[doubted] = _read(networks["careful"], pictures[doubted]) * scale
+        out[doubted] = _read_pictures(networks["careful"], pictures[doubted]) * scale
     return out
 
 
-def _read(model: Any, pictures: Pictures) -> NDArray[np.float32]:
+def _read_pictures(model: Any, pictures: Pictures) -> NDArray[np.float32]:
     parts = [
         np.asarray(model(shares(pictures[at : at + BATCH, ..., None]), training=False))
         for at in range(0, len(pictures), BATCH)

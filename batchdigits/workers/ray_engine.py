@@ -110,7 +110,7 @@ class RayExecutor(Executor):
         with ExitStack() as stack:
             if not ray.is_initialized():
                 stack.callback(ray.shutdown)
-                _connect(ray, self._place)
+                _connect_cluster(ray, self._place)
             yield _count_processors(ray)
 
     def map_finished(
@@ -237,7 +237,7 @@ def _log_notice(notice: dict[str, Any], *_: Any, **__: Any) -> None:
     log.info("Ray: %s", " ".join(" ".join(map(str, notice.get("lines", []))).split())[:500])
 
 
-def _connect(ray: Any, place: RayPlace) -> None:
+def _connect_cluster(ray: Any, place: RayPlace) -> None:
     address = place.address or os.environ.get("RAY_ADDRESS") or "local"
     settings: dict[str, Any] = {
         "address": address,

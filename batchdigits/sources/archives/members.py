@@ -91,13 +91,17 @@ def load_zip_member(file: BinaryIO, member: Member, most: int | None = None) -> 
     wanted = member.size if most is None else min(most, member.size)
     packed_size = member.packed or 0
     packed = file.read(packed_size if most is None else min(packed_size, 512))
-    data = _inflate(packed, wanted, whole=most is None) if member.is_deflated else packed[:wanted]
+    data = (
+        _inflate_member(packed, wanted, whole=most is None)
+        if member.is_deflated
+        else packed[:wanted]
+    )
     if len(data) != wanted or (most is None and zlib.crc32(data) != member.crc):
         raise MemberError("damaged zip: the member is not what was packed; copy it again")
     return data
 
 
-def _inflate(packed: bytes, size: int, *, whole: bool) -> bytes:
+def _inflate_member(packed: bytes, size: int, *, whole: bool) -> bytes:
     """Unpack so many bytes and no more, whatever they would unpack to.
 
     Raises:

@@ -74,7 +74,7 @@ def _open_parquet(raw: Any) -> Any:
     try:
         return pq.ParquetFile(raw, pre_buffer=False, buffer_size=READ_BYTES)
     except Exception as error:  # pyarrow has several types for it
-        raise ArchiveError(f"no Parquet file, or damaged: {_shorten(error)}") from None
+        raise ArchiveError(f"no Parquet file, or damaged: {_shorten_message(error)}") from None
 
 
 def _choose_column(schema: Any) -> str:
@@ -118,7 +118,7 @@ def _read_batches(file: Any, column: str) -> Iterator[list[Any]]:
         for batch in file.iter_batches(batch_size=rows, columns=[column], use_threads=False):
             yield batch.column(0).to_pylist()
     except Exception as error:  # pyarrow has several types for it
-        raise ArchiveError(f"damaged from here on: {_shorten(error)}") from None
+        raise ArchiveError(f"damaged from here on: {_shorten_message(error)}") from None
 
 
 def _make_entry(value: Any, row: int) -> ArchiveEntry:
@@ -136,6 +136,6 @@ def _make_entry(value: Any, row: int) -> ArchiveEntry:
     return ArchiveEntry(name, Member(len(data), data=data))
 
 
-def _shorten(error: Exception) -> str:
+def _shorten_message(error: Exception) -> str:
     plain = " ".join(str(error).split())
     return plain if len(plain) <= 120 else f"{plain[:117]}..."

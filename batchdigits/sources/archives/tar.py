@@ -145,9 +145,9 @@ class _PlainTar:
     def _take_file(self, name: str, size: int) -> ArchiveEntry:
         offset = self._file.tell()
         if offset + size > self._size:
-            raise ArchiveError(CUT_SHORT % f"within '{_show(name)}'")
+            raise ArchiveError(CUT_SHORT % f"within '{_format_name(name)}'")
         reason = find_skip_reason(name, lambda: self._read(min(size, SIGNATURE_BYTES)))
-        self._file.seek(offset + _pad(size))
+        self._file.seek(offset + _pad_to_blocks(size))
         return ArchiveEntry(name, None if reason else Member(size, offset), "", reason)
 
     def _read(self, count: int) -> bytes:
@@ -157,13 +157,13 @@ class _PlainTar:
         end = self._file.tell() + size
         if end > self._size:
             raise ArchiveError(CUT_SHORT % "within an entry")
-        self._file.seek(end + _pad(size) - size)
+        self._file.seek(end + _pad_to_blocks(size) - size)
 
     def _read_note(self, size: int) -> bytes:
         """Read the data of an entry that tells about the next one."""
         if size > MAX_NOTE_BYTES:
             raise ArchiveError(f"damaged: a name or a note of {size:,} bytes")
-        data = self._read(_pad(size))
+        data = self._read(_pad_to_blocks(size))
         if len(data) < size:
             raise ArchiveError(CUT_SHORT % "within a header")
         return data[:size]
@@ -185,11 +185,11 @@ class _PackedTar(_PlainTar):
         return self._unpacked.read(count)
 
     def _skip(self, size: int) -> None:
-        left = _pad(size)
+        left = _pad_to_blocks(size)
         while left:
             piece = self._read(min(left, READ_BYTES))
             if not piece:
-                if left <= _pad(size) - size:
+                if left <= _pad_to_blocks(size) - size:
                     return
                 raise ArchiveError(CUT_SHORT % "within an entry")
             left -= len(piece)
@@ -207,8 +207,8 @@ class _PackedTar(_PlainTar):
             return ArchiveEntry(name, None, "" if reason else fault, reason)
         data = head + self._read(left)
         if len(data) < size:
-            raise ArchiveError(CUT_SHORT % f"within '{_show(name)}'")
-        self._read(_pad(size) - size)
+            raise ArchiveError(CUT_SHORT % f"within '{_format_name(name)}'")
+        self._read(_pad_to_blocks(size) - size)
         return ArchiveEntry(name, Member(size, data=data))
 
     def _skip_rest(self, size: int, left: int) -> None:
@@ -217,7 +217,7 @@ class _PackedTar(_PlainTar):
             if not piece:
                 raise ArchiveError(CUT_SHORT % "within an entry")
             left -= len(piece)
-        self._read(_pad(size) - size)
+        self._read(_pad_to_blocks(size) - size)
 
 
 def _make_faulty_entry(name: str, kind: str, link: bytes) -> ArchiveEntry:
@@ -226,16 +226,16 @@ def _make_faulty_entry(name: str, kind: str, link: bytes) -> ArchiveEntry:
         return ArchiveEntry(name, None, "", reason)
     if kind != "a link":
         return ArchiveEntry(name, None, f"not a regular file but {kind}: put the file itself in")
-    where = _show(os.fsdecode(link))
+    where = _format_name(os.fsdecode(link))
     return ArchiveEntry(name, None, f"a link to '{where}', not followed: put the file itself in")
 
 
-def _pad(size: int) -> int:
+def _pad_to_blocks(size: int) -> int:
     """Return the bytes that data of a size take, as blocks."""
     return -(-size // BLOCK) * BLOCK
 
 
-def _show(name: str) -> str:
+def _format_name(name: str) -> str:
     """Return a name for a message: short, and printable."""
     plain = "".join(c if c.isprintable() else "?" for c in name)
     return plain if len(plain) <= 80 else f"{plain[:77]}..."
