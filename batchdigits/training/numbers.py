@@ -22,12 +22,13 @@ from batchdigits.predict.augmentation import distort_strip
 from batchdigits.records import GreyImage
 from batchdigits.training import show
 from batchdigits.training.corpus import Corpus
+from batchdigits.training.lines import OTHER
 from batchdigits.training.material import Material, Real
 from batchdigits.training.paper import rescanned
 from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
-from batchdigits.training.signs import add_cross
-from batchdigits.training.strings import TICKED, Hands
+from batchdigits.training.signs import add_cross, strike_out
+from batchdigits.training.strings import STRUCK, TICKED, Hands
 
 ROUND = 12_000
 """Strings that are made at a time."""
@@ -262,7 +263,9 @@ def _shard(seed: tuple[int, ...], count: int, share: float) -> list[Strips]:
         if real is not None and weights is not None and random.random() < share:
             at = min(int(np.searchsorted(weights, random.random())), len(real.crops) - 1)
             crop, signs = real.crops[at], list(map(int, real.digits[at]))
-            if random.random() < TICKED:
+            if len(signs) > 1 and random.random() < STRUCK:
+                crop, signs = strike_out(crop, random), [OTHER] * len(signs)
+            elif random.random() < TICKED:
                 crop = add_cross(crop, random)
             crop = rescanned(crop, random)
             labels = [1, *signs]

@@ -135,6 +135,23 @@ def add_cross(crop: GreyImage, random: Random) -> GreyImage:
     return np.asarray(out, np.uint8)
 
 
+def strike_out(crop: GreyImage, random: Random) -> GreyImage:
+    """Strike a scanned string out: dark ink on light paper, both uint8 (height, width)."""
+    height, width = crop.shape
+    strokes = np.zeros((height, width), np.uint8)
+    pen = max(1, round(height * random.uniform(0.02, 0.07)))
+    for _ in range(int(random.integers(1, 3))):
+        ends = np.sort(random.uniform(0, 1, 2)) * width
+        if ends[1] - ends[0] < 0.6 * width:
+            ends = np.array([0.05, 0.95]) * width
+        levels = height * (0.5 + random.normal(0, 0.08, 3))
+        points = np.column_stack([(ends[0], ends.mean(), ends[1]), levels])
+        _through(strokes, points, pen)
+    paper, dark = np.percentile(crop, (85, 2))
+    shade = strokes / 255 * random.uniform(0.6, 1.0)
+    return np.asarray(np.minimum(crop, paper - shade * (paper - dark)), np.uint8)
+
+
 def fraction(upper: GreyImage, lower: GreyImage, pen: int, random: Random) -> GreyImage:
     """Write a fraction: two small digits with a stroke between them."""
     high = HIGH * random.uniform(0.4, 0.55)

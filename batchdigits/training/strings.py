@@ -57,9 +57,13 @@ STROKES, WRITERS = 0.15, 0.3
 """Share of the digits that are drawn by strokes, and of the strings that are, in one hand."""
 _POINTS = "." * 6 + "," * 4 + "'"
 _ENDS = (".-", ".-", ",-", "-", "-", "=", "=", ".", ".", ",", ".=", "--", "#", "*", "~", "/-", "%")
-UNDERLINED, TICKED, SPOILED = 0.16, 0.12, 0.05
+UNDERLINED, TICKED, SPOILED = 0.16, 0.12, 0.1
 """Shares of the strings with a stroke under them, with a cross beside them, and with a digit that
 is struck out, overwritten, or a fraction."""
+NO_NUMBERS = 0.12
+"""Share of the strings that are no number: words, numbers struck out, one above another."""
+STRUCK = 0.08
+"""Share of the real strings that are struck out."""
 PEN_STRINGS = 0.15
 """Share of the strings that are as a pen wrote them, where there are such."""
 _STARTS = ("#", "=", "-", "*", "$")
@@ -131,9 +135,9 @@ class Hands:
             return _draw_pen_string(self._written[int(random.integers(len(self._written)))], random)
         digits = _digits(random)
         kind = random.random()
-        if kind < 0.05:
+        if kind < NO_NUMBERS:
             return self._no_number(digits, random)
-        if kind < 0.13:
+        if kind < NO_NUMBERS + 0.08:
             return self._boxes(digits, random)
         row = in_row(self._signs(digits, random), random)
         if random.random() < UNDERLINED:
