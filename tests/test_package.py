@@ -73,6 +73,6 @@ def test_what_a_library_prints_is_overheard_without_linux_too(
         monkeypatch.delattr("os.memfd_create")
     words = "of the library\n"
     overhear._open_scratch_file.cache_clear()
-    written, said = overhear.overhear(lambda: os.write(2, words.encode()))
+    written, said = overhear.capture_stderr(lambda: os.write(2, words.encode()))
     overhear._open_scratch_file.cache_clear()
     assert (written, said) == (len(words), words)

@@ -1,6 +1,5 @@
 """Where the files of a chunk are: on this machine, in an archive, or in an object store."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -123,7 +122,7 @@ class ChunkFiles:
             now = inspection.hash_source(Source(task.source.file, path))
             size, digest = now.size, now.content
         else:
-            digest = hashlib.blake2b(content, digest_size=inspection.DIGEST_BYTES).digest()
+            digest = inspection.digest_bytes(content)
             size = len(content)
         same = task.entry.size in (-1, size)
         listed = task.source.listed

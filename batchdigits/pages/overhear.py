@@ -21,7 +21,7 @@ def _open_scratch_file() -> int:
         return os.dup(file.fileno())
 
 
-def overhear(act: Callable[[], Made]) -> tuple[Made, str]:
+def capture_stderr(act: Callable[[], Made]) -> tuple[Made, str]:
     """Call `act`; return its result, and what it printed on file descriptor 2.
 
     It takes 2 µs, so it may stand around the decoding of a crop.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from batchdigits.pages.overhear import overhear
+from batchdigits.pages.overhear import capture_stderr
 from batchdigits.pages.trouble import UnreadableFileError, check_pixel_count
 from batchdigits.records import GreyImage
 
@@ -71,7 +71,7 @@ def _decode_and_listen(data: bytes) -> GreyImage | None:
         MemoryError: memory is too short.
     """
     try:
-        grey, said = overhear(
+        grey, said = capture_stderr(
             lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
         )
     except cv2.error as error:

@@ -5,7 +5,7 @@ import os
 import struct
 from typing import Any, BinaryIO
 
-from batchdigits.pages.overhear import overhear
+from batchdigits.pages.overhear import capture_stderr
 from batchdigits.pages.trouble import UnreadableFileError, check_page_count
 
 
@@ -76,7 +76,7 @@ def decode_tiff(image: Any) -> None:
     layers = len(image.getbands()) if len(image.tile) > 1 and image.tag_v2.get(284) == 2 else 1
     if covered < image.width * image.height * layers:
         raise UnreadableFileError("truncated TIFF: its strips do not cover the page; scan it again")
-    fault, said = overhear(lambda: _load_picture(image))
+    fault, said = capture_stderr(lambda: _load_picture(image))
     lines = [line for line in said.splitlines() if "Decode" in line or "JPEGLib" in line]
     if fault or lines:
         reason = lines[0] if lines else fault

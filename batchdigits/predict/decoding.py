@@ -48,6 +48,11 @@ class DecodedSign(NamedTuple):
     name: str
     column: int
 
+    @property
+    def middle_px(self) -> int:
+        """The middle of its column in the strip, px."""
+        return self.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2
+
 
 class DecodedStrip(NamedTuple):
     """The candidates of a strip.
@@ -195,10 +200,7 @@ def find_sign_boxes(picture: GreyImage, signs: Sequence[DecodedSign]) -> list[Pi
     if not signs:
         return []
     mass = picture.sum(axis=0, dtype=np.int64)
-    at = [
-        min(sign.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2, picture.shape[1] - 1)
-        for sign in signs
-    ]
+    at = [min(sign.middle_px, picture.shape[1] - 1) for sign in signs]
     cuts = [a + int(mass[a : b + 1].argmin()) for a, b in pairwise(at)]
     return [
         _find_ink_box(picture, start, end)

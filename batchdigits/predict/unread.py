@@ -42,9 +42,7 @@ def mark_unread_ink(picture: GreyImage, decoded: DecodedStrip) -> DecodedStrip:
     ink = (picture >= UNREAD_LEVEL).view(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     tall = stats[1:][stats[1:, cv2.CC_STAT_HEIGHT] >= MIN_UNREAD_HEIGHT * INK_HEIGHT_PX]
-    seen = np.array(
-        [sign.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2 for sign in decoded.signs]
-    )
+    seen = np.array([sign.middle_px for sign in decoded.signs])
     unread = []
     for left, wide in tall[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_WIDTH]].tolist():
         if not ((seen >= left - SIGN_REACH_PX) & (seen < left + wide + SIGN_REACH_PX)).any():
@@ -78,10 +76,7 @@ def mark_unread_points(picture: GreyImage, decoded: DecodedStrip) -> DecodedStri
         picture: as for `mark_unread_ink`.
         decoded: how it was read.
     """
-    places = [
-        (sign.column * COLUMN_STRIDE_PX + COLUMN_STRIDE_PX // 2, sign.name)
-        for sign in decoded.signs
-    ]
+    places = [(sign.middle_px, sign.name) for sign in decoded.signs]
     digits = [place for place, name in places if name not in SEPARATOR_CHARACTERS]
     seen = [place for place, name in places if name in SEPARATOR_CHARACTERS]
     if len(digits) < 2:

@@ -181,6 +181,11 @@ def hash_source(source: Source) -> FileSnapshot:
     return after._replace(content=digest.digest())
 
 
+def digest_bytes(data: bytes) -> bytes:
+    """Return the digest of a file's content, as of `hash_source`."""
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+
+
 def hash_listed(source: Source) -> FileSnapshot:
     """Return an archive in an object store as it was listed, with a digest of what that says.
 
@@ -188,7 +193,7 @@ def hash_listed(source: Source) -> FileSnapshot:
     """
     listed = stat_source(source)
     said = f"{source.path} {listed.size} {listed.time} {listed.sure}".encode()
-    return listed._replace(content=hashlib.blake2b(said, digest_size=DIGEST_BYTES).digest())
+    return listed._replace(content=digest_bytes(said))
 
 
 def make_content_snapshot(
@@ -206,7 +211,7 @@ def make_content_snapshot(
     times = (before.st_size, before.st_mtime_ns), (after.st_size, after.st_mtime_ns)
     if times[0] != times[1] or len(data) != after.st_size:
         return snapshot
-    return snapshot._replace(content=hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest())
+    return snapshot._replace(content=digest_bytes(data))
 
 
 def is_unchanged(one: FileSnapshot, other: FileSnapshot) -> bool:

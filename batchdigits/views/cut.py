@@ -15,7 +15,7 @@ from batchdigits.corrections import Box
 from batchdigits.normalize import grey_levels
 from batchdigits.records import GreyImage, Page, Source
 from batchdigits.sources import inspection
-from batchdigits.sources.archives import digest_bytes, load_members, split_member
+from batchdigits.sources.archives import load_members, split_member
 
 GONE_DETAIL = "its file is not where it was"
 OTHER_CONTENT_DETAIL = "its file is another now"
@@ -139,7 +139,7 @@ def _cut_file(request: FileRequest, place: str | bytes, max_pixels: int) -> File
         return FileViews(none, {}, GONE_DETAIL)
     if request.content:
         content = (
-            digest_bytes(place)
+            inspection.digest_bytes(place)
             if isinstance(place, bytes)
             else inspection.hash_source(Source("", place)).content
         )

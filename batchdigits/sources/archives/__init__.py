@@ -15,7 +15,7 @@ from batchdigits import workers
 from batchdigits.formats import ARCHIVE_SUFFIXES, FORMATS
 from batchdigits.records import Source
 from batchdigits.sources.archives.entries import ArchiveEntry, ArchiveError
-from batchdigits.sources.archives.members import MemberError, MemberReader, digest_bytes
+from batchdigits.sources.archives.members import MemberError, MemberReader
 from batchdigits.sources.archives.parquet import count_parquet_rows, walk_parquet
 from batchdigits.sources.archives.tar import estimate_tar_members, walk_tar
 from batchdigits.sources.archives.zip import count_zip_members, walk_zip
@@ -25,7 +25,6 @@ __all__ = [
     "ArchiveError",
     "MemberError",
     "MemberReader",
-    "digest_bytes",
     "estimate_member_count",
     "load_members",
     "split_member",

@@ -1,13 +1,12 @@
 """Members of archives are read, each by itself: this runs in the workers."""
 
-import hashlib
 import struct
 import zlib
 from typing import BinaryIO, Self
 
 from batchdigits.records import Member, Source
 from batchdigits.sources.archives.entries import ArchiveError, open_archive
-from batchdigits.sources.inspection import DIGEST_BYTES
+from batchdigits.sources.inspection import digest_bytes
 
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 """The header before a member of a zip (APPNOTE 4.3.7)."""
@@ -116,8 +115,3 @@ def _inflate_member(packed: bytes, size: int, *, whole: bool) -> bytes:
     if more:
         raise MemberError("damaged zip, or a bomb: the member is larger than the zip says")
     return data
-
-
-def digest_bytes(data: bytes) -> bytes:
-    """Return the digest of a file's content, as of `inspection.hash_source`."""
-    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
