@@ -19,14 +19,15 @@ from batchdigits.labelled import (
     load_labelled_crops,
     parse_label_map,
 )
-from batchdigits.normalize import VERSION, shares
+from batchdigits.normalize import VERSION
 from batchdigits.options import RunOptions, TrainOptions
 from batchdigits.predict import backend
 from batchdigits.training import bundle, course, default, digits, show
 from batchdigits.training.alter import again, scanned
-from batchdigits.training.corpus import cropped, gather
+from batchdigits.training.corpus import cropped
 from batchdigits.training.course import Tell
 from batchdigits.training.default import DefaultPlan, fit, held_out
+from batchdigits.training.diary import EpochDiary
 from batchdigits.training.network import KINDS, Kind, with_weights_of
 from batchdigits.training.pen import LabelledSet, draw_set
 
@@ -176,15 +177,15 @@ def _train_networks(
     """
     models: dict[Kind, Any] = {}
     for plan, start in sorted(planned, key=lambda one: one[0].kind != "careful"):
-        diary = _Diary(plan.checkpoint.parent, plan, unseen, tell)
+        diary = EpochDiary(plan.checkpoint.parent, plan, unseen, tell)
         models[plan.kind] = fit(
             learned,
             plan,
-            tell=diary.note,
+            tell=diary.note_epoch,
             start=start,
             teachers=[models["careful"]] if plan.kind == "quick" else teachers,
         )
-        diary.draw()
+        diary.draw_curves()
     return models
 
 
@@ -275,31 +276,3 @@ def degraded(found: LabelledCrops, seed: int) -> LabelledCrops:
     return LabelledCrops(
         crops, found.labels[digit], [f"{found.names[n]}, degraded" for n in digit.tolist()]
     )
-
-
-class _Diary:
-    """Notes after each epoch how well what is held out is read, and draws the curves."""
-
-    def __init__(self, work: Path, plan: DefaultPlan, unseen: LabelledCrops, tell: Tell) -> None:
-        seen = gather({"held out": unseen})
-        self._pictures, self._labels = shares(seen.plain[..., np.newaxis]), seen.labels
-        self._work, self._count, self._tell = work, plan.count, tell
-        file = self._file = work / f"{plan.kind}_history.csv"
-        self._kind = plan.kind
-        resumed = plan.checkpoint.exists() and file.exists()
-        self._epochs = show.told(file) if resumed else []
-
-    def note(self, epoch: int, loss: float, model: Any) -> None:
-        logits = model.predict(self._pictures, batch_size=256, verbose=0)
-        right = float((logits.argmax(axis=1) == self._labels).mean())
-        earlier = [one for one in self._epochs if one["epoch"] < epoch]
-        self._epochs = [*earlier, {"epoch": epoch, "loss": loss, "val_accuracy": right}]
-        show.history(self._file, self._epochs)
-        self._tell(
-            f"{self._kind}: epoch {epoch} of {self._count}: loss {loss:.4f}, held out {right:.4f}"
-        )
-
-    def draw(self) -> None:
-        """Draw the curves, if matplotlib is installed."""
-        if not show.curves(self._work / f"{self._kind}_curves.png", self._kind, self._epochs):
-            self._tell(show.NO_CURVES)
