@@ -270,7 +270,9 @@ def list_names(url: str) -> list[str]:
         if fault.kind == "missing":
             return []
         raise
-    return sorted(os.path.basename(str(one).rstrip("/")) for one in entries)
+    names = (str(one).rstrip("/") for one in entries)
+    # An empty object may mark the folder itself.
+    return sorted(os.path.basename(one) for one in names if one != path.rstrip("/"))
 
 
 def delete_object(url: str) -> None:
