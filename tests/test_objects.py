@@ -191,7 +191,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("s3://scans/inbox", "out.csv", denied, 2, "access is denied"),
     ("s3://scans/inbox", "out.csv", skewed, 2, "set the clock of this machine"),
     ("s3://scans/inbox", "out.csv", unreachable, 2, "run again later"),
-    ("inbox", "nowhere://x/out.csv", as_it_is, 2, "is no scheme that can be read"),
+    ("inbox", "nowhere://x/out.csv", as_it_is, 2, "'nowhere://x/out.csv': nowhere:// is no scheme"),
     ("inbox", "s3://scans/out.docx", as_it_is, 2, "--out must end in"),
     ("inbox", "s3://no-such-bucket/out.csv", as_it_is, 5, "check the name"),
     ("inbox", "s3://scans/out.csv", without(*CREDENTIALS), 5, "no credentials were found"),

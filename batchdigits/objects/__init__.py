@@ -19,6 +19,7 @@ from batchdigits.objects.shards import (
 )
 from batchdigits.objects.store import (
     ObjectError,
+    check_scheme,
     create_object,
     delete_object,
     fetch_file,
@@ -37,6 +38,7 @@ __all__ = [
     "ObjectError",
     "ObjectLock",
     "Shard",
+    "check_scheme",
     "choose_shards",
     "create_object",
     "delete_object",

@@ -111,6 +111,11 @@ def open_store(url: str) -> tuple[Any, str]:
     return store, str(path)
 
 
+def check_scheme(url: str) -> None:
+    """Raise `UsageError` if the scheme of a URL is unknown, its library is missing, or such."""
+    open_store(url)
+
+
 def call_store(action: Callable[[], Returned]) -> Returned:
     """Call a function that uses a store; try again after faults that pass.
 

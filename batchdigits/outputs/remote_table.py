@@ -29,8 +29,9 @@ class RemoteTable:
         """Make the folder of the copy.
 
         Raises:
-            UsageError: the URL names a whole bucket.
+            UsageError: the URL names a whole bucket, or its scheme cannot be used.
         """
+        objects.check_scheme(url)
         self.option, self.url, self.folder = option, url, folder
         self.place = url.rstrip("/")
         if "/" not in self.place.partition("://")[2]:
