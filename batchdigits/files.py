@@ -1,5 +1,6 @@
 """Atomic writes: a file is written under another name, and renamed when it is complete."""
 
+import hashlib
 import os
 import secrets
 import stat
@@ -27,6 +28,16 @@ def write_file(path: str, data: bytes, *, mode_of: str | None = None) -> None:
         check_writable(path)
         with open_atomic_file(Path(os.path.realpath(path)), mode_of=mode_of) as file:
             file.write(data)
+
+
+def digest_file(path: str | os.PathLike[str]) -> bytes:
+    """Return a digest of a file's bytes, 20 bytes; states keep it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).digest()
 
 
 def check_writable(path: str) -> None:

@@ -17,6 +17,11 @@ MANIFEST_NAME = "_manifest.json"
 """Name of the file that tells of the parts of a table that is a folder."""
 
 
+WHOLE_ENDING, SHARD_ENDING = ".state", ".shard"
+"""Endings of a whole copy of a state, and of a shard of it, in the folder for them."""
+KNOWN_NAME = "known"
+
+
 @dataclass(frozen=True, slots=True)
 class OutputPaths:
     """The files and folders that a run writes; None means that the run does not write it.
@@ -79,6 +84,14 @@ def make_corrections_path(table: str) -> str:
 def make_state_path(table: str) -> str:
     """Return where the state of a table is kept, unless an option says otherwise."""
     return f"{_strip_slashes(table)}.state"
+
+
+def make_shard_folder(state: str) -> str:
+    """Return the folder for the shards of a state that is a copy of one in an object store.
+
+    It exists only if the state is such a copy. Those that were fetched are in `KNOWN_NAME` below.
+    """
+    return f"{state}.shards"
 
 
 def make_main_path(table: str) -> str:

@@ -21,6 +21,9 @@ from batchdigits.predict import backend
 from batchdigits.records import Row
 from batchdigits.run import PlannedFile, find_files, plan_files, read_rows
 
+SECRET = "never-in-a-line"
+"""The secret key of the server of objects."""
+
 
 def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
     """Draw a digit, dark on light, each seed in another place and thickness."""
@@ -131,6 +134,42 @@ def fake_reader(fake_classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setattr(predict, "load_card", lambda path: card)
     return FakeReader()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Any]:
+    """Run a server that speaks S3: an `ObjectServer`."""
+    from objects_server import ObjectServer
+
+    server = ObjectServer()
+    with server.running():
+        yield server
+
+
+@pytest.fixture
+def server(
+    running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_classifier: FakeClassifier
+) -> Iterator[Any]:
+    """Serve an empty bucket `scans`, in an empty folder, with credentials in the environment."""
+    from s3fs import S3FileSystem
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    pauses = (0.0, 0.01, 0.01, 0.01, 0.01)
+    monkeypatch.setattr("batchdigits.objects.store.PAUSES_SECONDS", pauses)
+    monkeypatch.setattr("batchdigits.objects.fetch.PAUSES_SECONDS", pauses)
+    S3FileSystem.clear_instance_cache()
+    running.faults.clear()
+    running.requests.clear()
+    client = running.client()
+    client.create_bucket(Bucket="scans")
+    yield running
+    running.faults.clear()
+    for one in client.list_objects_v2(Bucket="scans").get("Contents", []):
+        client.delete_object(Bucket="scans", Key=one["Key"])
 
 
 @pytest.fixture(autouse=True)

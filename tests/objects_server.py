@@ -1,14 +1,20 @@
 """An S3 server on loopback for tests: moto's, with faults on demand in front of it."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
+import cv2
+from conftest import drawn
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+from batchdigits import cli
 
 Fault = Callable[[str, str], "int | float | None"]
 """Takes method and path of a request; returns a status to answer with, s to wait, or None."""
@@ -77,3 +83,40 @@ def fail_times(count: int, status: int, ending: str) -> Fault:
         return None
 
     return fault
+
+
+def encode(digit: int, seed: int = 0) -> bytes:
+    """Return a drawn digit as PNG."""
+    return cv2.imencode(".png", drawn(digit, seed=seed))[1].tobytes()
+
+
+def put(server: ObjectServer, key: str, data: bytes) -> None:
+    """Put an object into the bucket `scans`."""
+    server.client().put_object(Bucket="scans", Key=key, Body=data)
+
+
+def get(server: ObjectServer, key: str) -> bytes:
+    """Return an object of the bucket `scans`."""
+    content: bytes = server.client().get_object(Bucket="scans", Key=key)["Body"].read()
+    return content
+
+
+def list_keys(server: ObjectServer, prefix: str) -> list[str]:
+    """Return the keys in the bucket `scans` that begin so, without it."""
+    listed = server.client().list_objects_v2(Bucket="scans", Prefix=prefix).get("Contents", [])
+    return [str(one["Key"]).removeprefix(prefix) for one in listed]
+
+
+def fill(server: ObjectServer, count: int = 5) -> None:
+    """Put digits into the bucket and, under the same names, into the folder `inbox`."""
+    for n in range(count):
+        put(server, f"inbox/{n % 2}/{n}.png", encode(n % 10))
+        path = Path(f"inbox/{n % 2}/{n}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(n % 10))
+        os.utime(path, (1e9, 1e9))
+
+
+def run(*arguments: str, workers: int = 0) -> int:
+    """Run by the command line; return the exit code."""
+    return cli._run_command_line(["run", *arguments, "--workers", str(workers)])

@@ -1,92 +1,20 @@
 """Inputs and outputs by URL, on a server that speaks S3 over HTTP."""
 
-import json
 import os
 import socket
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pytest
 from archives_made import digits as archived
 from archives_made import make_archive
-from conftest import FakeClassifier, Save, drawn, read
-from objects_server import ObjectServer, fail_times
-from s3fs import S3FileSystem
-
-from batchdigits import cli, objects, predict
-from batchdigits.errors import BusyError
-from batchdigits.objects import store
+from conftest import SECRET, read
+from objects_server import ObjectServer, encode, fail_times, fill, put, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 Capture = pytest.CaptureFixture[str]
-SECRET = "never-in-a-line"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ObjectServer]:
-    server = ObjectServer()
-    with server.running():
-        yield server
-
-
-@pytest.fixture
-def server(
-    running: ObjectServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fake_classifier: FakeClassifier,
-) -> Iterator[ObjectServer]:
-    """Serve an empty bucket `scans`, in an empty folder, with credentials in the environment."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(store, "PAUSES_SECONDS", (0.0, 0.01, 0.01, 0.01, 0.01))
-    monkeypatch.setattr("batchdigits.objects.fetch.PAUSES_SECONDS", (0.0, 0.01, 0.01, 0.01, 0.01))
-    S3FileSystem.clear_instance_cache()
-    running.faults.clear()
-    running.requests.clear()
-    client = running.client()
-    client.create_bucket(Bucket="scans")
-    yield running
-    running.faults.clear()
-    for one in client.list_objects_v2(Bucket="scans").get("Contents", []):
-        client.delete_object(Bucket="scans", Key=one["Key"])
-
-
-def encode(digit: int, seed: int = 0) -> bytes:
-    return cv2.imencode(".png", drawn(digit, seed=seed))[1].tobytes()
-
-
-def put(server: ObjectServer, key: str, data: bytes) -> None:
-    server.client().put_object(Bucket="scans", Key=key, Body=data)
-
-
-def get(server: ObjectServer, key: str) -> bytes:
-    content: bytes = server.client().get_object(Bucket="scans", Key=key)["Body"].read()
-    return content
-
-
-def run(*arguments: str, workers: int = 0) -> int:
-    return cli._run_command_line(["run", *arguments, "--workers", str(workers)])
-
-
-def fill(server: ObjectServer, count: int = 5) -> None:
-    """Put digits into the bucket and, under the same names, into the folder `inbox`."""
-    for n in range(count):
-        put(server, f"inbox/{n % 2}/{n}.png", encode(n % 10))
-        path = Path(f"inbox/{n % 2}/{n}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(n % 10))
 
 
 def test_the_rows_are_those_of_the_same_files_here(server: ObjectServer, capsys: Capture) -> None:
@@ -263,14 +191,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("s3://scans/inbox", "out.csv", denied, 2, "access is denied"),
     ("s3://scans/inbox", "out.csv", skewed, 2, "set the clock of this machine"),
     ("s3://scans/inbox", "out.csv", unreachable, 2, "run again later"),
-    ("inbox", "nowhere://x/out.csv", as_it_is, 2, "is no scheme that can be read"),
-    (
-        "inbox",
-        "s3://scans/out/",
-        as_it_is,
-        2,
-        "a table in parts is written to a folder of this machine",
-    ),
+    ("inbox", "nowhere://x/out.csv", as_it_is, 2, "'nowhere://x/out.csv': nowhere:// is no scheme"),
     ("inbox", "s3://scans/out.docx", as_it_is, 2, "--out must end in"),
     ("inbox", "s3://no-such-bucket/out.csv", as_it_is, 5, "check the name"),
     ("inbox", "s3://scans/out.csv", without(*CREDENTIALS), 5, "no credentials were found"),
@@ -319,129 +240,6 @@ def test_objects_are_not_moved(server: ObjectServer, capsys: Capture) -> None:
     assert "move files, not objects" in capsys.readouterr().err
 
 
-# Outputs
-
-
-def test_a_table_by_url_is_the_table_and_its_state_is_beside_it(
-    server: ObjectServer, capsys: Capture
-) -> None:
-    fill(server)
-    assert run("inbox", "--out", "here.csv", "--digits-out", "digits.csv", "--quiet") == 0
-    out = ("--out", "s3://scans/out/results.csv", "--digits-out", "s3://scans/out/digits.csv")
-    assert run("inbox", *out) == 0
-    assert "-> s3://scans/out/results.csv" in capsys.readouterr().err
-    assert get(server, "out/results.csv") == Path("here.csv").read_bytes()
-    assert get(server, "out/digits.csv") == Path("digits.csv").read_bytes()
-    server.requests.clear()
-    assert run("inbox", *out) == 0
-    assert "(0 files read" in capsys.readouterr().err
-    written = {path for method, path in server.requests if method in ("PUT", "POST")}
-    assert {path for path in written if ".lock/" not in path} <= {"/scans/out/results.csv.state"}
-
-
-def test_a_table_that_somebody_edited_is_kept_under_another_name(
-    server: ObjectServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    fill(server)
-    out = ("inbox", "--out", "s3://scans/results.csv")
-    assert run(*out) == 0
-    put(server, "results.csv", b"edited")
-    assert run(*out) == 0
-    (line,) = (one.getMessage() for one in caplog.records if "was not as it" in one.getMessage())
-    assert line.startswith("'s3://scans/results.csv' was not as it was left: what stood there is ")
-    names = [one["Key"] for one in server.client().list_objects_v2(Bucket="scans")["Contents"]]
-    (kept,) = (one for one in names if one.startswith("results.kept-"))
-    assert get(server, kept) == b"edited"
-    assert get(server, "results.csv").startswith(b"file,page,")
-
-
-def test_corrections_beside_a_remote_table_are_applied(server: ObjectServer) -> None:
-    fill(server, 1)
-    out = ("inbox", "--out", "s3://scans/results.csv", "--quiet")
-    assert run(*out) == 0
-    assert run("inbox", "--out", "local.csv", "--quiet") == 0
-    Path("said.csv").write_text("file,page,field,value,status\ninbox/0/0.png,1,,42,ok\n")
-    assert cli._run_command_line(["correct", "local.csv", "said.csv"]) == 0
-    put(server, "results.csv.corrections.csv", Path("local.csv.corrections.csv").read_bytes())
-    assert run(*out) == 0
-    assert get(server, "results.csv") == Path("local.csv").read_bytes()
-    assert b"verified" in get(server, "results.csv")
-
-
-def test_a_run_that_fails_leaves_the_table_and_keeps_what_was_read(
-    server: ObjectServer, capsys: Capture
-) -> None:
-    fill(server)
-    out = ("inbox", "--out", "s3://scans/results.csv")
-    server.faults.append(
-        lambda method, path: 403 if (method, path) == ("PUT", "/scans/results.csv") else None
-    )
-    assert run(*out) == 5
-    assert "what was there is unchanged" in capsys.readouterr().err
-    server.faults.clear()
-    assert run(*out) == 0
-    assert "(0 files read" in capsys.readouterr().err
-    assert len(get(server, "results.csv").splitlines()) == 1 + 5
-
-
-def test_of_two_runs_of_one_output_one_gets_it(server: ObjectServer, capsys: Capture) -> None:
-    fill(server, 1)
-    out = ("inbox", "--out", "s3://scans/results.csv", "--quiet")
-    with objects.hold_lock("s3://scans/results.csv", 0, lambda: None) as lock:
-        assert run(*out) == 4
-        assert "another run is still writing" in capsys.readouterr().err
-        lock.renew()
-    assert run(*out) == 0
-    with pytest.raises(BusyError, match="taken over"), \
-            objects.hold_lock("s3://scans/results.csv", 0, lambda: None) as lock:  # fmt: skip
-        put(server, "results.csv.lock/999999999", b"{}")
-        lock.renew()
-
-
-@pytest.mark.parametrize(
-    ("holder", "code"),
-    [
-        ({"host": "elsewhere", "renewed": 0}, 4),
-        ({"host": "elsewhere", "renewed": -1000}, 0),
-        ({"host": "elsewhere", "renewed": 0, "released": True}, 0),
-        ({"pid": 2**22 + 1, "renewed": 0}, 0),
-        ({"pid": 1, "renewed": 0}, 4),
-    ],
-    ids=["at work", "silent for long", "done", "killed here", "at work here"],
-)
-def test_a_lock_ends_with_its_holder(
-    server: ObjectServer, holder: dict[str, Any], code: int
-) -> None:
-    fill(server, 1)
-    with objects.hold_lock("s3://scans/results.csv", 0, lambda: None):
-        content = json.loads(get(server, "results.csv.lock/000000001"))
-    content |= {"released": False, **holder, "renewed": time.time() + holder["renewed"]}
-    put(server, "results.csv.lock/000000001", json.dumps(content).encode())
-    assert run("inbox", "--out", "s3://scans/results.csv", "--quiet") == code
-    names = server.client().list_objects_v2(Bucket="scans", Prefix="results.csv.lock/")["Contents"]
-    assert len(names) == 1
-
-
-def test_a_number_that_was_used_before_is_no_lock(
-    server: ObjectServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody who looked long ago makes an object that others made, gave back and removed."""
-    list_names, looks = store.list_names, iter([["000000007"]])
-    monkeypatch.setattr(store, "list_names", lambda url: next(looks, None) or list_names(url))
-    put(server, "results.csv.lock/000000007", b'{"released": true, "renewed": 0}')
-    put(server, "results.csv.lock/000000009", json.dumps({"released": False}).encode())
-    with pytest.raises(BusyError), objects.hold_lock("s3://scans/results.csv", 0, lambda: None):
-        pytest.fail("two hold the lock")
-    names = server.client().list_objects_v2(Bucket="scans", Prefix="results.csv.lock/")["Contents"]
-    assert "results.csv.lock/000000008" not in [one["Key"] for one in names]
-
-
-def test_an_object_is_made_once(server: ObjectServer) -> None:
-    made = [objects.create_object("s3://scans/one", data) for data in (b"first", b"second")]
-    assert made == [True, False]
-    assert get(server, "one") == b"first"
-
-
 # Other schemes
 
 
@@ -464,57 +262,3 @@ def test_memory_is_read_and_written(server: ObjectServer) -> None:
     assert [line.split(",")[0] for line in lines[1:]] == [
         f"memory://inbox/{digit}.png" for digit in range(3)
     ]
-
-
-class WatchingClassifier(FakeClassifier):
-    """Waits, at its third batch, until the state of the first is beside the table."""
-
-    def __init__(self, server: ObjectServer) -> None:
-        self.server, self.calls, self.kept = server, 0, 0
-
-    def logits(self, pictures: Any) -> Any:
-        self.calls += 1
-        deadline = time.monotonic() + 30
-        while self.calls == 3 and not self.kept and time.monotonic() < deadline:
-            time.sleep(0.05)
-            names = self.server.client().list_objects_v2(Bucket="scans")["Contents"]
-            if "results.csv.state" in [one["Key"] for one in names]:
-                Path("copy.state").write_bytes(get(self.server, "results.csv.state"))
-                with closing(sqlite3.connect("copy.state")) as base:
-                    (self.kept,) = base.execute("SELECT count(*) FROM files").fetchone()
-        return super().logits(pictures)
-
-
-def test_what_was_read_is_put_in_place_while_more_is_read(
-    server: ObjectServer, inbox: Path, save: Save, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for n in range(200):  # four chunks
-        save(f"{n:03}.png", drawn(n % 10, seed=n))
-    monkeypatch.setattr("batchdigits.objects.lock.RENEW_SECONDS", 0.05)
-    monkeypatch.setattr("batchdigits.outputs.remote.SAVE_SECONDS", 0.0)
-    watching = WatchingClassifier(server)
-    monkeypatch.setattr(predict, "load_classifier", lambda card, device, runtime: watching)
-    out = ("--out", "s3://scans/results.csv", "--quiet", "--batch-size", "1")
-    assert run("inbox", *out) == 0
-    assert 0 < watching.kept < 200
-    assert len(get(server, "results.csv").splitlines()) == 1 + 200
-
-
-def test_a_run_that_is_killed_leaves_a_lock_that_the_next_one_takes(server: ObjectServer) -> None:
-    fill(server)
-    out = ("--out", "s3://scans/results.csv", "--quiet")
-    here = Path(__file__).parent
-    server.faults.append(lambda method, path: 0.2 if path.endswith(".png") else None)
-    one = subprocess.Popen(
-        [sys.executable, here / "nightly_main.py", "run", "s3://scans/inbox", *out],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])},
-        stderr=subprocess.DEVNULL,
-    )
-    while not any(how == "GET" and path.endswith(".png") for how, path in server.requests):
-        assert one.poll() is None
-        time.sleep(0.01)
-    one.kill()
-    one.wait()
-    assert run("s3://scans/inbox", *out) == 0
-    assert len(get(server, "results.csv").splitlines()) == 1 + 5
-    assert json.loads(get(server, "results.csv.lock/000000002"))["released"]

@@ -26,14 +26,20 @@ RENEW_SECONDS = 20.0
 LEASE_SECONDS = 300.0
 """s without a sign of life after which a holder on another machine counts as gone."""
 LOOK_SECONDS = 2.0
+BESIDE_SECONDS = 5.0
+"""s between two calls of what is done beside the run."""
 
 
 class ObjectLock:
-    """A lock that this process holds."""
+    """A lock that this process holds.
+
+    Attributes:
+        number: of the lock; whoever takes it later has a higher one.
+    """
 
     def __init__(self, url: str, number: int, owner: dict[str, Any]) -> None:
         """Take the URL of the folder of the lock, and the number of the object that was made."""
-        self._url, self._number, self._owner = url, number, owner
+        self._url, self.number, self._owner = url, number, owner
 
     def renew(self) -> None:
         """Give a sign of life.
@@ -47,7 +53,7 @@ class ObjectLock:
 
     def check(self) -> None:
         """Raise `BusyError` if another run has taken the lock."""
-        if any(name > _format_number(self._number) for name in store.list_names(self._url)):
+        if any(name > _format_number(self.number) for name in store.list_names(self._url)):
             raise BusyError(
                 f"another run has taken over '{self._url.removesuffix('.lock/')}', as this one "
                 f"gave no sign of life for {LEASE_SECONDS:g} s: let it end; nothing was replaced"
@@ -60,7 +66,7 @@ class ObjectLock:
 
     def _write(self, *, released: bool) -> None:
         content = self._owner | {"renewed": time.time(), "released": released}
-        store.write_object(self._url + _format_number(self._number), json.dumps(content).encode())
+        store.write_object(self._url + _format_number(self.number), json.dumps(content).encode())
 
 
 @contextmanager
@@ -70,7 +76,8 @@ def hold_lock(url: str, wait: float, beside: Callable[[], None]) -> Iterator[Obj
     Args:
         url: of the object.
         wait: how long to wait for another run to end, s.
-        beside: called again and again while the lock is held, in a thread.
+        beside: called again and again while the lock is held, in a thread; faults of the store do
+            no harm.
 
     Raises:
         BusyError: another run holds it.
@@ -80,9 +87,12 @@ def hold_lock(url: str, wait: float, beside: Callable[[], None]) -> Iterator[Obj
     ended = threading.Event()
 
     def keep() -> None:
-        while not ended.wait(RENEW_SECONDS):
+        renewed = time.monotonic()
+        while not ended.wait(min(RENEW_SECONDS, BESIDE_SECONDS)):
             with suppress(ObjectError, BusyError):  # told when something is to be put in place
-                lock.renew()
+                if time.monotonic() - renewed >= RENEW_SECONDS:
+                    lock.renew()
+                    renewed = time.monotonic()
                 beside()
 
     keeper = threading.Thread(target=keep, daemon=True)

@@ -111,6 +111,11 @@ def open_store(url: str) -> tuple[Any, str]:
     return store, str(path)
 
 
+def check_scheme(url: str) -> None:
+    """Raise `UsageError` if the scheme of a URL is unknown, its library is missing, or such."""
+    open_store(url)
+
+
 def call_store(action: Callable[[], Returned]) -> Returned:
     """Call a function that uses a store; try again after faults that pass.
 
@@ -270,7 +275,9 @@ def list_names(url: str) -> list[str]:
         if fault.kind == "missing":
             return []
         raise
-    return sorted(os.path.basename(str(one).rstrip("/")) for one in entries)
+    names = (str(one).rstrip("/") for one in entries)
+    # An empty object may mark the folder itself.
+    return sorted(os.path.basename(one) for one in names if one != path.rstrip("/"))
 
 
 def delete_object(url: str) -> None:

@@ -1,58 +1,32 @@
 """Outputs by URL: a run works on copies of them here, which are put in place when they are whole.
 
 What a run writes to an object store is locked there, fetched, written here as any other output, and
-put back: an object is replaced whole or not at all. The state is an object beside the table, of the
-same format as elsewhere. SQLite cannot work on it there, so it is put back again and again while
-files are read: a run on another machine goes on from there.
+put back: an object is replaced whole or not at all. What is read is put beside the table meanwhile
+(`remote_state`), so that a run on another machine goes on from there.
 """
 
-import hashlib
 import logging
 import os
-import sqlite3
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchdigits import objects
-from batchdigits.errors import BatchdigitsError, BusyError, OutputError, UsageError
+from batchdigits.errors import BatchdigitsError, BusyError, OutputError
 from batchdigits.objects import ObjectError, is_url, strip_file_scheme
 from batchdigits.options import RunOptions
 from batchdigits.outputs.choice import choose_format
 from batchdigits.outputs.delimited import Dialect
+from batchdigits.outputs.remote_state import RemoteState
+from batchdigits.outputs.remote_table import RemoteTable
 from batchdigits.paths import LOCAL_OPTIONS
 
 log = logging.getLogger(__name__)
 
 TABLE_OPTIONS = ("out", "digits_out", "new_rows")
 """Options that may name an object."""
-SAVE_SECONDS = 60.0
-"""s between two times that the state is put back while files are read, at least."""
-SAVE_SHARE = 10
-"""How many times longer than putting it back these s are: a large state is put back seldom."""
-
-
-class RemoteTable(NamedTuple):
-    """A table in an object store, and the copy that the run works on.
-
-    Attributes:
-        option: that names it.
-        url: of the table.
-        folder: of the copy, which has the table's name.
-    """
-
-    option: str
-    url: str
-    folder: str
-
-    @property
-    def path(self) -> str:
-        """The path of the copy."""
-        return os.path.join(self.folder, self.url.rpartition("/")[2])
 
 
 class StagedOutputs:
@@ -60,26 +34,26 @@ class StagedOutputs:
 
     Attributes:
         options: with the paths of the copies.
+        lock: of the first table; None if no output is a copy.
+        state: of the results; None if it is not kept in an object store.
     """
 
     def __init__(self, options: RunOptions, tables: list[RemoteTable]) -> None:
         """Take the options, and the tables that are copies."""
         self.options = options
         self.lock: objects.ObjectLock | None = None
+        self.state: RemoteState | None = None
         self._tables = tables
-        self._states = [one for one in tables if one.option == "out" and options.state is None]
-        self._before: dict[str, bytes] = {}
-        self._saved, self._pause = time.monotonic(), SAVE_SECONDS
+        for table in tables:
+            if table.option == "out" and options.state is None:
+                self.state = RemoteState(f"{table.place}.state", table.state_path)
 
     def fetch(self) -> None:
         """Fetch the tables, their state, and what people said about them, as far as they exist."""
         for table in self._tables:
-            for ending in ("", ".state", ".corrections.csv"):
-                if ending and table.option != "out":
-                    continue
-                path = table.path + ending
-                if objects.fetch_file(table.url + ending, path):
-                    self._before[path] = _digest_file(path)
+            table.fetch()
+        if self.state is not None and self.lock is not None:
+            self.state.fetch(self.lock.number)
 
     def publish(self) -> None:
         """Put what the run wrote in place: tables that were kept aside, the tables, the state.
@@ -88,58 +62,27 @@ class StagedOutputs:
             BusyError: another run has taken the lock.
             OutputError: an object cannot be written.
         """
-        self._check_lock()
-        for table in reversed(self._tables):  # the results last
-            name = os.path.basename(table.path)
-            written = [one.name for one in os.scandir(table.folder) if _is_table(one.name, name)]
-            for one in sorted(written, key=lambda one: one == name):  # what was kept aside first
-                self._put(os.path.join(table.folder, one), objects.make_url(table.url, one))
-        self.save_state()
-
-    def save_state(self) -> None:
-        """Put the state in place, if it has changed."""
-        for table in self._states:
-            path = f"{table.path}.state"
-            if os.path.exists(path):
-                self._check_lock()
-                self._put(path, f"{table.url}.state")
-
-    def save_state_while_reading(self) -> None:
-        """Put a copy of the state in place, if that was not done for long."""
-        if time.monotonic() - self._saved < self._pause:
+        if self.lock is None:
             return
-        begin = time.monotonic()
-        for table in self._states:
-            copy = os.path.join(table.folder, ".state-copy")
-            with suppress(sqlite3.Error, OSError, ObjectError):
-                _copy_database(f"{table.path}.state", copy)
-                objects.put_file(copy, f"{table.url}.state")
-        self._saved = time.monotonic()
-        self._pause = max(SAVE_SECONDS, SAVE_SHARE * (self._saved - begin))
-
-    def _check_lock(self) -> None:
+        if self.state is not None:
+            self.state.is_read = True
         try:
-            if self.lock is not None:
+            self.lock.check()
+            for table in reversed(self._tables):  # the results last
+                table.publish()
+            if self.state is not None:
                 self.lock.check()
+                self.state.put_whole()
         except ObjectError as fault:
             raise _make_error(self._tables[0].url, fault) from None
-
-    def _put(self, path: str, url: str) -> None:
-        if self._before.get(path) == (digest := _digest_file(path)):
-            return
-        try:
-            objects.put_file(path, url)
-        except ObjectError as fault:
-            raise _make_error(url, fault) from None
-        self._before[path] = digest
 
 
 @contextmanager
 def stage_outputs(options: RunOptions) -> Iterator[StagedOutputs]:
     """Hold the locks of outputs in object stores, and yield options that name copies of them.
 
-    The caller calls `publish` when the tables are complete. Whatever ends the block, the state is
-    put back, so that what was read is not read again.
+    The caller calls `publish` when the tables are complete. Whatever ends the block, what was read
+    is put beside the table, so that it is not read again.
 
     Raises:
         UsageError: a URL has an unknown scheme, or names no table.
@@ -156,18 +99,11 @@ def stage_outputs(options: RunOptions) -> Iterator[StagedOutputs]:
         yield StagedOutputs(replace(options, **plain), [])
         return
     for name, url in urls.items():
-        if url.endswith("/"):
-            raise UsageError(
-                f"--{name.replace('_', '-')} '{url}': a table in parts is written to a folder of "
-                "this machine: give one, or a single table such as s3://bucket/results.parquet"
-            )
         dialect = Dialect(options.excel, options.decimal_comma)
         choose_format(url, dialect, f"--{name.replace('_', '-')}")
     with ExitStack() as stack:
         top = stack.enter_context(tempfile.TemporaryDirectory(prefix="batchdigits-"))
         tables = [RemoteTable(name, url, os.path.join(top, name)) for name, url in urls.items()]
-        for table in tables:
-            os.mkdir(table.folder)
         plain |= {table.option: table.path for table in tables}
         staged = StagedOutputs(replace(options, **plain), tables)
         stack.enter_context(_name_urls(tables))
@@ -177,12 +113,13 @@ def stage_outputs(options: RunOptions) -> Iterator[StagedOutputs]:
 def _hold_outputs(
     staged: StagedOutputs, tables: list[RemoteTable], wait: float
 ) -> Iterator[StagedOutputs]:
-    """Hold the locks while the caller works; then put the state back, unless another run has it."""
+    """Hold the locks while the caller works; at a bad end, put what was read beside the table."""
+    state = staged.state
     with ExitStack() as stack:
         try:
             for table in tables:
-                beside = staged.save_state_while_reading if table.option == "out" else _do_nothing
-                lock = stack.enter_context(objects.hold_lock(table.url, wait, beside))
+                beside = state.put_shards_meanwhile if state and not staged.lock else _do_nothing
+                lock = stack.enter_context(objects.hold_lock(table.place, wait, beside))
                 staged.lock = staged.lock or lock
             staged.fetch()
         except ObjectError as fault:
@@ -191,7 +128,8 @@ def _hold_outputs(
             yield staged
         except BaseException:
             with suppress(BatchdigitsError, ObjectError):
-                staged.save_state()
+                if state is not None:
+                    state.put_shards()
             raise
 
 
@@ -205,31 +143,10 @@ def _make_error(url: str, fault: ObjectError) -> OutputError:
     )
 
 
-def _is_table(name: str, table: str) -> bool:
-    """Return whether a name is that of the table, or of one that was kept aside."""
-    return not name.startswith((".", f"{table}.state"))
-
-
-def _digest_file(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").digest()
-
-
-def _copy_database(path: str, copy: str) -> None:
-    """Copy a database that is being written, as of one moment."""
-    with suppress(FileNotFoundError):
-        os.unlink(copy)
-    with (
-        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)
-
-
 @contextmanager
 def _name_urls(tables: list[RemoteTable]) -> Iterator[None]:
     """Have messages name the objects instead of the copies."""
-    places = [(f"{table.folder}/", f"{table.url.rpartition('/')[0]}/") for table in tables]
+    places = [(f"{table.folder}/", objects.make_url(table.place, "")) for table in tables]
 
     def spell(text: str) -> str:
         for folder, url in places:

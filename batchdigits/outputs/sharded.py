@@ -23,6 +23,13 @@ from typing import Any, NamedTuple
 from batchdigits import files
 from batchdigits.errors import OutputError, UsageError
 from batchdigits.outputs.delimited import Dialect
+from batchdigits.outputs.part_journal import (
+    JOURNAL_NAME,
+    add_digest,
+    load_digests,
+    load_json,
+    save_journal,
+)
 from batchdigits.paths import MANIFEST_NAME, make_main_path
 from batchdigits.records import Row
 
@@ -33,8 +40,6 @@ PART_ROWS = 1_000_000
 ROWS_PER_WRITE = 4096
 SUCCESS_NAME = "_SUCCESS"
 """Name of the mark of a whole table, as Hadoop and Spark have it."""
-JOURNAL_NAME = ".batchdigits-parts.json"
-"""Name of what tells, while parts are replaced, what they are."""
 HIDDEN_PART = ".batchdigits-part"
 """Name of a part that is being written, without its suffix."""
 KEPT_PREFIX = "_kept-"
@@ -83,13 +88,17 @@ def check_part_folder(out: str) -> None:
     if not os.path.isdir(folder):
         raise OutputError(f"{out!r} is a file: give a folder for the parts, or another name")
     files.check_writable(os.path.join(folder, SUCCESS_NAME))
-    with os.scandir(folder) as listing:
-        for item in listing:
-            if not _OUR_NAMES.fullmatch(item.name):
-                raise UsageError(
-                    f"--out {out!r} holds other files ({item.name!r}): give a new folder for the "
-                    "parts of the table"
-                )
+    check_part_names(out, os.listdir(folder))
+
+
+def check_part_names(out: str, names: Iterable[str]) -> None:
+    """Raise `UsageError` if a name in a folder for parts is not ours."""
+    for name in names:
+        if not _OUR_NAMES.fullmatch(name):
+            raise UsageError(
+                f"--out {out!r} holds other files ({name!r}): give a new folder for the parts of "
+                "the table"
+            )
 
 
 def load_manifest(out: str) -> dict[str, Any]:
@@ -182,13 +191,9 @@ class _PartWriter:
         self._folder, self._suffix, self._open_table = folder, suffix, open_table
         os.makedirs(folder, exist_ok=True)
         self._hidden = os.path.join(folder, HIDDEN_PART + suffix)
-        old = _load_json(self._join(MANIFEST_NAME))
-        self._settings = old.get("settings", {})
-        known = _load_json(self._join(JOURNAL_NAME)).get("parts", {})
-        self._known: dict[str, list[str]] = known or {
-            part["name"]: [part["sha256"]] for part in old.get("parts", [])
-        }
-        self._save_journal()
+        self._settings = load_json(self._join(MANIFEST_NAME)).get("settings", {})
+        self._known = load_digests(folder)
+        save_journal(folder, self._known)
         for name in (SUCCESS_NAME, MANIFEST_NAME):
             with suppress(FileNotFoundError):
                 os.unlink(self._join(name))
@@ -258,8 +263,8 @@ class _PartWriter:
             os.unlink(self._hidden)
             return
         self._keep_if_edited(name)
-        self._known[name] = [*self._known.get(name, [])[-1:], digest]
-        self._save_journal()
+        add_digest(self._known, name, digest)
+        save_journal(self._folder, self._known)
         os.replace(self._hidden, self._join(name))
         files.sync_folder(self._folder)
 
@@ -272,23 +277,12 @@ class _PartWriter:
         os.replace(self._join(name), kept)
         log.error("'%s' was not as it was left: it is kept as '%s'", self._join(name), kept)
 
-    def _save_journal(self) -> None:
-        self._save(JOURNAL_NAME, json.dumps({"parts": self._known}).encode())
-
     def _save(self, name: str, data: bytes) -> None:
         with files.open_atomic_file(Path(self._join(name))) as file:
             file.write(data)
 
     def _join(self, name: str) -> str:
         return os.path.join(self._folder, name)
-
-
-def _load_json(path: str) -> dict[str, Any]:
-    """Return what a file of ours holds; nothing if it is missing or damaged."""
-    try:
-        return dict(json.loads(Path(path).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _digest_file(path: str) -> str:

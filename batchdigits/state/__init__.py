@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from batchdigits.errors import OutputError
+from batchdigits.paths import make_shard_folder
+from batchdigits.state import shards
 from batchdigits.state.aside import set_aside
 from batchdigits.state.entries import MOVED, FileRecord, TableRecord
 from batchdigits.state.soundness import DamagedError
@@ -37,7 +39,8 @@ def open_store(path: str) -> Iterator[StateStore]:
         OutputError: it cannot be opened or written, or a newer batchdigits wrote it.
     """
     try:
-        store = _open_or_replace(path)
+        folder = make_shard_folder(path)
+        store = _open_with_shards(path, folder) if os.path.isdir(folder) else _open_or_replace(path)
     except (sqlite3.Error, DamagedError, OSError) as fault:
         raise _make_output_error(path, fault) from fault
     try:
@@ -46,6 +49,20 @@ def open_store(path: str) -> Iterator[StateStore]:
         raise _make_output_error(path, fault) from fault
     finally:
         store.close()
+
+
+def _open_with_shards(path: str, folder: str) -> StateStore:
+    """Open a copy of a state in an object store, and have what is kept written as shards too."""
+    if fault := shards.apply_shards(path, folder):
+        log.error("the state '%s' is damaged in a part (%s): what it has is read anew", path, fault)
+    known = os.stat(path).st_ino if shards.is_of_this_version(path) and not fault else None
+    store = _open_or_replace(path)
+    try:
+        store.record_shards(folder, whole=os.stat(path).st_ino != known)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def _open_or_replace(path: str) -> StateStore:

@@ -26,9 +26,6 @@ FILES_PER_PART = 256
 """Files whose contents are digested in one transaction."""
 READ_STOPPED_MESSAGE = "what was read is kept for the next run; an earlier table stands"
 """The message of a run that is stopped."""
-MISSING_FILES_MESSAGE = (
-    "no images found%s, as if a disk were missing: the rows of %d files are kept"
-)
 
 
 class State:
@@ -163,6 +160,7 @@ class State:
                     self._parts = []
                 else:
                     self._keep_page(task_findings)
+        self._store.write_shard()
         return batch
 
     def _keep_file(self, parts: Sequence[TaskFindings]) -> None:
@@ -226,11 +224,7 @@ class State:
         gone = self._store.list_gone_files()  # an archive has no rows, unless it failed
         self._summary.gone = sum(failed or not has_archive_suffix(file) for file, failed in gone)
         self._summary.others = self._store.count_excluded_rows()
-        if self._summary.gone and not self._summary.files:
-            log.error(MISSING_FILES_MESSAGE, "", self._summary.gone)
-            return
-        for folder, count in scope.count_missing_files(self._store, self._listing).items():
-            log.error(MISSING_FILES_MESSAGE, f" in '{folder}'", count)
+        scope.log_missing_files(self._store, self._listing, self._summary)
 
     def can_skip_tables(self) -> bool:
         """Return whether the tables need not or must not be written."""

@@ -1,6 +1,7 @@
 """Which known files have rows in a run's table: those of its INPUTs that are not pruned."""
 
 import functools
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,13 @@ from batchdigits.objects import ObjectError, is_url, object_exists
 from batchdigits.sources import FoundSources, escape_path, unescape_path
 from batchdigits.sources.archives import split_member
 from batchdigits.state import StateStore
+from batchdigits.summary import Summary
+
+log = logging.getLogger(__name__)
+
+MISSING_FILES_MESSAGE = (
+    "no images found%s, as if a disk were missing: the rows of %d files are kept"
+)
 
 
 class InputScope:
@@ -129,7 +137,16 @@ def select_rows(job: Job, store: StateStore) -> None:
         store.exclude_files([] if job.options.append else excluded)
 
 
-def count_missing_files(store: StateStore, listing: FoundSources) -> dict[str, int]:
+def log_missing_files(store: StateStore, listing: FoundSources, summary: Summary) -> None:
+    """Log of how many known files nothing was found, where that looks like a missing disk."""
+    if summary.gone and not summary.files:
+        log.error(MISSING_FILES_MESSAGE, "", summary.gone)
+        return
+    for folder, count in _count_missing_files(store, listing).items():
+        log.error(MISSING_FILES_MESSAGE, f" in '{folder}'", count)
+
+
+def _count_missing_files(store: StateStore, listing: FoundSources) -> dict[str, int]:
     """Count the known files that were not found, by folder that could not be listed completely."""
     starts = [(f"{place}/", place) for place in listing.unseen]
     counts = Counter[str]()

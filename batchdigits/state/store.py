@@ -11,6 +11,7 @@ from batchdigits.state import base
 from batchdigits.state.checksums import compute_checksum
 from batchdigits.state.entries import MOVED, FileRecord
 from batchdigits.state.member_records import HAS_FINDINGS, MemberRecords
+from batchdigits.state.shards import ShardRecorder
 
 
 class StateStore(MemberRecords):
@@ -30,14 +31,34 @@ class StateStore(MemberRecords):
         self.folder = os.path.dirname(os.path.realpath(path))
         super().__init__(base.open_database(path))
         self.turn = threading.RLock()
+        self._recorder: ShardRecorder | None = None
         self._base.execute(
             "CREATE TEMP TABLE here (file TEXT PRIMARY KEY, at INTEGER, size INTEGER, time INTEGER,"
             " sure INTEGER) WITHOUT ROWID"
         )
         self._base.execute("CREATE TEMP TABLE left_out (file TEXT PRIMARY KEY) WITHOUT ROWID")
 
+    def record_shards(self, folder: str, *, whole: bool) -> None:
+        """Write what is kept from now on as shards too.
+
+        Args:
+            folder: for the shards.
+            whole: whether a copy of what is known comes first.
+        """
+        self._recorder = ShardRecorder(self._base, folder)
+        if whole:
+            self._recorder.write_whole()
+
+    def write_shard(self, *, last: bool = False) -> None:
+        """Write a shard of what was kept, if shards are wanted and it is time for one."""
+        if self._recorder is not None:
+            with self.turn:
+                self._recorder.write_shard(last=last)
+
     def close(self) -> None:
         """Close the file."""
+        with suppress(sqlite3.Error, OSError):
+            self.write_shard(last=True)
         with suppress(sqlite3.Error):
             self._base.close()
 
@@ -282,6 +303,6 @@ class StateStore(MemberRecords):
 
     def drop_unused_findings(self) -> None:
         """Delete the findings of content that no file has any more, and those of single pages."""
-        self._base.execute("DELETE FROM pages")
+        self._base.execute("DELETE FROM pages WHERE true")  # the file stays as it is if none are
         self._base.execute("DELETE FROM readings WHERE id NOT IN (SELECT reading FROM files)")
         self.lower_mark()

@@ -71,7 +71,9 @@ class TableRecords:
         return None if row is None else ReadingMark(row.size, json.loads(row.content), row.time)
 
     def save_mark(self, mark: ReadingMark) -> None:
-        """Note what the tables show now."""
+        """Note what the tables show now; nothing is written if that is known."""
+        if mark == self.load_mark():
+            return
         content = json.dumps(mark.threshold).encode()
         stale = self._stale
         self.save_table_record(MARK_NAME, TableRecord(mark.number, mark.said, content, "", ""))

@@ -30,8 +30,8 @@ CORRECT_ADVICE = "; `batchdigits correct %s %s` takes changed values as correcti
 
 def encode_table_settings(job: Job) -> str:
     """Return what a table depends on, except for the findings; another text means another table."""
-    option_names = ("wide", "excel", "digits_out")
-    settings = {name: getattr(job.options, name) for name in option_names}
+    settings: dict[str, object] = {"wide": job.options.wide, "excel": job.options.excel}
+    settings["digits_out"] = _name_digits_table(job)
     settings["min_confidence"] = job.threshold
     if any(job.dialect):
         settings["decimal_comma"] = job.options.decimal_comma
@@ -49,9 +49,17 @@ def encode_table_settings(job: Job) -> str:
     return json.dumps([TABLE_VERSION, settings, columns, inputs])
 
 
+def _name_digits_table(job: Job) -> str | None:
+    """Return the path of the table of digits from that of results; both may move together."""
+    digits, out = job.paths.digits_out, job.paths.out
+    if digits is None or digits == "-" or out is None:
+        return digits
+    return os.path.relpath(os.path.realpath(digits), os.path.dirname(os.path.realpath(out)))
+
+
 def digest_corrections(path: str | None) -> str:
     """Return a digest of what people said, in hexadecimal; empty if there is no such file."""
-    return _digest_file(path).hex() if path is not None and os.path.exists(path) else ""
+    return files.digest_file(path).hex() if path is not None and os.path.exists(path) else ""
 
 
 def can_skip_tables(job: Job, store: StateStore, summary: Summary) -> bool:
@@ -101,7 +109,7 @@ def _is_table_unchanged(path: str, written: TableRecord | None) -> bool:
         status = os.stat(path)
         if (status.st_size, status.st_mtime_ns) == written[:2]:
             return True
-        return status.st_size == written.size and _digest_file(path) == written.content
+        return status.st_size == written.size and files.digest_file(path) == written.content
     except OSError:
         return False
 
@@ -162,7 +170,9 @@ def guard_table(
         yield
     except BaseException:
         with suppress(OSError):
-            if kept_path and _digest_file(kept_path) == _digest_file(path):  # not replaced yet
+            if kept_path and files.digest_file(kept_path) == files.digest_file(
+                path
+            ):  # not replaced yet
                 os.unlink(kept_path)
                 kept_path = ""
         if kept_path:
@@ -171,10 +181,10 @@ def guard_table(
     with outputs.wrap_os_errors(path):
         status = os.stat(path)
         left = TableRecord(
-            status.st_size, status.st_mtime_ns, _digest_file(path), description, summary()
+            status.st_size, status.st_mtime_ns, files.digest_file(path), description, summary()
         )
         if (
-            kept_path and _digest_file(kept_path) == left.content
+            kept_path and files.digest_file(kept_path) == left.content
         ):  # ours: a run was killed before it could note it
             os.unlink(kept_path)
         elif kept_path:
@@ -227,8 +237,3 @@ def name_table(path: str, store: StateStore) -> str:
     """Return a table's name in the state: relative, because both may move with their folder."""
     name = os.path.relpath(os.path.realpath(path), store.folder)
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _digest_file(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).digest()

@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import pickle
 import signal
 import socket
 import time
@@ -139,8 +140,11 @@ class RayExecutor(Executor):
         limit, counted = 0, float("-inf")
         waiting: deque[tuple[list[T], Any]] = deque()
 
+        def submit(items: list[T]) -> Any:
+            return remote.remote(token, [kept], pickle.dumps(items, pickle.HIGHEST_PROTOCOL))
+
         def call_again(items: list[T]) -> Answer:
-            return _get_answer(ray, remote.remote(token, [kept], items))
+            return _get_answer(ray, submit(items))
 
         def take_outcomes() -> list[ChunkOutcome[T, Any]]:
             chunk, reference = waiting.popleft()
@@ -151,7 +155,7 @@ class RayExecutor(Executor):
 
         try:
             for chunk in chunks:
-                waiting.append((chunk, remote.remote(token, [kept], chunk)))
+                waiting.append((chunk, submit(chunk)))
                 if time.monotonic() - counted > COUNT_SECONDS:
                     limit, counted = AHEAD * _count_processors(ray), time.monotonic()
                 while len(waiting) > limit:
@@ -194,7 +198,7 @@ def _get_answer(ray: Any, reference: Any) -> Answer:
                 "machine of it; what was read is kept for the next run"
             )
     try:
-        result, error = ray.get(reference)
+        result, error = pickle.loads(ray.get(reference))
     except ray.exceptions.RayTaskError as failed:
         raise failed.cause or failed from None
     except ray.exceptions.RayError as lost:

@@ -90,18 +90,19 @@ _kept: dict[bytes, _KeptWorker] = {}
 """The worker of this process, by the token of the run that it is for."""
 
 
-def run_chunk(
-    token: bytes, setup: list[Any], chunk: list[Any]
-) -> tuple[Any, BatchdigitsError | None]:
+def run_chunk(token: bytes, setup: list[Any], chunk: bytes) -> bytes:
     """Run a chunk in the worker that this process keeps; Ray calls this.
+
+    Chunk and answer are pickled here, because Ray's own way takes twice as long for them.
 
     Args:
         token: the same for all chunks of a run.
         setup: a list with Ray's reference to the packed `Setup`, which is fetched once.
-        chunk: the items.
+        chunk: the items, pickled.
 
     Returns:
-        What `Setup.finish` gave, and the error that ends the run, if there is one.
+        What `Setup.finish` gave, and the `BatchdigitsError` that ends the run, if there is one;
+        pickled.
     """
     try:
         if token not in _kept:
@@ -111,8 +112,9 @@ def run_chunk(
                 _kept.popitem()[1].close()
             _kept[token] = _KeptWorker(ray.get(setup[0]))
         worker = _kept[token]
-        return worker.finish(worker.call(chunk)), None
+        answer = worker.finish(worker.call(pickle.loads(chunk))), None
+        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
     except BatchdigitsError as error:
         if token in _kept:
             _kept.pop(token).close()
-        return None, error
+        return pickle.dumps((None, error))

@@ -150,10 +150,10 @@ def list_processes_below(top: int) -> list[int]:
     """List the processes that a process started, and those that they started, by their ids."""
     below = {top}
     parents = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # some of which end meanwhile
         with suppress(OSError):
-            text = place.read_text("utf-8", "replace")
-            parents[int(place.parent.name)] = int(text.rpartition(")")[2].split()[1])
+            text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+            parents[int(pid)] = int(text.rpartition(")")[2].split()[1])
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
     return sorted(below - {top})
