@@ -214,9 +214,9 @@ def _cut_box(  # noqa: PLR0913
     ink, core = segment_ink(dark)
     mask, written, frame = keep_ink(ink)
     if pattern := measure_pattern(dark, ink, core):
-        clear, *others = keep_ink(dark > pattern)
+        clear, clear_written, clear_frame = keep_ink(dark > pattern)
         if clear.any():
-            mask, (written, frame) = select_near(mask, clear), others
+            mask, written, frame = select_near(mask, clear), clear_written, clear_frame
     blank = not mask.any()
     through = not blank and has_crossing_line(written, mask, frame)
     crop, area = _crop_kept_ink(dark, mask, frame)

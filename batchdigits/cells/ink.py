@@ -102,7 +102,7 @@ def measure_pattern(dark: GreyImage, ink: Mask, core: Mask) -> float:
 def select_near(ink: Mask, clear: Mask) -> Mask:
     """Select the clear ink, and of other ink what may be its soft edge: masks (H, W)."""
     near = cv2.dilate(clear.view(np.uint8), _make_ink_edge_kernel()) > 0
-    return clear | (ink & near)
+    return np.asarray(clear | (ink & near), bool)
 
 
 def _make_ink_edge_kernel() -> NDArray[np.uint8]:
