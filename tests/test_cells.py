@@ -266,6 +266,28 @@ def test_a_box_beyond_the_page_is_blank() -> None:
     assert one(sheet).blank
 
 
+def watermark(sheet: NDArray[np.uint8], level: int = 225) -> NDArray[np.uint8]:
+    """Lay a pale pattern of broad bars, across lines and paper, under a page."""
+    slanted = [[(x, 8.0), (x + 3, 13.0), (x - 1, 18.0)] for x in (9.0, 13.0, 18.0)]
+    under = np.full(sheet.shape, 255, np.uint8)
+    for bar in slanted:
+        points = np.rint(MM * np.array(bar)).astype(np.int32)
+        cv2.polylines(under, [points], False, level, round(MM * 1.3), cv2.LINE_AA)
+    return np.minimum(sheet, under)
+
+
+@pytest.mark.parametrize("name", ["a 1 in the middle", "a 7 in the middle"])
+def test_a_watermark_under_a_box_is_no_ink_where_something_is_written(name: str) -> None:
+    """Where it lies under a line, pieces of the line stayed as strokes."""
+    plain = one(page(STROKES[name], boxes=(BOX,))).crop < 128
+    marked = one(watermark(page(STROKES[name], boxes=(BOX,)))).crop
+    assert np.count_nonzero(marked < 128) == pytest.approx(np.count_nonzero(plain), rel=0.1)
+
+
+def test_a_pencil_s_digit_over_a_watermark_is_read_all_the_same() -> None:
+    assert not one(watermark(page(STROKES["a 7 in the middle"], ink=200, boxes=(BOX,)))).blank
+
+
 def test_specks_are_no_ink() -> None:
     sheet = page()
     for x, y in ((13, 13), (15.5, 16), (12, 18)):

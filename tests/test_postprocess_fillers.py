@@ -69,6 +69,12 @@ CASES = {
     "a scrawl before an X is one more": Case(
         {}, [SCRAWL, X, digit(9)], "9", "review", "box 1: neither a digit nor clearly an X"
     ),
+    "a doubtful X before a clear one is an X": Case(
+        {"filler": "x"}, [other("x", 0.12), X, digit(5)], "5", "ok", ""
+    ),
+    "a doubtful X before a digit may be one": Case(
+        {"filler": "x"}, [X, other("x", 0.12), digit(5)], "5", "review", "box 2 may be a digit"
+    ),
     "what is hardly a digit before an X is one more": Case(
         {"filler": "x"},
         [HARDLY, X, digit(9)],

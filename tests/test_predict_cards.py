@@ -36,12 +36,13 @@ def test_a_card_may_describe_a_careful_network(tmp_path: Path) -> None:
 
 
 def test_a_card_may_tell_by_how_much_the_odds_of_fields_rise(tmp_path: Path) -> None:
-    careful = {"gate": 0.9, "temperature": 1.0, "field_odds": 1.5}
+    careful = {"gate": 0.9, "temperature": 1.0, "field_odds": 1.5, "field_power": 1.2}
     found = load_card(bundle(tmp_path, json.dumps(CARD | {"careful": careful})))
-    assert found.careful == CarefulCard(0.9, 1.0, 1.5)
-    none = CARD | {"careful": careful | {"field_odds": 0}}
-    with pytest.raises(ModelError, match="field_odds above 0, got 0"):
-        load_card(bundle(tmp_path, json.dumps(none)))
+    assert found.careful == CarefulCard(0.9, 1.0, 1.5, 1.2)
+    for key in ("field_odds", "field_power"):
+        none = CARD | {"careful": careful | {key: 0}}
+        with pytest.raises(ModelError, match=f"{key} above 0, got 0"):
+            load_card(bundle(tmp_path, json.dumps(none)))
 
 
 def test_each_file_of_a_bundle_is_in_its_fingerprint(tmp_path: Path) -> None:

@@ -156,25 +156,29 @@ class Moved:
         return self.rows[len(self.seen) - 1]
 
 
-def read_field(quick: Logits, careful: list[Logits], odds: float = 1.0) -> float:
+def read_field(
+    quick: Logits, careful: list[Logits], odds: float = 1.0, power: float = 1.0
+) -> float:
     """Return how sure a box of a field is of its likeliest digit."""
-    card = CarefulCard(0.9, 1.0, odds)
+    card = CarefulCard(0.9, 1.0, odds, power)
     cascade = Cascade(Moved(quick), lambda: Moved(*careful), card, 1.0)
     found = predict_digits(cascade.read_fields(np.zeros((1, 28, 28, 1), np.float32)), 1.0)
     return float(found.likely.max())
 
 
 @pytest.mark.parametrize(
-    ("odds", "expected", "why"),
+    ("odds", "power", "expected", "why"),
     [
-        (1.0, 0.9, "looks that agree are as sure as each"),
-        (1.5, 13.5 / 14.5, "odds of 9 to 1 become 13.5 to 1"),
+        (1.0, 1.0, 0.9, "looks that agree are as sure as each"),
+        (1.5, 1.0, 13.5 / 14.5, "odds of 9 to 1 become 13.5 to 1"),
+        (1.0, 2.0, 81 / 82, "odds of 9 to 1 become 81 to 1"),
+        (0.5, 2.0, 40.5 / 41.5, "the factor comes after the power"),
     ],
 )
 def test_looks_that_agree_raise_the_odds_by_the_card(
-    odds: float, expected: float, why: str
+    odds: float, power: float, expected: float, why: str
 ) -> None:
-    found = read_field(sure(0.9), [sure(0.9)] * 3, odds)
+    found = read_field(sure(0.9), [sure(0.9)] * 3, odds, power)
     assert found == pytest.approx(expected, abs=1e-6), why
 
 
@@ -191,7 +195,7 @@ def test_looks_that_disagree_leave_doubt() -> None:
 def test_what_is_most_likely_no_digit_gets_no_better_odds() -> None:
     none = np.zeros((1, 11), np.float32)
     none[0, 10] = 3
-    plain, raised = (read_field(none, [none] * 3, odds) for odds in (1.0, 2.0))
+    plain, raised = (read_field(none, [none] * 3, odds, odds) for odds in (1.0, 2.0))
     assert plain == raised
 
 

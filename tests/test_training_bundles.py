@@ -256,6 +256,7 @@ def test_where_nothing_is_doubted_the_careful_network_s_temperature_stays(
         "gate": 0.0,
         "temperature": 7.0,
         "read again": 0.0,
+        "field_power": 1.0,
         "field_odds": 1.0,
     }
 

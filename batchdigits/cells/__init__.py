@@ -21,7 +21,9 @@ from batchdigits.cells.ink import (
     compute_darkness_on_paper,
     has_crossing_line,
     keep_box_ink,
+    measure_pattern,
     segment_ink,
+    select_near,
 )
 from batchdigits.cells.lines import detect_box_lines, erase_box_lines
 from batchdigits.cells.printed import (
@@ -200,16 +202,24 @@ def _cut_box(  # noqa: PLR0913
     if printed is not None:
         erase_print(dark, to_paper, printed)
     edge = margin * BOX_PX_PER_MM
-    ink, core = segment_ink(dark)
     sides = BoxSides(edge, edge + box[2] * BOX_PX_PER_MM, edge, edge + box[3] * BOX_PX_PER_MM)
-    found = detect_box_lines(ink, core, sides, double=beside)
-    written = erase_box_lines(
-        dark, ink, found, BOX_PX_PER_MM / fineness, double=beside, alike=alike
-    )
-    mask = keep_box_ink(written, found.box, whole=free)
+
+    def keep_ink(ink: Mask) -> tuple[Mask, Mask, BoxSides]:
+        lines = detect_box_lines(ink, core, sides, double=beside)
+        written = erase_box_lines(
+            dark, ink, lines, BOX_PX_PER_MM / fineness, double=beside, alike=alike
+        )
+        return keep_box_ink(written, lines.box, whole=free), written, lines.box
+
+    ink, core = segment_ink(dark)
+    mask, written, frame = keep_ink(ink)
+    if pattern := measure_pattern(dark, ink, core):
+        clear, clear_written, clear_frame = keep_ink(dark > pattern)
+        if clear.any():
+            mask, written, frame = select_near(mask, clear), clear_written, clear_frame
     blank = not mask.any()
-    through = not blank and has_crossing_line(written, mask, found.box)
-    crop, area = _crop_kept_ink(dark, mask, found.box)
+    through = not blank and has_crossing_line(written, mask, frame)
+    crop, area = _crop_kept_ink(dark, mask, frame)
     shown = compute_bounding_rect(area, matrix @ to_paper)
     return CutBox(
         crop,

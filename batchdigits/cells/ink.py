@@ -16,6 +16,13 @@ MIN_CONTRAST_LEVELS, MIN_NOISE_MULTIPLE = 18, 5
 MIN_OTSU_LEVEL = 40
 """Otsu's threshold separates ink from paper if it is at least so dark. Otherwise it splits the
 paper's noise."""
+MAX_PATTERN_RATIO = 0.25
+"""Darkness of a pattern under the form, as of a watermark, as a share of the ink's, at most."""
+INK_EDGE_PX, PATTERN_STROKE_PX = 9, 9
+"""Sides of kernels, px: what is so near to ink may be its soft edge; what is pale and at least so
+broad is no stroke of a pen."""
+MIN_PATTERN_PX = 80
+"""Least px of a pattern."""
 MIN_INK_PX = 8
 """Least px of ink: less is a speck. A dot of a hairline pen has 9."""
 MAX_OUTSIDE_RATIO = 0.35
@@ -69,6 +76,37 @@ def segment_ink(dark: GreyImage) -> tuple[Mask, Mask]:
     least = max(MIN_CONTRAST_LEVELS, quiet + MIN_NOISE_MULTIPLE * noise)
     ink = dark >= least
     return ink, dark >= split if split >= max(MIN_OTSU_LEVEL, least) else ink
+
+
+def measure_pattern(dark: GreyImage, ink: Mask, core: Mask) -> float:
+    """Measure how dark a pattern printed under the form is, such as a watermark.
+
+    Args:
+        dark: uint8, shape (H, W), as from `compute_darkness_on_paper`.
+        ink: as from `segment_ink`, (H, W).
+        core: likewise.
+
+    Returns:
+        The level that nearly all of it is under; 0 where there is no pattern.
+    """
+    near = cv2.dilate(core.view(np.uint8), _make_ink_edge_kernel())
+    pale = (ink & (near == 0)).view(np.uint8)
+    stroke = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (PATTERN_STROKE_PX, PATTERN_STROKE_PX))
+    broad = cv2.morphologyEx(pale, cv2.MORPH_OPEN, stroke) > 0
+    if np.count_nonzero(broad) < MIN_PATTERN_PX:
+        return 0.0
+    level = float(np.quantile(dark[broad], 0.98))
+    return level if level <= MAX_PATTERN_RATIO * float(np.median(dark[core])) else 0.0
+
+
+def select_near(ink: Mask, clear: Mask) -> Mask:
+    """Select the clear ink, and of other ink what may be its soft edge: masks (H, W)."""
+    near = cv2.dilate(clear.view(np.uint8), _make_ink_edge_kernel()) > 0
+    return np.asarray(clear | (ink & near), bool)
+
+
+def _make_ink_edge_kernel() -> NDArray[np.uint8]:
+    return np.ones((INK_EDGE_PX, INK_EDGE_PX), np.uint8)
 
 
 def _compute_weighted_median(values: NDArray[np.int64], counts: NDArray[np.int64]) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from batchdigits.extract.chunk_builder import DigitSpot
@@ -19,6 +20,10 @@ list."""
 MAX_DOUBTED_DIGIT = 0.5
 """What is left of a clear filler is a digit only if it is surer than this: numbers are written to
 the right."""
+
+LEFT_OF_FILLER_RATIO = 20.0
+"""How many times likelier, with a clear filler right behind it, a mark is one too than a digit that
+looks like one: hardly anybody writes X behind the digits."""
 
 
 class FoundFillers(NamedTuple):
@@ -74,7 +79,17 @@ def find_fillers(
         boxes[n] = probability
     if not field.filler and len(inked) == 1:
         return FoundFillers({})
-    return FoundFillers(boxes, faults[0] if faults else "")
+    return FoundFillers(_support_by_next(boxes), faults[0] if faults else "")
+
+
+def _support_by_next(boxes: Mapping[int, float]) -> dict[int, float]:
+    """Raise the probability of each filler that is right before a clear one."""
+    out = dict(boxes)
+    for one, following in pairwise(sorted(boxes)):
+        if boxes[following] >= MIN_UNLISTED_FILLER:
+            digit = (1 - boxes[one]) / LEFT_OF_FILLER_RATIO
+            out[one] = boxes[one] / (boxes[one] + digit) if boxes[one] else 0.0
+    return out
 
 
 def _count_doubted(field: Field, inked: Sequence[tuple[DigitSpot, DigitPrediction | None]]) -> int:

@@ -29,11 +29,13 @@ class CarefulCard:
         temperature: divides the careful network's logits before the softmax.
         field_odds: factor of the odds of the likeliest digit where a box of a field is looked at
             several times; see `Cascade.read_fields`.
+        field_power: power that these odds are raised to before that.
     """
 
     gate: float
     temperature: float
     field_odds: float = 1.0
+    field_power: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class CarefulSchema(BaseModel):
     gate: float
     temperature: float
     field_odds: float = 1.0
+    field_power: float = 1.0
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
@@ -89,8 +90,9 @@ class CarefulSchema(BaseModel):
                 "expected a temperature above 0 and a gate from 0 to 1, "
                 f"got {self.temperature} and {self.gate}"
             )
-        if not 0 < self.field_odds < math.inf:
-            raise ValueError(f"expected field_odds above 0, got {self.field_odds}")
+        for name in ("field_power", "field_odds"):
+            if not 0 < (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"expected {name} above 0, got {value}")
         return self
 
 

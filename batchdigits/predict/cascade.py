@@ -16,6 +16,8 @@ CAREFUL_BATCH_SIZE = 32
 
 LOOK_LEANS = (0.12, -0.12)
 """By how many columns for each row upwards pictures lean in the further looks at a field."""
+MIN_REST = 1e-9
+"""Least probability that all but the likeliest digit are taken to have together."""
 
 
 class DigitNetwork(Protocol):
@@ -78,9 +80,10 @@ class Cascade:
         """Compute the logits of the boxes of fields: each is looked at several times.
 
         In a field, small doubts multiply. Both networks read each picture, the careful one also
-        leaning to either side, and the logarithms of their probabilities are averaged: the looks
-        make different mistakes, so that what they agree on is surer than each of them says. The
-        odds of the likeliest digit rise by the card's `field_odds`, which was fitted on fields.
+        leaning to either side, and their probabilities are averaged, so that one look that doubts
+        is heard. The looks make different mistakes: what they agree on is surer than each of them
+        says. So the odds of the likeliest digit are raised to the card's `field_power` and rise by
+        its `field_odds`, which were fitted on fields.
 
         Args:
             pictures: as for `logits`.
@@ -91,11 +94,14 @@ class Cascade:
         looks = [self._quick.logits(pictures), self._read_carefully(pictures)]
         looks += [self._read_carefully(lean_pictures(pictures, lean)) for lean in LOOK_LEANS]
         shares = [calibrate.compute_probabilities(look, self._temperature) for look in looks]
-        tiny = np.finfo(np.float64).tiny
-        logs = np.mean([np.log(np.maximum(share, tiny)) for share in shares], axis=0)
-        best = logs.argmax(axis=1)
+        share = np.maximum(np.mean(shares, axis=0), np.finfo(np.float64).tiny)
+        logs, best = np.log(share), share.argmax(axis=1)
         raised = np.flatnonzero(best < calibrate.DIGIT_COUNT)
-        logs[raised, best[raised]] += math.log(self._card.field_odds)
+        at = raised, best[raised]
+        likeliest = share[at]
+        share[at] = 0.0
+        odds = np.log(likeliest) - np.log(np.maximum(share[raised].sum(axis=1), MIN_REST))
+        logs[at] += (self._card.field_power - 1) * odds + math.log(self._card.field_odds)
         return np.asarray(logs * self._temperature, np.float32)
 
     def _read_carefully(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -131,8 +131,8 @@ def _second_look(known: Known, card: predict.Card, temperature: float, device: s
         own = round(fitted, 4)
     known.logits[doubted] = again * np.float32(temperature / own)
     again_share = round(float(doubted.mean()), 4)
-    odds = card.careful.field_odds
-    return {"gate": gate, "temperature": own, "field_odds": odds, "read again": again_share}
+    odds = {"field_odds": card.careful.field_odds, "field_power": card.careful.field_power}
+    return {"gate": gate, "temperature": own, **odds, "read again": again_share}
 
 
 class CropsRead(NamedTuple):
