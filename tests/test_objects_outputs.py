@@ -302,7 +302,7 @@ def test_a_state_of_an_earlier_format_is_put_whole_before_shards(
     assert run("inbox", *OUT) == 5
     first, *others = list_keys(server, STATE)
     assert first == "000000007-000000003.state"
-    assert others[0] == "000000008-000000003.state"
+    assert others[0] == "000000008-000000004.state"
     server.faults.clear()
     assert run("inbox", *OUT) == 0
     assert len(list_keys(server, STATE)) == 1
