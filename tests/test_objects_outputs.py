@@ -302,7 +302,7 @@ def test_a_state_of_an_earlier_format_is_put_whole_before_shards(
     assert run("inbox", *OUT) == 5
     first, *others = list_keys(server, STATE)
     assert first == "000000007-000000003.state"
-    assert others[0] == "000000008-000000003.state"
+    assert others[0] == "000000008-000000004.state"
     server.faults.clear()
     assert run("inbox", *OUT) == 0
     assert len(list_keys(server, STATE)) == 1
@@ -476,3 +476,13 @@ def test_what_is_no_folder_for_parts_is_refused(
 def test_two_runs_on_one_folder_of_parts_end_with_4(twelve: ObjectServer) -> None:
     with objects.hold_lock("s3://scans/out/results.csv", 0, lambda: None):
         assert run("inbox", *FOLDER) == 4
+
+
+def test_a_damaged_state_is_kept_beside_the_parts(twelve: ObjectServer) -> None:
+    assert run("inbox", *FOLDER) == 0
+    (name,) = list_keys(twelve, "out/results.csv.state/")
+    put(twelve, f"out/results.csv.state/{name}", b"not what it was" * 1000)
+    assert run("inbox", *FOLDER) == 0
+    (kept,) = list_keys(twelve, "out/results.csv.kept-")
+    assert get(twelve, f"out/results.csv.kept-{kept}") == b"not what it was" * 1000
+    assert len(list_keys(twelve, "out/results.csv.state/")) == 1

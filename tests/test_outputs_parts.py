@@ -198,6 +198,15 @@ def test_an_edited_part_is_kept_aside(caplog: pytest.LogCaptureFixture) -> None:
     assert "is kept as" in caplog.text
 
 
+def test_an_edited_manifest_is_written_again() -> None:
+    assert run(*LINE, "results/") == 0
+    before = manifest()
+    Path("results/_manifest.json").write_text(json.dumps(before | {"rows": 0}))
+    assert run(*LINE, "results/") == 0
+    assert manifest() == before
+    assert shown() == sorted(["_SUCCESS", "_manifest.json", *(f"{one}.parquet" for one in PARTS)])
+
+
 @pytest.mark.parametrize("name", ["part-00001.parquet", "_SUCCESS", "_manifest.json"])
 def test_what_is_missing_comes_back(name: str) -> None:
     run(*LINE, "results/")

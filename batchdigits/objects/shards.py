@@ -81,7 +81,7 @@ def fetch_shards(folder: str, wanted: Sequence[Shard], choose_path: Callable[[Sh
             lambda one: store.fetch_file(folder + one.name, choose_path(one)), wanted
         )
         if not all(arrived):
-            raise ObjectError("missing", "a part of the state was deleted meanwhile")
+            raise ObjectError("passing", "a part of the state was deleted meanwhile")
 
 
 def put_shard(folder: str, shard: Shard, path: str) -> None:

@@ -41,7 +41,8 @@ class RemoteState:
         """
         os.makedirs(os.path.join(self._shards, KNOWN_NAME))
         self._found = objects.list_shards(self._folder)
-        self._holder = max([holder, *(one.holder for one in self._found)])
+        # Higher than all before it, even if somebody deleted the lock, which then begins again.
+        self._holder = max([holder, *(one.holder + 1 for one in self._found)])
         chosen = objects.choose_shards(self._found)
         objects.fetch_shards(self._folder, chosen, self._choose_path)
         if chosen:

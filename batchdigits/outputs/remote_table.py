@@ -81,15 +81,14 @@ class RemoteTable:
         Raises:
             ObjectError: an object cannot be written; of a folder, the parts that are in place stay.
         """
-        if self._is_folder:
-            self._publish_parts()
-            return
-        state = os.path.basename(self.state_path)
-        names = [one for one in os.listdir(self.folder) if not one.startswith((".", state))]
+        names = [one for one in os.listdir(self.folder) if not one.startswith(".")]
         for name in sorted(names, key=lambda one: one == os.path.basename(self.path)):
             path = os.path.join(self.folder, name)  # what was kept aside first
-            if self._has_changed(path):
-                objects.put_file(path, objects.make_url(self.url, name))
+            is_state = path.startswith(self.state_path)
+            if os.path.isfile(path) and not is_state and self._has_changed(path):
+                objects.put_file(path, objects.make_url(self.place, name))
+        if self._is_folder:
+            self._publish_parts()
 
     def _publish_parts(self) -> None:
         """Put parts in place; the marks of a whole table are away meanwhile, as in `sharded`."""

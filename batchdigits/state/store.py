@@ -84,10 +84,6 @@ class StateStore(MemberRecords):
         )
         return int(self._base.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()[0])
 
-    def has_readings(self) -> bool:
-        """Return whether anything was read before."""
-        return self._base.execute("SELECT 1 FROM readings LIMIT 1").fetchone() is not None
-
     def set_run_files(self, entries: Iterable[FileSnapshot]) -> None:
         """Take the files of this run, as they are now; other methods give their index here."""
         self._base.execute("DELETE FROM here")
@@ -114,14 +110,6 @@ class StateStore(MemberRecords):
         """Hide known files from the records, gone files and pruning of this run; they are kept."""
         self._base.execute("DELETE FROM left_out")
         self._base.executemany("INSERT INTO left_out VALUES (?)", ((file,) for file in files))
-
-    def count_excluded_rows(self) -> int:
-        """Count the rows of the files that `exclude_files` hides."""
-        cursor = self._base.execute(
-            "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out"
-            " JOIN files USING (file) JOIN readings ON readings.id = files.reading"
-        )
-        return int(cursor.fetchone()[0] or 0)
 
     def has_file_records(self) -> bool:
         """Return whether `list_file_records` yields anything."""

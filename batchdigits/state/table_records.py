@@ -89,6 +89,18 @@ class TableRecords:
         """Return the highest number of a reading; 0 if there is none."""
         return int(self._base.execute("SELECT coalesce(max(id), 0) FROM readings").fetchone()[0])
 
+    def has_readings(self) -> bool:
+        """Return whether anything was read before."""
+        return self._base.execute("SELECT 1 FROM readings LIMIT 1").fetchone() is not None
+
+    def count_excluded_rows(self) -> int:
+        """Count the rows of the files that `exclude_files` hides."""
+        cursor = self._base.execute(
+            "SELECT sum(json_array_length(findings, '$.findings')) FROM left_out"
+            " JOIN files USING (file) JOIN readings ON readings.id = files.reading"
+        )
+        return int(cursor.fetchone()[0] or 0)
+
     def has_hidden_readings(self, number: int) -> bool:
         """Return whether a file that is left out of the tables has a reading beyond a number."""
         query = "SELECT 1 FROM left_out JOIN files USING (file) WHERE reading > ? LIMIT 1"

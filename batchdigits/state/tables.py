@@ -163,8 +163,9 @@ def guard_table(
         yield
         return
     kept_path = ""
+    is_manifest = os.path.basename(path) == MANIFEST_NAME  # of parts, each of which is guarded
     with outputs.wrap_os_errors(path):
-        if is_table_edited(path, store):
+        if not is_manifest and is_table_edited(path, store):
             kept_path = _keep_edited_table(path)
     try:
         yield
