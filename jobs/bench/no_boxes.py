@@ -5,7 +5,7 @@
 TEXTS is a folder of texts and web pages, such as `/usr/share/doc`. A page is a text in a font of
 FOLDER, in one to three columns; a drawing of curves, charts and maps; or a web page as Chromium
 shows it. Half of them are askew by up to two degrees, blurred, noisy or JPEG. The goal is one
-false group in 50 pages. Some web pages have menus in frames, which are tables: `--worst` draws them.
+false group in 50 pages. Web pages may have menus in frames, which are tables; `--worst` draws them.
 """
 
 import argparse
