@@ -39,7 +39,10 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000"])
 def test_pixels_are_limited_for_each_format(kind: str, tmp_path: Path) -> None:
     data = encode(PICTURE, kind)
-    expected = "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels)"
+    expected = (
+        "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels); "
+        "scan it at 300 dpi, or raise the limit"
+    )
     assert detail(tmp_path, data, 959) == expected
     assert isinstance(readings(tmp_path, data, 960)[0], Page)
     assert pages.inspect_image_file(str(tmp_path / "file.jpg"), max_pixels=959) == Failure(
@@ -50,7 +53,8 @@ def test_pixels_are_limited_for_each_format(kind: str, tmp_path: Path) -> None:
 def test_the_limit_is_checked_before_decoding(tmp_path: Path) -> None:
     data = png((20000, 20000), 8, 2, b"nothing that would decode")
     assert detail(tmp_path, data) == (
-        "too large: 20000x20000 is 400 million pixels, over the limit of 100 million (--max-pixels)"
+        "too large: 20000x20000 is 400 million pixels, over the limit of 100 million "
+        "(--max-pixels); scan it at 300 dpi, or raise the limit"
     )
 
 

@@ -363,7 +363,10 @@ def test_flipped_bytes_of_a_pdf_never_raise_and_never_print(
 def test_a_scan_of_too_many_pixels_is_refused_before_it_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels)"
+    expected = (
+        "too large: 40x24 is 960 pixels, over the limit of 959 (--max-pixels); "
+        "scan it at 300 dpi, or raise the limit"
+    )
     small = scan(PICTURE[:8, :10].copy(), box=b"0 0 10 8", contents=b"q 10 0 0 8 0 0 cm /I Do Q")
     drawer = Mock(wraps=pypdfium2.raw.FPDF_RenderPageBitmap)
     monkeypatch.setattr(pypdfium2.raw, "FPDF_RenderPageBitmap", drawer)

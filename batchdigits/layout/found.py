@@ -131,11 +131,13 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
     """
     at = dict(zip(places, table, strict=True))
     rows, columns = sorted({row for row, _ in at}), sorted({column for _, column in at})
+    of_row = {row: [c for r, c in at if r == row] for row in rows}
+    of_column = {column: [r for r, c in at if c == column] for column in columns}
     for row in rows:
         for column in columns:
             if (row, column) in at:
                 continue
-            wanted = list(_wanted(at, row, column))
+            wanted = list(_wanted(at, (row, column), of_row[row], of_column[column]))
             for like, quad in wanted:
                 cell = _at(ink, like, quad)
                 if cell is not None:
@@ -179,10 +181,16 @@ def _is_regular(quad: Quad) -> bool:
     return bool((quad[2] - quad[0]).min() > ROOM and off <= max(ROOM, BENT * size))
 
 
-def _wanted(at: dict[tuple[int, int], Cell], row: int, column: int) -> Iterator[tuple[Cell, Quad]]:
+def _wanted(
+    at: dict[tuple[int, int], Cell],
+    place: tuple[int, int],
+    in_row: Sequence[int],
+    in_column: Sequence[int],
+) -> Iterator[tuple[Cell, Quad]]:
     """Say where a box should be, by those in its row and its column, the nearest first."""
-    besides = sorted((c for r, c in at if r == row), key=lambda c: abs(c - column))[:3]
-    aboves = sorted((r for r, c in at if c == column), key=lambda r: abs(r - row))[:3]
+    row, column = place
+    besides = sorted(in_row, key=lambda c: abs(c - column))[:3]
+    aboves = sorted(in_column, key=lambda r: abs(r - row))[:3]
     for beside in besides:
         for above in aboves:
             if (above, beside) in at:
@@ -264,8 +272,8 @@ def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
         All of them, and whether there is one that was not there.
     """
     out, changed = list(cells), False
+    boxes = np.array([_frame(one) for one in out]).reshape(-1, 4)
     for cell in new:
-        boxes = np.array([_frame(one) for one in out])
         own = _frame(cell)
         size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
         common = np.clip(size, 0, None).prod(axis=1)
@@ -277,7 +285,7 @@ def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
         if (common[~pieces] > OVER * area).any() or (areas[pieces] > area).any():
             continue
         out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
-        changed = True
+        boxes, changed = np.concatenate([boxes[~pieces], own[None]]), True
     return out, changed
 
 

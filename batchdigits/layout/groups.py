@@ -147,7 +147,7 @@ def _rows(found: list[list[Cell]]) -> list[Group]:
     out = []
     while left:
         row = left.pop(0)
-        while following := [one for one in left if _follows(row, one)]:
+        while following := _list_following(row, left):
             nearest = min(following, key=lambda one: float(one[0].middle[0]))
             row = row + nearest
             left = [one for one in left if one is not nearest]
@@ -159,15 +159,17 @@ def _usual(row: list[Cell]) -> NDArray[np.float64]:
     return np.asarray(np.median([cell.size for cell in row], axis=0))
 
 
-def _follows(row: list[Cell], other: list[Cell]) -> bool:
-    """Tell whether boxes go on with a row."""
+def _list_following(row: list[Cell], others: list[list[Cell]]) -> list[list[Cell]]:
+    """List the boxes that go on with a row."""
     size = _usual(row)
-    if size[0] >= WIDE * size[1]:
-        return False
-    step = other[0].middle - row[-1].middle
-    alike = np.abs(_usual(other) - size).max() <= max(ALIKE * size.min(), 2.5)
-    near = 0.7 * size[0] < step[0] <= (1 + APART) * size[0]
-    return bool(alike and near and abs(step[1]) <= max(ALIKE * size[1], 2.5))
+    if not others or size[0] >= WIDE * size[1]:
+        return []
+    step = np.array([other[0].middle for other in others]) - row[-1].middle
+    near = (0.7 * size[0] < step[:, 0]) & (step[:, 0] <= (1 + APART) * size[0])
+    level = np.abs(step[:, 1]) <= max(ALIKE * size[1], 2.5)
+    limit = max(ALIKE * float(size.min()), 2.5)
+    some = [others[n] for n in np.flatnonzero(near & level).tolist()]
+    return [other for other in some if np.abs(_usual(other) - size).max() <= limit]
 
 
 def _even(row: list[Cell]) -> list[list[Cell]]:

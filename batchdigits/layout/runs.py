@@ -118,7 +118,11 @@ def _runs(seen: Seen) -> list[Run]:
         if n not in left:
             continue
         near = _line(n, seen)
-        tried = [_run(seen, near, n, step) for step in _steps(cells[n], middle[near])]
+        tried = []
+        for step in _steps(cells[n], middle[near]):
+            tried.append(_run(seen, near, n, step))
+            if len(tried[-1].old) == len(near):
+                break  # no other step leads to more: a sheet of 3,000 cells has many steps
         best = max(tried, key=_sure)
         left.discard(n)
         if _enough(best) and _clear(best, seen.ink):

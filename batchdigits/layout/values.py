@@ -39,8 +39,9 @@ TALL, CUT = 0.35, 0.12
 of that place at each side."""
 FEW, FILLED = 2, 0.3
 """Most signs, and the share of that place that is ink: a code or a picture has more."""
-DRAWN = 0.85
-"""Share of a line above or below the place of the next box that has ink, if the row goes on."""
+DRAWN, BEYOND = 0.85, 1.5
+"""Share of a line that has ink if it goes on: the next box's; or that of a row's end, so many times
+its length above and below it: the edge of a sheet over the row does."""
 
 
 class Value(NamedTuple):
@@ -241,11 +242,11 @@ def _is_beside_wider(run: _Run, cells: Sequence[Cell], lines: NDArray[np.int64])
 
 def _count_stacked(run: _Run, runs: Sequence[_Run]) -> int:
     """Count the runs of the same columns that are right above and below each other."""
-    stacked = {one.rows for one in runs if one.columns == run.columns}
+    stacked = {one.rows for one in runs if one.columns == run.columns and one.rows[0] < one.rows[1]}
     count = 1
     for near, far in ((0, 1), (1, 0)):
-        row = run.rows
-        while following := next((one for one in stacked if one[far] == row[near]), None):
+        row, at = run.rows, {one[far]: one for one in stacked}
+        while following := at.get(row[near]):
             count, row = count + 1, following
     return count
 
@@ -261,7 +262,13 @@ def _goes_on(row: Sequence[Cell], ink: Ink, near: Reach) -> bool:
         _has_sign(ink, quad)
         or any(inked(near, quad[a], quad[b]) >= DRAWN for a, b in ((0, 1), (3, 2)))
         for quad in _list_next_places(row)
-    )
+    ) or any(_is_edge(near, side) for side in (row[0].quad[[0, 3]], row[-1].quad[[1, 2]]))
+
+
+def _is_edge(near: Reach, side: NDArray[np.float64]) -> bool:
+    """Return whether the line of a row's end, (2, 2), may be the edge of a sheet over the rest."""
+    (start, end), way = side, BEYOND * (side[1] - side[0])
+    return min(inked(near, start, start - way), inked(near, end, end + way)) >= DRAWN
 
 
 def _list_next_places(row: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -290,4 +297,4 @@ def _has_sign(ink: Ink, quad: NDArray[np.float64]) -> bool:
     within = (left > 0) & (top > 0)
     within &= (left + wide < part.shape[1]) & (top + high < part.shape[0])
     few = (high >= CUT * size[1]).sum() <= FEW and (part > 0).mean() <= FILLED
-    return bool(few and (within & (high >= TALL * size[1])).any())
+    return bool(few and high[within].max(initial=0) >= TALL * size[1])

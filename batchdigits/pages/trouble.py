@@ -54,5 +54,6 @@ def check_pixel_count(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise UnreadableFileError(
             f"too large: {width}x{height} is {format_count(width * height)} pixels, "
-            f"over the limit of {format_count(max_pixels)} (--max-pixels)"
+            f"over the limit of {format_count(max_pixels)} (--max-pixels); "
+            "scan it at 300 dpi, or raise the limit"
         )
