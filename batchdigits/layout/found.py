@@ -199,35 +199,42 @@ def divided(table: list[Cell], spans: NDArray[np.int64], ink: Reach) -> list[Cel
         spans: (N, 4): row and column of each, and those after it.
         ink: how near it is, everywhere in the view.
     """
+    sides = [_list_sides(table, spans, axis) for axis in (0, 1)]
     out = []
     for cell, span in zip(table, spans.tolist(), strict=True):
         parts = [cell]
         for axis in (0, 1):  # first across rows, then across columns
             for line in range(span[axis] + 1, span[axis + 2]):
-                at = _line(table, spans, axis, line, cell)
+                at = _line(sides[axis], axis, line, cell)
                 parts = [one for part in parts for one in _parts(part, axis, at, ink)]
         out += parts
     return out
 
 
-def _line(
-    table: list[Cell], spans: NDArray[np.int64], axis: int, line: int, near: Cell
-) -> float | None:
-    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it."""
+def _list_sides(table: list[Cell], spans: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+    """List the sides of boxes across an axis, (2 N, 3).
+
+    Of each side: the number of its line, where that is, and how far along its box's middle is.
+    """
     along = 1 - axis
-    ends = [
-        (abs(float(cell.middle[axis] - near.middle[axis])), float(cell.quad[corners, along].mean()))
-        for cell, span in zip(table, spans.tolist(), strict=True)
-        for at, corners in _sides(span, axis)
-        if at == line
-    ]
-    return min(ends)[1] if ends else None
+    middle = np.array([cell.middle[axis] for cell in table])
+    quads = np.array([cell.quad[:, along] for cell in table])
+    corners = ([0, 1], [3, 2]) if axis == 0 else ([0, 3], [1, 2])
+    return np.concatenate(
+        [
+            np.column_stack([spans[:, at], quads[:, ends].mean(axis=1), middle])
+            for at, ends in zip((axis, axis + 2), corners, strict=True)
+        ]
+    )
 
 
-def _sides(span: list[int], axis: int) -> list[tuple[int, list[int]]]:
-    """List a box's two sides across an axis: the number of their line, and their corners."""
-    before, after = ([0, 1], [3, 2]) if axis == 0 else ([0, 3], [1, 2])
-    return [(span[axis], before), (span[axis + 2], after)]
+def _line(sides: NDArray[np.float64], axis: int, line: int, near: Cell) -> float | None:
+    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it."""
+    own = sides[sides[:, 0] == line]
+    if not len(own):
+        return None
+    far = np.abs(own[:, 2] - near.middle[axis])
+    return float(own[far == far.min(), 1].min())
 
 
 def _parts(cell: Cell, axis: int, at: float | None, ink: Reach) -> list[Cell]:
