@@ -44,6 +44,8 @@ share in common with it, but is no part of it; nor, if it is so many times as la
 is drawn less well."""
 TABLE = 3, 2
 """Rows and columns of a table, at least, that is complete."""
+WHOLE = 0.85
+"""Share of a box that was found, and is so well drawn, that lies in one that takes its place."""
 PIECE, OVER, LARGER, SAME = 0.6, 0.3, 3, 0.7
 """What boxes fill so much of is no box, nor what has so much in common with one: shares of area. A
 frame, so many times as large, may be round them."""
@@ -225,7 +227,7 @@ def _blocked(seen: Seen, new: Cell) -> bool:
     over = seen.strong & (common > BESIDE * np.minimum(one, two))
     part = (two > INSIDE * one) & (common > PIECE * one)
     given = part & (two < LARGER * one) & (new.drawn < STRONG)
-    return bool((over & (given | (~part & (common < PIECE * two)))).any())
+    return bool((over & (given | (~part & (common < WHOLE * two)))).any())
 
 
 def sought(ink: Reach, like: Cell, quad: Quad, part: float = 1.0) -> Cell | None:
