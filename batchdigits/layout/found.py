@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
+from batchdigits.layout.lined import WEAK, Cell, Quad, inked, lined, weak
 from batchdigits.layout.lines import Reach
 
 LONGEST = 64
@@ -26,10 +26,15 @@ HIDDEN = 0.7
 """Least share of each side of a box that has ink, where its row and its column want one."""
 FOLDED = 0.3
 """Least share of each side of a box that has ink, where its neighbours on two sides prove it."""
+PROVING = 0.1
+"""Share of the rows that have boxes on both sides of a table's upright line, if it parts other
+boxes; the same of columns and level lines."""
 LINE = 0.8
 """Least share of a table's line in a cell that has ink, if the cell ends there."""
 SAME, PIECE, OVER = 0.6, 0.6, 0.3
 """Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
+STRONG = 0.97
+"""A place that was only taken for a box is none if it holds several that are so well drawn."""
 
 
 def steady(row: list[Cell], ink: Reach) -> list[Cell]:
@@ -200,12 +205,13 @@ def divided(table: list[Cell], spans: NDArray[np.int64], ink: Reach) -> list[Cel
         ink: how near it is, everywhere in the view.
     """
     sides = [_list_sides(table, spans, axis) for axis in (0, 1)]
+    least = 2 * PROVING * spans[:, [3, 2]].max(axis=0)
     out = []
     for cell, span in zip(table, spans.tolist(), strict=True):
         parts = [cell]
         for axis in (0, 1):  # first across rows, then across columns
             for line in range(span[axis] + 1, span[axis + 2]):
-                at = _line(sides[axis], axis, line, cell)
+                at = _line(sides[axis], axis, line, cell, float(least[axis]))
                 parts = [one for part in parts for one in _parts(part, axis, at, ink)]
         out += parts
     return out
@@ -228,10 +234,15 @@ def _list_sides(table: list[Cell], spans: NDArray[np.int64], axis: int) -> NDArr
     )
 
 
-def _line(sides: NDArray[np.float64], axis: int, line: int, near: Cell) -> float | None:
-    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it."""
+def _line(
+    sides: NDArray[np.float64], axis: int, line: int, near: Cell, least: float
+) -> float | None:
+    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it.
+
+    None where fewer than `least` boxes have a side on it: a stroke in one row parts no other.
+    """
     own = sides[sides[:, 0] == line]
-    if not len(own):
+    if not len(own) or len(own) < least:
         return None
     far = np.abs(own[:, 2] - near.middle[axis])
     return float(own[far == far.min(), 1].min())
@@ -282,6 +293,9 @@ def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
             continue
         pieces = common > PIECE * areas
         if (common[~pieces] > OVER * area).any() or (areas[pieces] > area).any():
+            continue
+        whole = sum(one.drawn >= STRONG for one, piece in zip(out, pieces, strict=True) if piece)
+        if cell.drawn <= WEAK and whole > 1:
             continue
         out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
         changed = True
