@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lined import WEAK, Cell, Quad, inked, lined, weak
+from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
 from batchdigits.layout.lines import Reach
 
 LONGEST = 64
@@ -31,10 +31,6 @@ PROVING = 0.1
 boxes; the same of columns and level lines."""
 LINE = 0.8
 """Least share of a table's line in a cell that has ink, if the cell ends there."""
-SAME, PIECE, OVER = 0.6, 0.6, 0.3
-"""Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
-STRONG = 0.97
-"""A place that was only taken for a box is none if it holds several that are so well drawn."""
 
 
 def steady(row: list[Cell], ink: Reach) -> list[Cell]:
@@ -273,34 +269,3 @@ def _offsets(axis: int) -> NDArray[np.float64]:
     off = np.zeros((5, 2))
     off[:, 1 - axis] = np.arange(-2, 3)
     return off
-
-
-def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
-    """Put boxes among others: in the place of their pieces, unless they are there already.
-
-    Returns:
-        All of them, and whether there is one that was not there.
-    """
-    out, changed = list(cells), False
-    for cell in new:
-        boxes = np.array([_frame(one) for one in out])
-        own = _frame(cell)
-        size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
-        common = np.clip(size, 0, None).prod(axis=1)
-        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        area = float((own[2:] - own[:2]).prod())
-        if (common > SAME * (areas + area - common)).any():
-            continue
-        pieces = common > PIECE * areas
-        if (common[~pieces] > OVER * area).any() or (areas[pieces] > area).any():
-            continue
-        whole = sum(one.drawn >= STRONG for one, piece in zip(out, pieces, strict=True) if piece)
-        if cell.drawn <= WEAK and whole > 1:
-            continue
-        out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
-        changed = True
-    return out, changed
-
-
-def _frame(cell: Cell) -> NDArray[np.float64]:
-    return np.concatenate([cell.quad.min(axis=0), cell.quad.max(axis=0)])
