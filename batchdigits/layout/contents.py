@@ -43,8 +43,9 @@ MASS = 0.3
 """What is dark and so thick, as a share of the box's shorter side, was not written with a pen."""
 BLOT, SOUND = 0.45, 0.97
 """The same in a box that is drawn so well: a 9 with a thick pen."""
-SIGN = 0.2
-"""A sign is so high at least, as a share of the paper in its box."""
+SIGN, BROAD = 0.2, 1.3
+"""A sign is so high at least, as a share of the paper in its box, and so broad at most, as a
+share of its height."""
 GREY = 0.82
 """A box is paper that has this share of the light about it, at least, in its middle."""
 
@@ -98,11 +99,11 @@ def count_signs(ink: Ink, cell: Cell) -> int:
         return 0
     _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
     high = stats[1:][stats[1:, 3] >= SIGN * inner.shape[0]]
-    ends = sorted((int(left), int(left + wide)) for left, _, wide, _, _ in high)
     count, last = 0, -1
-    for left, right in ends:
-        count += left >= last
-        last = max(last, right)
+    for left, _, wide, tall, _ in high[np.argsort(high[:, 0])].tolist():
+        if left >= last:
+            count += max(1, round(wide / (BROAD * tall)))  # letters may touch
+        last = max(last, left + wide)
     return count
 
 
