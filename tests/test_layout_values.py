@@ -115,6 +115,28 @@ def stacked(page: GreyImage) -> None:
         cv2.line(page, (x, 100), (x, 220), 0, 2)
 
 
+def flanked(page: GreyImage) -> None:
+    """Two rows of three boxes between wide cells, a digit in each."""
+    for y in (100, 140, 180):
+        cv2.line(page, (100, y), (660, y), 0, 2)
+    for x in (100, 300, 340, 380, 420, 660):
+        cv2.line(page, (x, 100), (x, 180), 0, 2)
+    for y in (130, 170):
+        for x, digit in ((308, "2"), (348, "0"), (388, "3")):
+            write(page, digit, x, y, 0.9)
+
+
+def flanked_marks(page: GreyImage) -> None:
+    """The same under a row of headings."""
+    flanked(page)
+    page[:98] = 255
+    for x in (100, 300, 340, 380, 420, 660):
+        cv2.line(page, (x, 60), (x, 100), 0, 2)
+    cv2.line(page, (100, 60), (660, 60), 0, 2)
+    for x in (302, 342, 382):
+        write(page, "abc", x, 85, 0.5)
+
+
 def sudoku(page: GreyImage) -> None:
     """A grid of equal pitch."""
     grid(page, 100, 100, 9, 9, wide=40)
@@ -132,6 +154,8 @@ def two_grids(page: GreyImage) -> None:
         (headed, {1: 8}, "", "each has its own heading"),
         (beside, {3: 1, 1: 3}, "", "the row's other cell is wider"),
         (stacked, {1: 12}, "may be one number", "a grid or numbers: nobody can tell"),
+        (flanked, {3: 2, 1: 4}, "may be a value for each box", "digits between wider cells"),
+        (flanked_marks, {1: 15}, "may be one number", "a cell above may be a heading"),
         (sudoku, {1: 81}, "", "a grid of equal pitch"),
         (two_grids, {1: 10}, "", "cells for whole numbers"),
     ],

@@ -128,6 +128,8 @@ def _find_groups(
     laid = np.asarray(cv2.warpPerspective(small, view.matrix, view.size, borderValue=255), np.uint8)
     seen = join_broken(lines(laid))
     closed = cells(seen)
+    if scale == 1 and _are_tiny(sorted_out(without_repeats(closed))):
+        return _find_groups(upright, grey, turn, ENLARGED)
     if (repaired := mended(seen, closed)) is not None:
         seen, closed = repaired, cells(repaired)
     near = reach(seen.ink)
@@ -137,8 +139,6 @@ def _find_groups(
     if len(boxes) < len(whole):  # there is a pattern under the print, which is no ink
         seen = seen._replace(ink=seen.strong, faint=seen.strong)
         near = reach(seen.strong)
-    if scale == 1 and _are_tiny(boxes):
-        return _find_groups(upright, grey, turn, ENLARGED)
     known = set(map(id, boxes))
     boxes = [
         cell

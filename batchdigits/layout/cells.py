@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lined import Cell, Quad, lined, near
+from batchdigits.layout.lined import Cell, Quad, find_median, lined, near
 from batchdigits.layout.lines import LONG, Ink, Lines, Reach, reach
 
 LEAST = 9
@@ -131,12 +131,12 @@ def _line(along: NDArray[np.float64], at: NDArray[np.int64], fit: float) -> Side
     if half < 2:
         return None
     slopes = (at[half : 2 * half] - at[:half]) / (along[half : 2 * half] - along[:half])
-    slope = float(np.median(slopes))
-    start = float(np.median(at - slope * along))
+    slope = find_median(slopes)
+    start = find_median(at - slope * along)
     off = np.abs(at - slope * along - start)
     if (off <= fit).mean() < 0.66 or abs(slope) > STEEP:
         return None
-    near = off <= max(1.5, float(np.median(off)) * 2.5)
+    near = off <= max(1.5, find_median(off) * 2.5)
     if near.sum() >= 4:
         x, y = along[near], at[near].astype(np.float64)
         centre = x.mean()

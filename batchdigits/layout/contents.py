@@ -43,6 +43,9 @@ MASS = 0.3
 """What is dark and so thick, as a share of the box's shorter side, was not written with a pen."""
 BLOT, SOUND = 0.45, 0.97
 """The same in a box that is drawn so well: a 9 with a thick pen."""
+SIGN, BROAD = 0.2, 1.3
+"""A sign is so high at least, as a share of the paper in its box, and so broad at most, as a
+share of its height."""
 GREY = 0.82
 """A box is paper that has this share of the light about it, at least, in its middle."""
 
@@ -87,6 +90,21 @@ def measure_fill(ink: Ink, cell: Cell) -> float:
     """Return what share of a box is ink."""
     inner = _inner(ink, cell)
     return float((inner > 0).mean()) if inner.size else 1.0
+
+
+def count_signs(ink: Ink, cell: Cell) -> int:
+    """Count the signs beside each other in a box: what is high in it."""
+    inner = _inner(ink, cell)
+    if not inner.size:
+        return 0
+    _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    high = stats[1:][stats[1:, 3] >= SIGN * inner.shape[0]]
+    count, last = 0, -1
+    for left, _, wide, tall, _ in high[np.argsort(high[:, 0])].tolist():
+        if left >= last:
+            count += max(1, round(wide / (BROAD * tall)))  # letters may touch
+        last = max(last, left + wide)
+    return count
 
 
 def _round(ink: Ink, cell: Cell) -> bool:

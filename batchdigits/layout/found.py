@@ -26,10 +26,11 @@ HIDDEN = 0.7
 """Least share of each side of a box that has ink, where its row and its column want one."""
 FOLDED = 0.3
 """Least share of each side of a box that has ink, where its neighbours on two sides prove it."""
+PROVING = 0.1
+"""Share of the rows that have boxes on both sides of a table's upright line, if it parts other
+boxes; the same of columns and level lines."""
 LINE = 0.8
 """Least share of a table's line in a cell that has ink, if the cell ends there."""
-SAME, PIECE, OVER = 0.6, 0.6, 0.3
-"""Shares of area: two boxes that are one; what is a piece of a box; what is in its way."""
 
 
 def steady(row: list[Cell], ink: Reach) -> list[Cell]:
@@ -207,35 +208,48 @@ def divided(table: list[Cell], spans: NDArray[np.int64], ink: Reach) -> list[Cel
         spans: (N, 4): row and column of each, and those after it.
         ink: how near it is, everywhere in the view.
     """
+    sides = [_list_sides(table, spans, axis) for axis in (0, 1)]
+    least = 2 * PROVING * spans[:, [3, 2]].max(axis=0)
     out = []
     for cell, span in zip(table, spans.tolist(), strict=True):
         parts = [cell]
         for axis in (0, 1):  # first across rows, then across columns
             for line in range(span[axis] + 1, span[axis + 2]):
-                at = _line(table, spans, axis, line, cell)
+                at = _line(sides[axis], axis, line, cell, float(least[axis]))
                 parts = [one for part in parts for one in _parts(part, axis, at, ink)]
         out += parts
     return out
 
 
-def _line(
-    table: list[Cell], spans: NDArray[np.int64], axis: int, line: int, near: Cell
-) -> float | None:
-    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it."""
+def _list_sides(table: list[Cell], spans: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+    """List the sides of boxes across an axis, (2 N, 3).
+
+    Of each side: the number of its line, where that is, and how far along its box's middle is.
+    """
     along = 1 - axis
-    ends = [
-        (abs(float(cell.middle[axis] - near.middle[axis])), float(cell.quad[corners, along].mean()))
-        for cell, span in zip(table, spans.tolist(), strict=True)
-        for at, corners in _sides(span, axis)
-        if at == line
-    ]
-    return min(ends)[1] if ends else None
+    middle = np.array([cell.middle[axis] for cell in table])
+    quads = np.array([cell.quad[:, along] for cell in table])
+    corners = ([0, 1], [3, 2]) if axis == 0 else ([0, 3], [1, 2])
+    return np.concatenate(
+        [
+            np.column_stack([spans[:, at], quads[:, ends].mean(axis=1), middle])
+            for at, ends in zip((axis, axis + 2), corners, strict=True)
+        ]
+    )
 
 
-def _sides(span: list[int], axis: int) -> list[tuple[int, list[int]]]:
-    """List a box's two sides across an axis: the number of their line, and their corners."""
-    before, after = ([0, 1], [3, 2]) if axis == 0 else ([0, 3], [1, 2])
-    return [(span[axis], before), (span[axis + 2], after)]
+def _line(
+    sides: NDArray[np.float64], axis: int, line: int, near: Cell, least: float
+) -> float | None:
+    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it.
+
+    None where fewer than `least` boxes have a side on it: a stroke in one row parts no other.
+    """
+    own = sides[sides[:, 0] == line]
+    if not len(own) or len(own) < least:
+        return None
+    far = np.abs(own[:, 2] - near.middle[axis])
+    return float(own[far == far.min(), 1].min())
 
 
 def _parts(cell: Cell, axis: int, at: float | None, ink: Reach) -> list[Cell]:
@@ -263,31 +277,3 @@ def _offsets(axis: int) -> NDArray[np.float64]:
     off = np.zeros((5, 2))
     off[:, 1 - axis] = np.arange(-2, 3)
     return off
-
-
-def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
-    """Put boxes among others: in the place of their pieces, unless they are there already.
-
-    Returns:
-        All of them, and whether there is one that was not there.
-    """
-    out, changed = list(cells), False
-    boxes = np.array([_frame(one) for one in out]).reshape(-1, 4)
-    for cell in new:
-        own = _frame(cell)
-        size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
-        common = np.clip(size, 0, None).prod(axis=1)
-        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        area = float((own[2:] - own[:2]).prod())
-        if (common > SAME * (areas + area - common)).any():
-            continue
-        pieces = common > PIECE * areas
-        if (common[~pieces] > OVER * area).any() or (areas[pieces] > area).any():
-            continue
-        out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
-        boxes, changed = np.concatenate([boxes[~pieces], own[None]]), True
-    return out, changed
-
-
-def _frame(cell: Cell) -> NDArray[np.float64]:
-    return np.concatenate([cell.quad.min(axis=0), cell.quad.max(axis=0)])

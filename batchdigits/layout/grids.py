@@ -1,7 +1,7 @@
 """Boxes that share lines → the lines of their grid, and between which of them each box lies."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -183,26 +183,28 @@ def _ends_comb(
 
 def spans(cells: list[Cell]) -> NDArray[np.int64]:
     """Say between which lines of their grid cells lie: (N, 4), row and column, those after it."""
-    (rows, after), (columns, beyond) = _levels(cells, 1), _levels(cells, 0)
+    pairs = beside(cells, 0), beside(cells, 1)
+    (rows, after), (columns, beyond) = (_levels(cells, axis, pairs) for axis in (1, 0))
     return np.column_stack([rows, columns, after, beyond])
 
 
-def _levels(cells: list[Cell], axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _levels(
+    cells: list[Cell], axis: int, pairs_of: Sequence[list[tuple[int, int]]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Number the lines across an axis: for each cell, the one before it and the one after.
 
     The side before cell n is 2 n, that after it 2 n + 1. Neighbours along the axis share a line;
-    so do those beside each other whose sides meet.
+    so do those beside each other whose sides meet. `pairs_of` has the neighbours along either axis.
     """
     quads = np.array([cell.quad for cell in cells])
     ends = np.sort(quads[:, :, axis], axis=1).reshape(-1, 2, 2).mean(axis=2)
     small = float(np.quantile(ends[:, 1] - ends[:, 0], 0.2))
-    pairs = [(2 * one + 1, 2 * two) for one, two in beside(cells, axis)]
+    pairs = [(2 * one + 1, 2 * two) for one, two in pairs_of[axis]]
     corners = ((0, 3), (1, 2)) if axis == 0 else ((0, 1), (3, 2))
-    for one, two in beside(cells, 1 - axis):  # two is to the right of one, or below
-        for end in (0, 1):
-            first, second = quads[one, corners[end][1], axis], quads[two, corners[end][0], axis]
-            if abs(first - second) < SAME * small:
-                pairs.append((2 * one + end, 2 * two + end))
+    before, after = np.array(pairs_of[1 - axis], np.int64).reshape(-1, 2).T
+    for end, (low, high) in enumerate(corners):
+        near = np.abs(quads[before, high, axis] - quads[after, low, axis]) < SAME * small
+        pairs += zip(*(2 * np.stack([before[near], after[near]]) + end).tolist(), strict=True)
     ends_of = roots(2 * len(cells), pairs)
     places = defaultdict(list)
     for n, root in enumerate(ends_of):

@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.found import added, among, beyond, divided, steady
+from batchdigits.layout.found import among, beyond, divided, steady
 from batchdigits.layout.grids import beside, joined, roots, spans
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Reach
+from batchdigits.layout.sorted import added
 
 Kind = Literal["boxes", "box", "table"]
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from batchdigits.layout.frames import areas, frames, share
 from batchdigits.layout.grids import beside, roots, spans
-from batchdigits.layout.lined import Cell, Quad
+from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Reach
+from batchdigits.layout.seeking import ABOUT, measure_rim, seek_box
 
 ALIKE, LITTLE, ASKEW = 0.08, 2.5, 0.05
 """By what share of the shorter side boxes of one size may differ; px, at least; a row's slope."""
@@ -24,17 +25,10 @@ FAR = 8
 """Boxes of one size so many boxes apart, at most, say how long a step may be."""
 WIDE = 1.8
 """A box so many times wider than high stands in no row but a table's."""
-LEAST, MEAN = 0.62, 0.84
-"""Share of the worst side of a box that has ink, and of all four."""
-DOTS = 0.8
-"""The same of dotted ones is this share of it, and of one between two others:"""
 BETWEEN = 0.75
-PAPER = 0.6
-"""Greatest share of ink just within the sides of a box."""
+"""Share of the ink that a box's sides have else which one between two others needs."""
 EMPTY = 0.36
-"""The same, of all boxes of a run together."""
-ABOUT, LEVEL = 3, 0.015
-"""px about its place in which a box is sought; places that are as good, by shares of ink."""
+"""Greatest share of ink just within the sides of a run's boxes together."""
 MOST, SHORTEST, PAIR, SINGLE, NEW = 64, 3, 0.9, 0.85, 0.8
 """Boxes of a run, at most and at least; how well two alone are drawn, and those of a longer run of
 which one was found; what a box that was not weighs."""
@@ -44,13 +38,13 @@ share in common with it, but is no part of it; nor, if it is so many times as la
 is drawn less well."""
 TABLE = 3, 2
 """Rows and columns of a table, at least, that is complete."""
+WHOLE = 0.85
+"""Share of a box that was found, and is so well drawn, that lies in one that takes its place."""
+FRAME = 1.5
+"""A box that was found, and is so many times as wide and high, has others of the row in it too."""
 PIECE, OVER, LARGER, SAME = 0.6, 0.3, 3, 0.7
 """What boxes fill so much of is no box, nor what has so much in common with one: shares of area. A
 frame, so many times as large, may be round them."""
-
-_SPOTS = np.linspace(0.02, 0.98, 25)[:, None]
-_MOVES = np.stack(np.meshgrid(*[np.arange(-ABOUT, ABOUT + 1.0)] * 2), axis=-1).reshape(-1, 2)
-_COST = 0.006 * np.abs(_MOVES).sum(axis=1)
 
 
 class Run(NamedTuple):
@@ -149,7 +143,7 @@ def _clear(run: Run, ink: Reach) -> bool:
     """Tell whether there is paper in most boxes of a run: in codes there is not."""
     if 2 * len(run.old) >= len(run.cells):
         return True
-    rims = [_rim(ink, cell.quad, cell.thickness) for cell in run.cells]
+    rims = [measure_rim(ink, cell.quad, cell.thickness) for cell in run.cells]
     return float(np.mean(rims)) <= EMPTY
 
 
@@ -205,7 +199,7 @@ def _next(
         return [one]
     if (two := _there(seen, near, last, 2 * step)) is None:
         return []
-    between = sought(seen.ink, last, (last.quad + two[1].quad) / 2, BETWEEN)
+    between = seek_box(seen.ink, last, (last.quad + two[1].quad) / 2, BETWEEN)
     return [] if between is None else [(None, between), two]
 
 
@@ -217,56 +211,30 @@ def _there(
     best = int(off.argmin())
     if off[best] <= ABOUT:
         return int(near[best]), seen.cells[near[best]]
-    cell = sought(seen.ink, last, last.quad + step)
-    return None if cell is None or _blocked(seen, cell) else (None, cell)
+    cell = seek_box(seen.ink, last, last.quad + step)
+    return None if cell is None or _blocked(seen, cell, last) else (None, cell)
 
 
-def _blocked(seen: Seen, new: Cell) -> bool:
-    """Tell whether a box would take the place of one that is surer."""
+def _blocked(seen: Seen, new: Cell, last: Cell) -> bool:
+    """Tell whether a box would take the place of one that is surer, or be alone within one.
+
+    Args:
+        seen: what was found.
+        new: the box.
+        last: the one before it in its row.
+    """
     own = frames([new])
     one, two = float(areas(own)[0]), areas(seen.frames)
     common = share(own, seen.frames)[0] * np.minimum(one, two)
+    low, high = seen.frames[:, :2], seen.frames[:, 2:]
+    left = ~((low < last.middle) & (last.middle < high)).all(axis=1)
+    large = (high - low > FRAME * (own[0, 2:] - own[0, :2])).all(axis=1)
+    if (seen.strong & left & large & (common > WHOLE * one)).any():
+        return True
     over = seen.strong & (common > BESIDE * np.minimum(one, two))
     part = (two > INSIDE * one) & (common > PIECE * one)
     given = part & (two < LARGER * one) & (new.drawn < STRONG)
-    return bool((over & (given | (~part & (common < PIECE * two)))).any())
-
-
-def sought(ink: Reach, like: Cell, quad: Quad, part: float = 1.0) -> Cell | None:
-    """Look for a box about a place, by the ink along its sides.
-
-    Args:
-        ink: how near it is, everywhere in the view.
-        like: a box of its row.
-        quad: its corners, to the middle of its lines.
-        part: of the ink that its sides have else.
-    """
-    part *= DOTS if like.dotted else 1.0
-    sides = quad + _SPOTS[:, :, None] * (quad[[1, 2, 3, 0]] - quad)
-    drawn = (_at(ink, sides + _MOVES[:, None, None]) >= 2).mean(axis=1)
-    score = drawn.mean(axis=1)
-    best = int((score - _COST).argmax())
-    if drawn[best].min() < part * LEAST or score[best] < part * MEAN:
-        return None
-    found = quad + _MOVES[score >= score[best] - LEVEL].mean(axis=0)  # the middle of thick lines
-    if _rim(ink, found, like.thickness) > PAPER:
-        return None
-    return Cell(found, like.thickness, float(drawn[best].min()), like.dotted)
-
-
-def _rim(ink: Reach, quad: Quad, thickness: float) -> float:
-    """Say what share of what lies just within the sides of a box is ink."""
-    within = quad + (thickness / 2 + 2.5) * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
-    rim = within + _SPOTS[:, :, None] * (within[[1, 2, 3, 0]] - within)
-    return float((_at(ink, rim) == 3).mean())
-
-
-def _at(ink: Reach, at: NDArray[np.float64]) -> Reach:
-    high, wide = ink.shape
-    spots = (at + 0.5).astype(np.int64)
-    x = np.minimum(np.maximum(spots[..., 0], 0), wide - 1)
-    y = np.minimum(np.maximum(spots[..., 1], 0), high - 1)
-    return np.asarray(ink[y, x], np.uint8)
+    return bool((over & (given | (~part & (common < WHOLE * two)))).any())
 
 
 def _settled(seen: Seen, found: Sequence[Run], before: Sequence[Cell]) -> list[Cell]:

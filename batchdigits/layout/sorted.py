@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from batchdigits.layout.lined import Cell
+from batchdigits.layout.lined import WEAK, Cell
 
 SAME = 0.6
 """Share that two boxes which are one have in common at least."""
@@ -20,6 +20,11 @@ WITHIN = 0.55
 SURE, CLEAR, FEW = 0.88, 0.97, 3
 """How well a box within another is drawn, at least: a hole in a digit is not; and so few of them
 within one that is drawn as well as the second."""
+
+PIECE, OVER = 0.6, 0.3
+"""Shares of area: what is a piece of a box that was missing; what is in its way."""
+STRONG = 0.97
+"""A place that was only taken for a box is none if it holds several that are so well drawn."""
 
 
 def without_repeats(found: list[Cell]) -> list[Cell]:
@@ -94,3 +99,34 @@ def _common(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
+
+
+def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
+    """Put boxes among others: in the place of their pieces, unless they are there already.
+
+    Returns:
+        All of them, and whether there is one that was not there.
+    """
+    out, changed = list(cells), False
+    boxes = np.array([_frame(one) for one in out]).reshape(-1, 4)
+    for cell in new:
+        own = _frame(cell)
+        size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
+        common = np.clip(size, 0, None).prod(axis=1)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        area = float((own[2:] - own[:2]).prod())
+        if (common > SAME * (areas + area - common)).any():
+            continue
+        pieces = common > PIECE * areas
+        if (common[~pieces] > OVER * area).any() or (areas[pieces] > area).any():
+            continue
+        whole = sum(one.drawn >= STRONG for one, piece in zip(out, pieces, strict=True) if piece)
+        if cell.drawn <= WEAK and whole > 1:
+            continue
+        out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
+        boxes, changed = np.concatenate([boxes[~pieces], own[None]]), True
+    return out, changed
+
+
+def _frame(cell: Cell) -> NDArray[np.float64]:
+    return np.concatenate([cell.quad.min(axis=0), cell.quad.max(axis=0)])

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.layout.flanked import find_flanked
 from batchdigits.layout.found import LONGEST
 from batchdigits.layout.grids import spans
 from batchdigits.layout.groups import WIDE, Group
@@ -33,6 +34,7 @@ MOST = 20
 HEADED = 0.6
 """Share of the columns that have a heading of their own, at least, where each is a value."""
 ONE_NUMBER = "may be one number"
+SEVERAL = "may be a value for each box"
 GOES_ON = "may go on in a box that was not found"
 TALL, CUT = 0.35, 0.12
 """Least height of a sign where the next box would be, as a share of the box's; and what is left off
@@ -119,6 +121,11 @@ def _find_joined(cells: Sequence[Cell], labels: Sequence[bool], ink: Ink) -> lis
             joined.append(run)
         elif wider:
             out += [Value((n,), ONE_NUMBER) for n in run.members]
+    taken = {n for value in out if not value.doubt for n in value.members}
+    for members in find_flanked(cells, lines, labels, ink):
+        if not taken & set(members):
+            out = [value for value in out if not set(value.members) & set(members)]
+            out.append(Value(members, SEVERAL))
     taken = {n for value in out for n in value.members}
     broken = {
         *_find_broken(lines, joined),
