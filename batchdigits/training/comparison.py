@@ -1,6 +1,6 @@
 """How a bundle reads before and after it learned from an inbox; and the card that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 
 from batchdigits import calibrate, predict
 from batchdigits.errors import ModelError
+from batchdigits.labelled import is_digit
 from batchdigits.records import CalibrationBin
 from batchdigits.training.corrected import CorrectedDigits
 
@@ -28,6 +29,10 @@ class Readings(NamedTuple):
 
     logits: Logits
     labels: NDArray[np.int64]
+
+    def select(self, chosen: NDArray[np.bool_]) -> "Readings":
+        """Return those where `chosen`, shape (N,), is true."""
+        return Readings(self.logits[chosen], self.labels[chosen])
 
     def count_wrong(self) -> int:
         """Count the digits that are read as another one."""
@@ -49,14 +54,14 @@ class Comparison:
         corrected_after: the same, each by networks that have not learned from its page.
         guard_before: the guard digits, by the networks to start from.
         guard_after: the same, by the networks of the new bundle.
-        share: of the tuned weights.
+        shares: of the tuned weights, in each network.
     """
 
     corrected_before: Readings
     corrected_after: Readings
     guard_before: Readings
     guard_after: Readings
-    share: float
+    shares: Mapping[str, float]
 
     def check(self, name: str, temperature: float) -> None:
         """Refuse a bundle that is no better.
@@ -75,7 +80,7 @@ class Comparison:
                 f"wrong, and {before} are with '{name}': keep that, or settle more values"
             )
         old, new = (
-            (one.count_wrong(), one.compute_loss(temperature))
+            (one.count_wrong(), round(one.compute_loss(temperature), 4))  # beyond it is noise
             for one in (self.corrected_before, self.corrected_after)
         )
         if new >= old:
@@ -101,17 +106,15 @@ def make_card(
         name: of the bundle.
     """
     assert card.careful is not None
-    parts = (comparison.corrected_after, comparison.guard_after)
-    fitted = [calibrate.fit_temperature(one.logits, one.labels) for one in parts]
-    temperature = round(max(card.temperature, *fitted), 4)
-    readings = [group_readings([one], temperature) for one in parts]
-    both = calibrate.find_default_threshold(group_readings(parts, temperature))
-    base = list(card.readings)
-    threshold = max(card.threshold, both)
+    after = comparison.corrected_after
+    temperature = fit_tuned_temperature(card, comparison)
+    inbox = estimate_inbox(card, comparison, corrected, temperature)
+    threshold = max(card.threshold, calibrate.find_default_threshold(inbox))
+    readings = [*group_readings(after, temperature), *card.readings]
     careful = card.whole["careful"] | {
         "temperature": round(card.careful.temperature * temperature / card.temperature, 4)
     }
-    said = f"{len(parts[0].labels)} corrected digits, each read by networks that had not learned "
+    said = f"{len(after.labels)} corrected digits, each read by networks that had not learned "
     said += f"from its page, and what '{card.name}' was calibrated on"
     return {
         **card.whole,
@@ -120,13 +123,13 @@ def make_card(
         "calibration": {
             "temperature": temperature,
             "fitted on": said,
-            "readings": [list(one) for one in sorted([*readings[0], *base], reverse=True)],
+            "readings": [list(one) for one in sorted(readings, reverse=True)],
         },
         "threshold": threshold,
         "measured": describe_comparison(comparison, temperature, threshold),
         "fine-tuned": {
             "from": card.name,
-            "share of the tuned weights": comparison.share,
+            "shares of the tuned weights": dict(comparison.shares),
             "numbers": "the number reader is as it was",
             "measured before": card.whole.get("measured", {}),
         },
@@ -142,12 +145,56 @@ def make_card(
     }
 
 
-def group_readings(parts: Sequence[Readings], temperature: float) -> list[CalibrationBin]:
+def fit_tuned_temperature(card: predict.Card, comparison: Comparison) -> float:
+    """Fit the temperature on the held-out corrections; it never falls.
+
+    Guard digits are not of the inbox, and tell only whether the networks became surer than they
+    may be: by how much the temperature that fits them rose.
+    """
+    own, before, after = (
+        calibrate.fit_temperature(one.logits, one.labels)
+        for one in (comparison.corrected_after, comparison.guard_before, comparison.guard_after)
+    )
+    return round(max(card.temperature, own, card.temperature * after / before), 4)
+
+
+def estimate_inbox(
+    card: predict.Card, comparison: Comparison, corrected: CorrectedDigits, temperature: float
+) -> list[CalibrationBin]:
+    """Estimate how the digits of the whole inbox are read.
+
+    People correct what is doubtful first, so that corrections alone are no sample of an inbox. A
+    corrected digit of a value that was for review stands for its share of all these. One of a
+    value that was `ok` stands for itself, because it may have been looked at for being odd. The
+    other `ok` ones are taken to be as the calibration data of the bundle to start from.
+
+    Args:
+        card: of the bundle to start from.
+        comparison: how digits are read.
+        corrected: tells what was for review, and how many digits there are of each kind.
+        temperature: of the new bundle.
+    """
+    doubtful = corrected.doubtful[is_digit(corrected.labels)]
+    sure = [one for one in card.readings if one.confidence >= card.threshold]
+    one_sure = sum(one.right + one.wrong for one in sure) / max(1, corrected.others.sure)
+    stands = 1 + corrected.others.doubtful / max(1, int(doubtful.sum()))
+    after = comparison.corrected_after
+    parts = [(doubtful, one_sure * stands), (~doubtful, one_sure)]
+    return [
+        *(sure if corrected.others.sure else ()),
+        *(
+            CalibrationBin(one.confidence, round(one.right * times), round(one.wrong * times))
+            for chosen, times in parts
+            for one in group_readings(after.select(chosen), temperature)
+        ),
+    ]
+
+
+def group_readings(found: Readings, temperature: float) -> list[CalibrationBin]:
     """Group digits by their confidence; see `calibrate.group_by_confidence`."""
-    logits, labels = (np.concatenate(some) for some in zip(*parts, strict=True))
-    read = calibrate.predict_digits(logits, temperature)
+    read = calibrate.predict_digits(found.logits, temperature)
     kept = ~read.other
-    return calibrate.group_by_confidence(read.confidence[kept], (read.digit == labels)[kept])
+    return calibrate.group_by_confidence(read.confidence[kept], (read.digit == found.labels)[kept])
 
 
 def describe_comparison(

@@ -15,25 +15,25 @@ from batchdigits.labelled import is_digit
 from batchdigits.options import TrainOptions
 from batchdigits.predict import backend
 from batchdigits.training import bundle, course, digits, shipped
-from batchdigits.training.comparison import Comparison, Readings, make_card
+from batchdigits.training.averaging import (
+    UNTUNED,
+    Networks,
+    SharedReadings,
+    average_networks,
+    blend_networks,
+    choose_shares,
+    join_parts,
+    read_at_shares,
+)
+from batchdigits.training.comparison import Comparison, make_card
 from batchdigits.training.corrected import CorrectedDigits, load_corrected_digits
 from batchdigits.training.course import Tell
 from batchdigits.training.guard import load_guard_digits
 from batchdigits.training.network import KINDS, with_weights_of
-from batchdigits.training.tuning import (
-    EPOCHS,
-    Networks,
-    TuningPlan,
-    average_networks,
-    compute_logits,
-    tune_networks,
-)
+from batchdigits.training.tuning import EPOCHS, TuningPlan, tune_networks
 
 FOLD_COUNT = 3
 """Parts of the pages: each is read by networks that learned from the other two."""
-SHARES = tuple(tenths / 10 for tenths in range(10, 0, -1))
-"""Of the tuned weights in the average with those from before; the largest is taken that forgets
-nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def fine_tune_bundle(options: TrainOptions, tell: Tell, *, bar: bool = False) ->
     """Adapt a bundle to the hands of an inbox, as its corrections show them.
 
     The pages are parted into three, and each part is read by networks that learned from the other
-    two: this decides whether the bundle is kept, and calibrates it. The bundle's own networks
-    learn from all pages.
+    two: this decides whether the bundle is kept, and calibrates it. The bundle's own networks are
+    the mean of these, averaged with those from before.
 
     Args:
         options: the bundle to start from, the corrections, and where to.
@@ -136,37 +136,37 @@ class _Tuning:
         """Train; return how digits are read, and the networks of the new bundle."""
         folds = assign_folds(self._corrected.pages, self._plan.seed)
         parts = [self._tune(folds != n, f"part {n + 1} of {FOLD_COUNT}") for n in range(FOLD_COUNT)]
-        tuned = self._tune(folds >= 0, "all parts")
-        before = self._read_guard(self._start)
-        for share in SHARES:
-            networks = average_networks(self._start, tuned, share)
-            after = self._read_guard(networks)
-            if after.count_wrong() <= before.count_wrong():
-                break
-        held = [average_networks(self._start, one, share) for one in parts]
-        old = self._read_corrected([self._start] * FOLD_COUNT, folds)
-        new = self._read_corrected(held, folds)
-        return Comparison(old, new, before, after, share), networks
+        tuned = average_networks(parts)
+        corrected = self._read_corrected(parts, folds)
+        guard = read_at_shares(self._start, tuned, self._guard, self._card)
+        chosen = choose_shares(corrected, guard)
+        comparison = Comparison(
+            corrected.combine(UNTUNED),
+            corrected.combine(chosen),
+            guard.combine(UNTUNED),
+            guard.combine(chosen),
+            chosen.describe(),
+        )
+        return comparison, blend_networks(self._start, tuned, chosen)
 
-    def _read_corrected(self, networks: Sequence[Networks], folds: NDArray[np.int64]) -> Readings:
-        """Read the digits of each part of the pages by the networks for it."""
+    def _read_corrected(
+        self, networks: Sequence[Networks], folds: NDArray[np.int64]
+    ) -> SharedReadings:
+        """Read the digits of each part of the pages by the networks for it, in their order."""
         digit = is_digit(self._corrected.labels)
-        out = np.zeros((len(folds), len(self._card.classes)), np.float32)
-        for n, one in enumerate(networks):
-            rows = digit & (folds == n)
-            pictures = self._corrected.pictures[rows]
-            out[rows] = compute_logits(one, pictures, self._card, self._card.temperature)
-        return Readings(out[digit], self._corrected.labels[digit])
+        rows = [digit & (folds == n) for n in range(len(networks))]
+        found = self._corrected
+        parts = [
+            read_at_shares(self._start, one, (found.pictures[some], found.labels[some]), self._card)
+            for one, some in zip(networks, rows, strict=True)
+        ]
+        order = np.argsort(np.concatenate([np.flatnonzero(some) for some in rows]))
+        return join_parts(parts, order)
 
     def _tune(self, chosen: NDArray[np.bool_], name: str) -> Networks:
         self._tell(f"learning from {name}")
         sets = [self._corrected.select(chosen), self._replayed]
         return tune_networks(self._start, sets, self._plan)
-
-    def _read_guard(self, networks: Networks) -> Readings:
-        pictures, labels = self._guard
-        logits = compute_logits(networks, pictures, self._card, self._card.temperature)
-        return Readings(logits, labels)
 
 
 def assign_folds(pages: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
