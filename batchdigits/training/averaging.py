@@ -96,6 +96,13 @@ def read_at_shares(
     return SharedReadings(quick, careful, labels, card)
 
 
+def find_doubted_digits(
+    networks: Networks, pictures: Pictures, card: predict.Card
+) -> NDArray[np.bool_]:
+    """Tell which pictures, shape (N, 28, 28), the quick network doubts: shape (N,)."""
+    return _find_doubted(_read_pictures(networks["quick"], pictures), card)
+
+
 def join_parts(parts: Sequence[SharedReadings], order: NDArray[np.int64]) -> SharedReadings:
     """Join the readings of several parts, each by networks of its own, in another order, (N,)."""
     return SharedReadings(

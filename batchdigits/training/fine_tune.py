@@ -22,6 +22,7 @@ from batchdigits.training.averaging import (
     average_networks,
     blend_networks,
     choose_shares,
+    find_doubted_digits,
     join_parts,
     read_at_shares,
 )
@@ -30,7 +31,14 @@ from batchdigits.training.corrected import CorrectedDigits, load_corrected_digit
 from batchdigits.training.course import Tell
 from batchdigits.training.guard import load_guard_digits
 from batchdigits.training.network import KINDS, with_weights_of
-from batchdigits.training.tuning import EPOCHS, TuningPlan, tune_networks
+from batchdigits.training.tuning import (
+    DOUBTED_TIMES,
+    EPOCHS,
+    OWN_TIMES,
+    TuningPlan,
+    repeat_digits,
+    tune_networks,
+)
 
 FOLD_COUNT = 3
 """Parts of the pages: each is read by networks that learned from the other two."""
@@ -124,13 +132,16 @@ class _Tuning:
         self, card: predict.Card, corrected: CorrectedDigits, plan: TuningPlan, tell: Tell
     ) -> None:
         self._card, self._corrected, self._plan, self._tell = card, corrected, plan, tell
-        guard = load_guard_digits()
-        self._replayed, self._guard = guard.replayed, digits.normalized(guard.held)
         files = (card.network, card.place / predict.CAREFUL_FILE)
         self._start: Networks = {
             kind: with_weights_of(predict.load_keras_model(file), kind)
             for kind, file in zip(KINDS, files, strict=True)
         }
+        guard = load_guard_digits()
+        self._guard = digits.normalized(guard.held)
+        pictures, _ = digits.normalized(guard.replayed)
+        doubted = find_doubted_digits(self._start, pictures, card)
+        self._replayed = repeat_digits(guard.replayed, np.where(doubted, DOUBTED_TIMES, 1))
 
     def run(self) -> tuple[Comparison, Networks]:
         """Train; return how digits are read, and the networks of the new bundle."""
@@ -165,8 +176,9 @@ class _Tuning:
 
     def _tune(self, chosen: NDArray[np.bool_], name: str) -> Networks:
         self._tell(f"learning from {name}")
-        sets = [self._corrected.select(chosen), self._replayed]
-        return tune_networks(self._start, sets, self._plan)
+        own = self._corrected.select(chosen)
+        often = repeat_digits(own, np.full(len(own.labels), OWN_TIMES))
+        return tune_networks(self._start, [often, self._replayed], self._plan)
 
 
 def assign_folds(pages: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
