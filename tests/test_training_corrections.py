@@ -25,6 +25,7 @@ from batchdigits.training.corrected import (
     UncorrectedDigits,
     load_corrected_digits,
 )
+from batchdigits.training.network import Kind
 
 
 def mirrored(digit: int, seed: int) -> NDArray[np.uint8]:
@@ -189,7 +190,7 @@ def readings(wrong: int, count: int = 20, sure: float = 9.0) -> Readings:
     return Readings(logits, labels)
 
 
-SHARES = {"quick": 0.5, "careful": 0.5}
+SHARES: dict[Kind, float] = {"quick": 0.5, "careful": 0.5}
 
 
 def corrections_of(read: Readings, doubtful: int, others: UncorrectedDigits) -> CorrectedDigits:
@@ -236,8 +237,8 @@ def test_the_digits_of_a_page_are_in_one_part() -> None:
 
 @pytest.mark.parametrize(
     ("after", "surer"),
-    [(readings(0, 200), False), (readings(60, 200), True)],
-    ids=["all right", "many wrong and sure"],
+    [(readings(0, 200), False), (readings(60, 200, sure=12.0), True)],
+    ids=["all right", "many wrong and surer"],
 )
 def test_a_bundle_never_becomes_surer_than_it_was(after: Readings, surer: bool) -> None:
     card = predict.load_card(None)
@@ -290,10 +291,11 @@ def test_a_share_of_a_network_is_taken_that_forgets_nothing_and_reads_best() -> 
     ("wrong", "doubtful", "others", "rises"),
     [
         (0, 300, UncorrectedDigits(3000, 300), False),
-        (3, 300, UncorrectedDigits(3000, 300), True),
-        (3, 300, UncorrectedDigits(300_000, 0), False),  # few of the whole inbox
-        (3, 0, UncorrectedDigits(300_000, 30_000), False),  # sure ones stand for themselves
-        (3, 300, UncorrectedDigits(300_000, 30_000), True),  # doubtful ones for a hundred more
+        (1, 300, UncorrectedDigits(3000, 300), False),  # one may be chance
+        (6, 300, UncorrectedDigits(3000, 300), True),
+        (6, 300, UncorrectedDigits(3_000_000, 0), False),  # few of the whole inbox
+        (6, 0, UncorrectedDigits(3_000_000, 300_000), False),  # sure ones stand for themselves
+        (6, 300, UncorrectedDigits(3_000_000, 300_000), True),  # doubtful ones for a thousand more
     ],
 )
 def test_the_threshold_rises_where_the_inbox_as_a_whole_would_have_more_mistakes(

@@ -10,9 +10,10 @@ from scipy.special import log_softmax
 
 from batchdigits import calibrate, predict
 from batchdigits.errors import ModelError
-from batchdigits.labelled import is_digit
 from batchdigits.records import CalibrationBin
 from batchdigits.training.corrected import CorrectedDigits
+from batchdigits.training.inbox import find_inbox_threshold, sample_inbox
+from batchdigits.training.network import Kind
 
 OWN_LICENCE = "of whoever owns the scans"
 
@@ -30,9 +31,9 @@ class Readings(NamedTuple):
     logits: Logits
     labels: NDArray[np.int64]
 
-    def select(self, chosen: NDArray[np.bool_]) -> "Readings":
-        """Return those where `chosen`, shape (N,), is true."""
-        return Readings(self.logits[chosen], self.labels[chosen])
+    def predict(self, temperature: float) -> calibrate.DigitPredictions:
+        """Predict the digits with their confidences."""
+        return calibrate.predict_digits(self.logits, temperature)
 
     def count_wrong(self) -> int:
         """Count the digits that are read as another one."""
@@ -61,7 +62,7 @@ class Comparison:
     corrected_after: Readings
     guard_before: Readings
     guard_after: Readings
-    shares: Mapping[str, float]
+    shares: Mapping[Kind, float]
 
     def check(self, name: str, temperature: float) -> None:
         """Refuse a bundle that is no better.
@@ -108,8 +109,8 @@ def make_card(
     assert card.careful is not None
     after = comparison.corrected_after
     temperature = fit_tuned_temperature(card, comparison)
-    inbox = estimate_inbox(card, comparison, corrected, temperature)
-    threshold = max(card.threshold, calibrate.find_default_threshold(inbox))
+    sample = sample_inbox(card, after.predict(temperature), after.labels, corrected)
+    threshold = find_inbox_threshold(card, sample)
     readings = [*group_readings(after, temperature), *card.readings]
     careful = card.whole["careful"] | {
         "temperature": round(card.careful.temperature * temperature / card.temperature, 4)
@@ -146,53 +147,25 @@ def make_card(
 
 
 def fit_tuned_temperature(card: predict.Card, comparison: Comparison) -> float:
-    """Fit the temperature on the held-out corrections; it never falls.
+    """Fit the temperature: it rises as far as the networks became surer than they may be.
 
-    Guard digits are not of the inbox, and tell only whether the networks became surer than they
-    may be: by how much the temperature that fits them rose.
+    The temperature that fits is compared before and after on the same digits. Corrected digits are
+    mostly what was doubted before, so that the one that fits them is not that of the inbox.
     """
-    own, before, after = (
-        calibrate.fit_temperature(one.logits, one.labels)
-        for one in (comparison.corrected_after, comparison.guard_before, comparison.guard_after)
+    pairs = (
+        (comparison.corrected_before, comparison.corrected_after),
+        (comparison.guard_before, comparison.guard_after),
     )
-    return round(max(card.temperature, own, card.temperature * after / before), 4)
-
-
-def estimate_inbox(
-    card: predict.Card, comparison: Comparison, corrected: CorrectedDigits, temperature: float
-) -> list[CalibrationBin]:
-    """Estimate how the digits of the whole inbox are read.
-
-    People correct what is doubtful first, so that corrections alone are no sample of an inbox. A
-    corrected digit of a value that was for review stands for its share of all these. One of a
-    value that was `ok` stands for itself, because it may have been looked at for being odd. The
-    other `ok` ones are taken to be as the calibration data of the bundle to start from.
-
-    Args:
-        card: of the bundle to start from.
-        comparison: how digits are read.
-        corrected: tells what was for review, and how many digits there are of each kind.
-        temperature: of the new bundle.
-    """
-    doubtful = corrected.doubtful[is_digit(corrected.labels)]
-    sure = [one for one in card.readings if one.confidence >= card.threshold]
-    one_sure = sum(one.right + one.wrong for one in sure) / max(1, corrected.others.sure)
-    stands = 1 + corrected.others.doubtful / max(1, int(doubtful.sum()))
-    after = comparison.corrected_after
-    parts = [(doubtful, one_sure * stands), (~doubtful, one_sure)]
-    return [
-        *(sure if corrected.others.sure else ()),
-        *(
-            CalibrationBin(one.confidence, round(one.right * times), round(one.wrong * times))
-            for chosen, times in parts
-            for one in group_readings(after.select(chosen), temperature)
-        ),
+    rises = [
+        calibrate.fit_temperature(*after) / calibrate.fit_temperature(*before)
+        for before, after in pairs
     ]
+    return round(card.temperature * max(1.0, *rises), 4)
 
 
 def group_readings(found: Readings, temperature: float) -> list[CalibrationBin]:
     """Group digits by their confidence; see `calibrate.group_by_confidence`."""
-    read = calibrate.predict_digits(found.logits, temperature)
+    read = found.predict(temperature)
     kept = ~read.other
     return calibrate.group_by_confidence(read.confidence[kept], (read.digit == found.labels)[kept])
 
@@ -212,7 +185,7 @@ def describe_comparison(
 
 
 def _count_readings(one: Readings, temperature: float, threshold: float) -> dict[str, Any]:
-    read = calibrate.predict_digits(one.logits, temperature)
+    read = one.predict(temperature)
     wrong, ok = read.digit != one.labels, (read.confidence >= threshold) & ~read.other
     return {
         "digits": len(wrong),
