@@ -347,6 +347,9 @@ def test_a_bundle_learns_the_digits_of_an_inbox(
     card = predict.load_card("new")
     assert card.name == "new"
     assert card.whole["fine-tuned"]["from"] == predict.load_card(None).name
+    shares = card.whole["fine-tuned"]["shares of the tuned weights"]
+    assert set(shares) == {"quick", "careful"}
+    assert 0 < max(shares.values()) <= 1
     shipped = predict.resolve_model_path(None)
     for name in ("number.keras",):
         assert Path("new", name).read_bytes() == (shipped / name).read_bytes()
