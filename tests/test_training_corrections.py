@@ -18,9 +18,14 @@ from batchdigits import predict
 from batchdigits.errors import ModelError, UsageError
 from batchdigits.labelled import EMPTY_LABEL
 from batchdigits.options import TrainOptions
-from batchdigits.training import comparison, corrected, fine_tune, guard
+from batchdigits.training import averaging, comparison, corrected, fine_tune, guard
 from batchdigits.training.comparison import Comparison, Readings
-from batchdigits.training.corrected import CorrectedDigits, load_corrected_digits
+from batchdigits.training.corrected import (
+    CorrectedDigits,
+    UncorrectedDigits,
+    load_corrected_digits,
+)
+from batchdigits.training.network import Kind
 
 
 def mirrored(digit: int, seed: int) -> NDArray[np.uint8]:
@@ -58,6 +63,21 @@ def test_every_verified_digit_is_learned_from_as_the_network_sees_it(sixty: dict
     assert found.pictures.shape == (60, 28, 28)
     assert all(picture.max() > 200 and picture[0].max() == 0 for picture in found.pictures)
     assert (found.digit_count, found.page_count, list(found.remarks)) == (60, 60, [])
+    assert sum(found.others) == 0
+
+
+def test_what_was_for_review_and_what_nobody_verified_is_counted(
+    save: Save, fake_classifier: object
+) -> None:
+    for n in range(70):
+        save(f"{n:02}.png", mirrored((2, 3, 7)[n % 3], n))
+    assert run("run", "inbox", "--out", "out.csv", "--as", "digit", "--workers", "0", "-q") == 0
+    statuses = [line.rpartition(",")[0] for line in Path("out.csv").read_text().splitlines()[1:]]
+    doubtful = [",review" in line for line in statuses]
+    say_all({f"{n:02}.png": "2" for n in range(60)})
+    found = load_corrected_digits(KEPT)
+    assert found.doubtful.tolist() == doubtful[:60]
+    assert found.others == (doubtful[60:].count(False), doubtful[60:].count(True))
 
 
 def test_what_nobody_can_read_and_what_was_taken_back_is_left_out(sixty: dict[str, str]) -> None:
@@ -170,6 +190,23 @@ def readings(wrong: int, count: int = 20, sure: float = 9.0) -> Readings:
     return Readings(logits, labels)
 
 
+SHARES: dict[Kind, float] = {"quick": 0.5, "careful": 0.5}
+
+
+def corrections_of(read: Readings, doubtful: int, others: UncorrectedDigits) -> CorrectedDigits:
+    """Corrected digits of a page each, of which the first were for review."""
+    count = len(read.labels)
+    return CorrectedDigits(
+        np.zeros((count, 28, 28), np.uint8),
+        read.labels,
+        np.arange(count),
+        np.arange(count) < doubtful,
+        "out.csv",
+        (),
+        others,
+    )
+
+
 @pytest.mark.parametrize(
     ("corrected_before", "corrected_after", "guard_after", "fault"),
     [
@@ -183,7 +220,7 @@ def readings(wrong: int, count: int = 20, sure: float = 9.0) -> Readings:
 def test_a_bundle_is_kept_if_it_is_better_and_forgot_nothing(
     corrected_before: Readings, corrected_after: Readings, guard_after: Readings, fault: str
 ) -> None:
-    one = Comparison(corrected_before, corrected_after, readings(1), guard_after, 0.5)
+    one = Comparison(corrected_before, corrected_after, readings(1), guard_after, SHARES)
     if not fault:
         one.check("base", 1.0)
         return
@@ -200,15 +237,13 @@ def test_the_digits_of_a_page_are_in_one_part() -> None:
 
 @pytest.mark.parametrize(
     ("after", "surer"),
-    [(readings(0, 200), False), (readings(60, 200), True)],
-    ids=["all right", "many wrong and sure"],
+    [(readings(0, 200), False), (readings(60, 200, sure=12.0), True)],
+    ids=["all right", "many wrong and surer"],
 )
 def test_a_bundle_never_becomes_surer_than_it_was(after: Readings, surer: bool) -> None:
     card = predict.load_card(None)
-    digits = CorrectedDigits(
-        np.zeros((200, 28, 28), np.uint8), after.labels, np.arange(200), "out.csv", ()
-    )
-    one = Comparison(readings(70, 200), after, readings(0), readings(0), 1.0)
+    one = Comparison(readings(70, 200), after, readings(0), readings(0), SHARES)
+    digits = corrections_of(after, 200, UncorrectedDigits(1000, 0))
     made = comparison.make_card(card, one, digits, "mine")
     assert (made["calibration"]["temperature"] > card.temperature) == surer
     assert made["threshold"] >= card.threshold
@@ -220,6 +255,57 @@ def test_a_bundle_never_becomes_surer_than_it_was(after: Readings, surer: bool) 
     assert made["measured"]["wrong"] == after.count_wrong()
     assert made["training"][-1]["source"] == "what people said about out.csv"
     assert made["numbers"] == card.whole["numbers"]
+
+
+def test_a_share_of_a_network_is_taken_that_forgets_nothing_and_reads_best() -> None:
+    """Networks whose readings depend on their shares in a known way."""
+    card = predict.load_card(None)
+    count = len(averaging.SHARES)
+
+    def read(quick: list[int], careful: list[int], doubted: int) -> averaging.SharedReadings:
+        """So many of 20 digits are wrong at each share; the first few are doubted."""
+        sure, unsure = np.full(20, 30.0), np.where(np.arange(20) < doubted, 1.0, 30.0)
+        logits = [
+            np.stack([readings(wrong).logits / 9 * by[:, None] for wrong in some])
+            for some, by in ((quick, unsure), (careful, sure))
+        ]
+        return averaging.SharedReadings(*logits, readings(0).labels, card)
+
+    flat = [2] * count
+    falling = [10 - n for n in range(count)]  # the larger the share, the fewer are wrong
+    growing = [1] * 5 + [3] * 6  # from half on the guard digits are forgotten
+    assert averaging.choose_shares(read(flat, falling, 12), read([0] * count, growing, 12)) == (
+        0,
+        4,
+    )
+    assert averaging.choose_shares(read(falling, flat, 0), read(growing, flat, 0))[0] == 4
+    assert (
+        averaging.choose_shares(read(falling, falling, 20), read([0] * count, [0, *[1] * 10], 20))[
+            1
+        ]
+        == 0
+    ), "whatever it brings, nothing may be forgotten"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "doubtful", "others", "rises"),
+    [
+        (0, 300, UncorrectedDigits(3000, 300), False),
+        (1, 300, UncorrectedDigits(3000, 300), False),  # one may be chance
+        (6, 300, UncorrectedDigits(3000, 300), True),
+        (6, 300, UncorrectedDigits(3_000_000, 0), False),  # few of the whole inbox
+        (6, 0, UncorrectedDigits(3_000_000, 300_000), False),  # sure ones stand for themselves
+        (6, 300, UncorrectedDigits(3_000_000, 300_000), True),  # doubtful ones for a thousand more
+    ],
+)
+def test_the_threshold_rises_where_the_inbox_as_a_whole_would_have_more_mistakes(
+    wrong: int, doubtful: int, others: UncorrectedDigits, rises: bool
+) -> None:
+    card = predict.load_card(None)
+    after = readings(wrong, 300, sure=6.9)  # 99%
+    one = Comparison(readings(30, 300), after, readings(0), readings(0), SHARES)
+    made = comparison.make_card(card, one, corrections_of(after, doubtful, others), "mine")
+    assert (made["threshold"] > card.threshold) == rises
 
 
 def test_guard_digits_are_never_among_those_that_are_learned() -> None:
@@ -261,6 +347,9 @@ def test_a_bundle_learns_the_digits_of_an_inbox(
     card = predict.load_card("new")
     assert card.name == "new"
     assert card.whole["fine-tuned"]["from"] == predict.load_card(None).name
+    shares = card.whole["fine-tuned"]["shares of the tuned weights"]
+    assert set(shares) == {"quick", "careful"}
+    assert 0 < max(shares.values()) <= 1
     shipped = predict.resolve_model_path(None)
     for name in ("number.keras",):
         assert Path("new", name).read_bytes() == (shipped / name).read_bytes()

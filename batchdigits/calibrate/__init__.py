@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from batchdigits.calibrate.audit import load_audit_table
 from batchdigits.calibrate.strings import Candidates, calibrate_candidates, fit_string_temperature
 from batchdigits.calibrate.thresholds import (
+    MAX_WRONG_SHARE,
     compute_min_target_error,
     compute_upper_bound,
     find_default_threshold,
@@ -23,6 +24,7 @@ from batchdigits.records import CalibrationBin
 __all__ = [
     "DIGIT_COUNT",
     "MAX_CONFIDENCE",
+    "MAX_WRONG_SHARE",
     "MIN_SOURCE_DIGITS",
     "Calibration",
     "Candidates",

@@ -1,6 +1,6 @@
 """How a bundle reads before and after it learned from an inbox; and the card that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from batchdigits import calibrate, predict
 from batchdigits.errors import ModelError
 from batchdigits.records import CalibrationBin
 from batchdigits.training.corrected import CorrectedDigits
+from batchdigits.training.inbox import find_inbox_threshold, sample_inbox
+from batchdigits.training.network import Kind
 
 OWN_LICENCE = "of whoever owns the scans"
 
@@ -28,6 +30,10 @@ class Readings(NamedTuple):
 
     logits: Logits
     labels: NDArray[np.int64]
+
+    def predict(self, temperature: float) -> calibrate.DigitPredictions:
+        """Predict the digits with their confidences."""
+        return calibrate.predict_digits(self.logits, temperature)
 
     def count_wrong(self) -> int:
         """Count the digits that are read as another one."""
@@ -49,14 +55,14 @@ class Comparison:
         corrected_after: the same, each by networks that have not learned from its page.
         guard_before: the guard digits, by the networks to start from.
         guard_after: the same, by the networks of the new bundle.
-        share: of the tuned weights.
+        shares: of the tuned weights, in each network.
     """
 
     corrected_before: Readings
     corrected_after: Readings
     guard_before: Readings
     guard_after: Readings
-    share: float
+    shares: Mapping[Kind, float]
 
     def check(self, name: str, temperature: float) -> None:
         """Refuse a bundle that is no better.
@@ -75,7 +81,7 @@ class Comparison:
                 f"wrong, and {before} are with '{name}': keep that, or settle more values"
             )
         old, new = (
-            (one.count_wrong(), one.compute_loss(temperature))
+            (one.count_wrong(), round(one.compute_loss(temperature), 4))  # beyond it is noise
             for one in (self.corrected_before, self.corrected_after)
         )
         if new >= old:
@@ -101,17 +107,15 @@ def make_card(
         name: of the bundle.
     """
     assert card.careful is not None
-    parts = (comparison.corrected_after, comparison.guard_after)
-    fitted = [calibrate.fit_temperature(one.logits, one.labels) for one in parts]
-    temperature = round(max(card.temperature, *fitted), 4)
-    readings = [group_readings([one], temperature) for one in parts]
-    both = calibrate.find_default_threshold(group_readings(parts, temperature))
-    base = list(card.readings)
-    threshold = max(card.threshold, both)
+    after = comparison.corrected_after
+    temperature = fit_tuned_temperature(card, comparison)
+    sample = sample_inbox(card, after.predict(temperature), after.labels, corrected)
+    threshold = find_inbox_threshold(card, sample)
+    readings = [*group_readings(after, temperature), *card.readings]
     careful = card.whole["careful"] | {
         "temperature": round(card.careful.temperature * temperature / card.temperature, 4)
     }
-    said = f"{len(parts[0].labels)} corrected digits, each read by networks that had not learned "
+    said = f"{len(after.labels)} corrected digits, each read by networks that had not learned "
     said += f"from its page, and what '{card.name}' was calibrated on"
     return {
         **card.whole,
@@ -120,13 +124,13 @@ def make_card(
         "calibration": {
             "temperature": temperature,
             "fitted on": said,
-            "readings": [list(one) for one in sorted([*readings[0], *base], reverse=True)],
+            "readings": [list(one) for one in sorted(readings, reverse=True)],
         },
         "threshold": threshold,
         "measured": describe_comparison(comparison, temperature, threshold),
         "fine-tuned": {
             "from": card.name,
-            "share of the tuned weights": comparison.share,
+            "shares of the tuned weights": dict(comparison.shares),
             "numbers": "the number reader is as it was",
             "measured before": card.whole.get("measured", {}),
         },
@@ -142,12 +146,28 @@ def make_card(
     }
 
 
-def group_readings(parts: Sequence[Readings], temperature: float) -> list[CalibrationBin]:
+def fit_tuned_temperature(card: predict.Card, comparison: Comparison) -> float:
+    """Fit the temperature: it rises as far as the networks became surer than they may be.
+
+    The temperature that fits is compared before and after on the same digits. Corrected digits are
+    mostly what was doubted before, so that the one that fits them is not that of the inbox.
+    """
+    pairs = (
+        (comparison.corrected_before, comparison.corrected_after),
+        (comparison.guard_before, comparison.guard_after),
+    )
+    rises = [
+        calibrate.fit_temperature(*after) / calibrate.fit_temperature(*before)
+        for before, after in pairs
+    ]
+    return round(card.temperature * max(1.0, *rises), 4)
+
+
+def group_readings(found: Readings, temperature: float) -> list[CalibrationBin]:
     """Group digits by their confidence; see `calibrate.group_by_confidence`."""
-    logits, labels = (np.concatenate(some) for some in zip(*parts, strict=True))
-    read = calibrate.predict_digits(logits, temperature)
+    read = found.predict(temperature)
     kept = ~read.other
-    return calibrate.group_by_confidence(read.confidence[kept], (read.digit == labels)[kept])
+    return calibrate.group_by_confidence(read.confidence[kept], (read.digit == found.labels)[kept])
 
 
 def describe_comparison(
@@ -165,7 +185,7 @@ def describe_comparison(
 
 
 def _count_readings(one: Readings, temperature: float, threshold: float) -> dict[str, Any]:
-    read = calibrate.predict_digits(one.logits, temperature)
+    read = one.predict(temperature)
     wrong, ok = read.digit != one.labels, (read.confidence >= threshold) & ~read.other
     return {
         "digits": len(wrong),

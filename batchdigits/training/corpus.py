@@ -137,12 +137,6 @@ def epoch_size(corpus: Corpus) -> int:
     return sum(int(len(rows) * times) for rows, times in often) + _drawn(often)
 
 
-def count_first(corpus: Corpus) -> int:
-    """Return with how many digits of the first source an epoch begins, as `Answer` gets it."""
-    rows, times = _often(corpus)[0]
-    return int(len(rows) * times)
-
-
 Often = list[tuple[NDArray[np.int64], float]]
 
 

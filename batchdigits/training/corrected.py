@@ -1,7 +1,7 @@
 """What people said about a table's values → digits to learn from, cut out of their scans."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -9,21 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.corrections import Box, Correction
+from batchdigits.corrections import Correction
 from batchdigits.corrections.book import list_unmatched
 from batchdigits.errors import UsageError
 from batchdigits.labelled import EMPTY_LABEL, LabelledCrops, is_digit
-from batchdigits.options import RunOptions
 from batchdigits.paths import make_corrections_path
+from batchdigits.predict.findings import Finding
 from batchdigits.review import OpenResults, ReviewItem, find_quarters, make_item, open_results
-from batchdigits.views import (
-    FieldRequest,
-    FileRequest,
-    FileViews,
-    cut_file_views,
-    find_picture,
-    index_pictures,
-)
+from batchdigits.training.cutting import Wanted, cut_digits
 
 MIN_DIGITS = 50
 """Digits that are learned from at least."""
@@ -33,6 +26,18 @@ ENDING = make_corrections_path("")
 """What a table's name and that of its corrections differ by."""
 
 
+class UncorrectedDigits(NamedTuple):
+    """How many digits with boxes of their own nobody verified, by the status of their value.
+
+    Attributes:
+        sure: of values that are `ok`.
+        doubtful: of values that are for review.
+    """
+
+    sure: int
+    doubtful: int
+
+
 class CorrectedDigits(NamedTuple):
     """Digits that people verified; entry n of each array belongs to digit n.
 
@@ -40,15 +45,19 @@ class CorrectedDigits(NamedTuple):
         pictures: as a network sees them, uint8, shape (N, 28, 28).
         labels: int64, shape (N,): 0 to 9, or `EMPTY_LABEL` for a box that is blank.
         pages: int64, shape (N,): which page each is on, counted from 0.
+        doubtful: bool, shape (N,): whether its value was for review.
         table: the table that they are from.
         remarks: what was left out, a line each.
+        others: the digits of the table that nobody verified.
     """
 
     pictures: NDArray[np.uint8]
     labels: NDArray[np.int64]
     pages: NDArray[np.int64]
+    doubtful: NDArray[np.bool_]
     table: str
     remarks: Sequence[str]
+    others: UncorrectedDigits
 
     @property
     def digit_count(self) -> int:
@@ -66,20 +75,6 @@ class CorrectedDigits(NamedTuple):
         return LabelledCrops(self.pictures[chosen], labels, [self.table] * len(labels))
 
 
-class Wanted(NamedTuple):
-    """A value of which the digits are to be cut out.
-
-    Attributes:
-        item: the value.
-        spots: where its digits are in the page as scanned, px.
-        labels: of these.
-    """
-
-    item: ReviewItem
-    spots: Sequence[Box]
-    labels: Sequence[int]
-
-
 @dataclass
 class Gathered:
     """What a table's corrections give, before pictures are looked at.
@@ -89,6 +84,7 @@ class Gathered:
         unreadable: how many nobody can read.
         unplaced: how many have no box for each digit.
         unmatched: corrections that belong to no row.
+        others: how many digits of values that nobody verified, by the status of these.
     """
 
     wanted: dict[tuple[str, str], list[Wanted]] = field(
@@ -97,6 +93,7 @@ class Gathered:
     unreadable: int = 0
     unplaced: int = 0
     unmatched: Sequence[Correction] = ()
+    others: Counter[str] = field(default_factory=Counter)
 
 
 def load_corrected_digits(path: str, folders: Sequence[str] = ()) -> CorrectedDigits:
@@ -120,13 +117,15 @@ def load_corrected_digits(path: str, folders: Sequence[str] = ()) -> CorrectedDi
             f"'{path}': none of its {said:,} corrections belongs to a row of '{table}': give the "
             "corrections beside the table that they are about"
         )
-    pictures, labels, pages, faults = _cut_digits(gathered, folders)
+    cut = cut_digits(gathered.wanted, folders)
     out = CorrectedDigits(
-        np.concatenate([np.zeros((0, 28, 28), np.uint8), *pictures]),
-        np.array(labels, np.int64),
-        np.array(pages, np.int64),
+        np.concatenate([np.zeros((0, 28, 28), np.uint8), *cut.pictures]),
+        np.array(cut.labels, np.int64),
+        np.array(cut.pages, np.int64),
+        np.array(cut.doubtful, bool),
         Path(table).name,
-        [*_describe_left_out(gathered), *faults],
+        [*_describe_left_out(gathered), *(_describe_lost(*one) for one in cut.lost.items())],
+        UncorrectedDigits(gathered.others["ok"], gathered.others["review"]),
     )
     _check_count(out, table)
     return out
@@ -184,12 +183,18 @@ def _gather_values(results: OpenResults) -> Gathered:
         for at, place in enumerate(one.places):
             said = results.book.find_latest(place)
             if said is None:
+                out.others[one.rows.rows[at].status] += _count_boxed_digits(one.findings[at])
                 continue
             turned = quarters.get(one.rows.rows[at].page, 0)
             _sort_value(out, make_item(one, at, said, quarters=turned), said)
         places += [place for place in one.places if results.book.find_matches(place)]
     out.unmatched = list_unmatched(results.book, places)
     return out
+
+
+def _count_boxed_digits(finding: Finding) -> int:
+    """Count the digits that have a box of their own, as those that are learned from do."""
+    return 0 if finding.number is not None else sum(read is not None for read in finding.reads)
 
 
 def _sort_value(out: Gathered, item: ReviewItem, said: Correction) -> None:
@@ -214,51 +219,6 @@ def _pair_digits(item: ReviewItem, said: Correction) -> Wanted | None:
     digits = [int(sign) for sign in said.value if sign != "."]
     spots = item.spots
     return Wanted(item, spots, digits) if len(spots) == len(digits) else None
-
-
-Cut = tuple[list[NDArray[np.uint8]], list[int], list[int], list[str]]
-
-
-def _cut_digits(gathered: Gathered, folders: Sequence[str]) -> Cut:
-    """Return pictures, labels and pages of digits, and remarks about files without pictures."""
-    options = RunOptions.from_settings({})
-    views = cut_file_views(
-        _request_views(gathered.wanted, index_pictures(folders)),
-        max_pixels=options.max_pixels,
-        page_seconds=options.page_seconds,
-        count=options.workers,
-    )
-    pictures, labels, pages = list[NDArray[np.uint8]](), list[int](), list[int]()
-    known = dict[tuple[str, str, int], int]()
-    lost: defaultdict[str, list[str]] = defaultdict(list)
-    for ((file, content), values), view in zip(gathered.wanted.items(), views, strict=True):
-        for value, digits in zip(values, _list_digits(view), strict=True):
-            if len(digits) != len(value.labels):
-                lost[view.fault].append(file)
-                continue
-            page = known.setdefault((file, content, value.item.row.page), len(known))
-            pictures.append(digits)
-            labels += value.labels
-            pages += [page] * len(digits)
-    return pictures, labels, pages, [_describe_lost(*one) for one in lost.items()]
-
-
-def _request_views(
-    wanted: Mapping[tuple[str, str], Sequence[Wanted]], moved: Mapping[str, list[str]]
-) -> Iterator[FileRequest]:
-    for (file, content), values in wanted.items():
-        fields = [
-            FieldRequest(
-                *(one.item.row.page, one.item.place.box, one.spots, one.item.quarters), boxed=True
-            )
-            for one in values
-        ]
-        yield FileRequest(find_picture(file, content, moved), content, fields)
-
-
-def _list_digits(view: FileViews) -> list[NDArray[np.uint8]]:
-    none = np.zeros((0, 28, 28), np.uint8)
-    return [none if one is None else one.digits for one in view.fields]
 
 
 def _describe_lost(fault: str, files: Sequence[str]) -> str:

@@ -15,25 +15,33 @@ from batchdigits.labelled import is_digit
 from batchdigits.options import TrainOptions
 from batchdigits.predict import backend
 from batchdigits.training import bundle, course, digits, shipped
-from batchdigits.training.comparison import Comparison, Readings, make_card
+from batchdigits.training.averaging import (
+    UNTUNED,
+    Networks,
+    SharedReadings,
+    average_networks,
+    blend_networks,
+    choose_shares,
+    find_doubted_digits,
+    join_parts,
+    read_at_shares,
+)
+from batchdigits.training.comparison import Comparison, make_card
 from batchdigits.training.corrected import CorrectedDigits, load_corrected_digits
 from batchdigits.training.course import Tell
 from batchdigits.training.guard import load_guard_digits
 from batchdigits.training.network import KINDS, with_weights_of
 from batchdigits.training.tuning import (
+    DOUBTED_TIMES,
     EPOCHS,
-    Networks,
+    OWN_TIMES,
     TuningPlan,
-    average_networks,
-    compute_logits,
+    repeat_digits,
     tune_networks,
 )
 
 FOLD_COUNT = 3
 """Parts of the pages: each is read by networks that learned from the other two."""
-SHARES = tuple(tenths / 10 for tenths in range(10, 0, -1))
-"""Of the tuned weights in the average with those from before; the largest is taken that forgets
-nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,8 @@ def fine_tune_bundle(options: TrainOptions, tell: Tell, *, bar: bool = False) ->
     """Adapt a bundle to the hands of an inbox, as its corrections show them.
 
     The pages are parted into three, and each part is read by networks that learned from the other
-    two: this decides whether the bundle is kept, and calibrates it. The bundle's own networks
-    learn from all pages.
+    two: this decides whether the bundle is kept, and calibrates it. The bundle's own networks are
+    the mean of these, averaged with those from before.
 
     Args:
         options: the bundle to start from, the corrections, and where to.
@@ -124,49 +132,53 @@ class _Tuning:
         self, card: predict.Card, corrected: CorrectedDigits, plan: TuningPlan, tell: Tell
     ) -> None:
         self._card, self._corrected, self._plan, self._tell = card, corrected, plan, tell
-        guard = load_guard_digits()
-        self._replayed, self._guard = guard.replayed, digits.normalized(guard.held)
         files = (card.network, card.place / predict.CAREFUL_FILE)
         self._start: Networks = {
             kind: with_weights_of(predict.load_keras_model(file), kind)
             for kind, file in zip(KINDS, files, strict=True)
         }
+        guard = load_guard_digits()
+        self._guard = digits.normalized(guard.held)
+        pictures, _ = digits.normalized(guard.replayed)
+        doubted = find_doubted_digits(self._start, pictures, card)
+        self._replayed = repeat_digits(guard.replayed, np.where(doubted, DOUBTED_TIMES, 1))
 
     def run(self) -> tuple[Comparison, Networks]:
         """Train; return how digits are read, and the networks of the new bundle."""
         folds = assign_folds(self._corrected.pages, self._plan.seed)
         parts = [self._tune(folds != n, f"part {n + 1} of {FOLD_COUNT}") for n in range(FOLD_COUNT)]
-        tuned = self._tune(folds >= 0, "all parts")
-        before = self._read_guard(self._start)
-        for share in SHARES:
-            networks = average_networks(self._start, tuned, share)
-            after = self._read_guard(networks)
-            if after.count_wrong() <= before.count_wrong():
-                break
-        held = [average_networks(self._start, one, share) for one in parts]
-        old = self._read_corrected([self._start] * FOLD_COUNT, folds)
-        new = self._read_corrected(held, folds)
-        return Comparison(old, new, before, after, share), networks
+        tuned = average_networks(parts)
+        corrected = self._read_corrected(parts, folds)
+        guard = read_at_shares(self._start, tuned, self._guard, self._card)
+        chosen = choose_shares(corrected, guard)
+        comparison = Comparison(
+            corrected.combine(UNTUNED),
+            corrected.combine(chosen),
+            guard.combine(UNTUNED),
+            guard.combine(chosen),
+            chosen.describe(),
+        )
+        return comparison, blend_networks(self._start, tuned, chosen)
 
-    def _read_corrected(self, networks: Sequence[Networks], folds: NDArray[np.int64]) -> Readings:
-        """Read the digits of each part of the pages by the networks for it."""
+    def _read_corrected(
+        self, networks: Sequence[Networks], folds: NDArray[np.int64]
+    ) -> SharedReadings:
+        """Read the digits of each part of the pages by the networks for it, in their order."""
         digit = is_digit(self._corrected.labels)
-        out = np.zeros((len(folds), len(self._card.classes)), np.float32)
-        for n, one in enumerate(networks):
-            rows = digit & (folds == n)
-            pictures = self._corrected.pictures[rows]
-            out[rows] = compute_logits(one, pictures, self._card, self._card.temperature)
-        return Readings(out[digit], self._corrected.labels[digit])
+        rows = [digit & (folds == n) for n in range(len(networks))]
+        found = self._corrected
+        parts = [
+            read_at_shares(self._start, one, (found.pictures[some], found.labels[some]), self._card)
+            for one, some in zip(networks, rows, strict=True)
+        ]
+        order = np.argsort(np.concatenate([np.flatnonzero(some) for some in rows]))
+        return join_parts(parts, order)
 
     def _tune(self, chosen: NDArray[np.bool_], name: str) -> Networks:
         self._tell(f"learning from {name}")
-        sets = [self._corrected.select(chosen), self._replayed]
-        return tune_networks(self._start, sets, self._plan)
-
-    def _read_guard(self, networks: Networks) -> Readings:
-        pictures, labels = self._guard
-        logits = compute_logits(networks, pictures, self._card, self._card.temperature)
-        return Readings(logits, labels)
+        own = self._corrected.select(chosen)
+        often = repeat_digits(own, np.full(len(own.labels), OWN_TIMES))
+        return tune_networks(self._start, [often, self._replayed], self._plan)
 
 
 def assign_folds(pages: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

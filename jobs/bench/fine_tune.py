@@ -155,13 +155,13 @@ def describe_bundle(folder: Path, kept: bool) -> str:
     if not kept:
         return "not kept"
     card = load_card(str(folder / "tuned")).whole
-    guard, share = (
+    guard, tuned = (
         card["measured"]["guard digits"],
-        card["fine-tuned"]["share of the tuned weights"],
+        card["fine-tuned"]["shares of the tuned weights"],
     )
     return (
         f"guard digits wrong {guard['wrong before']} -> {guard['wrong']} of {guard['digits']} "
-        f"(share {share})"
+        f"(tuned weights: quick {tuned['quick']}, careful {tuned['careful']})"
     )
 
 
