@@ -27,7 +27,7 @@ from batchdigits.extract.stream import (
 from batchdigits.extract.tasks import FileTasks, Task
 from batchdigits.job import Job, list_reading_versions
 from batchdigits.options import Runtime
-from batchdigits.predict.findings import TaskFindings
+from batchdigits.predict.plain_digits import ChunkFindings
 from batchdigits.predict.predictor import UNCALIBRATED_MESSAGE, Predictor
 from batchdigits.register import FormTemplates
 from batchdigits.workers import ray_engine, ray_task
@@ -40,7 +40,7 @@ GC_THRESHOLD = 50_000
 Outcomes = Sequence[workers.ChunkOutcome[Task, ExtractedChunk]]
 
 
-def read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
+def read_files(tasks: FileTasks, job: Job) -> Generator[list[ChunkFindings]]:
     """Read files on the cluster that the options name.
 
     Args:
@@ -89,8 +89,8 @@ class ChunkReader:
         self._runtime = runtime
         self._predictor: Predictor | None = None
 
-    def __call__(self, outcomes: Outcomes) -> list[TaskFindings]:
-        """Return the findings of each task, in order, without the task, which the caller has."""
+    def __call__(self, outcomes: Outcomes) -> list[ChunkFindings]:
+        """Return findings without their tasks, which the caller has."""
         if self._predictor is None:
             gc.set_threshold(GC_THRESHOLD)
             self._predictor = Predictor(predict.load_card(self._model), self._device, self._runtime)
@@ -98,9 +98,7 @@ class ChunkReader:
             (one.items, one.result or make_failed_chunk(one.items[0], one.fault, self._forms))
             for one in outcomes
         ]
-        found = self._predictor.predict_batch(batch)
-        nothing: Any = None
-        return [one._replace(task=nothing) for one in found]
+        return [one.without_tasks() for one in self._predictor.predict_batch(batch)]
 
 
 @dataclass(frozen=True)
@@ -158,24 +156,27 @@ def _is_same_model(model: str | None, fingerprint: str) -> bool:
 
 
 def _gather_batches(
-    outcomes: Generator[workers.ChunkOutcome[Task, list[TaskFindings]]],
+    outcomes: Generator[workers.ChunkOutcome[Task, list[ChunkFindings]]],
     batch_size: int,
     forms: FormTemplates,
-) -> Generator[list[TaskFindings]]:
+) -> Generator[list[ChunkFindings]]:
     """Gather the findings of chunks into batches of `batch_size`, or of `MAX_BATCH_WAIT_S`."""
-    batch: list[TaskFindings] = []
-    since = monotonic()
+    batch: list[ChunkFindings] = []
+    count, since = 0, monotonic()
     for outcome in outcomes:
         found = outcome.result or _make_lost_findings(outcome.items[0], outcome.fault, forms)
-        tasks = outcome.items
-        batch += [one._replace(task=task) for one, task in zip(found, tasks, strict=True)]
-        if len(batch) >= batch_size or monotonic() - since > MAX_BATCH_WAIT_S:
+        start = 0
+        for one in found:
+            batch.append(one.with_tasks(outcome.items[start : start + one.task_count]))
+            start += one.task_count
+        count += start
+        if count >= batch_size or monotonic() - since > MAX_BATCH_WAIT_S:
             yield batch
-            batch, since = [], monotonic()
+            batch, count, since = [], 0, monotonic()
     if batch:
         yield batch
 
 
-def _make_lost_findings(task: Task, fault: str, forms: FormTemplates) -> list[TaskFindings]:
+def _make_lost_findings(task: Task, fault: str, forms: FormTemplates) -> list[ChunkFindings]:
     """Return the error of a task whose machines were lost again and again."""
     return ChunkReader(None, "cpu", forms)([workers.ChunkOutcome([task], None, fault)])

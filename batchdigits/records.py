@@ -117,8 +117,7 @@ class Failure:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of the results table; the attributes are its columns, in this order.
 
     Attributes:

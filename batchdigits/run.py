@@ -23,10 +23,12 @@ from batchdigits.extract.plan import PlannedFile
 from batchdigits.extract.stream import count_pages, extract_files, plan_files
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Inputs, Job
+from batchdigits.options import RunOptions, count_processors
+from batchdigits.options.reading import BATCH_SIZE
 from batchdigits.outputs import debug_pages, open_results_table, open_tables, prepare_outputs
 from batchdigits.paths import OutputPaths
 from batchdigits.postprocess.judge import OutputRows, judge_findings
-from batchdigits.predict.findings import TaskFindings
+from batchdigits.predict.plain_digits import ChunkFindings
 from batchdigits.predict.predictor import Predictor
 from batchdigits.records import Row
 from batchdigits.state.keeping import State, open_state
@@ -77,9 +79,10 @@ def run_job(
             listing = find_files(job.inputs, job.paths)
             summary.files, summary.skipped = len(listing.sources), listing.skipped
             tasks = state.plan_tasks(listing)
-        with summary.time_stage("read"):
+        _log_settings(job.options)
+        with summary.time_stage("read"), summary.time_children("extract"):
             pages = PageCount(progress, count_pages(tasks, job.options))
-            findings = _read_files(tasks, job)
+            findings = _read_files(tasks, job, summary)
             findings = _log_and_draw_pages(findings, job, summary)
             known_findings = state.keep_findings(findings, pages, stop)
         with summary.time_stage("write"):
@@ -88,13 +91,38 @@ def run_job(
     return summary
 
 
-def _read_files(tasks: FileTasks, job: Job) -> Generator[list[TaskFindings]]:
+def _log_settings(options: RunOptions) -> None:
+    """Log how many workers read and how large batches are, and why."""
+    asked = "as asked for"
+    every = options.workers == count_processors()
+    usual = options.batch_size == BATCH_SIZE
+    log.info(
+        "reading with %d workers (%s), in batches of %d crops (%s)",
+        options.workers,
+        "one for each processor that it may use" if every else asked,
+        options.batch_size,
+        "as fast as larger ones, and kept sooner" if usual else asked,
+    )
+
+
+def _read_files(tasks: FileTasks, job: Job, summary: Summary) -> Generator[list[ChunkFindings]]:
     """Read files on this machine, or on a cluster; yield their findings in order."""
     if job.options.engine == "ray":
-        return cluster.read_files(tasks, job)
-    extracted = extract_files(tasks, job.options, job.forms)
+        return summary.time_steps("wait", cluster.read_files(tasks, job))
     predictor = Predictor(job.card, job.options.device, job.options.runtime)
-    return predictor.predict_all(extracted)
+    return _read_files_here(tasks, job, summary, predictor)
+
+
+def _read_files_here(
+    tasks: FileTasks, job: Job, summary: Summary, predictor: Predictor
+) -> Generator[list[ChunkFindings]]:
+    """Read files, or images in memory, on this machine; yield their findings in order."""
+    extracted = extract_files(tasks, job.options, job.forms)
+    with closing(summary.time_steps("wait", extracted)) as batches:  # else workers stay behind
+        for batch in batches:
+            with summary.time_work("predict"):
+                found = predictor.predict_batch(batch)
+            yield found
 
 
 def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
@@ -113,19 +141,20 @@ def find_files(inputs: Inputs, paths: OutputPaths) -> sources.FoundSources:
 
 
 def _log_and_draw_pages(
-    batches: Generator[list[TaskFindings]], job: Job, summary: Summary
-) -> Generator[list[TaskFindings]]:
+    batches: Generator[list[ChunkFindings]], job: Job, summary: Summary
+) -> Generator[list[ChunkFindings]]:
     """Log how pages were registered, and draw the debug pages that the options ask for."""
     with closing(batches):
         for batch in batches:
-            for page in (page for one in batch for page in one.laid):
+            findings = [one for chunk in batch for one in chunk.others]  # a plain digit is no form
+            for page in (page for one in findings for page in one.laid):
                 log.info(
                     "%s, page %d: form %s, residual %.3f mm (%s)",
                     *(page.file, page.page, page.form, page.residual, page.how),
                 )
                 summary.residuals.append(page.residual)
             if job.paths.debug_pages is not None:
-                debug_pages.draw_pages(job.paths.debug_pages, batch, job.thresholds)
+                debug_pages.draw_pages(job.paths.debug_pages, findings, job.thresholds)
             yield batch
 
 
@@ -154,6 +183,7 @@ def _write_tables(
         with open_tables(*opening) as write, _open_new_rows(job, later) as add:
             for batch in known_findings:
                 judged = [_judge_file(one, job, book, with_digits) for one in batch]
+                summary.statuses.update([row.status for rows, _ in judged for row in rows])
                 for one, (rows, _) in zip(batch, judged, strict=True):
                     _count_rows(one, rows, summary)
                     add(one, rows)
@@ -192,10 +222,11 @@ def _find_corrected_rows(one: FileFindings, job: Job, book: CorrectionBook) -> s
 
 
 def _count_rows(one: FileFindings, rows: Sequence[Row], summary: Summary) -> None:
-    """Count a file's rows by status, its pages, and the file if it has an error row."""
-    summary.statuses.update(row.status for row in rows)
+    """Count a file's pages by what was found on them, and the file if it has an error row."""
+    if len(rows) == 1 and rows[0].status in {"ok", "verified"} and not rows[0].field:
+        return  # a single digit or number: most files of a large folder
     summary.blank_pages += sum(row.detail == EMPTY_PAGE_DETAIL for row in rows)
-    _count_pages(one, summary)
+    _count_found_fields(one, summary)
     wrong = next((row for row in rows if row.status == "error"), None)
     if one.here and wrong is not None:
         summary.count_failure(wrong.file, wrong.page, wrong.detail)
@@ -211,8 +242,8 @@ def _judge_file(one: FileFindings, job: Job, book: CorrectionBook, with_digits: 
     return apply_corrections(rows, places, book)
 
 
-def _count_pages(one: FileFindings, summary: Summary) -> None:
-    """Count a file's pages without a template by what was found on them."""
+def _count_found_fields(one: FileFindings, summary: Summary) -> None:
+    """Count a file's pages without a template by the fields that were found on them."""
     fields: defaultdict[int, list[str]] = defaultdict(list)
     for item in (finding.item for finding in one.findings):
         if not item.described and item.field is not None:
@@ -243,9 +274,8 @@ def read_rows(
         tasks = FileTasks(find_files(job.inputs, job.paths).sources)
     summary = Summary(files=len(tasks.sources))
     pages = PageCount(progress, count_pages(tasks, job.options))
-    extracted = extract_files(tasks, job.options, job.forms)
     predictor = predictor or Predictor(job.card, job.options.device, job.options.runtime)
-    findings = predictor.predict_all(extracted)
+    findings = _read_files_here(tasks, job, summary, predictor)
     for batch in NoState(job, summary).keep_findings(findings, pages, StopRequest()):
         yield [
             row

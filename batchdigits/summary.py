@@ -1,15 +1,17 @@
 """The summary of a run, its progress, and its stop."""
 
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from batchdigits.records import Status
 
+Step = TypeVar("Step")
 Progress = Callable[[int, int], object]
 """Called with the number of pages that are done, and of all that will be; a crop is a page."""
 
@@ -122,6 +124,9 @@ class Summary:
         changes: the first of these values.
         unchanged: whether the table was left as it was.
         stages: wall-clock seconds by stage; a stage does not include the stages within it.
+        work: seconds by kind of work while files are read. Several kinds go on at the same time:
+            `extract`, processor time of the worker processes; and by the clock `wait`, until they
+            had something to read, `predict`, in networks, and `keep`, in the state.
         model: the model's name and fingerprint; None until it is known.
     """
 
@@ -145,6 +150,7 @@ class Summary:
     changes: list[ChangedValue] = field(default_factory=list)
     unchanged: bool = False
     stages: dict[str, float] = field(default_factory=dict)
+    work: dict[str, float] = field(default_factory=dict)
     model: dict[str, str] | None = None
     _running: list[str] = field(default_factory=list, repr=False)
     _since: float = field(default=0.0, repr=False)
@@ -185,11 +191,45 @@ class Summary:
             self._add_time()
             self._running.pop()
 
+    @contextmanager
+    def time_work(self, name: str) -> Iterator[None]:
+        """Measure a piece of work of some kind; two threads may measure different kinds."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.work[name] = self.work.get(name, 0.0) + time.monotonic() - begin
+
+    def time_steps(self, name: str, steps: Generator[Step]) -> Generator[Step]:
+        """Yield steps, and measure how long each is waited for; close their source at the end."""
+        with closing(steps):
+            while True:
+                with self.time_work(name):
+                    step = next(steps, None)
+                if step is None:
+                    return
+                yield step
+
+    @contextmanager
+    def time_children(self, name: str) -> Iterator[None]:
+        """Measure the processor time of processes that end within the block."""
+        begin = count_child_seconds()
+        try:
+            yield
+        finally:
+            self.work[name] = count_child_seconds() - begin
+
     def _add_time(self) -> None:
         now = time.monotonic()
         if self._running:
             self.stages[self._running[-1]] += now - self._since
         self._since = now
+
+
+def count_child_seconds() -> float:
+    """Return the processor time of all processes that this one started and that have ended, s."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
 
 
 class StopRequest:

@@ -67,6 +67,7 @@ def test_a_summary_for_programs_says_what_the_line_says(inbox: Path) -> None:
         "skipped": {},
     }
     assert set(told["seconds"]) == {"total", "look", "read", "write"}
+    assert set(told["work_seconds"]) == {"extract", "wait", "predict", "keep"}
     assert len(told["model"]["fingerprint"]) == 40
     assert told["versions"]["batchdigits"] == batchdigits.__version__
     assert run(*arguments) == 3
@@ -213,6 +214,25 @@ def test_a_share_is_the_one_that_was_typed(files: int, typed: str) -> None:
             assert report.print_summary(found, "out.csv", options) == code, (failed, files)
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ((), ("(one for each processor", "in batches of 2048 crops (as fast as larger ones")),
+        (
+            ("--workers", "0", "--batch-size", "7"),
+            ("with 0 workers (as asked for)", "batches of 7 crops (as asked for)"),
+        ),
+    ],
+)
+@pytest.mark.usefixtures("ten")
+def test_the_log_says_how_many_workers_and_crops_were_chosen_and_why(
+    more: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert run("run", "inbox", "--out", "out.csv", "--log-file", "b.log", *more) == 0
+    (line,) = [line for line in Path("b.log").read_text().splitlines() if "reading with" in line]
+    assert all(word in line for word in words)
+
+
 @pytest.mark.usefixtures("ten")
 def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
     arguments = ("run", "inbox", "--workers", "0", "--log-file", "b.log", "--quiet")
@@ -222,6 +242,7 @@ def test_a_log_file_holds_what_was_said_and_more(inbox: Path) -> None:
     assert run(*arguments, "--out", "out.csv") == 3
     assert run(*arguments, "--out", "nowhere/out.csv") == 5
     lines = Path("b.log").read_text("utf-8").splitlines()
+    lines = [line for line in lines if "reading with" not in line]
     assert [line.split(" ", 3)[2] for line in lines] == [
         *("INFO", "INFO", "ERROR", "INFO", "INFO"),
     ]

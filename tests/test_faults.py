@@ -46,7 +46,7 @@ def full_base(*_: object, **__: object) -> None:
 
 FULL: dict[str, tuple[object, str, Callable[..., None]]] = {
     "as the state is begun": (StateStore, "add_key", full_base),
-    "as what was read is kept": (StateStore, "save_findings", full_base),
+    "as what was read is kept": (StateStore, "save_readings", full_base),
     "as the table is written": (files.os, "fsync", no_room),
     "as an edited table is kept": (tables, "find_free_name", no_room),
     "as the table is noted": (StateStore, "save_table_record", full_base),

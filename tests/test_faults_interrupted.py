@@ -108,7 +108,7 @@ def dies(patch: pytest.MonkeyPatch, where: str, at: int) -> None:
     """Have a run end at the n-th batch, file or row."""
     room, name = {
         "found": (predictor.Predictor, "predict_batch"),
-        "put": (StateStore, "save_findings"),
+        "put": (StateStore, "save_readings"),
         "told": (StateStore, "list_file_records"),
     }[where]
     real = getattr(room, name)

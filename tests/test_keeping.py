@@ -492,7 +492,7 @@ def known_files() -> int:
 
 
 def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, told = state.StateStore.save_findings, []
+    real, told = state.StateStore.save_readings, []
 
     def slow(self: state.StateStore, *given: Any, **more: Any) -> None:
         time.sleep(0.02)
@@ -504,7 +504,7 @@ def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -
             assert done <= known_files()
             assert files == 5
 
-    monkeypatch.setattr(state.StateStore, "save_findings", slow)
+    monkeypatch.setattr(state.StateStore, "save_readings", slow)
     monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 1)
     run(batch_size=1, progress=progress)
     assert told[-1] == 5

@@ -230,7 +230,8 @@ def test_fields_of_several_boxes_are_looked_at_several_times_and_nothing_else(
     some = np.rint(numbered(0, 1, 2, 3) * 255).astype(np.uint8)
     card = Card("fake", 2, 1.0, 0.9, True, {})
     batch = [([Task(Source("", ""))], ExtractedChunk(items, some))]
-    (found,) = Predictor(card, "cpu").predict_batch(batch)
+    (chunk,) = Predictor(card, "cpu").predict_batch(batch)
+    (found,) = chunk.list_findings()
     reads = [[read and round(read.confidence, 1) for read in one.reads] for one in found.findings]
     lone, (first, none, last), other = reads
     assert lone == other == [1.0]

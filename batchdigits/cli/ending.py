@@ -116,6 +116,7 @@ def _collect_counts(summary: "Summary") -> dict[str, Any]:
         "worst_residual_mm": max(summary.residuals, default=None),
         "seconds": {"total": round(summary.seconds, 3)}
         | {name: round(took, 3) for name, took in summary.stages.items()},
+        "work_seconds": {name: round(took, 3) for name, took in summary.work.items()},
         "crops_read": summary.crops,
         "pages_read": summary.pages,
         "files_a_second": round(summary.read / max(summary.stages.get("read", 0.0), 1e-9), 1),

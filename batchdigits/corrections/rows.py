@@ -1,7 +1,6 @@
 """Corrections change rows, and the rows of single digits with them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from batchdigits.corrections.book import CorrectionBook, FieldPlace
 from batchdigits.corrections.correction import Correction
@@ -40,11 +39,11 @@ def apply_correction(row: Row, correction: Correction) -> Row:
     """
     said = f"said by {correction.said_by or 'a person'}{_describe_reading(row)}"
     if correction.answer == "unreadable":
-        return replace(row, value="", confidence=0.0, status="review", detail=f"unreadable, {said}")
+        return row._replace(value="", confidence=0.0, status="review", detail=f"unreadable, {said}")
     if correction.answer == "blank":
-        return replace(row, value="", confidence=None, status="verified", detail=f"blank, {said}")
-    return replace(
-        row, value=correction.value, confidence=NEVER_SURE, status="verified", detail=said
+        return row._replace(value="", confidence=None, status="verified", detail=f"blank, {said}")
+    return row._replace(
+        value=correction.value, confidence=NEVER_SURE, status="verified", detail=said
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from batchdigits.cells import CutBox, Rect
 from batchdigits.extract.marks import detect_mark
 from batchdigits.extract.placement import StripPlacement, place_strip
+from batchdigits.extract.plain_crops import PlainCrops
 from batchdigits.extract.points import POINT, find_points
 from batchdigits.extract.verdicts import judge_crops
 from batchdigits.normalize import grey_levels, shows_small_marks
@@ -88,13 +89,13 @@ class ExtractedChunk(NamedTuple):
 
     Attributes:
         items: in the order of the pages.
-        pictures: uint8, shape (M, 28, 28, 1), 0 to 255: as exact as `normalize`'s float32, in a
-            quarter of the bytes.
+        pictures: uint8, shape (M, 28, 28, 1), 0 to 255, as exact as `normalize`'s float32.
         strips: of the numbers, in order, compressed to a tenth; see `decode_strip`.
         laid: the registered pages, with the index of their file.
-        stood: for each task the size and time of its file, with the last also its digest; None if
-            the file changed, or the task wants no snapshot.
+        stood: for each task its file's size and time, with the last also its digest; None if it
+            changed, if no snapshot is wanted, and for plain crops.
         shown: the pages for `--debug-pages`.
+        plain: files that are one plain digit, instead of items. Their pictures are the last.
     """
 
     items: list[ExtractedItem]
@@ -103,6 +104,7 @@ class ExtractedChunk(NamedTuple):
     laid: Sequence[tuple[int, RegisteredPage]] = ()
     stood: Sequence[FileSnapshot | None] = ()
     shown: Sequence[DebugPage] = ()
+    plain: PlainCrops = PlainCrops()
 
 
 def decode_strip(strip: bytes) -> GreyImage:
@@ -162,10 +164,7 @@ class ChunkBuilder:
     def add_boxes(
         self, source: int, page: int, field: Field | None, cells: Sequence[CutBox], why: str
     ) -> None:
-        """Add a field's boxes, or those of an image that is one number (field None).
-
-        `why` is the reason why the value is for review whatever is read; empty for none.
-        """
+        """Add a field's boxes, or those of an image that is one number; `why` as `add_number`."""
         spots = [DigitSpot(None, "", tuple(map(round, cell.place))) for cell in cells]  # type: ignore[arg-type]
         for number, cell in enumerate(cells):
             if cell.blank:

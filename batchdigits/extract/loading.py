@@ -29,10 +29,12 @@ class ChunkFiles:
 
     def __init__(self, chunk: Sequence[Task]) -> None:
         """Take the tasks, in order."""
+        urls = {path for path in {task.source.path for task in chunk} if is_url(path)}
+        self._urls = frozenset(urls)
         self._waiting = [
             task.source.path
-            for task in chunk
-            if is_url(task.source.path)
+            for task in (chunk if urls else ())
+            if task.source.path in urls
             and not (task.source.fault or task.archive or task.closes)
             and 0 < _get_size(task.source) <= SMALL_BYTES
         ]
@@ -48,6 +50,11 @@ class ChunkFiles:
         """Close the archive that was read last."""
         self._members.__exit__()
 
+    def find_plain_path(self, task: Task) -> str:
+        """Return the path of a task's file, if that is all there is to open; else empty."""
+        source = task.source
+        return "" if source.member is not None or source.path in self._urls else source.path
+
     @contextmanager
     def open_file(self, task: Task) -> Iterator[str | bytes | Failure]:
         """Yield the path of a task's file on this machine, or its bytes, or why it has none."""
@@ -55,7 +62,7 @@ class ChunkFiles:
         if task.source.member is not None:
             yield self._load_member(task.source)
             return
-        if not is_url(url):
+        if url not in self._urls:
             yield url
             return
         content = self._take_content(url)
@@ -82,7 +89,9 @@ class ChunkFiles:
         None where the digest comes another way, or not yet.
         """
         source = task.source
-        if task.entry is None or task.page is not None or task.archive or is_url(source.path):
+        if task.entry is None or task.page is not None or task.archive:
+            return None
+        if source.path in self._urls:
             return None
         return partial(self._keep_snapshot, source)
 
@@ -145,9 +154,9 @@ class ChunkFiles:
                 file=task.source.file, content=digest
             )
             return now if inspection.is_unchanged(now, task.entry) else None
-        if is_url(task.source.path) and task.closes:
-            return inspection.hash_listed(task.source)
-        if is_url(task.source.path):
+        if task.source.path in self._urls:
+            if task.closes:
+                return inspection.hash_listed(task.source)
             return self._snapshots.get(task.source.path)
         look = inspection.hash_source if task.last else inspection.stat_source
         now = self._snapshots.get(task.source.path) or look(task.source)

@@ -1,6 +1,7 @@
 """What runs in a worker: files are decoded, pages registered, digits and numbers cut out."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from batchdigits import cells, layout, pages, register, workers
 from batchdigits.extract import boxes
 from batchdigits.extract.chunk_builder import EMPTY_PAGE_DETAIL, ChunkBuilder, ExtractedChunk
 from batchdigits.extract.loading import ChunkFiles
+from batchdigits.extract.plain_crops import separate_plain_crops
 from batchdigits.extract.plan import choose_image_kind
 from batchdigits.extract.tasks import Task
 from batchdigits.options import Invert, ReadAs
@@ -61,23 +63,28 @@ def extract_chunk(  # noqa: PLR0913 - each is named
                 else:
                     _extract_page(builder, index, page, as_, invert)
                 workers.send_heartbeat()
-    return builder.finish_chunk()._replace(stood=[files.take_snapshot(task) for task in chunk])
+    stood = [files.take_snapshot(task) for task in chunk]
+    return separate_plain_crops(builder.finish_chunk()._replace(stood=stood), chunk)
 
 
 def _load_pages(task: Task, files: ChunkFiles, max_pixels: int) -> Iterator[Page | Failure]:
     if task.image is not None:
         yield make_page(task.image, max_pixels)
         return
+    load = partial(
+        pages.load_pages,
+        max_pixels=max_pixels,
+        only=task.page,
+        take_content=files.choose_content_taker(task),
+    )
+    if path := files.find_plain_path(task):
+        yield from load(path)
+        return
     with files.open_file(task) as file:
         if isinstance(file, Failure):
             yield file
         else:
-            yield from pages.load_pages(
-                file,
-                max_pixels=max_pixels,
-                only=task.page,
-                take_content=files.choose_content_taker(task),
-            )
+            yield from load(file)
 
 
 def _add_page_failure(

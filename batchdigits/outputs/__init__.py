@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -192,7 +191,7 @@ def _write_wide_table(
     out: str, rows: list[Row], dialect: Dialect, settings: Mapping[str, Any] | None
 ) -> None:
     named_rows = [
-        replace(row, field="value") if row.value and not row.field else row for row in rows
+        row._replace(field="value") if row.value and not row.field else row for row in rows
     ]
     names = dict.fromkeys(row.field for row in named_rows if row.field)
     layouts = [make_page_layout(list(names)), FIELDS_LAYOUT]

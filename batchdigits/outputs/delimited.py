@@ -4,11 +4,12 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batchdigits.outputs.table_format import TableLayout, TableLine, TextFormat
+from batchdigits.outputs.table_format import Column, TableLayout, TableLine, TextFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,23 +46,29 @@ class DelimitedText(TextFormat):
     def format_lines(self, lines: list[TableLine], layout: TableLayout) -> str:
         """Return lines as text, confidences with four decimals."""
         text = io.StringIO(newline="")
-        shares = [column.name for column in layout.columns if column.kind is float]
         table = csv.writer(text, delimiter=self.separator, lineterminator="\n")
         if self.guard or self.decimal == ",":
             # a spreadsheet may part columns at commas and tabs too, but never within quotes
             table = csv.writer(
                 text, delimiter=self.separator, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
             )
-        guarded = [column.name for column in layout.columns if column.text and self.guard]
-        for line in lines:
-            rounded = {
-                name: f"{line[name]:.{CONFIDENCE_DECIMALS}f}".replace(".", self.decimal)
-                for name in shares
-                if line[name] is not None
-            }
-            values = {name: f"{self.guard}{line[name]}" for name in guarded if line[name]}
-            table.writerow((line | rounded | values).values())
+        columns = [
+            self._format_cells(column, cells)
+            for column, cells in zip(layout.columns, zip(*lines, strict=True), strict=True)
+        ]
+        table.writerows(zip(*columns, strict=True))
         return text.getvalue()
+
+    def _format_cells(self, column: Column, cells: Sequence[Any]) -> Sequence[Any]:
+        """Return the cells of a column as `csv` takes them."""
+        if column.kind is float:
+            shares = [None if cell is None else f"{cell:.{CONFIDENCE_DECIMALS}f}" for cell in cells]
+            if self.decimal == ".":
+                return shares
+            return [share and share.replace(".", self.decimal) for share in shares]
+        if column.text and self.guard:
+            return [f"{self.guard}{cell}" if cell else cell for cell in cells]
+        return cells
 
     def read(self, path: str) -> "pd.DataFrame":
         """Read text as any of the dialects here writes it: guards and decimal commas are undone."""

@@ -19,10 +19,10 @@ class JsonLines(TextFormat):
         """Return an empty text: each line names its columns."""
         return ""
 
-    def format_lines(self, lines: list[TableLine], layout: TableLayout) -> str:  # noqa: ARG002
+    def format_lines(self, lines: list[TableLine], layout: TableLayout) -> str:
         """Return lines as text; no confidence is null."""
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        return "".join(f"{encode(line)}\n" for line in lines)
+        encode, names = json.JSONEncoder(ensure_ascii=False).encode, layout.names
+        return "".join(f"{encode(dict(zip(names, line, strict=True)))}\n" for line in lines)
 
     def read(self, path: str) -> "pd.DataFrame":
         """Read objects, with or without a byte order mark and empty lines between them."""

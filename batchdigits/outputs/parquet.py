@@ -35,7 +35,8 @@ class Parquet(TableFormat):
         def put(lines: list[TableLine], size: int = ROW_GROUP_SIZE) -> None:
             waiting.extend(lines)
             while len(waiting) >= size:
-                parquet.write_table(pa.Table.from_pylist(waiting[:size], schema=parquet.schema))
+                columns = [*zip(*waiting[:size], strict=True)]
+                parquet.write_table(pa.table(columns, schema=schema))
                 del waiting[:size]
 
         try:

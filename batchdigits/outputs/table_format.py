@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from batchdigits.records import DigitRow, Row, Status
@@ -21,7 +20,7 @@ _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 (some spreadsheets a
 STATUSES_WORST_FIRST: tuple[Status, ...] = ("error", "review", "ok", "verified", "blank")
 """Statuses, worst first; `blank` is last, as a blank field beside values is no fault."""
 
-TableLine = dict[str, Any]
+TableLine = tuple[Any, ...]
 
 
 class Column(NamedTuple):
@@ -46,7 +45,7 @@ class TableLayout(NamedTuple):
     Attributes:
         sheet: name of its sheet in a spreadsheet.
         columns: in order.
-        lines: turns records into lines; each has a value or None for each column.
+        lines: turns records into lines: a value or None for each column, in order.
     """
 
     sheet: str
@@ -61,14 +60,11 @@ class TableLayout(NamedTuple):
 
 def _make_field_lines(rows: Iterable[Row]) -> Iterator[TableLine]:
     for row in rows:
-        line = dict(zip(RESULT_COLUMNS, _get_values(row), strict=True))
-        line["detail"] = sanitize_detail(row.detail)
-        yield line
+        yield (*row[:-1], sanitize_detail(row.detail)) if row.detail else row
 
 
 def _make_digit_lines(digits: Iterable[DigitRow]) -> Iterator[TableLine]:
-    for digit in digits:
-        yield digit._asdict()
+    return iter(digits)
 
 
 def sanitize_detail(detail: str) -> str:
@@ -95,7 +91,6 @@ LONG_LAYOUT = TableLayout(
     _make_field_lines,
 )
 RESULT_COLUMNS: tuple[str, ...] = tuple(LONG_LAYOUT.names)
-_get_values = attrgetter(*RESULT_COLUMNS)
 FIELDS_LAYOUT = LONG_LAYOUT._replace(sheet="fields")
 _DIGIT_COLUMN_TYPES = {"position": int, "confidence": float, "runner_up_confidence": float}
 _DIGIT_COLUMN_TYPES |= dict.fromkeys(("page", "x", "y", "width", "height"), int)
@@ -125,22 +120,23 @@ def make_page_layout(fields: Sequence[str]) -> TableLayout:
 
     def lines(rows: Iterable[Row]) -> Iterator[TableLine]:
         for (file, page), group in groupby(rows, lambda row: (row.file, row.page)):
-            yield {"file": file, "page": page} | _make_page_line(list(group), fields)
+            yield (file, page, *_make_page_line(list(group), fields))
 
     return TableLayout("pages", columns, lines)
 
 
 def _make_page_line(rows: Sequence[Row], fields: Sequence[str]) -> TableLine:
+    """Return the values of a page's line behind those of its file and page."""
     worst = min(rows, key=lambda row: STATUSES_WORST_FIRST.index(row.status))
     detail = f"{worst.field}: {worst.detail}" if worst.field and worst.detail else worst.detail
     values = {row.field: row.value for row in rows}
     confidences = [row.confidence for row in rows if row.confidence is not None]
-    return {
-        **{name: values.get(name, "") for name in fields},
-        "min_confidence": min(confidences, default=None),
-        "status": worst.status,
-        "detail": sanitize_detail(detail),
-    }
+    return (
+        *(values.get(name, "") for name in fields),
+        min(confidences, default=None),
+        worst.status,
+        sanitize_detail(detail),
+    )
 
 
 LineWriter = Callable[[list[TableLine]], object]

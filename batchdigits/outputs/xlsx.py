@@ -92,10 +92,10 @@ class _SheetWriter:
                 raise OutputError(
                     f"an .xlsx holds {SHEET_ROWS - 1:,} rows, the results more: choose .csv"
                 )
-            for at, (name, cell) in enumerate(line.items()):
+            for at, (column, cell) in enumerate(zip(self._columns, line, strict=True)):
                 if isinstance(cell, (int, float)):
                     self._sheet.write_number(self._height, at, cell)
-                elif name == "status":
+                elif column.name == "status":
                     self._sheet.write_string(self._height, at, cell, self._fills.get(cell))
                 elif cell:  # a cell of empty text would not count as blank
                     self._sheet.write_string(self._height, at, _MARKUP.sub("./", cell))

@@ -1,6 +1,6 @@
 """Turn findings into rows, by the threshold from which a value is `ok`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class OutputRows(NamedTuple):
 
 
 def judge_findings(
-    file: str, findings: Iterable[Finding], thresholds: Thresholds, with_digits: bool = False
+    file: str, findings: Sequence[Finding], thresholds: Thresholds, with_digits: bool = False
 ) -> OutputRows:
     """Turn the findings of a file into rows.
 
@@ -46,17 +46,18 @@ def judge_findings(
         with_digits: whether rows of single digits are wanted too.
     """
     out = OutputRows([], [])
-    for one in _review_lone_blank_pages(list(findings)):
+    for one in _review_lone_blank_pages(findings):
         out.rows.append(make_row(file, one, thresholds))
         if with_digits:
             out.digits.extend(make_digit_rows(file, one))
     return out
 
 
-def _review_lone_blank_pages(findings: list[Finding]) -> list[Finding]:
+def _review_lone_blank_pages(findings: Sequence[Finding]) -> Sequence[Finding]:
     """Send pages with nothing on them to review where no page of their file was read."""
-    if any(one.item.status not in {"blank", "error"} for one in findings):
-        return findings
+    for one in findings:
+        if one.item.status not in {"blank", "error"}:
+            return findings
     return [
         one._replace(item=one.item._replace(status="review")) if one.item.status == "blank" else one
         for one in findings
@@ -82,9 +83,9 @@ def _judge_finding(finding: Finding, thresholds: Thresholds) -> JudgedValue:
             # what is one sign is read as a digit: there is more than one in this cell
             return value._replace(status="review", detail=ONE_DIGIT_DETAIL)
         return value
+    if item.field is None and len(item.spots) == 1:
+        return judge_digit(item.spots[0], finding.reads[0], thresholds.digits, item.detail)
     filled = list(zip(item.spots, finding.reads, strict=True))
-    if item.field is None and len(filled) == 1:
-        return judge_digit(*filled[0], thresholds.digits, item.detail)
     return judge_field(item.field or rules.RULELESS_FIELD, filled, thresholds.digits, item.detail)
 
 

@@ -1,8 +1,7 @@
 """Pictures and strips become findings: the networks of a model read them."""
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,21 @@ from batchdigits.options import Runtime
 from batchdigits.predict import Card, numbers
 from batchdigits.predict.decoding import DecodedStrip
 from batchdigits.predict.findings import DigitPrediction, Finding, TaskFindings
+from batchdigits.predict.plain_digits import ChunkFindings, PlainDigits
 from batchdigits.records import GreyImage
 from batchdigits.templates.field import Field
 
 log = logging.getLogger(__name__)
 
 UNCALIBRATED_MESSAGE = "model '%s' is uncalibrated: its confidences may be far off"
-Batch = Sequence[tuple[Sequence[Task], ExtractedChunk]]
+NO_PREDICTIONS = calibrate.DigitPredictions(
+    digit=np.zeros(0, np.int64),
+    confidence=np.zeros(0),
+    second=np.zeros(0, np.int64),
+    other=np.zeros(0, np.bool_),
+    likely=np.zeros((0, calibrate.DIGIT_COUNT)),
+)
+Batch = Sequence[tuple[list[Task], ExtractedChunk]]
 """Chunks of tasks, each with what a worker extracted."""
 
 
@@ -34,27 +41,47 @@ class Predictor:
         self._classifier: predict.DigitNetwork | None = None
         self._reader: predict.NumberReader | None = None
 
-    def predict_batch(self, batch: Batch) -> Iterator[TaskFindings]:
-        """Read a batch's pictures and strips; yield the findings of each task, in order."""
+    def predict_batch(self, batch: Batch) -> list[ChunkFindings]:
+        """Read a batch's pictures and strips; return the findings of each chunk, in order."""
         strips = [decode_strip(one) for _, prepared in batch for one in prepared.strips]
         items = [item for _, prepared in batch for item in prepared.items]
         pictures = np.concatenate([prepared.pictures for _, prepared in batch])
-        reads = iter(self._predict_digits(pictures, _find_field_pictures(items)))
+        of_fields = [_find_field_pictures(prepared) for _, prepared in batch]
+        reads = self._predict_digits(pictures, np.concatenate(of_fields))
         fields = [item.field for item in items if item.number is not None]
         lines = iter(zip(strips, self._predict_numbers(strips, fields), strict=True))
+        chunks, start = [], 0
         for tasks, prepared in batch:
-            stood = prepared.stood or [None] * len(tasks)
-            of_tasks = [
-                TaskFindings(task, [], [], one) for task, one in zip(tasks, stood, strict=True)
-            ]
-            for item in prepared.items:
-                of_tasks[item.source].findings.append(self._make_finding(item, reads, lines))
-            for source, page in prepared.laid:
-                of_tasks[source].laid.append(page)
-            for one in prepared.shown:
-                seen = (*of_tasks[one.source].shown, one)
-                of_tasks[one.source] = of_tasks[one.source]._replace(shown=seen)
-            yield from of_tasks
+            middle = start + len(prepared.pictures) - len(prepared.plain.indexes)
+            plain = PlainDigits.select(prepared.plain, reads, middle)
+            others = self._list_findings(tasks, prepared, _list_reads(reads, start, middle), lines)
+            chunks.append(ChunkFindings(tasks, plain if plain.digits else None, others))
+            start += len(prepared.pictures)
+        return chunks
+
+    def _list_findings(
+        self,
+        tasks: Sequence[Task],
+        prepared: ExtractedChunk,
+        reads: Iterator[DigitPrediction],
+        lines: Iterator[tuple[GreyImage, DecodedStrip | None]],
+    ) -> list[TaskFindings]:
+        """List the findings of those of a chunk's tasks that are no plain crops."""
+        stood = prepared.stood or [None] * len(tasks)
+        plain = set(prepared.plain.indexes)
+        of_tasks = {
+            n: TaskFindings(task, [], [], stood[n])
+            for n, task in enumerate(tasks)
+            if n not in plain
+        }
+        for item in prepared.items:
+            of_tasks[item.source].findings.append(self._make_finding(item, reads, lines))
+        for source, page in prepared.laid:
+            of_tasks[source].laid.append(page)
+        for one in prepared.shown:
+            seen = (*of_tasks[one.source].shown, one)
+            of_tasks[one.source] = of_tasks[one.source]._replace(shown=seen)
+        return list(of_tasks.values())
 
     def _make_finding(
         self,
@@ -75,10 +102,10 @@ class Predictor:
 
     def _predict_digits(
         self, pictures: NDArray[np.uint8], of_fields: NDArray[np.bool_]
-    ) -> list[DigitPrediction]:
+    ) -> calibrate.DigitPredictions:
         """Read pictures; those of fields (N,) are looked at several times, if the model can."""
         if not len(pictures):
-            return []
+            return NO_PREDICTIONS
         if self._classifier is None:
             self._classifier = predict.load_classifier(
                 self._card, device=self._device, runtime=self._runtime
@@ -91,11 +118,7 @@ class Predictor:
             logits[~of_fields] = self._classifier.logits(shares(pictures[~of_fields]))
         else:
             logits = self._classifier.logits(shares(pictures))
-        judged = calibrate.predict_digits(logits, self._card.temperature)
-        return [
-            DigitPrediction(*one)
-            for one in zip(*(column.tolist() for column in judged), strict=True)
-        ]
+        return calibrate.predict_digits(logits, self._card.temperature)
 
     def _predict_numbers(
         self, strips: Sequence[GreyImage], fields: Sequence[Field | None]
@@ -108,20 +131,22 @@ class Predictor:
         temperature = self._card.numbers.temperature
         return numbers.read_numbers(self._reader.logits, strips, fields, temperature)
 
-    def predict_all(self, batches: Generator[Batch]) -> Generator[list[TaskFindings]]:
-        """Read batches as they come; close their source at the end."""
-        with closing(batches):  # no worker stays behind after an error
-            for batch in batches:
-                yield list(self.predict_batch(batch))
+
+def _list_reads(
+    predictions: calibrate.DigitPredictions, start: int, end: int
+) -> Iterator[DigitPrediction]:
+    """Return the predictions for the pictures from `start` on, up to `end`, as records."""
+    columns = [column[start:end].tolist() for column in predictions]
+    return map(DigitPrediction._make, zip(*columns, strict=True))
 
 
-def _find_field_pictures(items: Sequence[ExtractedItem]) -> NDArray[np.bool_]:
-    """Find the pictures (N,) that are boxes of fields of several boxes."""
+def _find_field_pictures(prepared: ExtractedChunk) -> NDArray[np.bool_]:
+    """Find the pictures (N,) of a chunk that are boxes of fields of several boxes."""
     of_fields = [
         len(item.spots) > 1
-        for item in items
+        for item in prepared.items
         if item.number is None
         for spot in item.spots
         if spot.status is None
     ]
-    return np.array(of_fields, bool)
+    return np.array(of_fields + [False] * len(prepared.plain.indexes), bool)

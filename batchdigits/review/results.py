@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
@@ -223,8 +223,8 @@ def restore_reading(row: Row, book: CorrectionBook, place: FieldPlace) -> Row:
     if said is None or said.read_status not in get_args(Status):
         return row
     sure = float(said.read_confidence) if said.read_confidence else None
-    return replace(
-        row, value=said.read_value, confidence=sure, status=cast("Status", said.read_status)
+    return row._replace(
+        value=said.read_value, confidence=sure, status=cast("Status", said.read_status)
     )
 
 

@@ -225,10 +225,8 @@ def is_unsettled(entry: FileSnapshot, seconds: float) -> bool:
     A skewed clock gives times shortly after now. A file with a time further in the future was
     there before the clock was set back. An object is complete as soon as it is listed.
     """
-    if is_url(entry.file):
-        return False
     age = time.time() - entry.time / 1e9
-    return entry.time >= 0 and abs(age) < seconds
+    return entry.time >= 0 and abs(age) < seconds and not is_url(entry.file)
 
 
 def _make_snapshot(source: Source, status: os.stat_result) -> FileSnapshot:

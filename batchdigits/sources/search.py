@@ -78,7 +78,7 @@ class SourceSearch:
             if len(self.sources) == count:
                 self.unseen.append(escape_path(path))
         elif not self.is_output(entry, link=os.path.islink(path)):
-            self.add_source(entry, path, fault, named=True)
+            self.add_source(entry, path, fault, is_archive=self.is_archive(path))
 
     def add_url(self, url: str) -> None:
         """Add the object that a URL names, or all objects below it."""
@@ -142,13 +142,14 @@ class SourceSearch:
                 return real
         if stat.S_ISDIR(mode):
             return entry
-        reason = "" if self.is_archive(item.name) else _find_skip_reason(item, fault)
+        is_archive = self.is_archive(item.name)
+        reason = "" if is_archive else _find_skip_reason(item, fault)
         if reason:
             self.skipped[entry] = reason
             if reason == _SKIP_UNREADABLE:
                 self.unseen.append(escape_path(item.path))
         else:
-            self.add_source(entry, item.path, fault)
+            self.add_source(entry, item.path, fault, self.top, is_archive=is_archive)
         return ""
 
     def add_faulty_folder(self, path: str, fault: str) -> None:
@@ -156,16 +157,16 @@ class SourceSearch:
         self.sources.append(Source(escape_path(path), path, fault, top=self.top))
         self.unseen.append(escape_path(path))
 
-    def add_source(self, entry: str, path: str, fault: str, *, named: bool = False) -> None:
-        """Add a file, unless its entry was reached before."""
+    def add_source(
+        self, entry: str, path: str, fault: str, top: str | None = None, *, is_archive: bool
+    ) -> None:
+        """Add a file of the INPUT `top`, or a named one, unless its entry was reached before."""
         if entry not in self.seen:
             self.seen.add(entry)
             self.skipped.pop(entry, None)
-            top = "" if named else self.top
-            is_archive = self.is_archive(path)
-            self.sources.append(
-                Source(escape_path(path), path, fault, named, top, is_archive=is_archive)
-            )
+            named = top is None
+            file = escape_path(path)
+            self.sources.append(Source(file, path, fault, named, top or "", is_archive=is_archive))
 
     def is_archive(self, name: str) -> bool:
         """Return whether a file is an archive whose members are read."""

@@ -5,6 +5,7 @@ a step in `state.migrations`.
 """
 
 import zlib
+from collections.abc import Iterable
 
 
 def compute_checksum(*values: object) -> int:
@@ -19,3 +20,9 @@ def compute_checksum(*values: object) -> int:
 def compute_old_checksum(*values: object) -> int:
     """Return the checksum of a row as states before version 4 have it."""
     return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+
+
+def compute_checksums(rows: Iterable[tuple[object, ...]]) -> list[int]:
+    """Return the checksums of many rows, each as of `compute_checksum`."""
+    crc32 = zlib.crc32
+    return [crc32(ascii(row).encode()) for row in rows]

@@ -7,21 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 
 from batchdigits import sources, state
-from batchdigits.extract.chunk_builder import ExtractedItem
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.formats import has_archive_suffix
 from batchdigits.job import Job
-from batchdigits.predict.findings import Finding, TaskFindings, decode_findings, encode_findings
+from batchdigits.predict.findings import decode_findings
+from batchdigits.predict.plain_digits import ChunkFindings
 from batchdigits.records import FileSnapshot, Source
 from batchdigits.sources import FILE_MISSING, inspection
 from batchdigits.state import StateStore, renewal, scope, settling, tables
 from batchdigits.state.archives import ArchiveKeeper
+from batchdigits.state.findings_keeper import FindingsKeeper
 from batchdigits.state.known import FileFindings, NoState, count_batch
 from batchdigits.summary import PageCount, StopRequest, Summary
 
 log = logging.getLogger(__name__)
 
-CHANGED_DETAIL = "it changed while it was read: run again when it is complete"
 FILES_PER_PART = 256
 """Files whose contents are digested in one transaction."""
 READ_STOPPED_MESSAGE = "what was read is kept for the next run; an earlier table stands"
@@ -34,23 +34,20 @@ class State:
     def __init__(self, job: Job, store: StateStore, summary: Summary) -> None:
         """Take the job and its open state; the summary gets the counts of files."""
         self._job, self._store, self._summary = job, store, summary
-        self._lost = self._replaced = 0
-        self._parts: list[TaskFindings] = []
         self._listing = sources.FoundSources([], {}, [])
-        self._pages: dict[str, dict[int, str]] = {}
-        self._moves = store.has_moved_files()
-        self._reused: set[str] = set()
         with store.transaction():
             own = json.dumps(job.model_thresholds._asdict())
             self._key = store.add_key(job.reading_key, own)
             self._mark = renewal.load_or_make_mark(store, job.threshold)
         self._archives = ArchiveKeeper(store, self._key, summary)
+        self._keeper = FindingsKeeper(job, store, self._key, summary, self._archives)
 
     # What is to be read
 
     def plan_tasks(self, listing: sources.FoundSources) -> FileTasks:
         """Return the tasks of the files that are new or changed, or failed before."""
         self._listing, fresh = listing, self._job.options.fresh
+        self._keeper.unseen = listing.unseen
         entries = [inspection.stat_source(source) for source in listing.sources]
         self._archives.set_run_files(listing.sources, entries)
         scope.select_rows(self._job, self._store)
@@ -61,12 +58,12 @@ class State:
         indexes = self._archives.drop_unchanged(
             listing.sources, entries, wanted, indexes, fresh=fresh
         )
-        self._pages = {} if fresh else self._store.load_findings_by_page(self._key)
+        pages = self._keeper.pages = {} if fresh else self._store.load_findings_by_page(self._key)
         is_known = not fresh and self._store.has_readings()
         if is_known:
             indexes = self._drop_known_content(indexes)
         files = [listing.sources[index] for index in indexes]
-        tasks = FileTasks(files, [entries[index] for index in indexes], self._pages)
+        tasks = FileTasks(files, [entries[index] for index in indexes], pages)
         tasks.known_members, tasks.skipped = self._archives if is_known else None, listing.skipped
         return tasks
 
@@ -98,25 +95,14 @@ class State:
             ]
             with self._store.transaction():
                 for index, entry in zip(part, entries, strict=True):
-                    if not self._reuse_reading(entry):
+                    if not self._keeper.reuse_reading(entry):
                         unknown.append(index)
         return unknown
-
-    def _reuse_reading(self, entry: FileSnapshot) -> bool:
-        """Give a file the findings of its content, if that was read; return whether it was."""
-        replaces = self._moves and self._store.has_moved_predecessor(entry)
-        is_new = self._store.load_earlier_reading(entry) is None
-        if entry.content is None or not self._store.reuse_reading(entry, self._key):
-            return False
-        self._replaced += replaces
-        self._reused.update([entry.file] if is_new else [])
-        self._store.mark_tables_stale()
-        return True
 
     # What is read is kept
 
     def keep_findings(
-        self, batches: Generator[list[TaskFindings]], pages: PageCount, stop: StopRequest
+        self, batches: Generator[list[ChunkFindings]], pages: PageCount, stop: StopRequest
     ) -> Iterator[list[FileFindings]]:
         """Keep findings batch by batch; then return all that is known, in the table's order.
 
@@ -126,90 +112,29 @@ class State:
             for batch in kept:
                 count_batch(batch, self._summary, pages)
                 stop.raise_if_asked()
-        self._summary.read -= self._lost
-        if self._replaced:
+        self._summary.read -= self._keeper.lost
+        if self._keeper.replaced:
             log.warning(
                 "%d files came under the names of files that were moved, and their rows took the "
                 "place of those: give each scan a name of its own, or each night another --out",
-                self._replaced,
+                self._keeper.replaced,
             )
-        return renewal.recall_findings(self._store, self._job, self._mark, self._reused)
+        return renewal.recall_findings(self._store, self._job, self._mark, self._keeper.reused)
 
     def _keep_batches(
-        self, batches: Generator[list[TaskFindings]]
-    ) -> Generator[list[TaskFindings]]:
+        self, batches: Generator[list[ChunkFindings]]
+    ) -> Generator[list[ChunkFindings]]:
         """Keep each batch while the next is read; yield those that are safe on disk."""
         with closing(batches), ThreadPoolExecutor(1) as beside:
-            keeping = beside.submit(self._keep_batch, [])
+            keeping = beside.submit(self._keeper.keep_batch, [])
             try:
                 for batch in batches:
                     kept = keeping.result()  # raises what went wrong: then no more is kept
-                    keeping = beside.submit(self._keep_batch, batch)
+                    keeping = beside.submit(self._keeper.keep_batch, batch)
                     yield kept
             finally:
                 kept = keeping.result()
             yield kept
-
-    def _keep_batch(self, batch: list[TaskFindings]) -> list[TaskFindings]:
-        """Keep a batch, and return it. Of a file that goes on, keep the pages."""
-        with self._store.transaction():
-            for task_findings in batch:
-                self._parts.append(task_findings)
-                if task_findings.task.last:
-                    self._keep_file(self._parts)
-                    self._parts = []
-                else:
-                    self._keep_page(task_findings)
-        self._store.write_shard()
-        return batch
-
-    def _keep_file(self, parts: Sequence[TaskFindings]) -> None:
-        """Keep the findings of a file, in the order of its pages."""
-        task, stood = parts[0].task, parts[-1].stood
-        source, listed = task.source, task.entry
-        if stood is not None and task.content is not None and self._reuse_reading(stood):
-            self._archives.note_kept(task, stood, failed=False)
-            return
-        if listed is None or stood is None or any(part.stood is None for part in parts):
-            if source.named:  # it has a row whatever happens
-                entry = FileSnapshot(source.file, -1, -1)  # differs from any file, so is read again
-                self._put_findings(entry, [Finding(ExtractedItem(0, 1, "error", CHANGED_DETAIL))])
-            else:
-                self._summary.left += 1
-                self._lost += 1
-            self._archives.note_lost(task)
-            return
-        pages = {part.task.page or 0: part.findings for part in parts}
-        if parts[0].task.page is not None:  # pages that earlier runs read belong to it too
-            before = self._pages.pop(source.file, {}).items()
-            pages |= {page: decode_findings(one) for page, one in before if page not in pages}
-        if task.closes and source.fault:  # more may be in it than was found
-            self._listing.unseen.append(source.file)
-        again = self._archives.is_troubled(task)
-        findings = [one for page in sorted(pages) for one in pages[page]]
-        failed = self._put_findings(stood, findings, again=again)
-        self._archives.note_kept(task, stood, failed=failed)
-
-    def _keep_page(self, task_findings: TaskFindings) -> None:
-        """Keep the findings of a page, in case the run ends before all of its file is read."""
-        page, stood = task_findings.task.page, task_findings.stood
-        failed = any(one.item.status == "error" for one in task_findings.findings)
-        if page is not None and stood is not None and stood.sure and not failed:
-            self._store.save_page_findings(
-                stood, self._key, page, encode_findings(task_findings.findings)
-            )
-
-    def _put_findings(
-        self, entry: FileSnapshot, findings: Sequence[Finding], *, again: bool = False
-    ) -> bool:
-        """Keep findings; return whether the file is read again next time, as `again` asks."""
-        failed = again or any(one.item.status == "error" for one in findings)
-        self._replaced += self._moves and self._store.has_moved_predecessor(entry)
-        if earlier := self._store.load_earlier_reading(entry):
-            renewal.count_changes(entry.file, earlier, findings, self._job, self._summary)
-        self._store.save_findings(entry, self._key, encode_findings(findings), failed=failed)
-        self._store.mark_tables_stale()
-        return failed
 
     # What the tables show
 

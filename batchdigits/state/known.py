@@ -9,6 +9,7 @@ from batchdigits.calibrate import Thresholds
 from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Job
 from batchdigits.predict.findings import Finding, TaskFindings
+from batchdigits.predict.plain_digits import ChunkFindings
 from batchdigits.state.sorting import FindingsSorter
 from batchdigits.summary import PageCount, StopRequest, Summary
 
@@ -35,17 +36,28 @@ class FileFindings(NamedTuple):
     content: bytes | None = None
 
 
-def count_batch(batch: Sequence[TaskFindings], summary: Summary, pages: PageCount) -> None:
+def count_batch(batch: Sequence[ChunkFindings], summary: Summary, pages: PageCount) -> None:
     """Count what was read, and tell that it is done."""
-    for one in batch:
-        crops, forms = _count_kinds(one)
-        summary.crops += crops
-        summary.pages += forms
-        summary.read += one.task.last and one.task.is_read
-        # a member is a file; an archive is none, unless it has a row of its own
-        summary.files += bool(one.task.archive) - (one.task.closes and not one.task.is_read)
-    done = sum(_count_pages(one) for one in batch)
-    pages.add_pages(done, expected=sum(one.task.expected for one in batch))
+    done = expected = 0
+    for chunk in batch:
+        plain = 0 if chunk.plain is None else len(chunk.plain.digits)
+        summary.crops += plain
+        summary.read += plain
+        for one in chunk.others:
+            _count_task(one, summary)
+        done += plain + sum(map(_count_pages, chunk.others))
+        expected += plain + sum(one.task.expected for one in chunk.others)
+    pages.add_pages(done, expected)
+
+
+def _count_task(one: TaskFindings, summary: Summary) -> None:
+    """Count what was read of a task."""
+    crops, forms = _count_kinds(one)
+    summary.crops += crops
+    summary.pages += forms
+    summary.read += one.task.last and one.task.is_read
+    # a member is a file; an archive is none, unless it has a row of its own
+    summary.files += bool(one.task.archive) - (one.task.closes and not one.task.is_read)
 
 
 def _count_pages(one: TaskFindings) -> int:
@@ -79,7 +91,7 @@ class NoState:
 
     def keep_findings(
         self,
-        batches: Generator[list[TaskFindings]],
+        batches: Generator[list[ChunkFindings]],
         pages: PageCount,
         stop: StopRequest,  # noqa: ARG002 (a signal ends the run at once: there is nothing to save)
     ) -> Iterator[list[FileFindings]]:
@@ -95,7 +107,7 @@ class NoState:
                 if batch is None:
                     break
                 whole = []
-                for one in batch:
+                for one in (one for chunk in batch for one in chunk.list_findings()):
                     parts += one.findings
                     sorter.is_needed |= bool(one.task.archive) or one.task.closes
                     if one.task.last and one.task.is_read:

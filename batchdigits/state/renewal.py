@@ -9,7 +9,8 @@ from itertools import islice
 from batchdigits.calibrate import Thresholds
 from batchdigits.job import Job
 from batchdigits.postprocess.judge import judge_findings
-from batchdigits.predict.findings import Finding, decode_findings
+from batchdigits.predict.findings import Finding
+from batchdigits.predict.plain_digits import decode_file_findings
 from batchdigits.records import Row
 from batchdigits.state.known import FileFindings
 from batchdigits.state.store import StateStore
@@ -18,7 +19,7 @@ from batchdigits.summary import ChangedValue, Summary
 
 log = logging.getLogger(__name__)
 
-FILES_PER_PART = 256
+FILES_PER_PART = 1024
 """Files that are recalled at a time."""
 
 
@@ -93,7 +94,7 @@ def count_changes(
     rows = judge_findings(file, findings, job.thresholds).rows
     new = {(row.page, row.field): row for row in rows}
     for old in judge_findings(
-        file, decode_findings(before), choose_thresholds(job.threshold, text)
+        file, decode_file_findings(before), choose_thresholds(job.threshold, text)
     ).rows:
         row = new.get((old.page, old.field))
         if old.status != "ok" or (row is not None and row.value == old.value):
@@ -122,7 +123,7 @@ def recall_findings(
         yield [
             FileFindings(
                 one.file,
-                decode_findings(one.findings),
+                decode_file_findings(one.findings),
                 choose(now, one.thresholds),
                 one.here,
                 one.reading > mark.number or one.file in reused,

@@ -1,4 +1,4 @@
-"""The state's file: every query and every change of it is a method here or in `TableRecords`."""
+"""The state's file: every query and every change is a method here, or of a class under this one."""
 
 import os
 import sqlite3
@@ -10,11 +10,12 @@ from batchdigits.records import FileSnapshot
 from batchdigits.state import base
 from batchdigits.state.checksums import compute_checksum
 from batchdigits.state.entries import MOVED, FileRecord
-from batchdigits.state.member_records import HAS_FINDINGS, MemberRecords
+from batchdigits.state.member_records import HAS_FINDINGS
+from batchdigits.state.reading_records import ReadingRecords
 from batchdigits.state.shards import ShardRecorder
 
 
-class StateStore(MemberRecords):
+class StateStore(ReadingRecords):
     """An open state; see `open_store`.
 
     Attributes:
@@ -86,11 +87,13 @@ class StateStore(MemberRecords):
 
     def set_run_files(self, entries: Iterable[FileSnapshot]) -> None:
         """Take the files of this run, as they are now; other methods give their index here."""
+        self._base.execute("SAVEPOINT run_files")  # else each row would be a transaction
         self._base.execute("DELETE FROM here")
         self._base.executemany(
             "INSERT INTO here VALUES (?, ?, ?, ?, ?)",
             ((one.file, index, one.size, one.time, one.sure) for index, one in enumerate(entries)),
         )
+        self._base.execute("RELEASE run_files")
 
     def list_absent_files(self) -> Iterator[str]:
         """Yield the names of known files that are not among those of this run."""
@@ -136,43 +139,6 @@ class StateStore(MemberRecords):
             self._save_file(entry, row[0])
         return bool(row)
 
-    def save_findings(self, entry: FileSnapshot, key: int, findings: str, *, failed: bool) -> None:
-        """Keep the findings of a file, in place of earlier ones.
-
-        Args:
-            entry: the file, as it was when it was read.
-            key: number of the key that it was read under.
-            findings: what was found in it, as text.
-            failed: whether it is to be read again next time.
-        """
-        row = (entry.content, key, int(failed or entry.content is None), findings)
-        cursor = self._base.execute(
-            "INSERT INTO readings (content, key, failed, findings, checksum) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            (*row, compute_checksum(*row)),
-        )
-        number = cursor.lastrowid
-        if not cursor.rowcount:  # the same content was read before, under some name
-            number, before = self._base.execute(
-                "SELECT id, findings FROM readings WHERE content = ? AND key = ? AND NOT failed",
-                row[:2],
-            ).fetchone()
-            if before != findings:
-                self._base.execute(
-                    "UPDATE readings SET findings = ?, checksum = ? WHERE id = ?",
-                    (findings, compute_checksum(*row), number),
-                )
-        self._save_file(entry, int(number or 0))
-
-    def load_earlier_reading(self, entry: FileSnapshot) -> tuple[str, str] | None:
-        """Return thresholds and findings of a file as it was read before; None if it changed."""
-        row = self._base.execute(
-            "SELECT thresholds, findings FROM files JOIN readings ON readings.id = files.reading"
-            " JOIN keys ON keys.id = readings.key WHERE file = ? AND files.content = ?",
-            (entry.file, entry.content),
-        ).fetchone()
-        return None if row is None else (row[0], row[1])
-
     def save_page_findings(self, entry: FileSnapshot, key: int, page: int, findings: str) -> None:
         """Keep the findings of a page until all of its file is read."""
         row = (entry.file, page, entry.size, entry.time, key, findings)
@@ -193,15 +159,8 @@ class StateStore(MemberRecords):
             by_file.setdefault(file, {})[page] = findings
         return by_file
 
-    def _save_file(self, entry: FileSnapshot, reading: int) -> None:
-        row = (entry.file, entry.size, entry.time, int(entry.sure), entry.content, reading)
-        self._base.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*row, compute_checksum(*row)),
-        )
-
     def list_file_records(self) -> Iterator[FileRecord]:
-        """Yield a record of every file, in the order of the UTF-8 bytes of its name."""
+        """Iterate over a record of every file, in the order of the UTF-8 bytes of its name."""
         rows = self._base.execute(
             "SELECT files.file, thresholds, findings, here.file IS NOT NULL, files.reading,"
             " files.content FROM files JOIN readings ON readings.id = files.reading"
@@ -209,8 +168,7 @@ class StateStore(MemberRecords):
             " LEFT JOIN here ON here.file = files.file"
             " WHERE files.file NOT IN (SELECT file FROM left_out) ORDER BY files.file"
         )
-        for file, thresholds, findings, here, reading, content in rows:
-            yield FileRecord(file, thresholds, findings, bool(here), reading, content)
+        return map(FileRecord._make, rows)
 
     def list_read_files(
         self, key: int, after: str, count: int

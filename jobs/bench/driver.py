@@ -4,7 +4,8 @@
 
 With `--engine ray` this is all that the process does that began the run: machines read, it keeps.
 So its rate is the most that one run can read, however many machines it has. Findings are made once,
-of one chunk of crops and one page of 24 boxes, and then kept again and again under other names.
+of one chunk of crops and one page of 24 boxes, and then kept again and again under other names,
+each as a record. Plain digits come by columns in a run, which takes less (see ratios.py).
 
 Prints the seconds of processor time and the rate, the size of the state and of the table, and the
 memory, for crops and for pages.
@@ -27,6 +28,7 @@ from batchdigits.extract.tasks import FileTasks
 from batchdigits.job import Inputs, resolve_job
 from batchdigits.options import RunOptions
 from batchdigits.predict.findings import TaskFindings
+from batchdigits.predict.plain_digits import ChunkFindings
 from batchdigits.predict.predictor import Predictor
 from batchdigits.records import FileSnapshot, Source
 from batchdigits.run import run_job
@@ -64,17 +66,17 @@ def measure(name: str, count: int, pictures: list[np.ndarray]) -> None:
     def find(*_: object) -> run.sources.FoundSources:
         return run.sources.FoundSources(sources, {}, [])
 
-    def read(tasks: FileTasks, _job: object) -> Generator[list[TaskFindings]]:
+    def read(tasks: FileTasks, *_: object) -> Generator[list[ChunkFindings]]:
         batch = []
         for n, task in enumerate(tasks):
             digest = n.to_bytes(20)
             stood = FileSnapshot(task.source.file, 700, 10**18, 1, digest)
             batch.append(made[n % len(made)]._replace(task=task, stood=stood))
             if len(batch) == 2048:
-                yield batch
+                yield [ChunkFindings([], None, batch)]
                 batch = []
         if batch:
-            yield batch
+            yield [ChunkFindings([], None, batch)]
 
     run.find_files, run._read_files = find, read
     before = time.process_time()
@@ -94,9 +96,13 @@ def make_findings(job: object, pictures: list[np.ndarray]) -> list[TaskFindings]
     for n, picture in enumerate(pictures):
         cv2.imwrite(f"{n}.png", picture)
     sources = [Source(f"{n}.png", f"{n}.png") for n in range(len(pictures))]
-    batches = extract_files(FileTasks(sources), job.options, job.forms)
-    found = Predictor(job.card, "cpu").predict_all(batches)
-    return [one for batch in found for one in batch]
+    predictor = Predictor(job.card, "cpu")
+    return [
+        one
+        for batch in extract_files(FileTasks(sources), job.options, job.forms)
+        for chunk in predictor.predict_batch(batch)
+        for one in chunk.list_findings()
+    ]
 
 
 if __name__ == "__main__":
