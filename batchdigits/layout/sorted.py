@@ -108,8 +108,8 @@ def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
         All of them, and whether there is one that was not there.
     """
     out, changed = list(cells), False
+    boxes = np.array([_frame(one) for one in out]).reshape(-1, 4)
     for cell in new:
-        boxes = np.array([_frame(one) for one in out])
         own = _frame(cell)
         size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
         common = np.clip(size, 0, None).prod(axis=1)
@@ -124,6 +124,7 @@ def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
         if cell.drawn <= WEAK and whole > 1:
             continue
         out = [one for one, piece in zip(out, pieces, strict=True) if not piece] + [cell]
+        boxes = np.concatenate([boxes[~pieces], own[None]])
         changed = True
     return out, changed
 
