@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from batchdigits.layout.frames import Frames, areas, frames
 from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
 from batchdigits.layout.lines import Reach
 
@@ -131,6 +132,7 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
         ink: how near it is, everywhere in the view.
     """
     at = dict(zip(places, table, strict=True))
+    quads = frames(table)
     rows, columns = sorted({row for row, _ in at}), sorted({column for _, column in at})
     of_row = {row: [c for r, c in at if r == row] for row in rows}
     of_column = {column: [r for r, c in at if c == column] for column in columns}
@@ -140,12 +142,21 @@ def among(table: list[Cell], places: list[tuple[int, int]], ink: Reach) -> Itera
                 continue
             wanted = list(_wanted(at, (row, column), of_row[row], of_column[column]))
             for like, quad in wanted:
+                if _is_taken(quad, quads):
+                    continue
                 cell = _at(ink, like, quad)
                 if cell is not None:
                     yield cell
                     break
             else:
                 yield from _find_hidden(wanted, ink) or _find_between(at, row, column, ink)
+
+
+def _is_taken(quad: Quad, taken: Frames) -> bool:
+    """Return whether the place of a box is within a larger one."""
+    middle, area = quad.mean(axis=0), float(np.ptp(quad, axis=0).prod())
+    within = ((taken[:, :2] < middle) & (middle < taken[:, 2:])).all(axis=1)
+    return bool((within & (areas(taken) > area)).any())
 
 
 def _find_hidden(wanted: Sequence[tuple[Cell, Quad]], ink: Reach) -> list[Cell]:
