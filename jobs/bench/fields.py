@@ -7,7 +7,9 @@ one set that nothing was learned from. Told are, for the product of the confiden
 have them, and for several looks (`Cascade.read_fields`): how many fields are `ok` by the card's
 threshold, how many of these are wrong, and how many their confidences promise to be. All sets
 weigh the same. The power and the factor of the odds, `field_power` and `field_odds`, are fitted on
-the sets that the model is calibrated on; each of these is measured by those fitted without it.
+the sets that the model is calibrated on; each of these is measured by those fitted without it. The
+factor is then lowered until at most `MAX_WRONG_SHARE` of the fields of each length are wrong among
+those that are `ok`: confidences that are right on the whole are not so at the threshold.
 Digits whose label is plainly wrong, by eye, are left out; the figures with them are told beside.
 `--sheet` draws the surest mistakes with the names by which `WRONG_LABELS` knows them. `--into-card`
 writes power, factor and table into the bundle's card.
@@ -30,6 +32,7 @@ sys.path.append(str(Path(__file__).parent.parent / "train"))
 import sources
 
 from batchdigits import calibrate, labelled, predict
+from batchdigits.calibrate import MAX_WRONG_SHARE
 from batchdigits.labelled import LabelledCrops
 from batchdigits.normalize import shares
 from batchdigits.predict.cascade import MIN_REST
@@ -226,12 +229,33 @@ def fit_odds(sets: list[Digits]) -> Odds:
     return best
 
 
+def lower_factor(odds: Odds, sets: list[Digits], threshold: float) -> Odds:
+    """Lower the factor of fitted odds until few enough fields of each length are wrong and `ok`."""
+    for factor in [one for one in reversed(FACTORS) if one <= odds.factor]:
+        lower = odds._replace(factor=factor)
+        if all(share_wrong(lower, sets, count, threshold) <= MAX_WRONG_SHARE for count in COUNTS):
+            return lower
+    return odds._replace(factor=FACTORS[0])
+
+
+def share_wrong(odds: Odds, sets: list[Digits], count: int, threshold: float) -> float:
+    """Return how many of the `ok` fields of `count` digits are wrong; all sets weigh the same."""
+    ok = wrong = 0.0
+    for one in sets:
+        looks, right = one.looks[one.plain], one.right_looks[one.plain]
+        some = compose_fields(looks, right, count, odds, FITTED_TIMES)
+        sure = some.confidence >= threshold
+        ok, wrong = ok + float(sure.mean()), wrong + float((sure & ~some.right).mean())
+    return wrong / ok if ok else 0.0
+
+
 def measure(read: dict[str, Digits], threshold: float) -> dict[str, Any]:
     """Measure the sets by the threshold, and print the table."""
     fitting = [name for name in sources.CALIBRATES if name in read]
-    odds = {
-        name: fit_odds([read[one] for one in fitting if one != name]) for name in [*fitting, ""]
-    }
+    odds = {}
+    for name in [*fitting, ""]:
+        sets = [read[one] for one in fitting if one != name]
+        odds[name] = lower_factor(fit_odds(sets), sets, threshold)
     print("odds", odds)
     lines = []
     for count in COUNTS:
