@@ -20,6 +20,7 @@ from batchdigits.cells.ink import (
     Mask,
     compute_darkness_on_paper,
     has_crossing_line,
+    is_far_paler,
     keep_box_ink,
     measure_pattern,
     segment_ink,
@@ -62,6 +63,9 @@ MIN_PAGE_PX_PER_MM = 3.6
 """Pixels a millimetre of the page (91 dpi) under which a box is too coarse to be read."""
 STRIP_BOX_HEIGHT_MM = 10.0
 """Height that the boxes of a strip are assumed to have, mm."""
+LINE_THROUGH_DETAIL = "a line goes through it, as a crease does"
+SHARED_INK_DETAIL = "its ink may be the next box's"
+PALE_DETAIL = "far paler than its box, as a printed hint is"
 
 
 class CutBox(NamedTuple):
@@ -75,6 +79,7 @@ class CutBox(NamedTuple):
         place: the upright box round the box in the page as scanned, px.
         fineness: pixels a millimetre that the page has there.
         shared: whether most of its ink is in the next box as well: one digit would be read twice.
+        pale: whether its ink is far paler than the box's lines, as the letters of a printed hint.
         shown: the upright box round the crop in the page as scanned, px.
         quarters: by how many quarter turns, anticlockwise, the crop is turned in the page: 0 to 3.
     """
@@ -86,7 +91,18 @@ class CutBox(NamedTuple):
     fineness: float
     shown: Rect
     shared: bool = False
+    pale: bool = False
     quarters: int = 0
+
+    @property
+    def doubt(self) -> str:
+        """Why its ink is not to be read, in plain words; empty where it is."""
+        doubts = (
+            (self.through, LINE_THROUGH_DETAIL),
+            (self.shared, SHARED_INK_DETAIL),
+            (self.pale, PALE_DETAIL),
+        )
+        return next((why for holds, why in doubts if holds), "")
 
 
 def cut_boxes(  # noqa: PLR0913 - each is said by its name
@@ -228,6 +244,7 @@ def _cut_box(  # noqa: PLR0913
         compute_bounding_rect(box, matrix),
         fineness,
         shown,
+        pale=not blank and not free and is_far_paler(dark, mask, ink & ~written),
         quarters=count_quarters(box, matrix),
     ), mask
 

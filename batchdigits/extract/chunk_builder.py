@@ -121,11 +121,9 @@ MAX_PENDING_PIXELS = 8 << 20
 """Pixels of crops that a worker collects before it normalises them."""
 MAX_DEBUG_SIDE_PX = 1800
 """Longest side of a debug page, px."""
-LINE_THROUGH_DETAIL = "a line goes through it, as a crease does"
 MINUS_DETAIL = "what may be a minus stands before it: a value has no sign"
 FULL_INK_LEVEL = 144
 """Level from which a strip's pixel is ink; fainter ones may bridge a gap between two strokes."""
-SHARED_INK_DETAIL = "its ink may be the next box's"
 MORE_INK_DETAIL = "more ink than one digit"
 MORE_INK_ABOVE_DETAIL = "more ink than the number: something is written above or below it"
 FAINT_DETAIL = "something faint is there"
@@ -169,9 +167,8 @@ class ChunkBuilder:
         for number, cell in enumerate(cells):
             if cell.blank:
                 spots[number] = spots[number]._replace(status="blank", detail="no ink")
-            elif cell.through or cell.shared:
-                why_not = LINE_THROUGH_DETAIL if cell.through else SHARED_INK_DETAIL
-                spots[number] = spots[number]._replace(status="review", detail=why_not)
+            elif cell.doubt:
+                spots[number] = spots[number]._replace(status="review", detail=cell.doubt)
         crops = [cell.crop if spots[n].status is None else None for n, cell in enumerate(cells)]
         for number, (alone, behind) in enumerate(zip(*find_points(crops), strict=True)):
             spots[number] = spots[number]._replace(mark=POINT if alone else "", point=behind)
