@@ -231,6 +231,21 @@ def test_what_is_cut_out_is_what_stands_there(
 
 
 @pytest.mark.parametrize(
+    ("line", "ink", "doubt"),
+    [
+        pytest.param(0, 60, "", id="a pen"),
+        pytest.param(0, 90, "", id="a pencil"),
+        pytest.param(0, 190, "far paler than its box, as a printed hint is", id="a light print"),
+        pytest.param(190, 190, "", id="the box is as light"),
+    ],
+)
+def test_what_is_far_paler_than_its_box_is_not_read(line: int, ink: int, doubt: str) -> None:
+    cell = one(page(STROKES["a 7 in the middle"], line=line, ink=ink))
+    assert not cell.blank
+    assert cell.doubt == doubt
+
+
+@pytest.mark.parametrize(
     ("ends", "through"),
     [
         ([(14, 5), (13, 25)], True),  # upright, a 1 if it were shorter
