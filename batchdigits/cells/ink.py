@@ -32,8 +32,8 @@ MAX_LINE_WIDTH_RATIO = 0.15
 MIN_CROSSING_PX = 4
 """Least px that a line through a box reaches beyond it, at both ends."""
 MAX_HINT_RATIO, MIN_LINE_PX = 0.6, 40
-"""Darkness of a printed hint as a share of the box's lines, at most, and least px of these. Of 1,284
-boxes with writing, on scans and photographs of six forms, none is paler than 0.76; the hints of a
+"""Darkness of a printed hint as a share of the box's lines, at most, and least px of these. Of
+1,284 boxes with writing, on scans and photographs of six forms, none is under 0.76; the hints of a
 bank's form have 0.26 to 0.5."""
 CENTRE_INSET_RATIO = 0.25
 """Distance of the box's middle from all sides, as a share of the box."""
