@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from batchdigits import options, predict
@@ -23,6 +24,9 @@ from batchdigits.run import PlannedFile, find_files, plan_files, read_rows
 
 SECRET = "never-in-a-line"
 """The secret key of the server of objects."""
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+settings.load_profile("untimed")
 
 
 def drawn(digit: int, *, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
