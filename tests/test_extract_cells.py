@@ -49,25 +49,6 @@ def test_boxes_of_a_page_without_a_template_are_rows(
     assert found[-1].field == ""
 
 
-@pytest.mark.parametrize(
-    ("lines", "count", "why"),
-    [(11, 2, "100 cells, nearly all empty"), (10, 81, "fewer: each is told, as in a sudoku")],
-)
-def test_empty_cells_of_a_large_table_have_no_rows(
-    save: Save, fake_classifier: FakeClassifier, lines: int, count: int, why: str
-) -> None:
-    page = np.full((1000, 800), 255, np.uint8)
-    for n in range(lines):
-        cv2.line(page, (100, 200 + 60 * n), (100 + 60 * (lines - 1), 200 + 60 * n), 0, 2)
-        cv2.line(page, (100 + 60 * n, 200), (100 + 60 * n, 200 + 60 * (lines - 1)), 0, 2)
-    for n in (2, 5):
-        page[206 + 60 * n : 254 + 60 * n, 106 + 60 * n : 154 + 60 * n] = drawn(7, side=48)
-    save("a.png", page)
-    found = rows()
-    assert len(found) == count, why
-    assert [row.field for row in found if row.status != "blank"] == ["r03c03", "r06c06"], why
-
-
 def test_a_page_of_light_ink_is_read_the_same(save: Save, fake_classifier: FakeClassifier) -> None:
     save("a.png", undescribed())
     dark = [(row.field, row.value) for row in rows()]

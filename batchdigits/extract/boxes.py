@@ -20,8 +20,6 @@ FAINT_DARKNESS, TARGET_DARKNESS, MAX_DARKENING = 120.0, 190.0, 5.0
 the third stays: it is the paper's grain."""
 INK_DARKNESS_SHARE = 0.35
 """Darkness of ink, as a share of the darkest pixel's, at least."""
-SPARSE_CELLS, SPARSE_SHARE = 100, 0.6
-"""A table of so many cells, of which this share is blank, has no rows for those."""
 RIM_SHARE, CORNER_SPECK_SHARE, SIDE_SPECK_SHARE = 0.22, 0.22, 0.12
 """Shares of a box: its rim; the longest side of a speck in a corner; and of a speck at a side."""
 MAIN_PIECE_SHARE, MAX_SIGN_ASPECT = 0.35, 0.95
@@ -49,30 +47,22 @@ def extract_boxes(
     grey = _darken_faint_ink(grey, groups)
     laid = 0
     for group in groups:
-        cut = _cut_open if group.opened else _cut_box
-        boxes = [cut(grey, box) for box in group.boxes]
-        sparse = _is_sparse(group, boxes)
-        for name, some in groupby(range(len(boxes)), key=group.names.__getitem__):
+        places = range(len(group.boxes))
+        for name, some in groupby(places, key=group.names.__getitem__):
             value = list(some)
-            own = [boxes[n] for n in value]
-            if all(group.printed[n] for n in value) or (sparse and all(box.blank for box in own)):
+            if all(group.printed[n] for n in value):
                 continue
+            cut = _cut_open if group.opened else _cut_box
+            boxes = [cut(grey, group.boxes[n]) for n in value]
             if group.kind == "boxes" or len(value) > 1:
-                reason = group.doubts[value[0]] or cells.describe_low_resolution(own)
-                builder.add_boxes(index, page, _make_field(name, len(own)), own, reason)
+                reason = group.doubts[value[0]] or cells.describe_low_resolution(boxes)
+                builder.add_boxes(index, page, _make_field(name, len(boxes)), boxes, reason)
             else:
-                _add_cell(builder, (index, page), name, own[0], group.doubts[value[0]])
+                _add_cell(builder, (index, page), name, boxes[0], group.doubts[value[0]])
             laid += 1
     if not laid:
         builder.add_unreadable(index, page, "review", NO_BOXES_DETAIL)
     return groups
-
-
-def _is_sparse(group: layout.Found, boxes: Sequence[cells.CutBox]) -> bool:
-    """Return whether a table is large and nearly empty: a row for each of its cells buries it."""
-    own = [box.blank for box, label in zip(boxes, group.printed, strict=True) if not label]
-    large = group.kind == "table" and len(own) >= SPARSE_CELLS
-    return large and SPARSE_SHARE * len(own) <= sum(own) < len(own)
 
 
 def cut_box_row(grey: GreyImage) -> list[cells.CutBox]:
