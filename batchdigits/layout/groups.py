@@ -12,7 +12,7 @@ from batchdigits.layout.found import among, beyond, divided, steady
 from batchdigits.layout.grids import beside, joined, roots, spans
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Reach
-from batchdigits.layout.sorted import added
+from batchdigits.layout.sorted import add_boxes
 
 Kind = Literal["boxes", "box", "table"]
 
@@ -62,7 +62,7 @@ def groups(cells: list[Cell], ink: Reach) -> list[Group]:
         cells = [cell for group in found for cell in _split(group, ink) if _whole(cell)]
         if len(cells) > sum(len(group.cells) for group in found):
             continue
-        cells, changed = added(cells, [one for group in found for one in _missing(group, ink)])
+        cells, changed = add_boxes(cells, [one for group in found for one in _missing(group, ink)])
         if not changed:
             break
     cells = [cell for cell in cells if _whole(cell)]

@@ -102,14 +102,14 @@ def _measured(ink: Reach, quad: Quad, most: float) -> list[tuple[float, float] |
     last = np.where(gone.any(axis=2), gone.argmax(axis=2), len(steps))
     there = seen[..., : BACK + 5].any(axis=2)
     return [
-        _average(first[side, there[side]], last[side, there[side]], most)
+        _average_sides(first[side, there[side]], last[side, there[side]], most)
         if 2 * np.count_nonzero(there[side]) >= len(SPOTS)
         else None
         for side in range(4)
     ]
 
 
-def _average(
+def _average_sides(
     first: NDArray[np.int64], last: NDArray[np.int64], most: float
 ) -> tuple[float, float] | None:
     """Average where a line begins, and where it ends, along a side."""

@@ -31,7 +31,7 @@ def seek_box(ink: Reach, like: Cell, quad: Quad, part: float = 1.0) -> Cell | No
     """
     part *= DOTS if like.dotted else 1.0
     sides = quad + _SPOTS[:, :, None] * (quad[[1, 2, 3, 0]] - quad)
-    drawn = (_at(ink, sides + _MOVES[:, None, None]) >= 2).mean(axis=1)
+    drawn = (_look_up(ink, sides + _MOVES[:, None, None]) >= 2).mean(axis=1)
     score = drawn.mean(axis=1)
     best = int((score - _COST).argmax())
     if drawn[best].min() < part * LEAST or score[best] < part * MEAN:
@@ -46,10 +46,10 @@ def measure_rim(ink: Reach, quad: Quad, thickness: float) -> float:
     """Say what share of what lies just within the sides of a box is ink."""
     within = quad + (thickness / 2 + 2.5) * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     rim = within + _SPOTS[:, :, None] * (within[[1, 2, 3, 0]] - within)
-    return float((_at(ink, rim) == 3).mean())
+    return float((_look_up(ink, rim) == 3).mean())
 
 
-def _at(ink: Reach, at: NDArray[np.float64]) -> Reach:
+def _look_up(ink: Reach, at: NDArray[np.float64]) -> Reach:
     high, wide = ink.shape
     spots = (at + 0.5).astype(np.int64)
     x = np.minimum(np.maximum(spots[..., 0], 0), wide - 1)

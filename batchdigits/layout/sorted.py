@@ -101,16 +101,16 @@ def _common(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
 
 
-def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
+def add_boxes(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
     """Put boxes among others: in the place of their pieces, unless they are there already.
 
     Returns:
         All of them, and whether there is one that was not there.
     """
     out, changed = list(cells), False
-    boxes = np.array([_frame(one) for one in out]).reshape(-1, 4)
+    boxes = np.array([_measure_frame(one) for one in out]).reshape(-1, 4)
     for cell in new:
-        own = _frame(cell)
+        own = _measure_frame(cell)
         size = np.minimum(boxes[:, 2:], own[2:]) - np.maximum(boxes[:, :2], own[:2])
         common = np.clip(size, 0, None).prod(axis=1)
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -128,5 +128,5 @@ def added(cells: list[Cell], new: list[Cell]) -> tuple[list[Cell], bool]:
     return out, changed
 
 
-def _frame(cell: Cell) -> NDArray[np.float64]:
+def _measure_frame(cell: Cell) -> NDArray[np.float64]:
     return np.concatenate([cell.quad.min(axis=0), cell.quad.max(axis=0)])

@@ -86,12 +86,14 @@ def read_at_shares(
     """
     assert card.careful is not None
     pictures, labels = digits
-    quick = np.stack([_read_pictures(one, pictures) for one in _blend(start, tuned, "quick")])
+    quick = np.stack(
+        [_read_pictures(one, pictures) for one in _blend_at_shares(start, tuned, "quick")]
+    )
     doubted = np.any([_find_doubted(one, card) for one in quick], axis=0)
     careful = np.zeros_like(quick)
     scale = np.float32(card.temperature / card.careful.temperature)
     if doubted.any():
-        for n, one in enumerate(_blend(start, tuned, "careful")):
+        for n, one in enumerate(_blend_at_shares(start, tuned, "careful")):
             careful[n, doubted] = _read_pictures(one, pictures[doubted]) * scale
     return SharedReadings(quick, careful, labels, card)
 
@@ -147,7 +149,7 @@ def blend_networks(start: Networks, tuned: Networks, chosen: TunedShares) -> Net
     }
 
 
-def _blend(start: Networks, tuned: Networks, kind: Kind) -> Iterator[Any]:
+def _blend_at_shares(start: Networks, tuned: Networks, kind: Kind) -> Iterator[Any]:
     """Yield a network at each share of the tuned weights."""
     for share in SHARES:
         yield _with_mean_weights([start[kind], tuned[kind]], [1 - share, share], kind)
