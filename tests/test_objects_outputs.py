@@ -180,7 +180,7 @@ def test_a_run_that_is_killed_leaves_a_lock_that_the_next_one_takes(server: Obje
 
 
 class StoppedClassifier(FakeClassifier):
-    """Waits, at its third batch, for a shard in the store; from then on the store takes nothing.
+    """Waits, at its third batch, for a file in the store; from then on the store takes nothing.
 
     That leaves what a run leaves that is killed there.
     """
@@ -193,7 +193,7 @@ class StoppedClassifier(FakeClassifier):
         deadline = time.monotonic() + 30
         while self.calls == 3 and time.monotonic() < deadline:
             time.sleep(0.05)
-            if any(one.endswith(".shard") for one in list_keys(self.server, STATE)):
+            if any(count_files(self.server, one) for one in list_keys(self.server, STATE)):
                 self.server.faults.append(lambda method, path: 403 if method == "PUT" else None)
                 raise RuntimeError("killed")
         return super().logits(pictures)
