@@ -92,7 +92,9 @@ def run_job(
 
 
 def _log_settings(options: RunOptions) -> None:
-    """Log how many workers read and how large batches are, and why."""
+    """Log how many workers read on this machine, how large batches are, and why."""
+    if options.engine == "ray":
+        return
     asked = "as asked for"
     every = options.workers == count_processors()
     usual = options.batch_size == BATCH_SIZE
