@@ -74,7 +74,9 @@ def separate_plain_crops(chunk: "ExtractedChunk", tasks: Sequence["Task"]) -> "E
 
 def _is_plain(item: "ExtractedItem") -> bool:
     """Return whether an item is a whole image of one digit, of which there is nothing to note."""
-    if item[1:5] != (1, None, "", None) or len(item.spots) != 1 or item[6:] != (None, True):
+    if item.page != 1 or item.status is not None or item.detail or item.field is not None:
+        return False
+    if item.number is not None or not item.described or len(item.spots) != 1:
         return False
     status, detail, place, mark, point = item.spots[0]
     return status is None and not (detail or mark or point) and place[:2] == (0, 0)

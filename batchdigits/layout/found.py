@@ -199,7 +199,7 @@ def _wanted(
     in_row: Sequence[int],
     in_column: Sequence[int],
 ) -> Iterator[tuple[Cell, Quad]]:
-    """Say where a box should be, by those in its row and its column, the nearest first."""
+    """Yield where a box should be, by those in its row and its column, the nearest first."""
     row, column = place
     besides = sorted(in_row, key=lambda c: abs(c - column))[:3]
     aboves = sorted(in_column, key=lambda r: abs(r - row))[:3]
@@ -252,7 +252,7 @@ def _list_sides(table: list[Cell], spans: NDArray[np.int64], axis: int) -> NDArr
 def _line(
     sides: NDArray[np.float64], axis: int, line: int, near: Cell, least: float
 ) -> float | None:
-    """Say where a line of a table is: level (axis 0) or upright, as the nearest box has it.
+    """Return where a line of a table is: level (axis 0) or upright, as the nearest box has it.
 
     None where fewer than `least` boxes have a side on it: a stroke in one row parts no other.
     """

@@ -102,17 +102,23 @@ def _measured(ink: Reach, quad: Quad, most: float) -> list[tuple[float, float] |
     last = np.where(gone.any(axis=2), gone.argmax(axis=2), len(steps))
     there = seen[..., : BACK + 5].any(axis=2)
     return [
-        _average_sides(first[side, there[side]], last[side, there[side]], most)
+        _average_line(first[side, there[side]], last[side, there[side]], most)
         if 2 * np.count_nonzero(there[side]) >= len(SPOTS)
         else None
         for side in range(4)
     ]
 
 
-def _average_sides(
+def _average_line(
     first: NDArray[np.int64], last: NDArray[np.int64], most: float
 ) -> tuple[float, float] | None:
-    """Average where a line begins, and where it ends, along a side."""
+    """Return how far out the middle of a side's line is, and its thickness, px; None if too thick.
+
+    Args:
+        first: the step at which the line begins, of each spot along the side where it was seen.
+        last: the step behind its end.
+        most: its greatest thickness.
+    """
     thick = last - first
     thickness = find_median(thick)
     if thickness > most:

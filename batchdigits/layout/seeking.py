@@ -43,7 +43,7 @@ def seek_box(ink: Reach, like: Cell, quad: Quad, part: float = 1.0) -> Cell | No
 
 
 def measure_rim(ink: Reach, quad: Quad, thickness: float) -> float:
-    """Say what share of what lies just within the sides of a box is ink."""
+    """Return the share of ink in what lies just within the sides of a box."""
     within = quad + (thickness / 2 + 2.5) * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     rim = within + _SPOTS[:, :, None] * (within[[1, 2, 3, 0]] - within)
     return float((_look_up(ink, rim) == 3).mean())
