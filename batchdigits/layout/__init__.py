@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from batchdigits.layout import contents, straight
 from batchdigits.layout.broken import join_broken
 from batchdigits.layout.cells import cells
+from batchdigits.layout.choosing import choose_groups
 from batchdigits.layout.empty import is_empty as is_empty
 from batchdigits.layout.groups import Group, Kind, groups, in_order
-from batchdigits.layout.lined import Cell
-from batchdigits.layout.lines import Ink, lines, reach
+from batchdigits.layout.lined import Cell, fit_lines
+from batchdigits.layout.lines import Ink, Lines, Reach, lines, reach
 from batchdigits.layout.mended import mended
-from batchdigits.layout.opened import choose_groups, find_open
+from batchdigits.layout.opened import find_open
 from batchdigits.layout.pale import without_pale
+from batchdigits.layout.pitch import fill_rows
 from batchdigits.layout.runs import ruled
+from batchdigits.layout.seeking import is_drawn
 from batchdigits.layout.sorted import sorted_out, without_repeats, without_squares
 from batchdigits.layout.turns import PageTurn, cut_signs, find_turn, lay_upright, turn_back
 from batchdigits.layout.values import Value, part_into_values
@@ -41,8 +44,11 @@ LEAST_SIDE = 0.013
 holes in printed letters. 2.7 mm of A4."""
 THIN_PX, HEAVY_LINE = 4.0, 0.24
 """Greatest usual thickness of a group's lines: px, or this share of its boxes' shorter side."""
-FAINT_FILL = 0.35
-"""Share of a box, that was only sought, which faint ink may fill: a watermark has no boxes."""
+LONG_ROW, HEAVIER_LINE = 4, 0.34
+"""The same share in a row of so many boxes: no letters' holes are so many and alike."""
+MOST_FILL = 0.35
+"""Share of a box, that was only sought, which ink may fill, or, if its lines are clear, ink that is
+paler than they are: a watermark has no boxes."""
 UPSIDE_DOWN = "may be upside down"
 SHORT = 6.0
 """mm that the shorter side of a box is taken for: of a page that nobody described nobody knows how
@@ -139,16 +145,17 @@ def _find_groups(
     if len(boxes) < len(whole):  # there is a pattern under the print, which is no ink
         seen = seen._replace(ink=seen.strong, faint=seen.strong)
         near = reach(seen.strong)
-    known = set(map(id, boxes))
-    boxes = [
-        cell
-        for cell in ruled(boxes, reach(seen.faint))
-        if id(cell) in known or contents.measure_fill(seen.faint, cell) <= FAINT_FILL
+    known, pale = set(map(id, boxes)), cv2.bitwise_and(seen.faint, cv2.bitwise_not(seen.strong))
+    sought = fill_rows(ruled(boxes, reach(seen.faint)), reach(seen.faint))
+    boxes = [cell for cell in sought if id(cell) in known] + [
+        fit_lines(near, cell)
+        for cell in sought
+        if id(cell) not in known and _is_box_of_row(cell, seen, pale, near)
     ]
     found = [
         group
         for group in groups(boxes, near)
-        if _is_large(group, least) and contents.group(laid, seen.ink, group.cells)
+        if _is_large(group, least, seen.ink) and contents.group(laid, seen.ink, group.cells)
     ]
     found = _whole(found, view.matrix, (small.shape[1], small.shape[0]))
     found = in_order(choose_groups(found, find_open(laid, small, view.matrix)))
@@ -168,6 +175,21 @@ def _find_groups(
         _name_boxes(group, own, names, _projected(group.cells, back), printed)
         for group, own, names, printed in zip(found, values, _named(found), labels, strict=True)
     ], signs
+
+
+def _is_box_of_row(cell: Cell, seen: Lines, pale: Ink, near: Reach) -> bool:
+    """Return whether a box that was only sought is one: strokes that cross lines look like it.
+
+    Args:
+        cell: the box.
+        seen: the page's ink.
+        pale: what of it is paler than lines are.
+        near: how near ink is, everywhere in the view.
+    """
+    if contents.measure_fill(seen.faint, cell) <= MOST_FILL:
+        return True
+    firm = cell.dotted or is_drawn(near, cell.quad, cell.thickness)
+    return firm and contents.measure_fill(pale, cell) <= MOST_FILL
 
 
 def _are_tiny(boxes: Sequence[Cell]) -> bool:
@@ -196,11 +218,16 @@ def _name_boxes(
     )
 
 
-def _is_large(group: Group, least: float) -> bool:
+def _is_large(group: Group, least: float, ink: Ink) -> bool:
     """Return whether a group's boxes are not too small, and not too heavy in line, to write in."""
     side = float(np.median([min(cell.size) for cell in group.cells]))
     line = float(np.median([cell.thickness for cell in group.cells]))
-    return side >= least and line <= max(THIN_PX, HEAVY_LINE * side)
+    if side < least or line > max(THIN_PX, HEAVIER_LINE * side):
+        return False
+    if line <= max(THIN_PX, HEAVY_LINE * side):
+        return True
+    row = group.kind == "boxes" and len(group.cells) >= LONG_ROW
+    return row and contents.have_corners(ink, group.cells)
 
 
 def _whole(found: list[Group], matrix: Matrix, size: tuple[int, int]) -> list[Group]:

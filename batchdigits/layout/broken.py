@@ -5,23 +5,20 @@ others, or where another row has lines in the same places. A stroke of a digit s
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.dashes import find_dashes
 from batchdigits.layout.lines import Ink, Lines
+from batchdigits.layout.uprights import OFF_PX, WHOLE, Row, Upright, draw_uprights
 
 LEAST_PX, MOST = 16, 0.12
 """Height of a row of boxes: px at least, and at most as a share of the page's longer side."""
-OFF_PX = 2
-"""px by which the dashes of a line may leave it."""
-WHOLE, HALF, LAST, SOME = 0.93, 0.5, 0.25, 0.12
-"""Share of a line that is there: one that is whole; one that is broken; one that is at either end
-of the others; and what is left of one that another row proves."""
+HALF, LAST, SOME = 0.5, 0.25, 0.12
+"""Share of a line that is there: one that is broken; one that is at either end of the others; and
+what is left of one that another row proves."""
 LEVEL_PX, SLOPE = 4, 0.02
 """px by which the ends of lines in one row may differ, and how much more so far apart."""
 ALIKE, ALIKE_PX = 0.05, 2.0
@@ -43,31 +40,11 @@ MANY = 3000
 """A page with more dashes is not searched: it is a picture."""
 
 
-class Upright(NamedTuple):
-    """A line between two level ones, or what is left of it.
-
-    Attributes:
-        x: where it is, px.
-        top: where the level line above it ends.
-        bottom: where that below it begins.
-        share: of it that is there.
-    """
-
-    x: float
-    top: int
-    bottom: int
-    share: float
-
-
 class Remains(NamedTuple):
     """What is left of a line: how many of its ends, and in how many pieces."""
 
     ends: int
     pieces: int
-
-
-Row = list[Upright]
-"""Lines between the same two level ones, from left to right."""
 
 
 def join_broken(found: Lines) -> Lines:
@@ -83,7 +60,7 @@ def join_broken(found: Lines) -> Lines:
     proved += _find_repeated(rows, proved + whole, dashes, level)
     lines = [line for row in rows for line in row]
     proved += [[line] for line in _find_continued(lines, proved, dashes)]
-    return _draw_lines(found, proved) if proved else found
+    return draw_uprights(found, proved) if proved else found
 
 
 def _list_uprights(pieces: NDArray[np.int64], dashes: Ink, level: Ink) -> list[Upright]:
@@ -279,22 +256,3 @@ def _find_continued(lines: Sequence[Upright], proved: Sequence[Row], dashes: Ink
 def _goes_on(line: Upright, other: Upright) -> bool:
     gap = max(line.top, other.top) - min(line.bottom, other.bottom)
     return abs(line.x - other.x) <= SHIFT_PX and 0 <= gap <= THICKEST_PX
-
-
-def _draw_lines(found: Lines, rows: Sequence[Row]) -> Lines:
-    """Draw lines, and the level ones above and below them, into the pictures of a page."""
-    thin = [found.ink.copy(), found.faint.copy(), found.strong.copy()]
-    thick = [found.level.copy(), found.upright.copy()]
-    thick += [barrier.copy() for barrier in found.barriers]
-    for row in rows:
-        ends = [(round(line.x), line.top - 2, line.bottom + 1) for line in row]
-        sides = [((x, top), (x, bottom)) for x, top, bottom in ends]
-        for (left, top, bottom), (right, above, below) in pairwise(ends):
-            sides += [((left, top), (right, above)), ((left, bottom), (right, below))]
-        for start, end in sides:
-            for picture in thin:
-                cv2.line(picture, start, end, (255,), 1)
-            for picture in thick:
-                cv2.line(picture, start, end, (255,), 3)
-    level, upright, *barriers = thick
-    return Lines(thin[0], thin[1], tuple(barriers), level, upright, thin[2])

@@ -20,6 +20,8 @@ SMALL = 30
 """px of a side under which a box may be the hole in a letter."""
 WEAK = 0.5
 """The same, of a box that its neighbours on both sides prove."""
+OFF = 0.08
+"""By what share of its shorter side the corners of a box that was sought may be off."""
 BACK = 3
 """px within the paper of a box from which on its lines are looked for."""
 
@@ -82,6 +84,21 @@ def lined(ink: Reach, quad: Quad, *, dotted: bool = False) -> Cell | None:
     outer = quad + np.array([[-by[0], -by[1]], [by[2], -by[1]], [by[2], by[3]], [-by[0], by[3]]])
     share = _drawn(ink, outer, usual, dotted=dotted)
     return Cell(outer, usual, share, dotted) if share else None
+
+
+def fit_lines(ink: Reach, cell: Cell) -> Cell:
+    """Return a box that was sought, with each side moved to its line; as it was if that is far off.
+
+    Args:
+        ink: how near it is, everywhere in the view.
+        cell: the box.
+    """
+    inner = cell.thickness / 2 + 0.5
+    paper = cell.quad + inner * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    found = lined(ink, paper, dotted=cell.dotted)
+    if found is None or np.abs(found.quad - cell.quad).max() > max(BACK, OFF * cell.size.min()):
+        return cell
+    return found
 
 
 def _measured(ink: Reach, quad: Quad, most: float) -> list[tuple[float, float] | None]:

@@ -15,7 +15,7 @@ from batchdigits.layout.frames import areas, frames, share
 from batchdigits.layout.grids import beside, roots, spans
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Reach
-from batchdigits.layout.seeking import ABOUT, measure_rim, seek_box
+from batchdigits.layout.seeking import ABOUT, is_drawn, measure_rim, seek_box
 
 ALIKE, LITTLE, ASKEW = 0.08, 2.5, 0.05
 """By what share of the shorter side boxes of one size may differ; px, at least; a row's slope."""
@@ -45,6 +45,10 @@ FRAME = 1.5
 PIECE, OVER, LARGER, SAME = 0.6, 0.3, 3, 0.7
 """What boxes fill so much of is no box, nor what has so much in common with one: shares of area. A
 frame, so many times as large, may be round them."""
+
+
+REPEATED = 0.15
+"""By what share of its shorter side a box that is sought may be off one that was found."""
 
 
 class Run(NamedTuple):
@@ -119,7 +123,7 @@ def _runs(seen: Seen) -> list[Run]:
                 break  # no other step leads to more: a sheet of 3,000 cells has many steps
         best = max(tried, key=_sure)
         left.discard(n)
-        if _enough(best) and _clear(best, seen.ink):
+        if _enough(best) and _clear(best, seen.ink) and not _covers_others(best, seen):
             left -= best.old
             out.append(best)
     return out
@@ -145,6 +149,16 @@ def _clear(run: Run, ink: Reach) -> bool:
         return True
     rims = [measure_rim(ink, cell.quad, cell.thickness) for cell in run.cells]
     return float(np.mean(rims)) <= EMPTY
+
+
+def _covers_others(run: Run, seen: Seen) -> bool:
+    """Return whether boxes of a run are several well drawn ones each, as beside a merged cell."""
+    own = frames(run.cells)
+    one, two = areas(own), areas(seen.frames)
+    common = share(own, seen.frames) * np.minimum(one[:, None], two)
+    within = seen.strong & (common > WHOLE * two) & (two < PIECE * one[:, None])
+    full = (within.sum(axis=1) > 1) & ((within * two).sum(axis=1) > WHOLE * one)
+    return bool(full.sum() >= len(run.old))
 
 
 def _line(n: int, seen: Seen) -> NDArray[np.int64]:
@@ -200,7 +214,11 @@ def _next(
     if (two := _there(seen, near, last, 2 * step)) is None:
         return []
     between = seek_box(seen.ink, last, (last.quad + two[1].quad) / 2, BETWEEN)
-    return [] if between is None else [(None, between), two]
+    if between is None or _is_part_of_tall(seen, between):
+        return []
+    if not (last.dotted or is_drawn(seen.ink, between.quad, last.thickness)):
+        return []
+    return [(None, between), two]
 
 
 def _there(
@@ -212,7 +230,13 @@ def _there(
     if off[best] <= ABOUT:
         return int(near[best]), seen.cells[near[best]]
     cell = seek_box(seen.ink, last, last.quad + step)
-    return None if cell is None or _blocked(seen, cell, last) else (None, cell)
+    if cell is None or _blocked(seen, cell, last):
+        return None
+    off = np.abs(seen.middle[near] - cell.middle).max(axis=1)
+    best = int(off.argmin())
+    if seen.strong[near[best]] and off[best] <= REPEATED * float(cell.size.min()):
+        return int(near[best]), seen.cells[near[best]]  # heavy lines are found px from their middle
+    return None, cell
 
 
 def _blocked(seen: Seen, new: Cell, last: Cell) -> bool:
@@ -235,6 +259,14 @@ def _blocked(seen: Seen, new: Cell, last: Cell) -> bool:
     part = (two > INSIDE * one) & (common > PIECE * one)
     given = part & (two < LARGER * one) & (new.drawn < STRONG)
     return bool((over & (given | (~part & (common < WHOLE * two)))).any())
+
+
+def _is_part_of_tall(seen: Seen, new: Cell) -> bool:
+    """Return whether a box is in a well drawn one that is higher: a table's merged cell."""
+    own = frames([new])
+    common = share(own, seen.frames)[0]
+    high = seen.frames[:, 3] - seen.frames[:, 1] > FRAME * (own[0, 3] - own[0, 1])
+    return bool((seen.strong & high & (common > WHOLE)).any())
 
 
 def _settled(seen: Seen, found: Sequence[Run], before: Sequence[Cell]) -> list[Cell]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from batchdigits.layout.lined import Cell, Quad
+from batchdigits.layout.lined import Cell, Quad, near
 from batchdigits.layout.lines import Reach
 
 LEAST, MEAN = 0.62, 0.84
@@ -14,6 +14,11 @@ PAPER = 0.6
 """Greatest share of ink just within the sides of a box."""
 ABOUT, LEVEL = 3, 0.015
 """px about its place in which a box is sought; places that are as good, by shares of ink."""
+SIDE, SIDES = 0.5, 0.7
+"""Share of the worst side of a box between two others that has ink beside the lines that meet it,
+and of all four."""
+MOST_AWAY = 0.25
+"""Share of a side at each of its ends that is not looked at, at most."""
 
 _SPOTS = np.linspace(0.02, 0.98, 25)[:, None]
 _MOVES = np.stack(np.meshgrid(*[np.arange(-ABOUT, ABOUT + 1.0)] * 2), axis=-1).reshape(-1, 2)
@@ -40,6 +45,23 @@ def seek_box(ink: Reach, like: Cell, quad: Quad, part: float = 1.0) -> Cell | No
     if measure_rim(ink, found, like.thickness) > PAPER:
         return None
     return Cell(found, like.thickness, float(drawn[best].min()), like.dotted)
+
+
+def is_drawn(ink: Reach, quad: Quad, thickness: float) -> bool:
+    """Return whether there is ink on each side of a box, beside the lines that meet it.
+
+    The paper between two boxes has the lines of both at its sides, and the ends of others.
+
+    Args:
+        ink: how near it is, everywhere in the view.
+        quad: its corners, to the middle of its lines.
+        thickness: of its lines, px.
+    """
+    sides = quad[[1, 2, 3, 0]] - quad
+    away = np.minimum((thickness / 2 + 2) / np.abs(sides).max(axis=1), MOST_AWAY)[:, None]
+    spots = quad + sides * (away + (1 - 2 * away) * np.linspace(0, 1, 41)[:, None, None])
+    there = near(ink, spots, 1).mean(axis=0)
+    return bool(there.min() >= SIDE and there.mean() >= SIDES)
 
 
 def measure_rim(ink: Reach, quad: Quad, thickness: float) -> float:
