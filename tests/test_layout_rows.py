@@ -36,6 +36,12 @@ def pairs_lost(page: GreyImage) -> None:
     blot(page, *(118 + 46 * n for n in (2, 3, 5, 6)))
 
 
+def two_rows(page: GreyImage) -> None:
+    row(page, 100, 100, 5, line=4)
+    row(page, 100 + 5 * 36 + 28, 100, 4, line=4)
+    blot(page, 118 + 4 * 36, 118 + 5 * 36 + 28)
+
+
 def bold(page: GreyImage) -> None:
     row(page, 100, 100, 6, gap=10)
     for n in range(6):
@@ -78,6 +84,7 @@ def signed(page: GreyImage) -> None:
     [
         (heavy, [("boxes", 6)], "lines over a quarter of a box thick"),
         (pairs_lost, [("boxes", 9)], "two boxes beside each other that are written over, twice"),
+        (two_rows, [("boxes", 5), ("boxes", 4)], "paper between two numbers is no box of one"),
         (bold, [("boxes", 6)], "bold digits fill boxes as a code does, whose modules are no boxes"),
         (merged, [("table", 13)], "a word is no line, though it lies where one would be"),
         (beside_merged, [("table", 14)], "boxes beside a merged cell are not merged"),

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.layout.frames import Frames, areas, frames
-from batchdigits.layout.lined import Cell, Quad, inked, lined, weak
+from batchdigits.layout.lined import WEAK, Cell, Quad, inked, lined, weak
 from batchdigits.layout.lines import Reach
+from batchdigits.layout.seeking import is_drawn
 
 LONGEST = 64
 """Boxes that a row has at most."""
@@ -81,14 +82,14 @@ def beyond(row: list[Cell], ink: Reach) -> Iterator[Cell]:
             if following is None:
                 after = _fits(_at(ink, last, shape + last.middle + 2 * step), size)
                 if after is None:
-                    following = weak(ink, last, shape + last.middle + step, ENDS)
+                    following = _weak(ink, last, shape + last.middle + step, ENDS)
                     if following is None or len(row) < SURE:
                         break
                     yield following
                     last = following
                     continue
                 middle = (last.middle + after.middle) / 2
-                if (hidden := weak(ink, last, shape + middle)) is None:
+                if (hidden := _weak(ink, last, shape + middle, WEAK)) is None:
                     break
                 yield hidden
                 following, step = after, (after.middle - last.middle) / 2
@@ -96,6 +97,12 @@ def beyond(row: list[Cell], ink: Reach) -> Iterator[Cell]:
                 step = 0.7 * step + 0.3 * (following.middle - last.middle)
             yield following
             last = following
+
+
+def _weak(ink: Reach, like: Cell, quad: Quad, least: float) -> Cell | None:
+    """Take a place in a row for a box if its sides have ink, beside its neighbours' lines."""
+    cell = weak(ink, like, quad, least)
+    return cell if cell and (like.dotted or is_drawn(ink, quad, like.thickness)) else None
 
 
 def _fits(cell: Cell | None, size: NDArray[np.float64]) -> Cell | None:

@@ -15,7 +15,7 @@ from batchdigits.layout.frames import areas, frames, share
 from batchdigits.layout.grids import beside, roots, spans
 from batchdigits.layout.lined import Cell
 from batchdigits.layout.lines import Reach
-from batchdigits.layout.seeking import ABOUT, is_drawn, measure_rim, seek_box
+from batchdigits.layout.seeking import ABOUT, measure_rim, seek_box
 
 ALIKE, LITTLE, ASKEW = 0.08, 2.5, 0.05
 """By what share of the shorter side boxes of one size may differ; px, at least; a row's slope."""
@@ -215,8 +215,6 @@ def _next(
         return []
     between = seek_box(seen.ink, last, (last.quad + two[1].quad) / 2, BETWEEN)
     if between is None or _is_part_of_tall(seen, between):
-        return []
-    if not (last.dotted or is_drawn(seen.ink, between.quad, last.thickness)):
         return []
     return [(None, between), two]
 

@@ -44,6 +44,8 @@ def seek_box(ink: Reach, like: Cell, quad: Quad, part: float = 1.0) -> Cell | No
     found = quad + _MOVES[score >= score[best] - LEVEL].mean(axis=0)  # the middle of thick lines
     if measure_rim(ink, found, like.thickness) > PAPER:
         return None
+    if not like.dotted and not is_drawn(ink, found, like.thickness):
+        return None
     return Cell(found, like.thickness, float(drawn[best].min()), like.dotted)
 
 
