@@ -162,7 +162,7 @@ def _fetch_parts(url: str, path: str) -> None:
         objects.fetch_file(url + name, os.path.join(path, name))
     before = sharded.load_manifest(path)
     parts = sharded.list_part_paths(path)
-    are_there = [objects.fetch_file(url + os.path.basename(part), part) for part in parts]
+    are_there = objects.fetch_files([(url + os.path.basename(part), part) for part in parts])
     is_whole = objects.object_exists(url + sharded.SUCCESS_NAME)
     objects.fetch_file(url + MANIFEST_NAME, os.path.join(path, MANIFEST_NAME))
     if not (all(are_there) and is_whole and sharded.load_manifest(path) == before):
