@@ -153,9 +153,14 @@ def resolve_paths(options: RunOptions) -> OutputPaths:
 def _check_local_paths(options: RunOptions) -> None:
     """Refuse URLs where only a table may be one."""
     for name in LOCAL_OPTIONS:
-        if is_url(getattr(options, name) or ""):
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is written to this machine's disk: give a path, not a URL")
+        refuse_url(name, getattr(options, name))
+
+
+def refuse_url(name: str, value: str | None) -> None:
+    """Raise `UsageError` if an option that names a place on this machine's disk has a URL."""
+    if is_url(value or ""):
+        option = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{option} is written to this machine's disk: give a path, not a URL")
 
 
 def _check_nonempty_paths(paths: OutputPaths) -> None:

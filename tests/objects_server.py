@@ -107,6 +107,15 @@ def list_keys(server: ObjectServer, prefix: str) -> list[str]:
     return [str(one["Key"]).removeprefix(prefix) for one in listed]
 
 
+def list_changes(server: ObjectServer) -> list[tuple[str, str]]:
+    """List method and name of what was put or deleted, without signs of life, in order."""
+    return [
+        (method, path.removeprefix("/scans/"))
+        for method, path in server.requests
+        if method in ("PUT", "POST", "DELETE") and ".lock/" not in path
+    ]
+
+
 def fill(server: ObjectServer, count: int = 5) -> None:
     """Put digits into the bucket and, under the same names, into the folder `inbox`."""
     for n in range(count):

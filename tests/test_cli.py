@@ -26,7 +26,7 @@ import batchdigits
 from batchdigits import cli
 from batchdigits import run as runs
 from batchdigits.errors import UsageError
-from batchdigits.extract import tasks
+from batchdigits.extract import chunks
 from batchdigits.job import Job
 from batchdigits.options import RunOptions
 from batchdigits.paths import resolve_paths
@@ -410,7 +410,7 @@ def test_interrupted_finishes_the_chunk_and_leaves_the_old_table(
         os.kill(os.getpid(), signal_number)
         return predict(self, batch)
 
-    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 3)
+    monkeypatch.setattr(chunks, "MIN_CHUNK_FILES", 3)
     before = signal.signal(signal_number, cli._handle_signal)
     try:
         with monkeypatch.context() as patch:

@@ -16,7 +16,7 @@ from PIL import Image
 import batchdigits
 from batchdigits import predict
 from batchdigits.errors import ModelError, UsageError
-from batchdigits.extract import chunk_builder, stream, tasks, worker
+from batchdigits.extract import chunk_builder, chunks, stream, tasks, worker
 from batchdigits.records import CalibrationBin, GreyImage, Source
 from batchdigits.run import read_rows
 
@@ -75,7 +75,7 @@ def test_workers_and_batches_change_nothing(
     batch_size: int,
 ) -> None:
     reference = rows()
-    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 5)
+    monkeypatch.setattr(chunks, "MIN_CHUNK_FILES", 5)
     assert rows(workers=workers, batch_size=batch_size) == reference
 
 
@@ -92,8 +92,8 @@ def test_any_cut_into_chunks_gives_the_same_rows(
 ) -> None:
     reference = rows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
-        patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
+        patch.setattr(chunks, "MIN_CHUNK_FILES", files)
+        patch.setattr(chunks, "MAX_CHUNK_BYTES", room)
         patch.setattr(chunk_builder, "MAX_PENDING_PIXELS", room)
         assert rows(batch_size=batch_size) == reference
 
@@ -104,11 +104,11 @@ def test_any_cut_into_chunks_gives_the_same_rows(
         (
             "png",
             10_000,
-            tasks.LIKELY_PAGES_PER_CHUNK,
+            chunks.LIKELY_PAGES_PER_CHUNK,
             "a page of boxes in black and white at 200 dpi",
         ),
-        ("TIF", 4_200, tasks.LIKELY_PAGES_PER_CHUNK, "the same as a fax"),
-        ("pdf", 900, tasks.LIKELY_PAGES_PER_CHUNK, "holds pages alone"),
+        ("TIF", 4_200, chunks.LIKELY_PAGES_PER_CHUNK, "the same as a fax"),
+        ("pdf", 900, chunks.LIKELY_PAGES_PER_CHUNK, "holds pages alone"),
         ("jpg", 140_000, tasks.MAX_CHUNK_PAGES, "a page of 100 million pixels takes 4 s"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_worker_takes_few_files_at_a_time_that_may_be_pages(
         path = inbox / f"{n:03}.{suffix if page else 'png'}"
         path.write_bytes(bytes(size if page else 400))
         sources.append(Source(f"inbox/{path.name}", str(path)))
-    cut = list(tasks.make_chunks(map(tasks.Task, sources), len(sources), 1))
+    cut = list(chunks.make_chunks(map(tasks.Task, sources), len(sources), 1))
     assert [task.source for chunk in cut for task in chunk] == sources
     assert len(cut[0]) >= 100, "crops are worked on together"
     for chunk in cut:
@@ -135,7 +135,7 @@ def test_files_that_hold_nothing_do_not_wait_for_a_full_batch(
 ) -> None:
     """Else what a stopped run has read of a thousand blank pages could not be kept."""
     monkeypatch.setattr(stream, "MAX_BATCH_WAIT_S", seconds)
-    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 2)
+    monkeypatch.setattr(chunks, "MIN_CHUNK_FILES", 2)
     for n in range(10):
         save(f"{n}.png", np.full((30, 30), 230, np.uint8))
     assert [len(batch) for batch in read_rows(resolve())] == [10 // batches] * batches

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchdigits.extract import chunk_builder, tasks
+from batchdigits.extract import chunk_builder, chunks
 from batchdigits.predict import predictor
 from batchdigits.run import run_job
 from batchdigits.state import StateStore
@@ -91,8 +91,8 @@ def test_chunks_workers_and_interruptions_change_no_byte(
     given = {"batch_size": batch_size, "workers": workers, "settle": 0, "out": OUT}
     job = resolve(digits_out="out/digits.csv", **given)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
-        patch.setattr(tasks, "MAX_CHUNK_BYTES", room)
+        patch.setattr(chunks, "MIN_CHUNK_FILES", files)
+        patch.setattr(chunks, "MAX_CHUNK_BYTES", room)
         patch.setattr(chunk_builder, "MAX_PENDING_PIXELS", room)
         for where, at in ends:
             with pytest.MonkeyPatch.context() as fatal:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from batchdigits import state
 from batchdigits.errors import BusyError, OutputError
-from batchdigits.extract import stream, tasks
+from batchdigits.extract import chunks, stream, tasks
 from batchdigits.predict import predictor
 from batchdigits.predict.findings import decode_findings, encode_findings
 from batchdigits.run import Progress, Summary, run_job
@@ -475,7 +475,7 @@ def test_what_a_killed_run_had_read_is_not_read_again(
         return real(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tasks, "MIN_CHUNK_FILES", 2)
+        patch.setattr(chunks, "MIN_CHUNK_FILES", 2)
         patch.setattr(predictor.Predictor, "predict_batch", dies)
         with pytest.raises(Killed):
             run(batch_size=1)
@@ -505,7 +505,7 @@ def test_what_is_told_as_done_is_safe_on_disk(monkeypatch: pytest.MonkeyPatch) -
             assert files == 5
 
     monkeypatch.setattr(state.StateStore, "save_readings", slow)
-    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 1)
+    monkeypatch.setattr(chunks, "MIN_CHUNK_FILES", 1)
     run(batch_size=1, progress=progress)
     assert told[-1] == 5
 
@@ -520,7 +520,7 @@ def test_a_stopped_run_has_shown_the_pages_that_it_has_kept(
         if done:
             stop.asked = KeyboardInterrupt()
 
-    monkeypatch.setattr(tasks, "MIN_CHUNK_FILES", 1)
+    monkeypatch.setattr(chunks, "MIN_CHUNK_FILES", 1)
     monkeypatch.setattr(stream, "MAX_BATCH_WAIT_S", -1)
     Path("shown").mkdir()
     options = {"batch_size": 1, "as_": "form", "debug_pages": "shown"}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import FakeClassifier, Save, drawn
-from objects_server import ObjectServer, fill, get, list_keys, put, run
+from objects_server import ObjectServer, fill, get, list_changes, list_keys, put, run
 
 from batchdigits import cli, objects, predict
 from batchdigits.errors import BusyError
@@ -26,15 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 Capture = pytest.CaptureFixture[str]
 STATE = "results.csv.state/"
 OUT = ("--out", "s3://scans/results.csv", "--quiet")
-
-
-def list_changes(server: ObjectServer) -> list[tuple[str, str]]:
-    """List method and name of what was put or deleted, without signs of life, in order."""
-    return [
-        (method, path.removeprefix("/scans/"))
-        for method, path in server.requests
-        if method in ("PUT", "POST", "DELETE") and ".lock/" not in path
-    ]
 
 
 def test_a_table_by_url_is_the_table_and_its_state_is_beside_it(

@@ -2,9 +2,12 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from archives_made import make_archive
 from conftest import Save, drawn, read, resolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +16,10 @@ from state_records import entry, path_fixture  # noqa: F401 (a fixture)
 
 from batchdigits import state
 from batchdigits.extract.chunk_builder import DigitSpot, ExtractedItem
+from batchdigits.extract.chunks import TaskChunk
+from batchdigits.extract.members import expand_archives
 from batchdigits.extract.plain_crops import PlainCrops
-from batchdigits.extract.tasks import FileTasks, Task, TaskChunk
+from batchdigits.extract.tasks import FileTasks, Task
 from batchdigits.extract.worker import extract_chunk
 from batchdigits.predict.findings import (
     DigitPrediction,
@@ -26,7 +31,7 @@ from batchdigits.predict.findings import (
 from batchdigits.predict.plain_digits import ChunkFindings, PlainDigits, decode_file_findings
 from batchdigits.records import FileSnapshot, Member, Source
 from batchdigits.run import run_job
-from batchdigits.sources.inspection import stat_source
+from batchdigits.sources.inspection import digest_bytes, stat_source
 
 OUT = "results.csv"
 digit, share = st.integers(0, 9), st.floats(0, 1)
@@ -177,6 +182,56 @@ def test_a_chunk_comes_to_another_process_as_it_was(odd: Task) -> None:
     assert [(one.source.top, one.source.member) for one in came] == [
         (one.source.top, one.source.member) for one in chunk
     ]
+
+
+def in_archive(n: int, **more: Any) -> Task:
+    """Make the task of a member of an archive."""
+    file = f"a.tar/{n}.png"
+    own = {"member": Member(5, 512 * n), "top": "in", "listed": None} | more.pop("source", {})
+    source = Source(file, "a.tar", named=True, **own)
+    return Task(source, entry=SNAPSHOT._replace(file=file), archive="a.tar")._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("odd", "is_short"),
+    [
+        pytest.param(in_archive(9), True, id="as the others"),
+        pytest.param(in_archive(9, source={"member": Member(5, 7, 3, True, 99)}), True, id="zip"),
+        pytest.param(in_archive(9, source={"member": Member(2, data=b"xy")}), True, id="bytes"),
+        pytest.param(in_archive(9, source={"listed": SNAPSHOT}), False, id="an object"),
+        pytest.param(in_archive(9, source={"fault": "a link"}), False, id="that cannot be read"),
+        pytest.param(in_archive(9, content=b"known"), False, id="of known content"),
+        pytest.param(in_archive(9, archive="b.tar"), False, id="of another archive"),
+        pytest.param(in_archive(9, closes=True), False, id="what closes the archive"),
+        pytest.param(in_archive(9, entry=None), False, id="of which no snapshot is wanted"),
+        pytest.param(Task(SOURCE, entry=SNAPSHOT), False, id="a file of its own"),
+    ],
+)
+def test_members_of_an_archive_come_to_another_process_as_they_were(
+    odd: Task, is_short: bool
+) -> None:
+    chunk = TaskChunk([*map(in_archive, range(50)), odd])
+    sent = pickle.dumps(chunk)
+    came = pickle.loads(sent)
+    assert came == list(chunk)
+    for one, before in zip(came, chunk, strict=True):
+        for name in ("top", "member", "listed", "is_archive", "fault", "named"):
+            assert getattr(one.source, name) == getattr(before.source, name)
+    assert (len(sent) < len(pickle.dumps(list(chunk))) / 2) == is_short
+
+
+@pytest.mark.usefixtures("inbox")
+def test_members_of_an_archive_are_plain_crops_as_files_are() -> None:
+    data = cv2.imencode(".png", drawn(7))[1].tobytes()
+    make_archive("a.tar", [("0.png", data), ("half.png", data[:50]), ("1.png", data)])
+    found = FileTasks([archive := Source("a.tar", "a.tar", is_archive=True)])
+    listed = stat_source(archive)
+    tasks = [one._replace(entry=listed._replace(file=one.source.file))
+             for one in expand_archives(found, found)]  # fmt: skip
+    chunk = extract_chunk(tasks, as_="digit", invert="auto", max_pixels=10**6)
+    assert chunk.plain.indexes == (0, 2)
+    assert chunk.plain.contents[0] == digest_bytes(data)
+    assert [item.status for item in chunk.items] == ["error"]
 
 
 def test_images_in_memory_come_to_another_process_too() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchdigits import predict
-from batchdigits.extract import tasks
+from batchdigits.extract import chunks
 from batchdigits.extract.chunk_builder import ChunkBuilder, StripPlacement, decode_strip
 from batchdigits.normalize.strips import HEIGHT
 from batchdigits.postprocess.numbers import judge_number
@@ -169,7 +169,7 @@ def test_any_cut_into_chunks_gives_the_same_rows(
         save(f"{n:02}-digit.png", line("7", seed=n)[:, :60])
     reference = rows()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "MIN_CHUNK_FILES", files)
+        patch.setattr(chunks, "MIN_CHUNK_FILES", files)
         assert rows(batch_size=batch_size) == reference
 
 

@@ -178,7 +178,7 @@ def test_rows_are_those_of_the_table_with_a_state_and_without(
 def test_rows_go_to_standard_output_as_they_come(
     monkeypatch: pytest.MonkeyPatch, save: Save, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("batchdigits.extract.tasks.MIN_CHUNK_FILES", 1)
+    monkeypatch.setattr("batchdigits.extract.chunks.MIN_CHUNK_FILES", 1)
     written: list[int] = []
 
     def watch(done: int, _files: int) -> None:

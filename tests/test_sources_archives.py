@@ -27,8 +27,14 @@ from conftest import FakeClassifier, drawn, plan, read
 from batchdigits.extract.worker import extract_chunk
 from batchdigits.sources import find_sources
 from batchdigits.sources.archives import entries, gzip, parquet, tar
-from batchdigits.views import FieldRequest, FileRequest, cut_views, find_picture, index_pictures
-from batchdigits.views.cut import load_file
+from batchdigits.views import (
+    FieldRequest,
+    FileRequest,
+    cut_views,
+    find_picture,
+    index_pictures,
+    open_picture,
+)
 
 KINDS = ["a.tar", "a.tar.gz", "a.tgz", "a.zip", "a.parquet"]
 NAMES = ["b.png", "a.png", "sub/c.png", "ü.png"]
@@ -647,7 +653,8 @@ def test_pictures_of_members_are_cut_out_of_their_archive(name: str) -> None:
     shown, missing = cut_views(requests, max_pixels=10**6)
     assert shown.fields[0] is not None
     assert missing.fault == "its file is not where it was"
-    assert load_file(requests[0].path, file) == dict(digits("../a.png"))["../a.png"]
+    with open_picture(requests[0].path, file) as place:
+        assert place == dict(digits("../a.png"))["../a.png"]
 
 
 def test_a_review_shows_members_and_takes_what_is_said() -> None:

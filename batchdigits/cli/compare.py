@@ -13,7 +13,10 @@ from batchdigits.files import write_file
 
 def compare(
     old: Annotated[
-        str, typer.Argument(metavar="OLD", help="A results table, or a folder of parts.")
+        str,
+        typer.Argument(
+            metavar="OLD", help="A results table, or a folder of parts; a path or a URL."
+        ),
     ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Another, to compare with it.")],
     out: Annotated[
@@ -36,10 +39,14 @@ def compare(
     """List as CSV what two results tables read differently. The exit code is 0 either way."""
     from batchdigits import report  # noqa: PLC0415
     from batchdigits.evaluate import compare_results, format_csv, read_results  # noqa: PLC0415
+    from batchdigits.outputs.table_copies import fetch_copies  # noqa: PLC0415
+    from batchdigits.paths import refuse_url  # noqa: PLC0415
 
+    refuse_url("out", out)
     if out is not None and any(os.path.realpath(out) == os.path.realpath(p) for p in (old, new)):
         raise UsageError(f"--out '{out}' is one of the tables to compare: choose another")
-    summary, rows = compare_results(read_results(old), read_results(new), tolerance=tolerance)
+    with fetch_copies(old, new) as places:
+        summary, rows = compare_results(*map(read_results, places), tolerance=tolerance)
     if out is not None:
         write_file(out, format_csv(rows).encode())
     elif not quiet:

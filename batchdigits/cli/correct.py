@@ -16,7 +16,7 @@ ResultsArgument = Annotated[
     str,
     typer.Argument(
         metavar="RESULTS",
-        help="A results table of `run`, or its folder of parts.",
+        help="A results table of `run`, or its folder of parts; a path or a URL.",
         show_default=False,
     ),
 ]
@@ -34,7 +34,7 @@ def correct(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opti
         typer.Argument(
             metavar="CORRECTIONS",
             help="What was said: a file that `review` saved, or a copy of the table (in any "
-            "format) in which values were typed over.",
+            "format) in which values were typed over; a path or a URL.",
             show_default=False,
         ),
     ],
@@ -50,12 +50,16 @@ def correct(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each opti
     one that reads all anew, or with another model. Corrections of fields that the table does not
     have are listed, and kept too.
     """
+    from batchdigits.outputs.table_copies import fetch_copies, stage_table  # noqa: PLC0415
     from batchdigits.review import correct_table  # noqa: PLC0415
 
     options = RunOptions.from_settings({"wait": wait, "state": state})
-    outcome = correct_table(
-        results, corrections, by=by, state_path=options.state, wait=options.wait
-    )
+    with fetch_copies(corrections) as (said,), stage_table(results, options) as staged:
+        outcome = correct_table(
+            str(staged.options.out), said, by=by, state_path=options.state, wait=options.wait
+        )
+        outcome.problems = [*map(staged.spell, outcome.problems)]
+        staged.publish()
     _report_outcome(outcome, results, quiet)
 
 

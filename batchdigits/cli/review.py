@@ -95,10 +95,14 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
     )
     from batchdigits import progress, report  # noqa: PLC0415
     from batchdigits import review as room  # noqa: PLC0415
+    from batchdigits.outputs.table_copies import stage_table  # noqa: PLC0415
 
     session = room.load_book(out) if serve else None
     selection = room.Selection(audit, groups, field, again, seed, session)
-    with room.open_results(results, options.state, options.wait) as opened:
+    with (
+        stage_table(results, options, read_only=True) as staged,
+        room.open_results(str(staged.options.out), options.state, options.wait) as opened,
+    ):
         items = room.select_items(opened, selection)
     views = room.ViewOptions(
         pictures or (), options.max_pixels, options.page_seconds, options.workers
@@ -117,12 +121,13 @@ def review(  # noqa: PLR0913, PLR0917  (Typer takes one parameter for each optio
 
 def _check_out(out: str | None, serve: bool, results: str) -> str:
     """Return where the page goes, or the corrections of a page that is served."""
-    from batchdigits.paths import make_corrections_path  # noqa: PLC0415
+    from batchdigits.paths import make_corrections_path, refuse_url  # noqa: PLC0415
 
     if out is None and serve:
         return "corrections.csv"
     if out is None:
         raise UsageError("--out is missing: expected a path such as review.html")
+    refuse_url("out", out)
     endings = (".csv",) if serve else (".html", ".htm", ".xlsx")
     if not out.lower().endswith(endings):
         what = "corrections, .csv, with --serve" if serve else "a page, .html or .xlsx"

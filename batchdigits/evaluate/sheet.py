@@ -11,6 +11,7 @@ import pandas as pd
 from batchdigits import pages, sources
 from batchdigits.options import MAX_PIXELS
 from batchdigits.records import GreyImage, Page
+from batchdigits.views import open_picture
 
 SHEET_COLUMNS = 5
 PICTURE_PX, LINE_PX, MARGIN_PX = 144, 18, 12
@@ -25,9 +26,10 @@ PictureLookup = Callable[[str, int], GreyImage | None]
 def load_picture(file: str, page: int) -> GreyImage | None:
     """Read the picture of a row from its file; None where that fails."""
     path = os.fsdecode(sources.unescape_path(file))
-    for loaded in pages.load_pages(path, max_pixels=MAX_PIXELS):
-        if isinstance(loaded, Page) and loaded.number == page:
-            return loaded.grey
+    with open_picture(path, "") as place:
+        for loaded in pages.load_pages(place, max_pixels=MAX_PIXELS):
+            if isinstance(loaded, Page) and loaded.number == page:
+                return loaded.grey
     return None
 
 

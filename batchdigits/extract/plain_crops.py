@@ -1,4 +1,4 @@
-"""Files that are one plain digit each, by columns: most files of a large folder of crops.
+"""Files that are one plain digit each, by columns: most files of a folder or archive of crops.
 
 A crop as a record of its own is a dozen objects, which are made in a worker, sent, and unpacked in
 the process that keeps the books. By columns it is a few numbers.
@@ -19,6 +19,7 @@ class PlainCrops(NamedTuple):
     """Files of a chunk that are one image of one digit, of which there is nothing more to say.
 
     They have not changed since they were listed, so that size and time are those of their tasks.
+    Members of archives are among them, whose size and time are those of their archives.
     Row n of each column belongs to the same file.
 
     Attributes:
@@ -83,7 +84,10 @@ def _is_plain(item: "ExtractedItem") -> bool:
 
 
 def _is_whole_file(task: "Task") -> bool:
-    """Return whether a task is all of a file of this machine, of which a snapshot is wanted."""
-    if task.entry is None or task.page is not None or task.known or task.archive or task.closes:
+    """Return whether a task is all of a file of this machine, or all of a member of an archive.
+
+    A snapshot is wanted of it.
+    """
+    if task.entry is None or task.page is not None or task.known or task.closes:
         return False
-    return task.expected == 1 and task.source.listed is None
+    return task.expected == 1 and (bool(task.archive) or task.source.listed is None)

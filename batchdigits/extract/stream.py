@@ -8,16 +8,10 @@ from time import monotonic
 
 from batchdigits import workers
 from batchdigits.extract.chunk_builder import ExtractedChunk, ExtractedItem, make_empty_pictures
+from batchdigits.extract.chunks import choose_chunk_files, make_chunks
 from batchdigits.extract.members import estimate_members, expand_archives
 from batchdigits.extract.plan import PlannedFile, plan_chunk
-from batchdigits.extract.tasks import (
-    FileTasks,
-    Task,
-    choose_chunk_files,
-    find_multipage_files,
-    make_chunks,
-    split_into_pages,
-)
+from batchdigits.extract.tasks import FileTasks, Task, find_multipage_files, split_into_pages
 from batchdigits.extract.worker import extract_chunk
 from batchdigits.objects import is_in_memory
 from batchdigits.options import RunOptions

@@ -1,31 +1,18 @@
-"""Tasks for the workers: files, and single pages of files that have many; and their chunks."""
+"""Tasks for the workers: files, and single pages of files that have many."""
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchdigits.records import FileSnapshot, GreyImage, Source
 
-MIN_CHUNK_FILES, MAX_CHUNK_FILES = 64, 4096
-"""Files per chunk. Many, because crops of one size are normalised together: where sizes differ, a
-chunk of 4,096 takes three quarters of the time of four of 1,024. But every worker gets several
-chunks. The size of chunks changes no result."""
-MAX_CHUNK_BYTES = 16 << 20
-"""Bytes of files per chunk: a run that is stopped waits for the chunks in work."""
 MAX_CHUNK_PAGES = 4
 """Pages per chunk."""
-LIKELY_PAGE_BYTES, LIKELY_PAGES_PER_CHUNK = 8 << 10, 16
-"""A file of so many bytes may be a page without a template, which takes as long as hundreds of
-crops. A chunk has so many of them at most, so that a run that is stopped ends soon."""
-SURE_PAGE_BYTES = 64 << 10
-"""A file of so many bytes is nearly always a page: `MAX_CHUNK_PAGES` of them fill a chunk."""
-LIKELY_PAGE_BYTES_BY_SUFFIX = {".pdf": 0, ".tif": 2 << 10, ".tiff": 2 << 10}
-"""As `LIKELY_PAGE_BYTES`, for formats that pack a page of a fax into less."""
 MULTIPAGE_BYTES_BY_SUFFIX = {".pdf": 0, ".tif": 1 << 18, ".tiff": 1 << 18}
 """Suffixes of files that may have many pages, and the bytes from which their pages are counted."""
 
@@ -64,44 +51,6 @@ class Task(NamedTuple):
     def is_read(self) -> bool:
         """Whether there is a file to read, and not only something to note about an archive."""
         return self.content is None and (not self.closes or bool(self.source.fault))
-
-
-_PLAIN_TASK = Task(Source("", ""))
-
-
-class TaskChunk(list[Task]):
-    """A list of tasks that is pickled as a few columns, if all are whole files of this machine.
-
-    A task is three records. To pickle these for a worker took ten times as long.
-    """
-
-    def __reduce__(self) -> tuple[Callable[..., "TaskChunk"], tuple[Any, ...]]:
-        """Return what makes the same chunk in another process."""
-        columns = _collect_columns(self)
-        return (TaskChunk, (list(self),)) if columns is None else (_restore_chunk, columns)
-
-
-def _collect_columns(chunk: list[Task]) -> tuple[list[Any], ...] | None:
-    """Return file, path, size, time, `named` and `top` of each task; None if one has more to it."""
-    rows = []
-    for task in chunk:
-        source, entry = task.source, task.entry
-        if entry is None or entry[0] != source.file or entry[3:] != (0, None):
-            return None
-        if task[1:3] != (None, True) or task[4:] != _PLAIN_TASK[4:]:
-            return None
-        if source.fault or source.listed or source.member or source.is_archive:
-            return None
-        rows.append((source.file, source.path, entry.size, entry.time, source.named, source.top))
-    return tuple(map(list, zip(*rows, strict=True)))
-
-
-def _restore_chunk(*columns: list[Any]) -> TaskChunk:
-    """Make a chunk of the columns of its tasks."""
-    return TaskChunk(
-        Task(Source(file, path, "", named, top), entry=FileSnapshot(file, size, time, sure=0))
-        for file, path, size, time, named, top in zip(*columns, strict=True)
-    )
 
 
 class KnownMembers(Protocol):
@@ -181,10 +130,10 @@ def find_multipage_files(files: Sequence[Source]) -> list[Source]:
     """Return the files whose pages are worth counting; objects would have to be fetched for it."""
     multipage = []
     for source in files:
-        min_bytes = MULTIPAGE_BYTES_BY_SUFFIX.get(_get_suffix(source.path))
+        min_bytes = MULTIPAGE_BYTES_BY_SUFFIX.get(get_suffix(source.path))
         if min_bytes is None or source.fault or source.listed is not None:
             continue
-        if _get_file_size(source) >= min_bytes:
+        if get_file_size(source) >= min_bytes:
             multipage.append(source)
     return multipage
 
@@ -215,61 +164,13 @@ def _list_unread_pages(count: int, known: Iterable[int]) -> list[int]:
     return [*sorted({*range(1, count)}.difference(known)), count]
 
 
-def choose_chunk_files(count: int, workers: int, *, forms: bool = False) -> int:
-    """Choose how many files a chunk has at most; arguments as for `make_chunks`."""
-    if forms:
-        return MAX_CHUNK_PAGES
-    return min(max(count // (4 * max(workers, 1)), MIN_CHUNK_FILES), MAX_CHUNK_FILES)
-
-
-def make_chunks(
-    tasks: Iterable[Task], count: int, workers: int, *, forms: bool = False
-) -> Iterator[list[Task]]:
-    """Group tasks into chunks, limited by number, by size on disk, and by pages.
-
-    Args:
-        tasks: of all files, in order.
-        count: number of files.
-        workers: number of workers.
-        forms: whether each file is a page, which takes as long as hundreds of crops.
-    """
-    max_count = choose_chunk_files(count, workers, forms=forms)
-    chunk, bytes_left = TaskChunk(), MAX_CHUNK_BYTES
-    for task in tasks:
-        size = _estimate_task_bytes(task)
-        if chunk and (len(chunk) == max_count or size > bytes_left):
-            yield chunk
-            chunk, bytes_left = TaskChunk(), MAX_CHUNK_BYTES
-        chunk.append(task)
-        bytes_left -= size
-    if chunk:
-        yield chunk
-
-
-def _estimate_task_bytes(task: Task) -> int:
-    """Estimate a task's share of a chunk's bytes: its size, or more if it is slow for its size."""
-    if task.page is not None:
-        return MAX_CHUNK_BYTES // MAX_CHUNK_PAGES
-    if task.image is not None:
-        size = task.image.size
-    elif task.archive or task.closes:
-        size = task.source.member.size if task.source.member and task.is_read else 0
-    else:
-        size = task.entry.size if task.entry else _get_file_size(task.source)
-    if size >= SURE_PAGE_BYTES:
-        return max(size, MAX_CHUNK_BYTES // MAX_CHUNK_PAGES)
-    name = task.source.file if task.archive else task.source.path
-    if size >= LIKELY_PAGE_BYTES_BY_SUFFIX.get(_get_suffix(name), LIKELY_PAGE_BYTES):
-        return max(size, MAX_CHUNK_BYTES // LIKELY_PAGES_PER_CHUNK)
-    return max(size, 0)
-
-
-def _get_suffix(path: str) -> str:
+def get_suffix(path: str) -> str:
     """Return a path from its last dot on, in lower case: a suffix, where there is one."""
     return path[path.rfind(".") :].lower()  # four times as fast as os.path.splitext
 
 
-def _get_file_size(source: Source) -> int:
+def get_file_size(source: Source) -> int:
+    """Return the bytes of a file, as it was listed or as it is; 0 if it cannot be reached."""
     if source.listed is not None:
         return max(0, source.listed.size)
     try:

@@ -5,7 +5,7 @@ extra of the package installs. Credentials come from where that library looks fo
 never part of a message. fsspec is imported when it is used.
 """
 
-from batchdigits.objects.fetch import fetch_objects, open_local_copy
+from batchdigits.objects.fetch import fetch_files, fetch_objects, open_local_copy
 from batchdigits.objects.listing import ObjectEntry, inspect_object, list_folder
 from batchdigits.objects.lock import ObjectLock, hold_lock
 from batchdigits.objects.ranged import open_ranged
@@ -44,6 +44,7 @@ __all__ = [
     "delete_object",
     "delete_shards",
     "fetch_file",
+    "fetch_files",
     "fetch_objects",
     "fetch_shards",
     "hold_lock",

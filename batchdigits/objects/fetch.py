@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from batchdigits.objects.store import (
@@ -10,11 +11,28 @@ from batchdigits.objects.store import (
     ObjectError,
     call_store,
     describe_fault,
+    fetch_file,
     open_store,
 )
 
 AT_ONCE = 64
 """Objects that are asked for at a time."""
+
+FILES_AT_ONCE = 16
+"""Objects that are fetched to files at a time."""
+
+
+def fetch_files(places: Sequence[tuple[str, str]]) -> list[bool]:
+    """Fetch objects to files, `FILES_AT_ONCE` at a time; return for each whether there is one.
+
+    Args:
+        places: URL and path of each.
+
+    Raises:
+        ObjectError: one of them cannot be read.
+    """
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        return list(pool.map(lambda one: fetch_file(*one), places))
 
 
 def fetch_objects(urls: Sequence[str], count: int) -> dict[str, bytes | ObjectError]:

@@ -13,10 +13,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from batchdigits.objects import store
+from batchdigits.objects.fetch import fetch_files
 from batchdigits.objects.store import ObjectError
 
 AT_ONCE = 16
-"""Objects that are fetched or deleted at a time."""
+"""Objects that are deleted at a time."""
 WHOLE_SUFFIX, SHARD_SUFFIX = ".state", ".shard"
 _NAME = re.compile(rf"(\d{{9,}})-(\d{{9,}})(\{WHOLE_SUFFIX}|\{SHARD_SUFFIX})")
 
@@ -76,12 +77,8 @@ def fetch_shards(folder: str, wanted: Sequence[Shard], choose_path: Callable[[Sh
     Raises:
         ObjectError: one of them is missing, or cannot be read.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        arrived = pool.map(
-            lambda one: store.fetch_file(folder + one.name, choose_path(one)), wanted
-        )
-        if not all(arrived):
-            raise ObjectError("passing", "a part of the state was deleted meanwhile")
+    if not all(fetch_files([(folder + one.name, choose_path(one)) for one in wanted])):
+        raise ObjectError("passing", "a part of the state was deleted meanwhile")
 
 
 def put_shard(folder: str, shard: Shard, path: str) -> None:

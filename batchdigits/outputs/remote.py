@@ -8,7 +8,7 @@ put back: an object is replaced whole or not at all. What is read is put beside 
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -36,6 +36,7 @@ class StagedOutputs:
         options: with the paths of the copies.
         lock: of the first table; None if no output is a copy.
         state: of the results; None if it is not kept in an object store.
+        spell: returns a text in which URLs stand for the paths of copies.
     """
 
     def __init__(self, options: RunOptions, tables: list[RemoteTable]) -> None:
@@ -43,6 +44,7 @@ class StagedOutputs:
         self.options = options
         self.lock: objects.ObjectLock | None = None
         self.state: RemoteState | None = None
+        self.spell: Callable[[str], str] = str
         self._tables = tables
         for table in tables:
             if table.option == "out" and options.state is None:
@@ -78,11 +80,15 @@ class StagedOutputs:
 
 
 @contextmanager
-def stage_outputs(options: RunOptions) -> Iterator[StagedOutputs]:
+def stage_outputs(options: RunOptions, *, read_only: bool = False) -> Iterator[StagedOutputs]:
     """Hold the locks of outputs in object stores, and yield options that name copies of them.
 
     The caller calls `publish` when the tables are complete. Whatever ends the block, what was read
     is put beside the table, so that it is not read again.
+
+    Args:
+        options: that name the outputs.
+        read_only: whether nothing is ever put in place, but for the locks.
 
     Raises:
         UsageError: a URL has an unknown scheme, or names no table.
@@ -106,15 +112,19 @@ def stage_outputs(options: RunOptions) -> Iterator[StagedOutputs]:
         tables = [RemoteTable(name, url, os.path.join(top, name)) for name, url in urls.items()]
         plain |= {table.option: table.path for table in tables}
         staged = StagedOutputs(replace(options, **plain), tables)
-        stack.enter_context(_name_urls(tables))
-        yield from _hold_outputs(staged, tables, options.wait)
+        places = [(f"{table.folder}/", objects.make_url(table.place, "")) for table in tables]
+        staged.spell = stack.enter_context(name_urls(places))
+        state = None if read_only else staged.state
+        yield from _hold_outputs(staged, tables, options.wait, state)
 
 
 def _hold_outputs(
-    staged: StagedOutputs, tables: list[RemoteTable], wait: float
+    staged: StagedOutputs, tables: list[RemoteTable], wait: float, state: RemoteState | None
 ) -> Iterator[StagedOutputs]:
-    """Hold the locks while the caller works; at a bad end, put what was read beside the table."""
-    state = staged.state
+    """Hold the locks while the caller works; at a bad end, put what was read beside the table.
+
+    `state` is None where what is read is not kept.
+    """
     with ExitStack() as stack:
         try:
             for table in tables:
@@ -144,9 +154,16 @@ def _make_error(url: str, fault: ObjectError) -> OutputError:
 
 
 @contextmanager
-def _name_urls(tables: list[RemoteTable]) -> Iterator[None]:
-    """Have messages name the objects instead of the copies."""
-    places = [(f"{table.folder}/", objects.make_url(table.place, "")) for table in tables]
+def name_urls(places: Sequence[tuple[str, str]]) -> Iterator[Callable[[str], str]]:
+    """Have errors and the log name objects instead of their copies.
+
+    Args:
+        places: path of the folder of each copy, and URL of the folder of its object; both end
+            with `/`.
+
+    Yields:
+        A function that names objects in a text.
+    """
 
     def spell(text: str) -> str:
         for folder, url in places:
@@ -162,7 +179,7 @@ def _name_urls(tables: list[RemoteTable]) -> Iterator[None]:
     for handler in handlers:
         handler.addFilter(spell_record)
     try:
-        yield
+        yield spell
     except BusyError:
         raise
     except BatchdigitsError as error:

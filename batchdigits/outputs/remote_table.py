@@ -66,9 +66,13 @@ class RemoteTable:
         sharded.check_part_names(self.url, names)
         if names:
             os.mkdir(self.path)
-        for name in names:
-            if not name.startswith(sharded.KEPT_PREFIX):
-                self._fetch_file(self.url + name, os.path.join(self.path, name))
+        paths = {
+            self.url + name: os.path.join(self.path, name)
+            for name in names
+            if not name.startswith(sharded.KEPT_PREFIX)
+        }
+        objects.fetch_files([*paths.items()])
+        self._before |= {path: digest_file(path) for path in filter(os.path.exists, paths.values())}
         self._known = part_journal.load_digests(self.path)
 
     def _fetch_file(self, url: str, path: str) -> None:

@@ -119,12 +119,17 @@ def load_manifest(out: str) -> dict[str, Any]:
 
 
 def list_part_paths(out: str) -> list[str]:
-    """Return the paths of the parts of a whole table, in order.
+    """Return the paths of the parts of a whole table, in order; none leads out of its folder.
 
     Raises:
         UsageError: as `load_manifest`.
     """
-    return [os.path.join(out, str(part["name"])) for part in load_manifest(out)["parts"]]
+    names = [str(part["name"]) for part in load_manifest(out)["parts"]]
+    if wrong := [name for name in names if not _PART_NAME.fullmatch(name)]:
+        raise UsageError(
+            f"'{out}': its {MANIFEST_NAME} names {wrong[0]!r}: expected part-00000 and a suffix"
+        )
+    return [os.path.join(out, name) for name in names]
 
 
 def load_part_dialect(out: str) -> Dialect:

@@ -207,6 +207,12 @@ def _write_table(results: OpenResults, outcome: MergeOutcome) -> None:
         return
     description = _describe_settings(results.record.settings, results.corrections)
     digits = _find_digits_table(results)
+    if digits and not os.path.isdir(os.path.dirname(digits)):
+        outcome.problems.append(
+            f"the table of digits '{os.path.basename(digits)}' is not where it was beside "
+            f"'{results.path}': the next run writes it, with these corrections"
+        )
+        digits = None
     with ExitStack() as stack:
         stack.enter_context(lock_outputs([digits] if digits else []))
         main = make_main_path(results.path)

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from batchdigits import pages
 from batchdigits.corrections import Correction, append_corrections, parse_correction
 from batchdigits.errors import OutputError, UsageError
-from batchdigits.records import Page
+from batchdigits.records import Failure, Page
 from batchdigits.review.items import ReviewItem
-from batchdigits.views import draw_page, load_file
+from batchdigits.views import draw_page, open_picture
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1 << 22
@@ -170,15 +170,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_page(self, number: int, at: int) -> None:
         items = self.server.review.items[number]
         path = self.server.review.find_path(items[at]) if at < len(items) else ""
-        only = items[at].row.page if path else 1
-        place = load_file(path, items[at].place.file) if path else ""
-        loaded = pages.load_pages(place, max_pixels=self.server.review.max_pixels, only=only)
-        page = next(iter(loaded), None) if path else None
+        page = self._load_page(path, items[at]) if path else None
         if not isinstance(page, Page):
             self._refuse(HTTPStatus.NOT_FOUND, "its file is not where it was")
             return
         picture = draw_page(page.grey, items[at].quarters, FULL_PAGE_PX)
         self._send(HTTPStatus.OK, "image/webp", picture)
+
+    def _load_page(self, path: str, item: ReviewItem) -> Page | Failure | None:
+        with open_picture(path, item.place.file) as place:
+            loaded = pages.load_pages(
+                place, max_pixels=self.server.review.max_pixels, only=item.row.page
+            )
+            return next(iter(loaded), None)
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         self.close_connection = True

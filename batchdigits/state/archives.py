@@ -97,14 +97,21 @@ class ArchiveKeeper:
     def note_kept(self, task: Task, entry: FileSnapshot, *, failed: bool) -> None:
         """Note that findings of a member were kept."""
         if task.archive:
-            self._store.add_member(entry)
+            self._store.add_new_members([entry])
             if failed:
                 self._troubled.add(task.archive)
+
+    def note_plain(
+        self, tasks: Sequence[Task], indexes: Sequence[int], entries: Sequence[FileSnapshot]
+    ) -> None:
+        """Note that findings of plain crops were kept, of the tasks at these indexes."""
+        found = zip(indexes, entries, strict=True)
+        self._store.add_new_members([entry for index, entry in found if tasks[index].archive])
 
     def note_lost(self, task: Task) -> None:
         """Note that a file changed while it was read; a member is there all the same."""
         if task.archive:
-            self._store.add_member(FileSnapshot(task.source.file, -1, -1))
+            self._store.add_new_members([FileSnapshot(task.source.file, -1, -1)])
             self._troubled.add(task.archive)
 
     def is_troubled(self, task: Task) -> bool:

@@ -54,7 +54,9 @@ class FindingsKeeper:
         with self._summary.time_work("keep"), self._store.transaction():
             for chunk in batch:
                 if chunk.plain is not None and not self._moves:
-                    self._keep_plain_digits(chunk.plain.list_snapshots(chunk.tasks), chunk.plain)
+                    entries = chunk.plain.list_snapshots(chunk.tasks)
+                    self._keep_plain_digits(entries, chunk.plain)
+                    self._archives.note_plain(chunk.tasks, chunk.plain.crops.indexes, entries)
                     tasks_findings = chunk.others
                 else:
                     tasks_findings = chunk.list_findings()

@@ -43,6 +43,8 @@ def count_batch(batch: Sequence[ChunkFindings], summary: Summary, pages: PageCou
         plain = 0 if chunk.plain is None else len(chunk.plain.digits)
         summary.crops += plain
         summary.read += plain
+        if chunk.plain is not None:  # a member is a file
+            summary.files += sum(bool(chunk.tasks[n].archive) for n in chunk.plain.crops.indexes)
         for one in chunk.others:
             _count_task(one, summary)
         done += plain + sum(map(_count_pages, chunk.others))

@@ -5,6 +5,7 @@ its name, each with the size and time of the archive. Members that this run know
 among its files with the index `MEMBER`.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from batchdigits.records import FileSnapshot
@@ -55,11 +56,11 @@ class MemberRecords(TableRecords):
             (*below, *below, entry.size, entry.time, entry.sure, key, not fresh),
         )
 
-    def add_member(self, entry: FileSnapshot) -> None:
-        """Take a member as a file of this run."""
-        self._base.execute(
+    def add_new_members(self, entries: Sequence[FileSnapshot]) -> None:
+        """Take members that were read as files of this run."""
+        self._base.executemany(
             "INSERT OR IGNORE INTO here VALUES (?, ?, ?, ?, ?)",
-            (entry.file, MEMBER, entry.size, entry.time, entry.sure),
+            [(entry.file, MEMBER, entry.size, entry.time, entry.sure) for entry in entries],
         )
 
     def count_members(self) -> int:

@@ -10,8 +10,8 @@ from batchdigits.views.cut import (
     FileViews,
     cut_views,
     draw_page,
-    load_file,
 )
+from batchdigits.views.places import open_picture
 from batchdigits.views.stream import cut_file_views, find_picture, index_pictures
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
     "draw_page",
     "find_picture",
     "index_pictures",
-    "load_file",
+    "open_picture",
 ]

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from batchdigits import cells, layout, pages, workers
 from batchdigits.corrections import Box
 from batchdigits.normalize import grey_levels
+from batchdigits.objects import ObjectError
 from batchdigits.records import GreyImage, Page, Source
 from batchdigits.sources import inspection
-from batchdigits.sources.archives import load_members, split_member
+from batchdigits.views.places import fetch_small_objects, load_members_of, open_place
 
 GONE_DETAIL = "its file is not where it was"
 OTHER_CONTENT_DETAIL = "its file is another now"
@@ -56,7 +57,7 @@ class FileRequest(NamedTuple):
     """A file of whose fields pictures are wanted.
 
     Attributes:
-        path: where it is, or the archive that it is in; empty if it is gone.
+        path: where it is, or the archive that it is in, which may be a URL; empty if it is gone.
         content: digest of its bytes, in hexadecimal; empty if it is not known.
         fields: the fields.
         pages: the pages of which a small picture is wanted too.
@@ -102,34 +103,17 @@ class FileViews(NamedTuple):
 
 def cut_views(chunk: list[FileRequest], *, max_pixels: int) -> list[FileViews]:
     """Cut the pictures of fields out of files; workers call this."""
-    members = _load_members(chunk)
-    return [
-        _cut_file(one, members.get(one.member, "") if one.member else one.path, max_pixels)
-        for one in chunk
-    ]
-
-
-def _load_members(chunk: Sequence[FileRequest]) -> dict[str, bytes]:
-    """Return the bytes of the members of archives, by name; each archive is walked once."""
-    wanted: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    members = load_members_of([(one.path, one.member) for one in chunk])
+    fetched = fetch_small_objects([one.path for one in chunk if not one.member])
+    out = []
     for one in chunk:
-        if one.member and one.path:
-            wanted[one.path, split_member(one.member)[0]].append(one.member)
-    found: dict[str, bytes] = {}
-    for (path, archive), names in wanted.items():
-        found.update(load_members(path, archive, names))
-    return found
-
-
-def load_file(path: str, file: str) -> str | bytes:
-    """Return a file's path; or the bytes of a member, of whose archive it is the path.
-
-    Args:
-        path: as `find_picture` returns it.
-        file: its name, as the table spells it.
-    """
-    archive, member = split_member(file)
-    return load_members(path, archive, [file]).get(file, b"") if member else path
+        try:
+            place = members.get(one.member, "") if one.member else one.path
+            with open_place(place, fetched.get(one.path)) as file:
+                out.append(_cut_file(one, file, max_pixels))
+        except ObjectError as fault:
+            out.append(FileViews([None] * len(one.fields), {}, f"could not be fetched: {fault}"))
+    return out
 
 
 def _cut_file(request: FileRequest, place: str | bytes, max_pixels: int) -> FileViews:

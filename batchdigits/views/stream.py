@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 
 from batchdigits import workers
+from batchdigits.objects import is_url
 from batchdigits.records import Source
 from batchdigits.sources import inspection, unescape_path
 from batchdigits.sources.archives import split_member
@@ -63,7 +64,8 @@ def find_picture(file: str, content: str, moved: Mapping[str, list[str]]) -> str
         moved: files that may be it, as of `index_pictures`.
 
     Returns:
-        A path, that of the archive for a member of one; empty if there is no file of its name.
+        A path or a URL, that of the archive for a member of one; empty if there is no file of its
+        name. What a URL names is not looked for: only fetching it tells.
     """
     archive, member = split_member(file)
     if member:
@@ -76,4 +78,6 @@ def find_picture(file: str, content: str, moved: Mapping[str, list[str]]) -> str
         found = inspection.hash_source(Source(file, place)).content
         if found is not None and found.hex() == content:
             return place
+    if is_url(path):
+        return path
     return there[0] if there else ""

@@ -32,7 +32,8 @@ import numpy as np
 
 from batchdigits import normalize, pages, run
 from batchdigits.extract.chunk_builder import ExtractedChunk
-from batchdigits.extract.tasks import FileTasks, TaskChunk
+from batchdigits.extract.chunks import TaskChunk
+from batchdigits.extract.tasks import FileTasks
 from batchdigits.extract.worker import extract_chunk
 from batchdigits.job import Inputs, Job, resolve_job
 from batchdigits.options import RunOptions

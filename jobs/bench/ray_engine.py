@@ -1,19 +1,19 @@
 """Is `--engine ray` the same as `--engine local`, byte for byte, and what does it cost?
 
-    python jobs/bench/ray_engine.py mnist.npz [--crops 5000] [--pages 10] [--processors 2]
+    python jobs/bench/ray_engine.py mnist.npz [--crops 5000] [--pages 10] [--ways ray two] …
 
 Writes crops as PNG files and pages of 60 boxes, and reads them
 
 - on this machine, with as many workers as `--processors`;
-- by Ray, on a cluster of one machine;
-- by Ray, while a process of Ray that reads is killed;
-- by Ray, while the run itself is killed, and started again;
-- by Ray, on a cluster of two machines (two raylets here), one of which ends in the middle.
+- `ray`: by Ray, on a cluster of one machine;
+- `reader`: by Ray, while a process of Ray that reads is killed;
+- `run`: by Ray, while the run itself is killed, and started again;
+- `two`: by Ray, on a cluster of two machines (two raylets here), one of which ends in the middle.
 
-Prints for each the seconds, the seconds of processor time of all its processes until all is kept
-(which a busy machine does not change: the difference of two runs of different `--crops` leaves the
-start out), and whether the table is that of this machine, to the byte. Exits with 1 where one is
-not.
+`--ways` chooses among those by Ray. Prints for each the seconds, the seconds of processor time of
+all its processes until all is kept (which a busy machine does not change: the difference of two
+runs of different `--crops` leaves the start out), and whether the table is that of this machine,
+to the byte. Exits with 1 where one is not.
 """
 
 import argparse
@@ -38,6 +38,13 @@ from numpy.typing import NDArray
 OUT = Path("results.csv")
 RUN = [sys.executable, "-m", "batchdigits", "run", "in", "--out", str(OUT), "--quiet"]
 
+WAYS = {
+    "ray": "Ray, one machine",
+    "reader": "Ray, one of its processes killed",
+    "run": "Ray, the run killed and started again",
+    "two": "Ray, one of two machines ended",
+}
+
 
 def main() -> None:
     """Read the same files in each of the ways."""
@@ -46,24 +53,23 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=5000)
     parser.add_argument("--pages", type=int, default=10)
     parser.add_argument("--processors", type=int, default=2)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     given = parser.parse_args()
     digits = np.load(given.mnist.resolve())["x_test"]
     workers = ["--workers", str(given.processors)]
     ray = ["--engine", "ray", *workers]
-    sound = True
+    sound, disturb = True, {"ray": None, "reader": kill_reader, "run": kill_run}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         write_files(255 - digits, given.crops, given.pages)
         whole = time_run("this machine", workers)
-        for name, disturb in {
-            "Ray, one machine": None,
-            "Ray, one of its processes killed": kill_reader,
-            "Ray, the run killed and started again": kill_run,
-        }.items():
-            sound &= time_run(name, ray, disturb) == whole
-        with TwoMachines(max(1, given.processors // 2)) as cluster:
-            more = [*ray, "--ray-address", cluster.address]
-            sound &= time_run("Ray, one of two machines ended", more, cluster.end_one) == whole
+        for way in given.ways:
+            if way != "two":
+                sound &= time_run(WAYS[way], ray, disturb[way]) == whole
+                continue
+            with TwoMachines(max(1, given.processors // 2)) as cluster:
+                more = [*ray, "--ray-address", cluster.address]
+                sound &= time_run(WAYS[way], more, cluster.end_one) == whole
         os.chdir("/")
     sys.exit(not sound)
 
