@@ -31,7 +31,7 @@ from batchdigits.training.signs import add_cross, strike_out
 from batchdigits.training.strings import STRUCK, TICKED, Hands
 
 ROUND = 12_000
-"""Strings that are made at a time."""
+"""Strings that are made at a time, unless a plan says otherwise."""
 SHARD = 500
 """Strings that one process makes at a time."""
 SHOWN = 4
@@ -56,13 +56,14 @@ class Plan:
     """How a training goes.
 
     Attributes:
-        rounds: how many times `ROUND` strings are made.
+        rounds: how many times strings are made.
         seed: makes the run repeatable on one machine.
         checkpoint: a `.keras` file that the network is kept in after every round; where it is
             there, training goes on from it.
         rate: the highest learning rate.
         real: share of the strings that are real ones, altered.
         makers: processes that make strings.
+        strings: that are made in a round, in shards of `SHARD`.
     """
 
     rounds: int
@@ -71,6 +72,7 @@ class Plan:
     rate: float = RATE
     real: float = 0.0
     makers: int = 1
+    strings: int = ROUND
 
     def finer(self, rounds: int, rate: float, real: float) -> "Plan":
         """Plan what comes after: with real strings among the composed."""
@@ -193,7 +195,7 @@ def rounds(material: Material, plan: Plan, first: int) -> Iterator[tuple[int, li
     )
 
     def start(number: int) -> list[Any]:
-        shards = ROUND // SHARD
+        shards = plan.strings // SHARD
         return [
             pool.submit(_shard, (plan.seed, number, at), SHARD, plan.real if material.real else 0.0)
             for at in range(shards)
