@@ -7,8 +7,9 @@ cut by that place, and taken only if the strip that this gives lies where the fi
 import numpy as np
 
 from batchdigits.corrections import Box
-from batchdigits.extract.placement import WAYS, StripPlacement, locate_in_page, place_strip
+from batchdigits.extract.placement import StripPlacement, locate_in_page, place_strip
 from batchdigits.normalize.strips import HEIGHT, INK, MARGIN, strip
+from batchdigits.predict.decoding import SEPARATOR_CHARACTERS
 from batchdigits.predict.findings import Finding
 from batchdigits.records import GreyImage
 from batchdigits.views import WHOLE_PAGE
@@ -27,20 +28,14 @@ def find_number_box(finding: Finding, placed: StripPlacement, count: int) -> Box
     """
     if finding.item.field is None:
         return WHOLE_PAGE
-    ends = [_find_right_end(one.place, placed) for one in finding.digits]
-    right = max(ends, default=float(MARGIN))
-    pitch = max(INK, (right - MARGIN) / max(1, len(ends)))
-    width = right + max(0, count - len(ends)) * pitch + MARGIN
+    assert finding.number is not None
+    signs = finding.number.signs
+    right = max((sign.middle_px + INK / 2 for sign in signs), default=float(MARGIN))
+    missing = max(0, count - sum(sign.name not in SEPARATOR_CHARACTERS for sign in signs))
+    lean = abs(placed.slant) * HEIGHT / 2
     over = HEIGHT - INK
-    return locate_in_page((0, -over, width, HEIGHT + 2 * over), placed)
-
-
-def _find_right_end(box: Box, placed: StripPlacement) -> float:
-    """Return how far a box of the page reaches along the writing of a strip, px of the strip."""
-    (x, y), (across, _) = placed.origin, WAYS[placed.quarters]
-    left, top, width, height = box
-    corners = [(left, top), (left + width, top + height)]
-    return max(((u - x) * across[0] + (v - y) * across[1]) / placed.scale[0] for u, v in corners)
+    width = right + missing * INK + MARGIN + 2 * lean
+    return locate_in_page((-lean, -over, width, HEIGHT + 2 * over), placed)
 
 
 def is_same_number(crop: GreyImage, box: Box, placed: StripPlacement) -> bool:
