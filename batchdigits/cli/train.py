@@ -44,10 +44,10 @@ def train(options: TrainOptions) -> None:
     If a training by these two is interrupted, give the same command again: it goes on from
     OUT.training.
 
-    With --from-corrections a bundle learns from the digits that people verified, such as
-    --fine-tune default --from-corrections results.csv.corrections.csv. It is kept only if it reads
-    pages better that it has not learned, and 2,000 digits of the package no worse (else exit code
-    6).
+    With --from-corrections a bundle learns from the digits and numbers that people verified, such
+    as --fine-tune default --from-corrections results.csv.corrections.csv. It is kept only if it
+    reads pages better that it has not learned, and digits and numbers of the package no worse (else
+    exit code 6).
     """
     from batchdigits import predict, report  # noqa: PLC0415
     from batchdigits.training import course, fine_tune, number_bundle, shipped  # noqa: PLC0415

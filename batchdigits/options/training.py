@@ -87,8 +87,8 @@ class TrainOptions(Options):
     from_corrections: Annotated[
         OptionalPath,
         Option(
-            "Learn from the digits that people verified, cut out of their scans: the file that "
-            "correct keeps beside a table, RESULTS.corrections.csv.",
+            "Learn from the digits and numbers that people verified, cut out of their scans: the "
+            "file that correct keeps beside a table, RESULTS.corrections.csv.",
             metavar="PATH",
         ),
     ] = NO_PATH

@@ -46,11 +46,13 @@ class NumberReaderCard:
         preprocessing: version of `normalize.strips` that the reader was trained with.
         temperature: divides the logarithms of the candidates' probabilities.
         threshold: default confidence from which a number is `ok`.
+        readings: right and wrong numbers of the calibration data by confidence.
     """
 
     preprocessing: int
     temperature: float
     threshold: float
+    readings: tuple[CalibrationBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,10 @@ def _load_bundle_card(place: Path) -> Card:
         careful = CarefulCard(**found.careful.model_dump())
     numbers = None
     if (reader := found.numbers) is not None:
-        temperature = reader.calibration.temperature
-        numbers = NumberReaderCard(reader.preprocessing, temperature, reader.threshold)
+        fitted = reader.calibration
+        numbers = NumberReaderCard(
+            reader.preprocessing, fitted.temperature, reader.threshold, fitted.readings
+        )
     return Card(
         name=found.name,
         preprocessing=found.preprocessing,

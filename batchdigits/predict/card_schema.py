@@ -46,14 +46,9 @@ Reading = Annotated[CalibrationBin, BeforeValidator(_check_length), AfterValidat
 
 
 class CalibrationSchema(BaseModel):
-    """What is fitted on data; of the number reader only the temperature is used."""
+    """What is fitted on data."""
 
     temperature: float
-
-
-class DigitCalibration(CalibrationSchema):
-    """The calibration of single digits."""
-
     readings: tuple[Reading, ...] = ()
 
 
@@ -103,7 +98,6 @@ class CardSchema(NetworkSchema):
 
     name: Annotated[str, BeforeValidator(lambda name: " ".join(str(name).split()))]
     classes: Annotated[tuple[str, ...], AfterValidator(_check_classes)]
-    calibration: DigitCalibration
     careful: CarefulSchema | None = None
     numbers: NetworkSchema | None = None
 

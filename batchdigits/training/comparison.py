@@ -1,4 +1,4 @@
-"""How a bundle reads before and after it learned from an inbox; and the card that says so."""
+"""How digits are read before and after a bundle learned from an inbox; what its card says of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from batchdigits import calibrate, predict
-from batchdigits.errors import ModelError
+from batchdigits.labelled import is_digit
 from batchdigits.records import CalibrationBin
 from batchdigits.training.corrected import CorrectedDigits
-from batchdigits.training.inbox import find_inbox_threshold, sample_inbox
+from batchdigits.training.inbox import (
+    CheckedReadings,
+    ReaderPromise,
+    find_inbox_threshold,
+    sample_inbox,
+)
 from batchdigits.training.network import Kind
-
-OWN_LICENCE = "of whoever owns the scans"
+from batchdigits.training.verdict import BeforeAfter, ReadingScore, describe_fault
 
 Logits = NDArray[np.float32]
 
@@ -45,6 +49,17 @@ class Readings(NamedTuple):
         likely = log_softmax(self.logits.astype(np.float64) / temperature, axis=1)
         return -float(np.mean(np.take_along_axis(likely, self.labels[:, None], axis=1)))
 
+    def score(self, temperature: float) -> ReadingScore:
+        """Return how well they are read."""
+        loss = self.compute_loss(temperature)
+        return ReadingScore(len(self.labels), self.count_wrong(), loss)
+
+    def check(self, temperature: float, doubtful: NDArray[np.bool_]) -> CheckedReadings:
+        """Return how sure and how right they are; `doubtful` tells which were for review, (N,)."""
+        read = self.predict(temperature)
+        sure = np.where(read.other, 0.0, read.confidence)
+        return CheckedReadings(sure, read.digit != self.labels, doubtful)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -64,38 +79,29 @@ class Comparison:
     guard_after: Readings
     shares: Mapping[Kind, float]
 
-    def check(self, name: str, temperature: float) -> None:
-        """Refuse a bundle that is no better.
+    def list_scores(self, temperature: float) -> tuple[BeforeAfter, BeforeAfter]:
+        """Return how well the corrected digits are read, and the guard digits."""
+        corrected = (
+            self.corrected_before.score(temperature),
+            self.corrected_after.score(temperature),
+        )
+        guard = self.guard_before.score(temperature), self.guard_after.score(temperature)
+        return BeforeAfter(*corrected), BeforeAfter(*guard)
+
+    def describe_fault(self, name: str, temperature: float) -> str:
+        """Return why the networks are not kept; empty if they read better and forgot nothing.
 
         Args:
             name: of the bundle to start from.
             temperature: of that bundle.
-
-        Raises:
-            ModelError: it forgot something, or reads held-out corrections no better.
         """
-        before, after = self.guard_before.count_wrong(), self.guard_after.count_wrong()
-        if after > before:
-            raise ModelError(
-                f"not kept: of {len(self.guard_after.labels):,} guard digits {after} would be "
-                f"wrong, and {before} are with '{name}': keep that, or settle more values"
-            )
-        old, new = (
-            (one.count_wrong(), round(one.compute_loss(temperature), 4))  # beyond it is noise
-            for one in (self.corrected_before, self.corrected_after)
-        )
-        if new >= old:
-            raise ModelError(
-                f"not kept: of {len(self.corrected_after.labels):,} corrected digits {new[0]} "
-                f"would be wrong (held out, loss {new[1]:.4f}), and {old[0]} are with '{name}' "
-                f"(loss {old[1]:.4f}): keep that, or settle more values"
-            )
+        return describe_fault(*self.list_scores(temperature), "digits", name)
 
 
-def make_card(
-    card: predict.Card, comparison: Comparison, corrected: CorrectedDigits, name: str
+def describe_digits(
+    card: predict.Card, comparison: Comparison, corrected: CorrectedDigits
 ) -> dict[str, Any]:
-    """Return the card of a tuned bundle, calibrated anew.
+    """Return what a card says of tuned digit networks, calibrated anew.
 
     No temperature is lower than before, and no threshold: a few hundred digits show that a reader
     became less sure of itself than it may be, and not that it may be surer.
@@ -104,13 +110,14 @@ def make_card(
         card: of the bundle to start from.
         comparison: how digits are read.
         corrected: what was learned from.
-        name: of the bundle.
     """
     assert card.careful is not None
     after = comparison.corrected_after
     temperature = fit_tuned_temperature(card, comparison)
-    sample = sample_inbox(card, after.predict(temperature), after.labels, corrected)
-    threshold = find_inbox_threshold(card, sample)
+    doubtful = corrected.doubtful[is_digit(corrected.labels)]
+    promise = ReaderPromise(card.threshold, card.readings)
+    read = after.check(temperature, doubtful)
+    threshold = find_inbox_threshold(sample_inbox(promise, read, corrected.others))
     readings = [*group_readings(after, temperature), *card.readings]
     careful = card.whole["careful"] | {
         "temperature": round(card.careful.temperature * temperature / card.temperature, 4)
@@ -118,8 +125,6 @@ def make_card(
     said = f"{len(after.labels)} corrected digits, each read by networks that had not learned "
     said += f"from its page, and what '{card.name}' was calibrated on"
     return {
-        **card.whole,
-        "name": name,
         "careful": careful,
         "calibration": {
             "temperature": temperature,
@@ -128,21 +133,6 @@ def make_card(
         },
         "threshold": threshold,
         "measured": describe_comparison(comparison, temperature, threshold),
-        "fine-tuned": {
-            "from": card.name,
-            "shares of the tuned weights": dict(comparison.shares),
-            "numbers": "the number reader is as it was",
-            "measured before": card.whole.get("measured", {}),
-        },
-        "training": [
-            *card.whole.get("training", []),
-            {
-                "source": f"what people said about {corrected.table}",
-                "licence": OWN_LICENCE,
-                "crops": len(corrected.labels),
-                "pages": corrected.page_count,
-            },
-        ],
     }
 
 

@@ -1,47 +1,35 @@
 """A bundle learns from what people said about an inbox, and is kept only if it is better for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from batchdigits import predict
 from batchdigits.errors import ModelError
-from batchdigits.labelled import is_digit
 from batchdigits.options import TrainOptions
 from batchdigits.predict import backend
-from batchdigits.training import bundle, course, digits, shipped
-from batchdigits.training.averaging import (
-    UNTUNED,
-    Networks,
-    SharedReadings,
-    average_networks,
-    blend_networks,
-    choose_shares,
-    find_doubted_digits,
-    join_parts,
-    read_at_shares,
+from batchdigits.predict.bundle import READER_FILE
+from batchdigits.training import bundle, course, shipped
+from batchdigits.training.averaging import Networks
+from batchdigits.training.corrected import (
+    MIN_DIGITS,
+    MIN_NUMBERS,
+    MIN_PAGES,
+    CorrectedValues,
+    load_corrected_values,
 )
-from batchdigits.training.comparison import Comparison, make_card
-from batchdigits.training.corrected import CorrectedDigits, load_corrected_digits
 from batchdigits.training.course import Tell
-from batchdigits.training.guard import load_guard_digits
-from batchdigits.training.network import KINDS, with_weights_of
-from batchdigits.training.tuning import (
-    DOUBTED_TIMES,
-    EPOCHS,
-    OWN_TIMES,
-    TuningPlan,
-    repeat_digits,
-    tune_networks,
-)
+from batchdigits.training.digit_tuning import DigitTuning
+from batchdigits.training.number_tuning import NumberPlan, NumberTuning
+from batchdigits.training.parting import part_pages
+from batchdigits.training.tuned_card import Learned, make_card
+from batchdigits.training.tuning import EPOCHS, TuningPlan
+from batchdigits.training.verdict import BeforeAfter
 
-FOLD_COUNT = 3
-"""Parts of the pages: each is read by networks that learned from the other two."""
+WHATS = ("digits", "numbers")
+"""What is tuned, each apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +37,57 @@ class FineTuned:
     """What came of a fine-tuning.
 
     Attributes:
-        comparison: how digits are read before and after.
+        learned: how values are read before and after.
         card: the bundle's card.
         model: the bundle's folder.
     """
 
-    comparison: Comparison
+    learned: Learned
     card: Mapping[str, Any]
     model: str
 
     def lines(self) -> list[str]:
         """Return what matters as lines, `name value`."""
-        one = self.comparison
-        return [
-            "recipe default",
-            f"corrected_digits {len(one.corrected_after.labels)}",
-            f"corrected_wrong_before {one.corrected_before.count_wrong()}",
-            f"corrected_wrong {one.corrected_after.count_wrong()}",
-            f"guard_digits {len(one.guard_after.labels)}",
-            f"guard_wrong_before {one.guard_before.count_wrong()}",
-            f"guard_wrong {one.guard_after.count_wrong()}",
-            f"model {self.model}",
-        ]
+        digits, numbers = self.learned.digits, self.learned.numbers
+        out = ["recipe default"]
+        if digits is not None:
+            out += _list_scores(
+                "digits", "", digits.list_scores(self.card["calibration"]["temperature"])
+            )
+        if numbers is not None:
+            fitted = self.card["numbers"]["calibration"]
+            out += _list_scores("numbers", "numbers_", numbers.list_scores(fitted["temperature"]))
+        return [*out, f"model {self.model}"]
+
+
+def _list_scores(what: str, prefix: str, scores: tuple[BeforeAfter, BeforeAfter]) -> Iterator[str]:
+    for name, (before, after) in zip(("corrected", "guard"), scores, strict=True):
+        yield f"{name}_{what} {after.total}"
+        yield f"{name}_{prefix}wrong_before {before.wrong}"
+        yield f"{name}_{prefix}wrong {after.wrong}"
+
+
+class Tuned(NamedTuple):
+    """What was tuned and is kept.
+
+    Attributes:
+        learned: how values are read before and after.
+        networks: of digits; None where they stay as they were.
+        reader: of numbers; None where it stays as it was.
+    """
+
+    learned: Learned
+    networks: Networks | None
+    reader: Any
 
 
 def fine_tune_bundle(options: TrainOptions, tell: Tell, *, bar: bool = False) -> FineTuned:
     """Adapt a bundle to the hands of an inbox, as its corrections show them.
 
     The pages are parted into three, and each part is read by networks that learned from the other
-    two: this decides whether the bundle is kept, and calibrates it. The bundle's own networks are
-    the mean of these, averaged with those from before.
+    two: this decides what is kept, and calibrates it. The bundle's own networks are the mean of
+    these, averaged with those from before. The digit networks and the number reader are tuned
+    apart: where one of them has too few corrections, or is no better, it stays as it was.
 
     Args:
         options: the bundle to start from, the corrections, and where to.
@@ -94,20 +103,20 @@ def fine_tune_bundle(options: TrainOptions, tell: Tell, *, bar: bool = False) ->
     assert options.from_corrections is not None
     bundle.check(options.out)
     card = load_start_card(options.fine_tune)
-    corrected = load_corrected_digits(options.from_corrections, options.pictures)
-    for remark in corrected.remarks:
+    values = load_corrected_values(options.from_corrections, options.pictures)
+    for remark in values.remarks:
         tell(remark)
-    tell(f"{corrected.digit_count:,} verified digits on {corrected.page_count:,} files or pages")
+    tell(
+        f"{values.digits.digit_count:,} verified digits on {values.digits.page_count:,} files or "
+        f"pages, and {len(values.numbers.digits):,} numbers on {values.numbers.page_count:,}"
+    )
     with backend.silence_stderr():
         keras, device = predict.start_keras(options.device)
-    seed = shipped.SEED if options.seed is None else options.seed
-    tuning = _Tuning(card, corrected, TuningPlan(options.epochs or EPOCHS, seed), tell)
     with course.faults(Path(options.out), device), keras.device(device):
-        comparison, networks = tuning.run()
-        comparison.check(card.name, card.temperature)
-        made = make_card(card, comparison, corrected, bundle.name_of(options.out))
-        _write_bundle(options, networks, made)
-    return FineTuned(comparison, made, options.out)
+        tuned = _tune_parts(card, values, options, device, tell)
+    made = make_card(card, tuned.learned, values, bundle.name_of(options.out))
+    _write_bundle(options, tuned, made)
+    return FineTuned(tuned.learned, made, options.out)
 
 
 def load_start_card(path: str | None) -> predict.Card:
@@ -125,72 +134,64 @@ def load_start_card(path: str | None) -> predict.Card:
     return card
 
 
-class _Tuning:
-    """The trainings that make one bundle."""
+def _tune_parts(
+    card: predict.Card, values: CorrectedValues, options: TrainOptions, device: str, tell: Tell
+) -> Tuned:
+    """Tune what has enough corrections, and keep what became better.
 
-    def __init__(
-        self, card: predict.Card, corrected: CorrectedDigits, plan: TuningPlan, tell: Tell
-    ) -> None:
-        self._card, self._corrected, self._plan, self._tell = card, corrected, plan, tell
-        files = (card.network, card.place / predict.CAREFUL_FILE)
-        self._start: Networks = {
-            kind: with_weights_of(predict.load_keras_model(file), kind)
-            for kind, file in zip(KINDS, files, strict=True)
-        }
-        guard = load_guard_digits()
-        self._guard = digits.normalized(guard.held)
-        pictures, _ = digits.normalized(guard.replayed)
-        doubted = find_doubted_digits(self._start, pictures, card)
-        self._replayed = repeat_digits(guard.replayed, np.where(doubted, DOUBTED_TIMES, 1))
-
-    def run(self) -> tuple[Comparison, Networks]:
-        """Train; return how digits are read, and the networks of the new bundle."""
-        folds = assign_folds(self._corrected.pages, self._plan.seed)
-        parts = [self._tune(folds != n, f"part {n + 1} of {FOLD_COUNT}") for n in range(FOLD_COUNT)]
-        tuned = average_networks(parts)
-        corrected = self._read_corrected(parts, folds)
-        guard = read_at_shares(self._start, tuned, self._guard, self._card)
-        chosen = choose_shares(corrected, guard)
-        comparison = Comparison(
-            corrected.combine(UNTUNED),
-            corrected.combine(chosen),
-            guard.combine(UNTUNED),
-            guard.combine(chosen),
-            chosen.describe(),
-        )
-        return comparison, blend_networks(self._start, tuned, chosen)
-
-    def _read_corrected(
-        self, networks: Sequence[Networks], folds: NDArray[np.int64]
-    ) -> SharedReadings:
-        """Read the digits of each part of the pages by the networks for it, in their order."""
-        digit = is_digit(self._corrected.labels)
-        rows = [digit & (folds == n) for n in range(len(networks))]
-        found = self._corrected
-        parts = [
-            read_at_shares(self._start, one, (found.pictures[some], found.labels[some]), self._card)
-            for one, some in zip(networks, rows, strict=True)
-        ]
-        order = np.argsort(np.concatenate([np.flatnonzero(some) for some in rows]))
-        return join_parts(parts, order)
-
-    def _tune(self, chosen: NDArray[np.bool_], name: str) -> Networks:
-        self._tell(f"learning from {name}")
-        own = self._corrected.select(chosen)
-        often = repeat_digits(own, np.full(len(own.labels), OWN_TIMES))
-        return tune_networks(self._start, [often, self._replayed], self._plan)
+    Raises:
+        ModelError: nothing did.
+    """
+    seed = shipped.SEED if options.seed is None else options.seed
+    folds = part_pages(values.digits.pages, values.numbers.pages, seed)
+    digits = numbers = networks = reader = None
+    reasons = _list_lacks(card, values)
+    faults = dict[str, str]()
+    if "digits" not in reasons:
+        plan = TuningPlan(options.epochs or EPOCHS, seed)
+        digits, networks = DigitTuning(card, values.digits, plan, tell).run(folds)
+        faults["digits"] = digits.describe_fault(card.name, card.temperature)
+    if card.numbers is not None and "numbers" not in reasons:
+        tuning = NumberTuning(card, values.numbers, NumberPlan(seed, device), tell)
+        numbers, reader = tuning.run(folds)
+        faults["numbers"] = numbers.describe_fault(card.name, card.numbers.temperature)
+    reasons |= {what: why for what, why in faults.items() if why}
+    if not set(WHATS) - set(reasons):
+        why = "; ".join(filter(None, faults.values()))
+        raise ModelError(f"not kept: {why}: keep that, or settle more values")
+    for what, why in reasons.items():
+        tell(f"{what} are read as before: {why}")
+    if "digits" in reasons:
+        digits = networks = None
+    if "numbers" in reasons:
+        numbers = reader = None
+    return Tuned(Learned(digits, numbers, reasons), networks, reader)
 
 
-def assign_folds(pages: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold of each digit, shape (N,): those of a page are in the same one."""
-    count = int(pages.max()) + 1
-    order = np.random.default_rng(seed).permutation(count)
-    return np.asarray((order % FOLD_COUNT)[pages], np.int64)
+def _list_lacks(card: predict.Card, values: CorrectedValues) -> dict[str, str]:
+    """Return why something cannot be learned, by what it is."""
+    digits, numbers = values.digits, values.numbers
+    out = {}
+    if not digits.is_enough:
+        out["digits"] = _describe_lack(digits.digit_count, digits.page_count, MIN_DIGITS)
+    if card.numbers is None:
+        out["numbers"] = f"'{card.name}' has no number reader"
+    elif not numbers.is_enough:
+        out["numbers"] = _describe_lack(len(numbers.digits), numbers.page_count, MIN_NUMBERS)
+    return out
 
 
-def _write_bundle(options: TrainOptions, networks: Networks, card: dict[str, Any]) -> None:
-    """Write the networks and the card; the number reader is that of the bundle to start from."""
+def _describe_lack(count: int, pages: int, least: int) -> str:
+    return f"{count} on {pages} files or pages are too few to learn from: {least} on {MIN_PAGES}"
+
+
+def _write_bundle(options: TrainOptions, tuned: Tuned, card: dict[str, Any]) -> None:
+    """Write what was tuned, the other networks as they were, and the card."""
     with TemporaryDirectory() as folder:
-        draft = shipped.write_uncalibrated(networks, Path(folder))
-        reader = predict.resolve_reader_path(options.fine_tune)
+        draft, reader = options.fine_tune, predict.resolve_reader_path(options.fine_tune)
+        if tuned.networks is not None:
+            draft = shipped.write_uncalibrated(tuned.networks, Path(folder))
+        if tuned.reader is not None:
+            reader = Path(folder, READER_FILE)
+            tuned.reader.save(reader)
         bundle.write(options.out, draft, card, reader=reader)

@@ -1,5 +1,6 @@
 """What a reader of numbers learns from: single digits, strings of pens, and real strings."""
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -84,3 +85,23 @@ def join_strings(first: Real, second: Real | None) -> Real:
         [*first.owners, *(count + owner for owner in second.owners)],
         weights,
     )
+
+
+def compute_mark(material: Material, weights: Sequence[NDArray[np.float32]], plan: str) -> int:
+    """Sum up in 32 bits what a training learns from, so that it goes on with the same alone.
+
+    Args:
+        material: what it learns from.
+        weights: of the network that it starts from; none where it starts from chance.
+        plan: how it learns.
+    """
+    corpus, real = material.digits, material.real
+    held = [corpus.plain, corpus.labels, corpus.sources, *weights]
+    held += [stroke for string in material.written for stroke in string.strokes]
+    mark = zlib.crc32(plan.encode())
+    if real is not None:
+        held += [*real.crops, *real.inks]
+        mark = zlib.crc32(" ".join(real.digits).encode(), mark)
+    for one in held:
+        mark = zlib.crc32(np.ascontiguousarray(one).tobytes(), mark)
+    return mark

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from batchdigits import predict
 from batchdigits.errors import ModelError
 from batchdigits.labelled import parse_label_map
 from batchdigits.options import TrainOptions, count_processors
 from batchdigits.predict import backend
 from batchdigits.predict.decoding import DecodedStrip
-from batchdigits.records import GreyImage
 from batchdigits.training import bundle, course, digits, reading, shipped
+from batchdigits.training.composed import compose_numbers
 from batchdigits.training.corpus import MAKERS
 from batchdigits.training.course import Tell
-from batchdigits.training.lines import OTHER
 from batchdigits.training.material import (
     Material,
     Real,
@@ -30,7 +27,6 @@ from batchdigits.training.material import (
 from batchdigits.training.number_data import NumberData, gather_number_data, load_number_data
 from batchdigits.training.numbers import Plan, fit
 from batchdigits.training.reader import network
-from batchdigits.training.strings import Hands
 
 EPOCHS, FINER_EPOCHS = 30, 5
 """Rounds of composed strings, and of those with real ones among them."""
@@ -95,7 +91,7 @@ def train_number_reader(options: TrainOptions, tell: Tell, *, bar: bool = False)
         predict.start_keras(options.device)
         start = None
         if options.fine_tune is not None and card.numbers is not None:
-            start = _load_start(predict.resolve_reader_path(options.fine_tune))
+            start = load_start_reader(predict.resolve_reader_path(options.fine_tune))
     about = [{"source": name, "crops": len(one.labels)} for name, one in sets.items()]
     if real is not None:
         about.append({"source": "strings of --data", "strings": len(real.digits)})
@@ -118,7 +114,12 @@ def load_digit_card(path: str | None) -> predict.Card:
     return card
 
 
-def _load_start(file: Path) -> Any:
+def load_start_reader(file: Path) -> Any:
+    """Load a number reader to start from.
+
+    Raises:
+        ModelError: it cannot be loaded, or is of another recipe.
+    """
     start = predict.load_keras_model(file)
     shapes, wanted = ([tuple(w.shape) for w in one.weights] for one in (start, network()))
     if shapes != wanted:
@@ -233,14 +234,7 @@ class _Training:
 
     def _read_composed(self, reader: Any) -> list[Part]:
         """Read strings that are composed of digits which were held out, in parts."""
-        hands = Hands(self._data.unseen)
-        random = np.random.default_rng((self._plan.seed, COMPOSED_STRINGS))
-        crops: list[GreyImage] = []
-        truth: list[str] = []
-        while len(crops) < COMPOSED_STRINGS:
-            crop, labels = hands.strip(random)
-            if OTHER not in labels:
-                crops.append(crop)
-                truth.append("".join(str(label) for label in labels if label < 10))
+        seed = (self._plan.seed, COMPOSED_STRINGS)
+        crops, truth = compose_numbers(self._data.unseen, COMPOSED_STRINGS, seed)
         found = reading.read(reader, crops, self._device)
         return [(found[n::PARTS], truth[n::PARTS]) for n in range(PARTS)]

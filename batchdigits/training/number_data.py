@@ -111,10 +111,10 @@ def _load_strings(place: str, numbers: Sequence[str], names: Mapping[str, str]) 
                 f"'{place}': '{folder}' is no number of 1 to {MAX_DIGITS} digits, as its other "
                 f"folders are: leave it out by --labels '{folder}=skip'"
             )
-    return Real([_darken_ink(crop) for crop in found.crops], folders)
+    return Real([darken_ink(crop) for crop in found.crops], folders)
 
 
-def _darken_ink(crop: GreyImage) -> GreyImage:
+def darken_ink(crop: GreyImage) -> GreyImage:
     """Return a crop as dark ink on light paper; `strip` decides which of the two is the ink."""
     same = np.array_equal(strip(crop).picture, strip(crop, invert="yes").picture)
     return crop if same else np.asarray(255 - crop, np.uint8)

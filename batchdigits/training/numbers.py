@@ -2,7 +2,6 @@
 
 import math
 import signal
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from batchdigits.records import GreyImage
 from batchdigits.training import show
 from batchdigits.training.corpus import Corpus
 from batchdigits.training.lines import OTHER
-from batchdigits.training.material import Material, Real
+from batchdigits.training.material import Material, Real, compute_mark
 from batchdigits.training.paper import rescanned
 from batchdigits.training.pen import Random
 from batchdigits.training.reader import BLANK, STRIDE, loss, network
@@ -31,7 +30,7 @@ from batchdigits.training.signs import add_cross, strike_out
 from batchdigits.training.strings import STRUCK, TICKED, Hands
 
 ROUND = 12_000
-"""Strings that are made at a time."""
+"""Strings that are made at a time, unless a plan says otherwise."""
 SHARD = 500
 """Strings that one process makes at a time."""
 SHOWN = 4
@@ -56,13 +55,14 @@ class Plan:
     """How a training goes.
 
     Attributes:
-        rounds: how many times `ROUND` strings are made.
+        rounds: how many times strings are made.
         seed: makes the run repeatable on one machine.
         checkpoint: a `.keras` file that the network is kept in after every round; where it is
             there, training goes on from it.
         rate: the highest learning rate.
         real: share of the strings that are real ones, altered.
         makers: processes that make strings.
+        strings: that are made in a round, in shards of `SHARD`.
     """
 
     rounds: int
@@ -71,6 +71,7 @@ class Plan:
     rate: float = RATE
     real: float = 0.0
     makers: int = 1
+    strings: int = ROUND
 
     def finer(self, rounds: int, rate: float, real: float) -> "Plan":
         """Plan what comes after: with real strings among the composed."""
@@ -112,7 +113,8 @@ def fit(
     import keras  # noqa: PLC0415
 
     keras.utils.set_random_seed(plan.seed)
-    mark = _compute_mark(material, start, plan)
+    weights = [] if start is None else start.get_weights()
+    mark = compute_mark(material, weights, f"{plan.rate} {plan.real}")
     name = f"numbers_{plan.rounds}_seed{plan.seed}_{mark:08x}"
     if plan.checkpoint.exists():
         model = load_keras_model(plan.checkpoint)
@@ -127,23 +129,13 @@ def fit(
         model, first = network(backend.choose_training_dtype(), dropout), 0
         if start is not None:
             model.set_weights(start.get_weights())
-    optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
-    model.compile(optimizer, loss)
-    for number, made in rounds(material, plan, first):
-        total = shown = 0.0
-        for again in range(SHOWN):
-            random = np.random.default_rng((plan.seed, number, again, 1))
-            batches = list(_batches(made, random))
-            for at, (pictures, labels) in enumerate(batches):
-                done = (number + (again + at / len(batches)) / SHOWN) / plan.rounds
-                optimizer.learning_rate.assign(_rate(plan.rate, done, warm=start is None))
-                got = float(model.train_on_batch(shares(pictures[..., None]), labels))
-                total, shown = total + got * len(labels), shown + len(labels)
+    compile_network(model, plan)
+    for number, mean_loss in learn_rounds(model, material, plan, first, warm=start is None):
         model.name = f"{name}_at{number + 1}"
         with show.aside(plan.checkpoint) as under:
             model.save(under, include_optimizer=False)
         if tell:
-            tell(number + 1, total / shown, model)
+            tell(number + 1, mean_loss, model)
     out = network()
     out.set_weights(model.get_weights())
     out.name = model.name
@@ -152,19 +144,37 @@ def fit(
     return out
 
 
-def _compute_mark(material: Material, start: Any, plan: Plan) -> int:
-    """Sum up in 32 bits what a training learns from, so that it goes on with the same alone."""
-    weights = [] if start is None else start.get_weights()
-    corpus, real = material.digits, material.real
-    held = [corpus.plain, corpus.labels, corpus.sources, *weights]
-    held += [stroke for string in material.written for stroke in string.strokes]
-    mark = zlib.crc32(f"{plan.rate} {plan.real}".encode())
-    if real is not None:
-        held += [*real.crops, *real.inks]
-        mark = zlib.crc32(" ".join(real.digits).encode(), mark)
-    for one in held:
-        mark = zlib.crc32(np.ascontiguousarray(one).tobytes(), mark)
-    return mark
+def compile_network(model: Any, plan: Plan) -> None:
+    """Prepare a network for `learn_rounds`."""
+    import keras  # noqa: PLC0415
+
+    optimizer = keras.optimizers.AdamW(plan.rate, weight_decay=DECAY, global_clipnorm=CLIP)
+    model.compile(optimizer, loss)
+
+
+def learn_rounds(
+    model: Any, material: Material, plan: Plan, first: int, *, warm: bool
+) -> Iterator[tuple[int, float]]:
+    """Let a network learn, and yield the number of each round, from 0, with the mean loss.
+
+    Args:
+        model: as from `compile_network`.
+        material: what it learns from.
+        plan: how long.
+        first: the round to begin with.
+        warm: whether the learning rate rises from nearly nothing, as from chance it must.
+    """
+    for number, made in rounds(material, plan, first):
+        total = shown = 0.0
+        for again in range(SHOWN):
+            random = np.random.default_rng((plan.seed, number, again, 1))
+            batches = list(_batches(made, random))
+            for at, (pictures, labels) in enumerate(batches):
+                done = (number + (again + at / len(batches)) / SHOWN) / plan.rounds
+                model.optimizer.learning_rate.assign(_rate(plan.rate, done, warm=warm))
+                got = float(model.train_on_batch(shares(pictures[..., None]), labels))
+                total, shown = total + got * len(labels), shown + len(labels)
+        yield number, total / max(1, shown)
 
 
 def _rate(highest: float, done: float, *, warm: bool) -> float:
@@ -193,7 +203,7 @@ def rounds(material: Material, plan: Plan, first: int) -> Iterator[tuple[int, li
     )
 
     def start(number: int) -> list[Any]:
-        shards = ROUND // SHARD
+        shards = plan.strings // SHARD
         return [
             pool.submit(_shard, (plan.seed, number, at), SHARD, plan.real if material.real else 0.0)
             for at in range(shards)

@@ -4,6 +4,7 @@ They are cut out again from the file, in worker processes: the state keeps no pi
 """
 
 from batchdigits.views.cut import (
+    WHOLE_PAGE,
     FieldRequest,
     FieldView,
     FileRequest,
@@ -15,6 +16,7 @@ from batchdigits.views.places import open_picture
 from batchdigits.views.stream import cut_file_views, find_picture, index_pictures
 
 __all__ = [
+    "WHOLE_PAGE",
     "FieldRequest",
     "FieldView",
     "FileRequest",

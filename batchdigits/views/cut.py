@@ -33,6 +33,8 @@ PAGE_PX = 900
 """Longest side of a page's picture, px."""
 PICTURE_QUALITY, PAGE_QUALITY = 70, 40
 """Of WebP, 1 to 100."""
+WHOLE_PAGE: Box = (0, 0, 1 << 30, 1 << 30)
+"""A box that no page is larger than: what is cut out of a page ends at its edges."""
 
 
 class FieldRequest(NamedTuple):
@@ -44,6 +46,7 @@ class FieldRequest(NamedTuple):
         spots: where its digits are, px.
         quarters: by how many quarter turns, anticlockwise, its writing is turned: 0 to 3.
         boxed: whether lines round its digits are erased in `FieldView.digits`, as a run does it.
+        number: where its number is, px, if that is wanted as scanned.
     """
 
     page: int
@@ -51,6 +54,7 @@ class FieldRequest(NamedTuple):
     spots: Sequence[Box] = ()
     quarters: int = 0
     boxed: bool = False
+    number: Box | None = None
 
 
 class FileRequest(NamedTuple):
@@ -79,12 +83,15 @@ class FieldView(NamedTuple):
         frame: where the field is in it: x, y, width, height as shares of its sides.
         tiles: its digits, WebP; empty where they would be the strip once more.
         digits: its digits as the model sees them, uint8, shape (N, 28, 28).
+        number: its number as scanned, upright, uint8, shape (height, width); 0 x 0 if none is
+            wanted.
     """
 
     strip: bytes
     frame: tuple[float, float, float, float]
     tiles: Sequence[bytes]
     digits: NDArray[np.uint8]
+    number: GreyImage
 
 
 class FileViews(NamedTuple):
@@ -167,7 +174,15 @@ def cut_field(grey: GreyImage, field: FieldRequest) -> FieldView:
     box = _turn_box((left - x, top - y, width, height), (right - x, foot - y), field.quarters)
     frame = tuple(round(box[side] / strip.shape[1 - side % 2], 4) for side in range(4))
     tiles, digits = _cut_digits(grey, field, whole)
-    return FieldView(_encode(strip, box[3]), frame, tiles, digits)
+    number = _cut_upright(grey, field.number or (0, 0, 0, 0), field.quarters)
+    return FieldView(_encode(strip, box[3]), frame, tiles, digits, number)
+
+
+def _cut_upright(grey: GreyImage, box: Box, quarters: int) -> GreyImage:
+    """Return what of a box is in the page, turned upright."""
+    left, top, width, height = box
+    crop = grey[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    return np.ascontiguousarray(np.rot90(crop, -quarters))
 
 
 def _turn_box(box: Box, size: tuple[int, int], quarters: int) -> Box:
@@ -183,10 +198,9 @@ def _cut_digits(
     grey: GreyImage, field: FieldRequest, whole: bool
 ) -> tuple[list[bytes], NDArray[np.uint8]]:
     crops = []
-    for left, top, width, height in field.spots:
-        crop = grey[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
-        blank = np.full((4, 4), 255, np.uint8)
-        crops.append(np.ascontiguousarray(np.rot90(crop, -field.quarters) if crop.size else blank))
+    for box in field.spots:
+        crop = _cut_upright(grey, box, field.quarters)
+        crops.append(crop if crop.size else np.full((4, 4), 255, np.uint8))
     if not crops:
         return [], np.zeros((0, 28, 28), np.uint8)
     alone = whole and len(crops) == 1

@@ -1,12 +1,14 @@
 """Simulate an inbox, correct 300 of its values, fine-tune, and read the rest again.
 
-    python jobs/bench/fine_tune.py data/ [--source usps --source dida ...] [--pick random]
+    python jobs/bench/fine_tune.py data/ [--source usps --source "entry numbers" ...]
+        [--pick random] [--corrections 300]
 
-Each source is one that the shipped model did not learn from (`jobs/train/sources.py`). Its crops
-are an inbox, which is run; 300 values are corrected by the truth: those for review, as `review`
-asks for them, and by chance among the others where they are fewer; or all by chance
-(`--pick random`). A bundle learns from them, and reads the inbox again. What is counted is the
-rest: values that nobody corrected.
+Each source is one that the shipped model did not learn from: digits (`jobs/train/sources.py`), or
+numbers: of the hidden books of registers (`jobs/train/registers.py`), and as strokes of UNIPEN's
+hidden writers. Its crops are an inbox, which is run; 300 values are corrected by the truth: those
+for review, as `review` asks for them, and by chance among the others where they are fewer; or all
+by chance (`--pick random`). A bundle learns from them, and reads the inbox again. What is counted
+is the rest: values that nobody corrected.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import csv
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,14 +27,48 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
+sys.path.insert(0, str(Path(__file__).parent))
+import reader
+import registers
 import sources
 
-from batchdigits.labelled import LabelledCrops, is_digit
+from batchdigits.labelled import is_digit
 from batchdigits.predict import load_card
 from batchdigits.training.pen import draw_set
 
-CORRECTIONS = 300
 BUNDLE_REFUSED = 6
+
+
+class Values(NamedTuple):
+    """Crops of a source, and what stands in each: all of them digits, or numbers."""
+
+    crops: Sequence[np.ndarray]
+    truth: Sequence[str]
+    kind: str
+
+
+def load_digits(read: sources.Reader, place: Path) -> Values:
+    """Load the digits of a source."""
+    found = draw_set(read(place))
+    rows = np.flatnonzero(is_digit(found.labels)).tolist()
+    crops = [np.asarray(found.crops[n]) for n in rows]
+    return Values(crops, [str(found.labels[n]) for n in rows], "digit")
+
+
+def load_register(place: Path) -> Values:
+    """Load the numbers of the books that nothing is learned from."""
+    found = registers.read(place, hidden=True)
+    return Values(found.crops, found.digits, "number")
+
+
+NUMBER_READERS: dict[str, tuple[str, Callable[[Path], Values]]] = {
+    "entry numbers": (registers.FILES[0], load_register),
+    "years": (registers.FILES[1], load_register),
+    "numbers as strokes": (
+        "unipen_number_strings.npz",
+        lambda place: Values(*reader.draw_pen_strings(place), "number"),
+    ),
+}
 
 
 class Rest(NamedTuple):
@@ -45,29 +83,40 @@ class Rest(NamedTuple):
 def main() -> None:
     """Measure each source, and print a line for it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, nargs="+", help="folders with the sets of sources.py")
+    parser.add_argument("data", type=Path, nargs="+", help="folders with the published sets")
     parser.add_argument("--source", action="append", help="of the test sources; else all")
     parser.add_argument("--count", type=int, default=1500, help="crops of a source")
+    parser.add_argument("--corrections", type=int, default=300, help="values that are corrected")
     parser.add_argument("--pick", choices=("review", "random"), default="review")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     gains = []
-    for name, (file, reader) in sources.TEST_READERS.items():
+    for name, (file, load) in list_sources().items():
         places = [folder / file for folder in given.data if (folder / file).is_file()]
         if not places or (given.source and name not in given.source):
             continue
         with TemporaryDirectory() as folder:
-            gains.append(measure(name, draw_set(reader(places[0])), Path(folder), given))
+            gains.append(measure(name, load(places[0]), Path(folder), given))
     print(f"median of {len(gains)} sources: {median(gains):.0%} fewer errors on the rest")
 
 
-def measure(name: str, found: LabelledCrops, folder: Path, given: argparse.Namespace) -> float:
+def list_sources() -> dict[str, tuple[str, Callable[[Path], Values]]]:
+    """Return the file of each source by its name, and what loads it."""
+    digits = {
+        name: (file, partial(load_digits, read))
+        for name, (file, read) in sources.TEST_READERS.items()
+    }
+    return digits | NUMBER_READERS
+
+
+def measure(name: str, found: Values, folder: Path, given: argparse.Namespace) -> float:
     """Run, correct, train and run again; return the share of errors that is gone."""
     random = np.random.default_rng(given.seed)
     truth = write_inbox(found, folder / "inbox", given.count, random)
-    call(folder, "run", "inbox", "--as", "digit", "--out", "before.csv", "-q")
+    read = ("run", "inbox", "--as", found.kind, "--quiet")
+    call(folder, *read, "--out", "before.csv")
     rows = read_table(folder / "before.csv")
-    chosen = pick_values(rows, given.pick, random)
+    chosen = pick_values(rows, given, random)
     write_corrections(folder / "said.csv", chosen, truth)
     call(folder, "correct", "before.csv", "said.csv", "--quiet")
     start = time.monotonic()
@@ -77,9 +126,7 @@ def measure(name: str, found: LabelledCrops, folder: Path, given: argparse.Names
     )
     took = time.monotonic() - start
     if kept:
-        call(
-            folder, "run", "inbox", "--as", "digit", "--out", "after.csv", "--model", "tuned", "-q"
-        )
+        call(folder, *read, "--out", "after.csv", "--model", "tuned")
     after_rows = read_table(folder / "after.csv") if kept else rows
     before, after = (count_rest(some, chosen, truth) for some in (rows, after_rows))
     gain = 1 - after.wrong / before.wrong if before.wrong else 0.0
@@ -88,16 +135,14 @@ def measure(name: str, found: LabelledCrops, folder: Path, given: argparse.Names
 
 
 def write_inbox(
-    found: LabelledCrops, folder: Path, count: int, random: np.random.Generator
+    found: Values, folder: Path, count: int, random: np.random.Generator
 ) -> dict[str, str]:
     """Write crops as files; return the truth by file."""
     folder.mkdir(parents=True)
-    digits = np.flatnonzero(is_digit(found.labels))
-    chosen = np.sort(random.permutation(digits)[:count])
     truth = {}
-    for n in chosen.tolist():
-        cv2.imwrite(str(folder / f"{n:06}.png"), np.asarray(found.crops[n]))
-        truth[f"inbox/{n:06}.png"] = str(found.labels[n])
+    for n in np.sort(random.permutation(len(found.truth))[:count]).tolist():
+        cv2.imwrite(str(folder / f"{n:06}.png"), found.crops[n])
+        truth[f"inbox/{n:06}.png"] = found.truth[n]
     return truth
 
 
@@ -118,14 +163,15 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def pick_values(
-    rows: dict[str, dict[str, str]], pick: str, random: np.random.Generator
+    rows: dict[str, dict[str, str]], given: argparse.Namespace, random: np.random.Generator
 ) -> set[str]:
     """Choose the files that a person looks at."""
     files = np.array(sorted(rows))
     mixed = random.permutation(files)
-    doubtful = [one for one in mixed if rows[one]["status"] == "review"] if pick == "review" else []
-    others = [one for one in mixed if one not in set(doubtful)]
-    return set([*doubtful, *others][:CORRECTIONS])
+    doubtful = [one for one in mixed if rows[one]["status"] == "review"]
+    asked = doubtful if given.pick == "review" else []
+    others = [one for one in mixed if one not in set(asked)]
+    return set([*asked, *others][: given.corrections])
 
 
 def write_corrections(path: Path, chosen: set[str], truth: dict[str, str]) -> None:
@@ -151,18 +197,16 @@ def describe(before: Rest, after: Rest) -> str:
 
 
 def describe_bundle(folder: Path, kept: bool) -> str:
-    """Return what its card says of the guard digits."""
+    """Return what its card says of the guard digits and numbers."""
     if not kept:
         return "not kept"
     card = load_card(str(folder / "tuned")).whole
-    guard, tuned = (
-        card["measured"]["guard digits"],
-        card["fine-tuned"]["shares of the tuned weights"],
-    )
-    return (
-        f"guard digits wrong {guard['wrong before']} -> {guard['wrong']} of {guard['digits']} "
-        f"(tuned weights: quick {tuned['quick']}, careful {tuned['careful']})"
-    )
+    shares = card["fine-tuned"]["shares of the tuned weights"]
+    measured = {"quick": card["measured"], "number": card["numbers"]["measured"]}
+    guards = {"quick": "guard digits", "number": "guard numbers"}
+    found = [(what, measured[kind][what]) for kind, what in guards.items() if kind in shares]
+    wrong = [f"{what} wrong {one['wrong before']} -> {one['wrong']}" for what, one in found]
+    return f"{', '.join(wrong)} (tuned weights: {shares})"
 
 
 if __name__ == "__main__":
