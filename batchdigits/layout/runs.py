@@ -152,13 +152,20 @@ def _clear(run: Run, ink: Reach) -> bool:
 
 
 def _covers_others(run: Run, seen: Seen) -> bool:
-    """Return whether boxes of a run are several well drawn ones each, as beside a merged cell."""
+    """Return whether boxes of a run are several well drawn ones each, or parts of such ones.
+
+    The first are beside a merged cell. The sides of the second are digits in a table's cells.
+    """
     own = frames(run.cells)
-    one, two = areas(own), areas(seen.frames)
-    common = share(own, seen.frames) * np.minimum(one[:, None], two)
-    within = seen.strong & (common > WHOLE * two) & (two < PIECE * one[:, None])
-    full = (within.sum(axis=1) > 1) & ((within * two).sum(axis=1) > WHOLE * one)
-    return bool(full.sum() >= len(run.old))
+    one, two = areas(own)[:, None], areas(seen.frames)
+    common = share(own, seen.frames) * np.minimum(one, two)
+    within = seen.strong & (common > WHOLE * two) & (two < PIECE * one)
+    full = (within.sum(axis=1) > 1) & ((within * two).sum(axis=1) > WHOLE * one[:, 0])
+    parts = seen.strong & (common > WHOLE * one) & (one < PIECE * two)
+    weak = np.array([cell.drawn < STRONG for cell in run.cells])
+    parted = (parts.sum(axis=0) > 1) & parts[weak].any(axis=0)
+    count = parts[:, parted].any(axis=1).sum()
+    return bool(full.sum() >= len(run.old) or count > len(run.old))
 
 
 def _line(n: int, seen: Seen) -> NDArray[np.int64]:
@@ -238,13 +245,7 @@ def _there(
 
 
 def _blocked(seen: Seen, new: Cell, last: Cell) -> bool:
-    """Tell whether a box would take the place of one that is surer, or be alone within one.
-
-    Args:
-        seen: what was found.
-        new: the box.
-        last: the one before it in its row.
-    """
+    """Tell whether a box after another would take a surer one's place, or be alone within one."""
     own = frames([new])
     one, two = float(areas(own)[0]), areas(seen.frames)
     common = share(own, seen.frames)[0] * np.minimum(one, two)
