@@ -258,6 +258,10 @@ def penned(page: GreyImage) -> None:
     cv2.line(page, (400, 300), (420, 380), 190, 3)
 
 
+def headed(page: GreyImage) -> None:
+    cv2.line(page, (400, 100), (420, 180), 190, 3)
+
+
 def dim(page: GreyImage) -> None:
     page[:] = 90
 
@@ -269,6 +273,7 @@ def dim(page: GreyImage) -> None:
         (grainy, True, "the grain of paper"),
         (lidded, True, "the shadow of a lid"),
         (penned, False, "a pale stroke"),
+        (headed, False, "a pale stroke at the top, where is looked first"),
         (dim, False, "no white scan"),
         (sudoku, False, "a blank form is not a blank page"),
     ],

@@ -72,7 +72,7 @@ def segment_ink(dark: GreyImage) -> tuple[Mask, Mask]:
         Where nothing stands out clearly, both are the same.
     """
     split, _ = cv2.threshold(dark, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    counts = np.bincount(dark.ravel(), minlength=256)
+    counts = cv2.calcHist([dark], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     if split >= MIN_OTSU_LEVEL:
         counts[int(split) + 1 :] = 0
     quiet = _compute_weighted_median(np.arange(256), counts)
@@ -95,6 +95,8 @@ def measure_pattern(dark: GreyImage, ink: Mask, core: Mask) -> float:
     """
     near = cv2.dilate(core.view(np.uint8), _make_ink_edge_kernel())
     pale = (ink & (near == 0)).view(np.uint8)
+    if np.count_nonzero(pale) < MIN_PATTERN_PX:
+        return 0.0
     stroke = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (PATTERN_STROKE_PX, PATTERN_STROKE_PX))
     broad = cv2.morphologyEx(pale, cv2.MORPH_OPEN, stroke) > 0
     if np.count_nonzero(broad) < MIN_PATTERN_PX:
@@ -133,16 +135,18 @@ def keep_box_ink(ink: Mask, frame: BoxSides, *, whole: bool = False) -> Mask:
         (H, W), without specks and neighbours. A piece that leaves the box far is cut at its edge,
         unless it is kept whole.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    # sizes are counted here: OpenCV's statistics take ten times as long as its labels
+    count, labels = cv2.connectedComponents(ink.view(np.uint8), connectivity=8)
     if count == 1:
         return ink
     box = (
         slice(int(frame.top), int(np.ceil(frame.bottom))),
         slice(int(frame.left), int(np.ceil(frame.right))),
     )
-    area = stats[:, cv2.CC_STAT_AREA]
-    within = np.bincount(labels[box].ravel(), minlength=count)
-    centred = np.bincount(labels[_compute_centre_slices(box)].ravel(), minlength=count)
+    centre = _compute_centre_slices(box)
+    area, within, centred = (
+        np.bincount(labels[part][ink[part]], minlength=count) for part in (..., box, centre)
+    )
     share = 3 if whole else 2
     ours = ((share * within > area) | (centred >= MIN_INK_PX)) & (within >= MIN_INK_PX)
     ours[0] = False
@@ -165,7 +169,18 @@ def is_far_paler(dark: GreyImage, mask: Mask, lines: Mask) -> bool:
     """
     if np.count_nonzero(lines) < MIN_LINE_PX:
         return False
-    return float(np.percentile(dark[mask], 90)) < MAX_HINT_RATIO * float(np.median(dark[lines]))
+    written, printed = _compute_quantile(dark[mask], 0.9), _compute_quantile(dark[lines], 0.5)
+    return written < MAX_HINT_RATIO * printed
+
+
+def _compute_quantile(levels: GreyImage, share: float) -> float:
+    """Return the quantile of grey levels (N,) as `np.quantile` does, in a tenth of its time."""
+    rank = (len(levels) - 1) * share
+    at = int(rank)
+    after = min(at + 1, len(levels) - 1)
+    some = np.partition(levels, (at, after))
+    low, high, part = int(some[at]), int(some[after]), rank - at
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
 
 
 def has_crossing_line(ink: Mask, mask: Mask, frame: BoxSides) -> bool:

@@ -1,8 +1,9 @@
 """Find the printed lines of a box drawn upright, and erase them from the ink."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,8 +64,9 @@ def detect_box_lines(ink: Mask, core: Mask, box: BoxSides, *, double: bool = Fal
         slice(*_shrink_range(box.top, box.bottom)),
         slice(*_shrink_range(box.left, box.right)),
     )
-    across = [mask[rows].mean(axis=0) for mask in ((ink, core) if double else (core, ink))]
-    down = [mask[:, columns].mean(axis=1) for mask in (core, ink)]
+    masks = (ink, core) if double else (core, ink)
+    across = (_compute_ink_shares(mask[rows], axis=0) for mask in masks)
+    down = (_compute_ink_shares(mask[:, columns], axis=1) for mask in (core, ink))
     upright, left, right = _find_opposite_lines(
         across, box.left, box.right, MAX_DOUBLE_LINE_PX if double else MAX_LINE_PX
     )
@@ -77,8 +79,20 @@ def _shrink_range(start: float, end: float) -> tuple[int, int]:
     return round(start + by), round(end - by)
 
 
+def _compute_ink_shares(mask: Mask, *, axis: int) -> NDArray[np.float64]:
+    """Return the share of each column (axis 0) or row (axis 1) that is ink."""
+    return np.asarray(_sum_along(mask.view(np.uint8), axis) / max(1, mask.shape[axis]), np.float64)
+
+
+def _sum_along(part: NDArray[np.uint8], axis: int) -> NDArray[np.int32]:
+    """Sum up each column (axis 0) or row (axis 1): OpenCV does in a third of NumPy's time."""
+    if not part.size:
+        return np.zeros(part.shape[1 - axis], np.int32)
+    return np.asarray(cv2.reduce(part, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel(), np.int32)
+
+
 def _find_opposite_lines(
-    dark: Sequence[NDArray[np.float64]], start: float, end: float, thick: int
+    dark: Iterable[NDArray[np.float64]], start: float, end: float, thick: int
 ) -> tuple[list[LineBand], float, float]:
     """Find the lines on and beyond two opposite sides, and where these are.
 
@@ -162,16 +176,16 @@ def erase_box_lines(  # noqa: PLR0913 - each is said by its name
     """
     ink = mask.astype(np.uint8)
     level = [_extract_line(dark, ink, band) for band in found.level]
-    upright = [_extract_line(dark.T, ink.T, band) for band in found.upright]
-    lightest = min(
-        [_measure_line_weight(side) for side in level + upright if side.whole], default=0
-    )
+    lightest = 0.0
+    if alike:
+        upright = [_extract_line(dark.T, ink.T, band) for band in found.upright]
+        lightest = min(
+            [_measure_line_weight(side) for side in level + upright if side.whole], default=0
+        )
     uneven = 255 * max(pixel, 1)
     for side in level:
-        _erase_line(
-            side,
-            MAX_LINE_WEIGHT_FACTOR * (lightest if alike else _measure_line_weight(side)) + uneven,
-        )
+        weight = lightest if alike else _measure_line_weight(side)
+        _erase_line(side, MAX_LINE_WEIGHT_FACTOR * weight + uneven)
     for band in found.upright:
         side = _extract_line(dark.T, ink.T, band)  # again: the box's corners are erased by now
         weight = _measure_line_weight(side)
@@ -195,7 +209,7 @@ class LevelledLine(NamedTuple):
 
     ink: NDArray[np.uint8]
     runs: Mask
-    weights: NDArray[np.int64]
+    weights: NDArray[np.int32]
     start: int
     thick: int
     whole: bool
@@ -205,7 +219,7 @@ def _extract_line(dark: GreyImage, ink: NDArray[np.uint8], band: LineBand) -> Le
     first = max(0, band.start - LINE_SEARCH_PX)
     rows = slice(first, band.end + LINE_SEARCH_PX)
     runs = _find_attached_ink(ink[rows], band.start - first, band.end - first)
-    weights = np.asarray((dark[rows] * runs).sum(axis=0, dtype=np.int64))
+    weights = _sum_along(_lay_rows(dark[rows]) * runs, 0)
     whole = band.start > 0 and band.end < len(dark)
     return LevelledLine(ink[rows], runs, weights, band.start - first, band.end - band.start, whole)
 
@@ -218,11 +232,19 @@ def _measure_line_weight(side: LevelledLine) -> float:
 
 def _find_attached_ink(ink: NDArray[np.uint8], start: int, end: int) -> Mask:
     """Return the ink that is connected with a level line, straight above and below: (rows, W)."""
-    part = ink.astype(bool)
-    above = np.logical_and.accumulate(part[start::-1])[::-1]
-    below = np.logical_and.accumulate(part[end - 1 :])
-    part[: start + 1], part[end - 1 :] = above, below
+    part = _lay_rows(ink).astype(bool)
+    for row in range(start - 1, -1, -1):  # a few short rows: `accumulate` takes longer
+        part[row] &= part[row + 1]
+    for row in range(end, len(part)):
+        part[row] &= part[row - 1]
     return part
+
+
+def _lay_rows(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a part of a picture with its rows one after another; of a turned one, a copy."""
+    if part.flags.c_contiguous or not part.size:
+        return part
+    return np.asarray(cv2.transpose(part.T), np.uint8)
 
 
 def _erase_line(side: LevelledLine, heavy: float) -> None:
@@ -231,7 +253,8 @@ def _erase_line(side: LevelledLine, heavy: float) -> None:
     Where a stroke only touches the line, the stroke beside the line stays.
     """
     start, end = max(0, side.start - 1), side.start + side.thick + 1
-    before, after = side.runs[:start].sum(axis=0), side.runs[end:].sum(axis=0)
+    runs = side.runs.view(np.uint8)
+    before, after = _sum_along(runs[:start], 0), _sum_along(runs[end:], 0)
     line = side.weights <= heavy
     if line.any():  # since a soft line reaches beyond its core
         before, after = (
@@ -243,5 +266,5 @@ def _erase_line(side: LevelledLine, heavy: float) -> None:
     side.ink[start:end, ~(line | crossed | half)] = 0
 
 
-def _compute_median(counts: NDArray[np.int64]) -> int:
+def _compute_median(counts: NDArray[np.int32]) -> int:
     return int(np.partition(counts, len(counts) // 2)[len(counts) // 2])
