@@ -4,7 +4,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +71,7 @@ class Plan:
     rate: float = RATE
     real: float = 0.0
     makers: int = 1
-    strings: int = ROUND
+    strings: int = field(default_factory=lambda: ROUND)
 
     def finer(self, rounds: int, rate: float, real: float) -> "Plan":
         """Plan what comes after: with real strings among the composed."""
